@@ -81,6 +81,8 @@ class Port:
         self._by_network: Counter[str] = Counter()
         self._spare: Counter[str] = Counter()
         """Connections beyond the limits, by network."""
+        self._spares: dict[GuardedConnection, None] = {}
+        """The same, the oldest first."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -107,13 +109,15 @@ class Port:
     def admit(self, connection: GuardedConnection) -> bool:
         """Lets a connection in, perhaps only to ask about health. False where there is no room for it."""
         limits, network = self.limits, connection.network
-        is_full = len(self._open) - self._spare.total() >= limits.most
+        is_full = len(self._open) - len(self._spares) >= limits.most
         is_greedy = self._by_network[network] >= limits.most_of_one and not self._is_trusted(connection)
         if is_full or is_greedy:
             self._note("full" if is_full else "address", connection)
-            if self._spare.total() >= limits.spare or self._spare[network] >= limits.spare // limits.share:
+            is_greedy = self._spare[network] >= limits.spare // limits.share
+            if is_greedy or (len(self._spares) >= limits.spare and not self._has_made_room()):
                 return False
             connection.is_spare = True
+            self._spares[connection] = None
         self._counts(connection)[network] += 1
         self._open[connection.transport] = connection
         self._metrics.web_connections.inc()
@@ -124,10 +128,20 @@ class Port:
         if self._open.pop(connection.transport, None) is None:
             return
         self._metrics.web_connections.dec()
+        self._spares.pop(connection, None)
         counts, network = self._counts(connection), connection.network
         counts[network] -= 1
         if not counts[network]:
             del counts[network]
+
+    def _has_made_room(self) -> bool:
+        """Cuts the spare connection that has asked nothing for longest: a probe asks at once. False where all have asked."""
+        silent = next((each for each in self._spares if each.phase is Phase.HEAD), None)
+        if silent is None:
+            return False
+        self.cut(silent, "slow")
+        self.leave(silent)
+        return True
 
     def _counts(self, connection: GuardedConnection) -> Counter[str]:
         return self._spare if connection.is_spare else self._by_network

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import re
+
+import pytest
 
 from tests.book_lines import one_btc
 from tests.faults.house import Daemon, House, SignedReceiver, now_s, until, webhook
@@ -71,3 +75,38 @@ async def test_an_alert_goes_out_in_time_whatever_strangers_and_a_receiver_do(
             assert len(re.findall("a request cannot be read", said)) <= 1
             code, took_s = await daemon.stop()
             assert (code, took_s < 10) == (0, True)
+
+
+def descriptors(daemon: Daemon) -> int:
+    return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
+
+
+@pytest.mark.soak
+async def test_a_minute_of_strangers_leaves_nothing_behind(house: House, receiver: SignedReceiver) -> None:
+    """Memory is flat, every descriptor comes back, and each alert and each probe is in time all the while."""
+    assert house.venue is not None
+    async with flooding_peer() as evil:
+        house.write(webhook("hook", receiver.url()), webhook("evil", evil), web=WEB)
+        async with Daemon(house) as daemon:
+            daemon.http.headers["Authorization"] = f"Bearer {TOKEN}"
+            await house.venue.marks({"BTCUSDT": "100000"})
+            await daemon.put(one_btc("G-1"))
+            await asyncio.sleep(10)  # the array libraries load
+            open_before, before_mb = descriptors(daemon), resident_mb(daemon.process.pid)
+            async with Strangers(int(daemon.url.rpartition(":")[2])).at_work() as strangers:
+                strangers.slow_headers(60)
+                strangers.slow_bodies(20)
+                strangers.garbage(10)
+                strangers.guessers(5)
+                strangers.deaf_readers(20, TOKEN)
+                for n in range(6):
+                    await strangers.idle(1100, addresses=5)
+                    told = len(receiver.got)
+                    await house.venue.marks({"BTCUSDT": "64000" if n % 2 == 0 else "120000"})
+                    await until(lambda told=told: len(receiver.got) > told, "the alert", 10)  # type: ignore[misc]
+                    assert await daemon.reasons() == {}
+                    await asyncio.sleep(8)
+                grown_mb = resident_mb(daemon.process.pid) - before_mb
+                assert grown_mb < 60, f"{grown_mb} MB more"
+            await until(lambda: descriptors(daemon) <= open_before + 5, f"descriptors as before: {open_before}", 40)
+            assert "Traceback" not in daemon.said()

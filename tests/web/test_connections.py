@@ -211,6 +211,40 @@ async def test_what_is_beyond_all_limits_is_told_so_and_costs_nothing(desk: WebD
         assert await spare[0].is_cut(), "a probe that asks nothing has two seconds"
 
 
+async def test_a_probe_finds_room_among_strangers_that_only_hold_what_is_kept_for_it(desk: WebDesk) -> None:
+    async with opened(desk) as door:
+        await door.full()
+        for last in (21, 22, 23, 24):
+            for _ in range(8):
+                await door.stranger(last)
+        await until(lambda: len(door.server.port) == 48)
+        for _ in range(5):
+            assert (await (await door.stranger(1)).asks(READY))[0] == 200
+        assert len(door.server.port) <= 48
+
+
+class Aborted:
+    """A transport of which only the end counts."""
+
+    def __init__(self) -> None:
+        self.is_aborted = False
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+def test_many_that_come_at_once_do_not_get_more_room_than_there_is(desk: WebDesk) -> None:
+    """The system hands over a hundred connections before one that was cut is gone."""
+    port = connections.Port(connections.PortLimits(most=1, spare=4, share=1), desk.clock, desk.metrics, ())
+    found = [connections.GuardedConnection(port, asyncio.Protocol) for _ in range(20)]
+    for n, each in enumerate(found):
+        each.transport = Aborted()  # type: ignore[assignment]
+        each.network = f"203.0.113.{n}"
+        assert port.admit(each)
+        assert len(port) <= 5
+    assert [each.transport.is_aborted for each in found] == [False] + [True] * 15 + [False] * 4  # type: ignore[attr-defined]
+
+
 async def test_a_port_of_its_own_answers_about_health_and_nothing_else(desk: WebDesk) -> None:
     async with opened(desk, WebConfig(port=0, max_connections=16, health_port=0)) as door:
         await door.full()
