@@ -29,6 +29,7 @@ from tests.crash import checks
 from tests.crash.autopsy import Findings, examine
 from tests.crash.daemon import Daemon, Died
 from tests.crash.market import HISTORY, Market
+from tests.crash.oracle import EARLIEST
 from tests.crash.receiver import CHANNELS, SECRET, TroubledReceiver
 from tests.feeds.venue import Venue
 from tests.reference import books
@@ -99,7 +100,8 @@ class Life:
     may_end: bool = False
     """It was asked to stop, so it may have ended before the kill."""
     code: int = 0
-    log: Path | None = None
+    logs: list[Path] = field(default_factory=list)
+    """Its record of events: one file, and another after each time that the disk was full."""
     findings: Findings = field(default_factory=Findings)
 
 
@@ -145,6 +147,8 @@ class Trial:
         """How long deliveries may take to go out once all is well."""
         self.others: tuple[str, ...] = ("delivery.failing",)
         """What else may be said beside loans, as patterns."""
+        self.earliest = EARLIEST
+        """How much earlier than sent a price may be handled by the daemon's clock, which may be set back."""
         self.env: dict[str, str] = {}
         self._groups, self._product_text = groups, product
         self._left = AsyncExitStack()
@@ -240,9 +244,9 @@ class Trial:
         life.ready_at = life.ready_at or self.clock.utc()
         is_expected = life.code == -signal.SIGKILL or (life.may_end and life.code == 0)
         assert is_expected, f"life {life.number} ended with {life.code}:\n{life.daemon.errors[-3000:]}"
-        logs = sorted((self.folder / "var" / "events").glob("events-*.jsonl"))
-        known = {other.log for other in self.lives}
-        (life.log,) = [log for log in logs if log not in known] or [None]
+        found = (self.folder / "var" / "events").glob("events-*.jsonl*")
+        known = {log for other in self.lives for log in other.logs}
+        life.logs = sorted({log.with_name(log.name.removesuffix(".gz")) for log in found} - known)
         life.findings = examine(self.store, self.folder / f"found-{life.number}.db")
         checks.kept(self)
 

@@ -132,14 +132,14 @@ async def test_without_a_network_it_says_so(root: Path) -> None:
 
 
 def test_a_release_refuses_images_without_digests_and_names_each(root: Path) -> None:
-    (root / "docker-compose.yml").write_text(COMPOSE.replace("8-alpine", "8-alpine@sha256:abc"))
+    (root / "docker-compose.yml").write_text(COMPOSE.replace("8-alpine", f"8-alpine@{DIGEST}0"))
     with pytest.raises(release.NotReleased) as caught:
         release.release(root, print)
     assert str(caught.value).splitlines() == [
         f"{place} has no digest; run `make images-lock` where there is a network"
         for place in (
             "Dockerfile: node:20-slim", "Dockerfile: python:3.11-slim",
-            "docker-compose.yml: redis:8-alpine@sha256:abc", "docker-compose.yml: axllent/mailpit:v1.29",
+            f"docker-compose.yml: redis:8-alpine@{DIGEST}0", "docker-compose.yml: axllent/mailpit:v1.29",
         )
     ]  # fmt: skip
     assert not (root / "dist").exists()

@@ -125,7 +125,10 @@ def test_wheel_and_archive_have_the_page_and_the_archive_needs_no_node(
     assert said == "built loan_monitor-0.1.0-py3-none-any.whl and loan_monitor-0.1.0.tar.gz, with the page"
     with tarfile.open(tmp_path / "loan_monitor-0.1.0.tar.gz") as archive:
         archive.extractall(tmp_path, filter="data")
-    monkeypatch.setenv("PATH", "/nowhere")
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\nexit 1\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path / "again")]
     subprocess.run(command, cwd=tmp_path / "loan_monitor-0.1.0", check=True)
     with zipfile.ZipFile(tmp_path / "again/loan_monitor-0.1.0-py3-none-any.whl") as wheel:

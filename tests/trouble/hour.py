@@ -21,6 +21,7 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -50,6 +51,8 @@ KILLS_UNTIL = 0.5
 """The part of the time in which there are kills."""
 STRANGER = "Error handling request from"
 """How aiohttp begins what it logs of a request that is no HTTP."""
+LEAST = 2
+"""Faults of each part, however slow the machine is."""
 SETTLED_S = 20.0
 """Until caches are full and each channel has made its connections."""
 
@@ -71,10 +74,12 @@ class Hour(Trial):
         super().__init__(folder, seed, groups=24, trouble=0.2)
         self.rng = Random(seed)
         self.patience_s = 150.0
+        self.earliest = timedelta(seconds=STEP_S + 0.1)
         self.others = ("delivery.*", "monitor.*", "feed.*", "security.*", "channel.*")
         self.done: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
         self.secrets = SECRET
+        self.may_kill = True
         self._faked = folder / "faketime"
         if faketime is None:
             self.skipped["clock"] = "libfaketime is not installed (Debian: apt-get install faketime)"
@@ -174,6 +179,10 @@ class Hour(Trial):
         _limit(pid, resource.RLIMIT_FSIZE, resource.RLIM_INFINITY)
         await self._until_writable()
         self.receiver.in_outage = False
+        if self.may_kill:
+            await self.kill()
+        else:
+            await self._until_recorded()
         self.goes_on.set()
 
     async def _until_writable(self) -> None:
@@ -183,6 +192,17 @@ class Hour(Trial):
                     return
             await asyncio.sleep(0.1)
         raise AssertionError(f"seed {self.seed}: not ready 30 s after the disk had room: {self.daemon.errors[-2000:]}")
+
+    async def _until_recorded(self) -> None:
+        """A new record is tried twice a minute. The same prices again change nothing, whether they are in it or not."""
+        prices = next(reversed(self.market.sent.values())).prices
+        for _ in range(50):
+            at = await self.market.send(prices)
+            await asyncio.sleep(1)
+            newest = max((self.folder / "var" / "events").glob("events-*.jsonl")).read_text()
+            if f'"at_ms":{round(at.timestamp() * 1000)}' in newest or at.isoformat().replace("+00:00", "Z") in newest:
+                return
+        raise AssertionError(f"seed {self.seed}: no record of events 50 s after the disk had room")
 
     async def clock_is_set(self) -> None:
         self._set_clock(self.rng.choice([STEP_S, -STEP_S]))
@@ -285,10 +305,13 @@ class Hour(Trial):
         }  # fmt: skip
 
     async def _rounds(self, end_s: float, *, with_kills: bool) -> None:
-        while now_s() < end_s:
+        played = 0
+        self.may_kill = with_kills
+        while True:
             for fault in self.faults(with_kills):
-                if now_s() >= end_s:
+                if now_s() >= end_s and played >= LEAST:
                     return
+                played += 1
                 await asyncio.sleep(self.rng.uniform(0.1, 0.6))
                 self.done[fault.__name__] += 1  # type: ignore[attr-defined]
                 await fault()
