@@ -61,6 +61,11 @@ class _Asked(NamedTuple):
     """The escalation, while this step is its last one."""
 
 
+def _is_left_to_the_last(state: OpenEscalation) -> bool:
+    """No step follows, and nobody has answered: after an outage the last step may be over before its notice is read."""
+    return state.due is None and not state.answers
+
+
 class AckPage:
     """Serves the links and takes replies."""
 
@@ -110,6 +115,9 @@ class AckPage:
         return _Asked(logged.alert, found[1], state)
 
     def _is_late(self, asked: _Asked) -> bool:
+        """The time of the step is over. The last people may answer for as long as nobody else is asked."""
+        if asked.state is not None and _is_left_to_the_last(asked.state):
+            return False
         return self._site.daemon.clock.utc() >= datetime.fromisoformat(asked.step.facts["expires"])
 
     def _page_of(self, asked: _Asked) -> web.Response:
@@ -162,7 +170,7 @@ class AckPage:
             (e.last, p, e)
             for e in self._site.daemon.view.escalations
             for p in e.last_people
-            if p in people and e.last is not None and e.due is not None and e.due > now
+            if p in people and e.last is not None and (_is_left_to_the_last(e) or (e.due is not None and e.due > now))
         ]
         assert links is not None
         named = [each for each in steps if links.code(each[0], each[1]) in words]

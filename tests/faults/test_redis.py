@@ -6,7 +6,7 @@ A server that pauses and a command that is cut off are in tests/notifiers/test_r
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,11 @@ TRIGGERED = "loan_group.liquidation.triggered"
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> RedisServer:
+def server(tmp_path: Path) -> Iterator[RedisServer]:
     (tmp_path / "redis").mkdir()
-    return RedisServer(tmp_path / "redis")
+    server = RedisServer(tmp_path / "redis")
+    yield server
+    server.stop()
 
 
 async def answers(client: Redis) -> bool:
@@ -105,7 +107,6 @@ async def test_whatever_happens_to_a_redis_every_alert_comes_in_the_end(house: H
         kinds = {row["state"] for row in (await daemon.get("/v1/deliveries?limit=1000"))["items"]}
         assert kinds == {"delivered"}
     await client.aclose()
-    server.stop()
 
 
 def group(id_: str) -> dict[str, Any]:
