@@ -87,7 +87,7 @@ def test_no_command_shows_them(shown: io.StringIO) -> None:
         "reason": h,
     }
     output.silences([silence])
-    names = ("name", "kind", "off_at", "off_reason", "breaker", "queued", "fallback", "last_failure")
+    names = ("name", "kind", "off_at", "off_reason", "breaker", "queued", "held", "fallback", "last_failure")
     output.channels([dict.fromkeys(names, h)])
     group = {"id": h, "product": h, "stage": h, "up_to": h}
     counts = {"hidden": 1, "told": 0, "whole": True, "types": {h: 1}}

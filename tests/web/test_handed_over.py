@@ -185,8 +185,9 @@ async def test_a_closed_id_that_is_put_again_lives_again(http: aiohttp.ClientSes
         (loan,) = await items(http, f"{GROUP}/history?kind=loan", **who)
         assert (loan["what"], loan["principal"]) == ("opened", "100000")
     alerts = await items(http, "/v1/alerts")
-    assert [(a["data"]["episode"], a["data"]["sequence"]) for a in alerts] == [(1, 1), (2, 2)]
-    assert first == alerts[0]["data"]["id"] != alerts[1]["data"]["id"]
+    assert [(a["data"]["episode"], a["data"]["sequence"]) for a in alerts] == [(1, 1), (1, 2), (2, 3)]
+    assert [a["type"].removeprefix("loan_group.") for a in alerts][1] == "closed"
+    assert first == alerts[0]["data"]["id"] != alerts[2]["data"]["id"]
     await ask(http, "DELETE", GROUP)
     (loan, closed) = await items(http, f"{GROUP}/history?kind=loan", **OLD)
     assert (loan["principal"], closed["what"]) == ("100000", "closed"), "the last life of a closed group"
