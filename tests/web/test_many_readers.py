@@ -16,16 +16,18 @@ from tests.web.desk import WebDesk, serving
 
 EACH_BYTES = 20_000
 AT_ONCE = 10
-LIMITS = Limits(streams=1200, alerts=40, batch=AT_ONCE, tick_s=0.25)
+LIMITS = Limits(streams=1200, alerts=40, batch=AT_ONCE, tick_s=0.25, write_timeout_s=600)
 """The short log holds a hundredth of what the sockets of the system do, so that few notices make a reader late."""
 WEB = WebConfig(max_connections=8000)
 """One network may hold a quarter of them."""
+SLOW_BYTES = EACH_BYTES // 2
+"""In the time of ten notices."""
 WITHIN_S = 120.0
 """The patience of the test alone: what a reader got decides, and not when."""
 
 
 class StreamOfIds:
-    """A reader of the stream that keeps no more than the ids. A slow one takes a little now and then until it may run."""
+    """A reader of the stream that keeps no more than the ids. A slow one takes a little when it is told to, until it may hurry."""
 
     def __init__(self, url: str, *, is_slow: bool = False) -> None:
         self._address = url.removeprefix("http://").split(":")
@@ -34,6 +36,16 @@ class StreamOfIds:
         self.tail = b""
         """What came last, as text."""
         self.is_cut = False
+        self._turns = asyncio.Semaphore(0)
+
+    def take_a_little(self) -> None:
+        """Of a slow reader: one piece."""
+        self._turns.release()
+
+    def hurry(self) -> None:
+        """From now on it reads all that there is."""
+        self.is_slow = False
+        self._turns.release()
 
     async def __aenter__(self) -> Self:
         host, port = self._address
@@ -55,13 +67,16 @@ class StreamOfIds:
 
     async def _run(self) -> None:
         rest = b""
-        while chunk := await self._reader.read(4096 if self.is_slow else 1 << 20):
+        while chunk := await self._next():
             whole, _, rest = (rest + chunk).rpartition(b"\n")
             self.ids += map(int, re.findall(rb"^id: (\d+)", whole, re.MULTILINE))
             self.tail = (self.tail + whole + b"\n")[-2000:]
-            if self.is_slow:
-                await asyncio.sleep(0.1)
         self.is_cut = True
+
+    async def _next(self) -> bytes:
+        if self.is_slow:
+            await self._turns.acquire()
+        return await self._reader.read(SLOW_BYTES if self.is_slow else 1 << 20)
 
 
 async def until_all(readers: list[StreamOfIds], number: int) -> None:
@@ -90,8 +105,10 @@ async def test_of_many_readers_the_slow_ones_are_cut_with_their_gap_told_and_the
             for n in range(AT_ONCE):
                 desk.notice("book.refused", f"line {number + n} " + "x" * EACH_BYTES)
             await until_all(readers, number + AT_ONCE)
+            for reader in late:
+                reader.take_a_little()
         for reader in late:
-            reader.is_slow = False
+            reader.hurry()
         await until_all(late, notices)
         assert {tuple(reader.ids) for reader in readers} == {tuple(range(1, notices + 1))}
         assert not any(reader.is_cut for reader in readers)
