@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -143,6 +143,11 @@ class Ended:
 
     def __repr__(self) -> str:
         return f"code {self.code}\n--- out\n{self.out}\n--- err\n{self.err}"
+
+
+def but_stalls(said: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Alerts or notices without those that say that the monitor stood still: right to come where the machine is busy."""
+    return [one for one in said if one["type"] != "monitor.stalled"]
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:

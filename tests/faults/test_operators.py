@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from tests.book_lines import one_btc
-from tests.faults.house import Daemon, House, until
+from tests.faults.house import Daemon, House, but_stalls, until
 
 
 async def test_a_kill_loses_neither_an_acknowledgement_nor_a_silence(tmp_path: Path) -> None:
@@ -17,7 +17,7 @@ async def test_a_kill_loses_neither_an_acknowledgement_nor_a_silence(tmp_path: P
     quiet = {"match": {"group": "G-2"}, "reason": "a test", "up_to": "critical"}
     async with Daemon(house) as daemon:
         await daemon.put(one_btc("G-1", btc="0"))
-        (alert,) = (await daemon.get("/v1/alerts"))["items"]
+        (alert,) = but_stalls(await daemon.alerts())
         ack = f"{daemon.url}/v1/alerts/{alert['data']['id']}/ack"
         async with daemon.http.post(ack, json={"note": "called"}) as r:
             assert r.status == 200, await r.text()
@@ -26,24 +26,24 @@ async def test_a_kill_loses_neither_an_acknowledgement_nor_a_silence(tmp_path: P
             assert r.status == 201, await r.text()
             silence = await r.json()
         await daemon.put(one_btc("G-2", btc="0"))
-        before = await daemon.get("/v1/alerts")
+        before = but_stalls(await daemon.alerts())
         daemon.signal(signal.SIGKILL)
         await daemon.process.wait()
         await daemon.again()
         assert (await daemon.get("/v1/groups/G-1"))["acknowledged"]["note"] == "called"
         assert (await daemon.get("/v1/silences"))["items"] == [silence]
-        assert await daemon.get("/v1/alerts") == before
+        assert but_stalls(await daemon.alerts()) == before
         assert [a["action"] for a in (await daemon.get("/v1/audit"))["items"]] == [
             "put group", "acknowledge", "silence", "put group",
         ]  # fmt: skip
         async with daemon.http.delete(f"{daemon.url}/v1/silences/{silence['id']}") as r:
             assert r.status == 204
-        told = (await daemon.get("/v1/alerts"))["items"]
+        told = but_stalls(await daemon.alerts())
     shown = [(a["data"]["group"]["id"], a["data"].get("silenced_by")) for a in told]
     assert shown == [("G-1", None), ("G-2", silence["id"]), ("G-2", None)]
     ended = await house.ran("replay", "--config", "monitor.toml", "--log", "var/events", "--json")
     assert (ended.code, ended.err) == (0, ""), ended
-    folded = [json.loads(text)["data"] for text in ended.out.splitlines()]
+    folded = [one["data"] for one in but_stalls(map(json.loads, ended.out.splitlines()))]
     assert [(a["id"], a.get("silenced_by")) for a in folded] == [
         (a["data"]["id"], a["data"].get("silenced_by")) for a in told
     ]

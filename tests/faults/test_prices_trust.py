@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.book_lines import one_btc
-from tests.faults.house import Daemon, House, now_s, until
+from tests.faults.house import Daemon, House, but_stalls, now_s, until
 from tests.feeds.venue import Venue, mark
 
 STALE_S, CONFIRM_S = 1.5, 1.0
@@ -49,7 +49,7 @@ class Market:
 
 
 async def kinds(daemon: Daemon) -> list[str]:
-    return [item["type"] for item in await daemon.alerts()]
+    return [item["type"] for item in but_stalls(await daemon.alerts())]
 
 
 async def btc(daemon: Daemon) -> dict[str, object]:

@@ -6,16 +6,19 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from monitor import addresses
+from monitor import addresses, names
 from monitor.addresses import is_public
 from monitor.cli.main import send_test
 from monitor.config import BadConfig
+from monitor.names import AddressInfo, HostNames, Loop
 from monitor.notifiers import webhook
 from monitor.notifiers._base import DeliveryError
 from monitor.notifiers.webhook import Config
@@ -118,6 +121,107 @@ async def test_a_name_that_turns_private_after_the_check_is_refused_at_the_socke
     with pytest.raises(DeliveryError, match="private") as failed:
         await make(f"http://hooks.example:{port}/x", allow_private=False).send(make_notice())
     assert (failed.value.retry, seen) == (True, [])
+
+
+class Names:
+    """A name server for one name: each look-up gets the next answer, and the last one stays."""
+
+    def __init__(self, *answers: Sequence[str]) -> None:
+        self._answers = list(answers)
+
+    def __call__(self, *_: Any, **__: Any) -> list[AddressInfo]:
+        found = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in found]
+
+
+PUBLIC, PRIVATE = "127.0.0.2", "127.0.0.1"
+"""Both are of this machine, as no test leaves it; the first plays an address of the internet."""
+
+
+class TwoSides:
+    """A receiver at the public address and a canary at the private one, on the same port, and how each attempt ended."""
+
+    def __init__(self, make_notice: MakeNotice, server: Names) -> None:
+        self._make_notice, self._server = make_notice, server
+        self.canary, self.delivered = 0, 0
+
+    def played(self, attempts: int, *, is_up: bool = True) -> list[str]:
+        """In the loop of the daemon, with a new look-up for each attempt."""
+        loop = Loop()
+        loop.names = HostNames(look_up=self._server)
+        try:
+            return loop.run_until_complete(self._play(attempts, is_up))
+        finally:
+            loop.close()
+
+    async def _play(self, attempts: int, is_up: bool) -> list[str]:
+        canary = await asyncio.start_server(self._sing, PRIVATE, 0)
+        port = canary.sockets[0].getsockname()[1]
+        async with canary, AsyncExitStack() as stack:
+            if is_up:
+                await stack.enter_async_context(await asyncio.start_server(self._take, PUBLIC, port))
+            ends = []
+            for _ in range(attempts):
+                hook = webhook.build("hook", Config(url=f"http://hooks.example:{port}/", secret=SECRET))
+                try:
+                    ends.append((await hook.send(self._make_notice())).detail)
+                except DeliveryError as e:
+                    ends.append(str(e))
+                await hook.close()
+            await asyncio.sleep(0.02)
+        return ends
+
+    async def _sing(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.canary += 1
+        writer.close()
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        self.delivered += 1
+        writer.write(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+def two_sides(make_notice: MakeNotice, monkeypatch: pytest.MonkeyPatch) -> Callable[[Names], TwoSides]:
+    monkeypatch.setattr(addresses, "is_public", lambda address: address == PUBLIC)
+    monkeypatch.setattr(names, "GOOD_S", -1.0)
+    return partial(TwoSides, make_notice)
+
+
+@pytest.mark.parametrize("found", [(PUBLIC, PRIVATE), (PRIVATE, PUBLIC), (PRIVATE, PUBLIC, PRIVATE)])
+def test_of_a_public_and_a_private_address_only_the_public_one_is_connected_to(
+    two_sides: Callable[[Names], TwoSides], found: tuple[str, ...]
+) -> None:
+    sides = two_sides(Names(found))
+    assert sides.played(3) == ["HTTP 204"] * 3
+    assert (sides.delivered, sides.canary) == (3, 0)
+
+
+@pytest.mark.parametrize("found", [(PUBLIC, PRIVATE), (PRIVATE, PUBLIC)])
+def test_where_the_public_address_refuses_the_private_one_is_no_way_out(
+    two_sides: Callable[[Names], TwoSides], found: tuple[str, ...]
+) -> None:
+    sides = two_sides(Names(found))
+    (said,) = sides.played(1, is_up=False)
+    assert said.startswith("cannot connect"), said
+    assert sides.canary == 0
+
+
+def test_a_name_that_flips_between_look_ups_is_delivered_to_while_it_is_public_only(
+    two_sides: Callable[[Names], TwoSides],
+) -> None:
+    sides = two_sides(Names([PUBLIC], [PRIVATE], [PUBLIC], [PRIVATE, PRIVATE], [PUBLIC]))
+    ends = sides.played(5)
+    assert [end if end == "HTTP 204" else "private" in end for end in ends] == [
+        "HTTP 204",
+        True,
+        "HTTP 204",
+        True,
+        "HTTP 204",
+    ]
+    assert (sides.delivered, sides.canary) == (3, 0)
 
 
 async def test_allow_private_reaches_a_private_receiver(
