@@ -65,12 +65,7 @@ class Ledger:
         self._store = store
         self._clock = clock
         self._log = BoundedLog()
-        self._starts: _Together[str, list[str]] = _Together(
-            lambda ids: self._persist(lambda: store.start_attempts(ids, clock.utc()))
-        )
-        self._ends: _Together[Attempt, None] = _Together(
-            lambda attempts: self._persist(lambda: store.end_attempts(attempts))
-        )
+        self._attempts: _Together[str | Attempt, list[str]] = _Together(self._write)
 
     async def open_deliveries(self) -> list[Delivery]:
         """All pending deliveries by cursor."""
@@ -102,11 +97,29 @@ class Ledger:
 
     async def started(self, ids: Sequence[str]) -> list[str]:
         """Counts an attempt for each, durably; what is not in the answer was superseded and must not be sent."""
-        return await self._starts.submit(ids)
+        return await self._attempts.submit(ids)
 
     async def ended(self, attempts: Sequence[Attempt]) -> None:
         """Records outcomes, durably."""
-        await self._ends.submit(attempts)
+        await self._attempts.submit(attempts)
+
+    async def _write(self, items: list[str | Attempt]) -> list[str]:
+        """Starts and ends at a time, so that a store can sync once for both; returns what was started."""
+        ids = [item for item in items if isinstance(item, str)]
+        ends = [item for item in items if isinstance(item, Attempt)]
+        if not ids:
+            await self._end(ends)
+            return []
+        if not ends:
+            return await self._start(ids)
+        started, _ = await asyncio.gather(self._start(ids), self._end(ends))
+        return started
+
+    async def _start(self, ids: list[str]) -> list[str]:
+        return await self._persist(lambda: self._store.start_attempts(ids, self._clock.utc()))
+
+    async def _end(self, ends: list[Attempt]) -> None:
+        await self._persist(lambda: self._store.end_attempts(ends))
 
     async def _persist(self, call: Callable[[], Awaitable[R]]) -> R:
         """Calls until the store answers; one log line a minute says that it does not."""
