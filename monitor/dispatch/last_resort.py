@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.dispatch.channel import AT_ONCE
 from monitor.dispatch.notices import Render
+from monitor.dispatch.slots import USUAL
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
 from monitor.notifiers._borrowers import for_borrower
 from monitor.stores._base import Target
@@ -30,14 +30,14 @@ class LastResort:
     def __init__(self, notifiers: Callable[[], Mapping[str, Notifier]], render: Render) -> None:
         self._notifiers = notifiers
         self._render = render
-        self._gates: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
+        self._gates: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(USUAL))
         self._attempts: set[asyncio.Task[None]] = set()
 
     def send(self, logged: LoggedAlert, targets: Iterable[Target]) -> None:
         """Begins one attempt for each target and does not wait."""
-        shown = self._render(logged)
+        whole = self._render(logged).notice
         for target in targets:
-            notice = Notice(shown["type"], shown["timestamp"], shown["data"])
+            notice = whole
             if target.to:
                 notice = for_borrower(notice, logged.alert.contacts, target.to)
             task = asyncio.create_task(self._attempt(target.notifier, notice))

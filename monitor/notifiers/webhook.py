@@ -13,7 +13,7 @@ from yarl import URL
 
 from monitor.addresses import shown_url
 from monitor.clock import Clock, SystemClock
-from monitor.notifiers._base import Notice, Receipt
+from monitor.notifiers._base import Body, Notice, Receipt
 from monitor.notifiers._http import JSON, TIMEOUT_S, Http, Reach, check_url, judge
 from monitor.secret_files import read_secret
 from monitor.webhook_keys import KeyRing
@@ -59,6 +59,10 @@ def build(name: str, config: Config) -> WebhookNotifier:
 class WebhookNotifier:
     """One endpoint."""
 
+    bodies = True
+    at_once = 32
+    """Posts under way together to a receiver that answers quickly."""
+
     def __init__(
         self,
         name: str,
@@ -81,11 +85,15 @@ class WebhookNotifier:
 
     async def send(self, notice: Notice) -> Receipt:
         """Posts once. 2xx is success. A redirect is a failure: nobody follows it."""
-        if self.batch:
-            return await self.send_batch([notice])
-        return await self._send(notice.id, notice.body())
+        return await self.send_body(Body.of(notice))
 
-    async def send_batch(self, notices: Sequence[Notice]) -> Receipt:
+    async def send_body(self, body: Body) -> Receipt:
+        """The same, of the bytes of a notice."""
+        if self.batch:
+            return await self.send_batch([body])
+        return await self._send(body.id, body.content)
+
+    async def send_batch(self, notices: Sequence[Notice | Body]) -> Receipt:
         """Posts all of them in one body. The same notices have the same id and the same bytes in every attempt."""
         return await self._send(batch_id(notices), batch_body(notices))
 
@@ -106,13 +114,13 @@ class WebhookNotifier:
         }
 
 
-def batch_id(notices: Sequence[Notice]) -> str:
+def batch_id(notices: Sequence[Notice | Body]) -> str:
     """Made of the ids in it, so that a retry has the same."""
     digest = hashlib.sha256("\n".join(notice.id for notice in notices).encode()).digest()
     return "bat_" + base64.b32encode(digest).decode().lower()[:26]
 
 
-def batch_body(notices: Sequence[Notice]) -> bytes:
+def batch_body(notices: Sequence[Notice | Body]) -> bytes:
     """The alerts in order, each as it would have gone alone; the time is that of the newest."""
     newest = max(notices, key=lambda notice: notice.timestamp).timestamp
     items = b",".join(notice.body() for notice in notices)
