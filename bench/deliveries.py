@@ -221,7 +221,7 @@ def main() -> None:
 
 
 def _loop_ns() -> float:
-    """A turn of an empty loop, to compare machines by: some 16 ns on a core of 3 GHz that nobody else wants."""
+    """A turn of an empty loop: how fast Python is on this core just now."""
     started = time.process_time()
     for _ in range(5_000_000):
         pass

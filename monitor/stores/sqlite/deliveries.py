@@ -134,13 +134,15 @@ def pending(db: sqlite3.Connection) -> list[Delivery]:
 # One statement for all of a block: for each of many the thread would ask for the interpreter, which the loop has.
 _START = """
 UPDATE deliveries SET attempts = attempts + 1, due_at = ?
-FROM (SELECT value ->> 0 AS at_cursor, value ->> 1 AS of_id FROM json_each(?)) AS one
+FROM (SELECT json_extract(value, '$[0]') AS at_cursor, json_extract(value, '$[1]') AS of_id FROM json_each(?)) AS one
 WHERE cursor = one.at_cursor AND id = one.of_id AND state = 'pending'
 RETURNING id
 """
+_COLUMNS = ("at_cursor", "of_id", "at", "new_state", "words", "due", "took_ms")
 _ENDED = (
-    "(SELECT key AS place, value ->> 0 AS at_cursor, value ->> 1 AS of_id, value ->> 2 AS at, value ->> 3 AS new_state, "
-    "value ->> 4 AS words, value ->> 5 AS due, value ->> 6 AS took_ms FROM json_each(?)) AS one"
+    "(SELECT key AS place, "  # noqa: S608
+    + ", ".join(f"json_extract(value, '$[{i}]') AS {name}" for i, name in enumerate(_COLUMNS))
+    + " FROM json_each(?)) AS one"
 )
 _TAKES = "iif(state = 'pending', due_at <= one.at, one.new_state = 'delivered')"
 _END = f"""
