@@ -10,7 +10,8 @@ RUN npm run build
 
 FROM python:3.11-slim AS build
 
-RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
+COPY requirements-build.lock /
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement /requirements-build.lock
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
 WORKDIR /src
 RUN uv venv /opt/monitor
@@ -23,7 +24,7 @@ RUN uv pip install --no-cache --python /opt/monitor --constraint requirements.lo
 COPY README.md hatch_build.py ./
 COPY monitor monitor
 COPY --from=page /src/monitor/web/static monitor/web/static
-RUN uv pip install --no-cache --python /opt/monitor --no-deps .
+RUN hatchling build --target wheel --directory /dist && uv pip install --no-cache --python /opt/monitor --no-deps /dist/*.whl
 
 
 FROM python:3.11-slim

@@ -2,7 +2,6 @@
 SHELL   := /bin/bash
 PYTHON  ?= python3
 CONFIG  ?= config/monitor.toml
-UV_PIN  := 0.13.9
 BIN     := .venv/bin
 BENCH   := .venv-bench/bin
 # Three for two cores: half of the tests wait for daemons, sockets and clocks.
@@ -11,15 +10,15 @@ WORKERS ?= 3
 PAGE    := monitor/web/static/index.html
 SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: setup run test check soak cases bench lock clean
+.PHONY: setup run test check soak cases bench images-lock release lock clean
 
 setup: $(PAGE) .venv/.ready
 
-.venv/.ready: requirements.lock pyproject.toml Makefile
+.venv/.ready: requirements-build.lock requirements.lock pyproject.toml Makefile
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_PIN)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-build.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m monitor.engine.warm
 	@touch $@
 
@@ -40,6 +39,7 @@ test: setup
 check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive monitor tools bench examples hatch_build.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.class_names
@@ -49,10 +49,11 @@ check: setup
 	@if command -v npm >/dev/null; then $(MAKE) --silent dashboard/node_modules/.ready && cd dashboard && npm run --silent check; \
 	else echo "npm is not installed: the page is not checked"; fi
 
-# The slower suite: thousands of groups over a whole tape, more random kills, ten minutes of all faults of prices
-# (SOAK_MINUTES and SOAK_SEED change those).
+# The slower suite: thousands of groups over a whole tape, more random kills and examples, ten minutes of all faults
+# (SOAK_MINUTES and SOAK_SEED change those), and a minute of rubbish for each parser (FUZZ_SECONDS).
+soak: export FUZZ_SECONDS ?= 60
 soak: setup
-	$(BIN)/pytest -n $(WORKERS) -m soak tests
+	LONG=1 $(BIN)/pytest -n $(WORKERS) -m "soak or long or fuzz" tests
 
 # The handed cases as slow as they were; `make test` plays them five times as fast.
 cases: setup
@@ -62,16 +63,25 @@ cases: setup
 bench: .venv-bench/.ready
 	$(BENCH)/python -m bench.run $(if $(filter 1,$(QUICK)),--quick)
 
-.venv-bench/.ready: requirements.lock requirements-bench.lock pyproject.toml Makefile
+.venv-bench/.ready: requirements-build.lock requirements.lock requirements-bench.lock pyproject.toml Makefile
 	@test -x $(BENCH)/python || $(PYTHON) -m venv .venv-bench
-	@test -x $(BENCH)/uv || $(BENCH)/pip install --quiet --disable-pip-version-check uv==$(UV_PIN)
+	@$(BENCH)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-build.lock
 	@$(BENCH)/uv pip install --quiet --python $(BENCH)/python --require-hashes --requirement requirements.lock --requirement requirements-bench.lock
-	@$(BENCH)/uv pip install --quiet --python $(BENCH)/python --no-deps --editable .
+	@$(BENCH)/uv pip install --quiet --python $(BENCH)/python --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# Which bytes the images are; needs a network. `make release` refuses without.
+images-lock: setup
+	$(BIN)/python -m tools.images
+
+# Wheel and source archive with the page, bill of materials, licences and digests, in dist/; needs a network for the audit.
+release: setup
+	$(BIN)/python -m tools.release
 
 lock: setup
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --no-header --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra bench --constraint requirements.lock --generate-hashes --no-header --output-file requirements-bench.lock
+	$(BIN)/uv pip compile --quiet --group build --constraint requirements.lock --generate-hashes --no-header --output-file requirements-build.lock
 
 clean:
 	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache dashboard/node_modules monitor/web/static

@@ -1,4 +1,7 @@
-"""Builds the web page into a wheel. `make setup` builds it for a checkout, so an editable install leaves it alone."""
+"""Builds the web page into a wheel and a source archive.
+
+`make setup` builds it for a checkout, so an editable install leaves it alone.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-ABSENT = "node and npm are not installed: the wheel has no web page"
+ABSENT = "node and npm are not installed: what is built has no web page"
 
 
 class Page(BuildHookInterface):
@@ -18,8 +21,9 @@ class Page(BuildHookInterface):
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        source = Path(self.root) / "dashboard"
-        if self.target_name != "wheel" or version == "editable" or not source.is_dir():
+        root = Path(self.root)
+        source = root / "dashboard"
+        if version == "editable" or not source.is_dir() or self._is_archive(root):
             return
         npm = shutil.which("npm")
         if npm is None:
@@ -27,3 +31,7 @@ class Page(BuildHookInterface):
             return
         for command in (["ci"], ["run", "build"]):
             subprocess.run([npm, *command], cwd=source, check=True)  # noqa: S603 - the machine's npm, our own words
+
+    def _is_archive(self, root: Path) -> bool:
+        """A source archive brings the page that it was built with, so that who builds from it needs no node."""
+        return (root / "PKG-INFO").is_file() and (root / "monitor/web/static/index.html").is_file()

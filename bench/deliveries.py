@@ -17,7 +17,6 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Event
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import uvloop
@@ -35,8 +34,8 @@ from monitor.dispatch.worker import Around, Dispatcher
 from monitor.notifiers._base import Body
 from monitor.notifiers.webhook import Config, WebhookNotifier
 from monitor.running import Running, Tasks
+from monitor.stores import sqlite
 from monitor.stores._base import Change, Target
-from monitor.stores.sqlite import SqliteStore
 from monitor.telemetry import Health, Metrics
 from monitor.webhook_keys import new_key
 
@@ -96,7 +95,7 @@ async def _send(alerts: list[Alert], port: int, done: Event, *, is_batch: bool) 
     clock = SystemClock()
     products = desk.new_monitor(market(1)).rules.products
     with tempfile.TemporaryDirectory() as folder:
-        store = SqliteStore(Path(folder) / "monitor.db")
+        store = sqlite.build(sqlite.Config(path=f"{folder}/monitor.db"))
         await store.open()
         config = Config(url=f"http://127.0.0.1:{port}/", secret=new_key().secret, allow_private=True, batch=is_batch)
         hook = WebhookNotifier("hook", config, clock)

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -17,9 +18,15 @@ KEY_FILE = "ack.key"
 KEY_BYTES = 32
 PATH = "/ack/"
 """Where the page stands, under `web.public_url`."""
+_IN_A_TEXT = re.compile(rf"{PATH}[\w.~%-]+")
 _SIGNATURE_BYTES = 24
 _CODE_LENGTH = 5
 """Characters of a code that people type: it counts only with the gateway's signature and from the person's own number."""
+
+
+def without_tokens(text: str) -> str:
+    """A text of the other side in which no link can be used: some servers repeat what they refuse."""
+    return _IN_A_TEXT.sub(f"{PATH}***", text)
 
 
 class AckLinks:
@@ -36,7 +43,8 @@ class AckLinks:
         """The step and the person of a token that was made here; None for any other text."""
         step, _, rest = token.partition(".")
         person = rest.partition(".")[0]
-        same = hmac.compare_digest(self.token(step, person).encode(), token.encode("utf-8", "surrogateescape"))
+        made = self.token(step, person)
+        same = hmac.compare_digest(made.encode("utf-8", "surrogatepass"), token.encode("utf-8", "surrogatepass"))
         return (step, person) if same else None
 
     def code(self, step: str, person: str) -> str:
@@ -44,7 +52,7 @@ class AckLinks:
         return base64.b32encode(self._mac("code", step, person)).decode()[:_CODE_LENGTH]
 
     def _mac(self, purpose: str, step: str, person: str) -> bytes:
-        text = "\n".join((purpose, step, person)).encode("utf-8", "surrogateescape")
+        text = "\n".join((purpose, step, person)).encode("utf-8", "surrogatepass")
         return hmac.new(self._key, text, hashlib.sha256).digest()[:_SIGNATURE_BYTES]
 
 

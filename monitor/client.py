@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 
-from monitor.text_files import read_text
+from monitor.secret_files import BadSecret, read_secret
 
 TIMEOUT_S = 15.0
 """For most answers; a large stress takes longer."""
@@ -58,9 +58,10 @@ def _token(token_file: Path | None) -> str | None:
     if token_file is None:
         return None
     try:
-        return read_text(token_file).strip()
-    except OSError as e:
-        raise NoAnswer(f"{token_file}: cannot be read: {e.strerror}", is_wrong_use=True) from None
+        return read_secret(None, token_file)
+    except BadSecret as e:
+        reason = getattr(e.__cause__, "strerror", None) or str(e)
+        raise NoAnswer(f"{token_file}: cannot be read: {reason}", is_wrong_use=True) from None
 
 
 async def _ask(method: str, url: str, token: str | None, body: object | None, timeout_s: float) -> tuple[int, bytes]:

@@ -7,120 +7,36 @@ targets to the working directory.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
 from monitor import contacts, plugins
-from monitor.addresses import networks_of
 from monitor.channel_rules import KEYS, ChannelRules, Gathering, channel_problems, gathering_problems
 from monitor.channel_rules import Wait as GroupWait
+from monitor.core.alerts.alert_type import CRITICAL
 from monitor.core.alerts.matching import Match
 from monitor.core.events.events import API
-from monitor.core.money import NotANumber, number
 from monitor.core.prices.quote import USDT
 from monitor.core.rules.cadence import too_slow
 from monitor.core.rules.duty import Duty, Escalation, Rota
 from monitor.core.rules.product import Product
-from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Lifecycle, Rules, SomeTime, Trust, Wait
-from monitor.core.schema import Asset, Bounds, Invalid, Name, Problem, Span, read
+from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Rules, Trust
+from monitor.core.schema import Invalid, Name, Problem, read
 from monitor.people import Contacts, HeartbeatTable, Person, SmsReplies, contacts_of, misfits
+from monitor.quiet_times import Calendar, Holidays, QuietTimes, holidays_of, no_calendar, twice
+from monitor.secret_files import with_credentials
+from monitor.tables import EndpointsTable, LifecycleTable, MonitorTable, PricesTable
 from monitor.telemetry import without_passwords
 from monitor.text_files import read_text
 from monitor.web_table import TokenConfig, UnsafeBind, WebConfig, check_bind
-
-
-class MonitorTable(msgspec.Struct, frozen=True):
-    """[monitor]"""
-
-    name: Name = "monitor"
-    state_dir: str = "var"
-    event_log: bool = True
-    """Record what core is given under state_dir/events, for `monitor replay --log`."""
-    event_log_keep: timedelta = timedelta(days=7)
-    """Older files of it are deleted."""
-    event_log_size: str = "2GiB"
-    """The oldest files are deleted while all of them take more than this, whatever their age."""
-
-    def __post_init__(self) -> None:
-        if not 0 < _bytes(self.event_log_size) < 1 << 50:
-            what = f"event_log_size: found {self.event_log_size!r}"
-            raise ValueError(f'{what}, expected a size such as "500MiB" or "2GiB"')
-
-    @property
-    def event_log_bytes(self) -> int:
-        """The size in bytes."""
-        return _bytes(self.event_log_size)
-
-
-_UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-
-
-def _bytes(size: str) -> int:
-    """Bytes of a size with its unit; 0 where it is none."""
-    match = re.fullmatch(r"(\d{1,6}) ?([kKMGT]i?B)", size, re.ASCII)
-    return int(match[1]) * _UNITS.get(match[2], 0) if match else 0
-
-
-PORT_FILE = "port"
-"""The daemon's port stands in this file of `state_dir` while it runs."""
-
-
-class EndpointsTable(msgspec.Struct, frozen=True):
-    """[endpoints]: what webhooks that are made by API may reach. Whoever may make one cannot widen this."""
-
-    allow_private: bool = False
-    allow: tuple[str, ...] = ()
-    """Networks that are private and allowed all the same."""
-    most: Annotated[int, range(0, 1001)] = 100
-    """So many may be made; 0: none."""
-
-    def __post_init__(self) -> None:
-        try:
-            networks_of(self.allow)
-        except ValueError as e:
-            raise ValueError(f"allow: {e}") from None
-
-
-Pause = Annotated[timedelta, Span("0s", "365d", above=True)]
-
-
-class PricesTable(msgspec.Struct, frozen=True):
-    """[prices]"""
-
-    stale_after: SomeTime = timedelta(seconds=10)
-    confirm_jump: Annotated[Decimal, Bounds("0", "10", 6, above=True)] = Decimal("0.15")
-    confirm_after: Wait = timedelta(seconds=3)
-    usdt_usd: str = "1"
-    min_sources: Annotated[int, range(1, 17)] = 1
-    mode: Literal["primary", "median"] = "primary"
-    max_spread: Annotated[Decimal, Bounds("0", "1", 6, above=True)] = Decimal("0.02")
-    contradiction_after: Pause = timedelta(seconds=60)
-    max_ahead: Pause = timedelta(seconds=5)
-    quiet_after: Pause = timedelta(minutes=5)
-    frozen_after: Pause = timedelta(hours=1)
-    power_wait: Pause = timedelta(minutes=10)
-
-    def __post_init__(self) -> None:
-        try:
-            if self.usdt_usd[:1].isalpha():
-                is_fine = bool(read(Asset, self.usdt_usd))
-            else:
-                # More places than a quantity has would not fit exact arithmetic beside a price and a share.
-                is_fine = Bounds("0.01", "100", 24).problem(number(self.usdt_usd)) is None
-        except (NotANumber, Invalid):
-            is_fine = False
-        if not is_fine:
-            raise ValueError(
-                f'usdt_usd: found {self.usdt_usd!r}, expected a rate such as "1", or the name of an asset: "USDT"'
-            )
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -144,6 +60,12 @@ class Route(msgspec.Struct, frozen=True):
     group_interval: GroupWait = timedelta(minutes=5)
     first: Annotated[int, range(0, 1001)] = 10
     """So many critical notices leave at once in each interval, the largest debt first."""
+    quiet: QuietTimes | None = None
+    """When notices of info and warning wait. Critical ones never do."""
+
+    def __post_init__(self) -> None:
+        if self.quiet is not None and self.match.severity == CRITICAL:
+            raise ValueError("quiet: holds nothing, as the route takes critical alerts alone; leave it out")
 
     @property
     def gathering(self) -> Gathering | None:
@@ -160,6 +82,8 @@ class Named(msgspec.Struct, frozen=True):
     feeds: tuple[Part, ...] = ()
     notifiers: tuple[Part, ...] = ()
     rates: tuple[Part, ...] = ()
+    host: str = "127.0.0.1"
+    """That the web binds."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -183,11 +107,18 @@ class Config(msgspec.Struct, frozen=True):
     """How the people of the desk are reached."""
     heartbeat: HeartbeatTable | None = None
     sms_replies: SmsReplies | None = None
+    holidays: Holidays = {}
+
+    @property
+    def routed(self) -> frozenset[str]:
+        """The notifiers to which the desk's alerts go; without routes all of them."""
+        names = {name for route in self.routes for name in route.to}
+        return frozenset(names if self.routes else (part.name for part in self.notifiers))
 
     @property
     def named(self) -> Named:
         """What the daemon needs to start with this configuration."""
-        return Named(self.web.tokens, self.books, self.feeds, self.notifiers, self.rates)
+        return Named(self.web.tokens, self.books, self.feeds, self.notifiers, self.rates, self.web.host)
 
     @property
     def state_dir(self) -> Path:
@@ -237,7 +168,7 @@ _SHORTEST_PIECE = 4
 """A shorter one would take away letters of other words."""
 _TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure", "endpoints"}
 _TABLES |= {"person", "rota", "escalation", "heartbeat", "sms_replies"}
-_TABLES |= {"product", "rates", "book", "feed", "notifier", "route"}
+_TABLES |= {"product", "rates", "book", "feed", "notifier", "route", "calendar"}
 
 
 def load(path: Path) -> Config:
@@ -256,12 +187,16 @@ class _Loader:
         table = self.toml(self.path)
         if table is None:
             raise BadConfig(self.problems)
+        missing: list[tuple[str, str]] = []
+        table = with_credentials(table, "", missing)
+        for where, what in missing:
+            self.note(where, what)
         for key in table.keys() - _TABLES:
             self.note(key, "unknown table; known: " + ", ".join(sorted(_TABLES)))
         monitor = self.table(MonitorTable, table, "monitor")
         web = self.web(table)
         prices = self.table(PricesTable, table, "prices")
-        lifecycle = self.table(Lifecycle, table, "lifecycle")
+        lifecycle = self.table(LifecycleTable, table, "lifecycle")
         fund = self.table(Fund, table, "fund") if "fund" in table else None
         exposure = self.table(ExposureRules, table, "exposure") or ExposureRules()
         endpoints = self.table(EndpointsTable, table, "endpoints") or EndpointsTable()
@@ -271,29 +206,34 @@ class _Loader:
         books = self.parts("books", self.rows(table, "book"), "book")
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
         notifiers = self.notifiers(self.rows(table, "notifier"))
-        routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"))
+        calendars = self.calendars(table)
+        routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"), calendars)
         people, duty = self.duty(table)
         heartbeat = self.table(HeartbeatTable, table, "heartbeat") if "heartbeat" in table else None
         replies = self.table(SmsReplies, table, "sms_replies") if "sms_replies" in table else None
         if replies is not None and web is not None and web.public_url is None:
             self.note("sms_replies", "needs web.public_url: the gateway signs the address that it asks")
         trust = self.trust(prices, feeds, table) if prices is not None else Trust()
+        tokens = web.tokens if web is not None else ()
+        files = {"book": books, "feed": feeds, "notifier": notifiers, "rates": rates, "token": tokens}
+        for where, what in _names_the_store(store, files):
+            self.note(where, what)
+        old = tuple(self.old_keys)
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
-            named = Named(web.tokens if web else (), books, feeds, notifiers, rates)
-            raise BadConfig(_hushed(self.problems, table), named, tuple(self.old_keys))
-        rules = Rules(monitor.name, products, lifecycle, trust, fund, exposure, duty)
-        old_keys = tuple(self.old_keys)
+            named = Named(tokens, books, feeds, notifiers, rates, web.host if web else "127.0.0.1")
+            raise BadConfig(_hushed(self.problems, table), named, old)
+        rules = Rules(monitor.name, products, lifecycle.settings, trust, fund, exposure, duty)
         config = Config(
-            self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old_keys, endpoints
+            self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old, endpoints
         )
-        return msgspec.structs.replace(config, contacts=contacts_of(people), heartbeat=heartbeat, sms_replies=replies)
+        more = {"heartbeat": heartbeat, "sms_replies": replies, "holidays": holidays_of(calendars)}
+        return msgspec.structs.replace(config, contacts=contacts_of(people), **more)
 
     def duty(self, table: dict[str, Any]) -> tuple[tuple[Person, ...], Duty]:
         """The people of the desk, who is on duty, and who is asked."""
         people = tuple(self.each(Person, table, "person"))
         duty = Duty(tuple(self.each(Rota, table, "rota")), tuple(self.each(Escalation, table, "escalation")))
-        rows = self.rows(table, "notifier")
-        notifiers = [str(row.get("name", _unnamed(str(row.get("kind")), row))) for row in rows]
+        notifiers = [str(row.get("name", _unnamed(str(row.get("kind")), row))) for row in self.rows(table, "notifier")]
         for where, what in misfits(people, duty.rotas, duty.escalations, notifiers):
             self.note(where, what)
         return people, duty
@@ -340,7 +280,10 @@ class _Loader:
             return tomllib.loads(read_text(path))
         except OSError as e:
             self.problems.append(f"{path}: cannot be read: {e.strerror}; check the path")
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        except (
+            ValueError,
+            RecursionError,
+        ) as e:  # no TOML, no UTF-8, a number of thousands of digits, or nested too deeply
             self.problems.append(f"{path}: is not TOML: {e}")
         return None
 
@@ -458,7 +401,16 @@ class _Loader:
                 self.wrong(entry.file, e.problems)
         return products
 
-    def routes(self, rows: list[dict[str, Any]], notifiers: list[dict[str, Any]]) -> tuple[Route, ...]:
+    def calendars(self, table: dict[str, Any]) -> list[Calendar]:
+        """The calendars that quiet times may name."""
+        calendars: list[Calendar] = self.each(Calendar, table, "calendar")
+        for i, what in twice(calendars):
+            self.note(f"calendar[{i}].name", what)
+        return calendars
+
+    def routes(
+        self, rows: list[dict[str, Any]], notifiers: list[dict[str, Any]], calendars: Sequence[Calendar]
+    ) -> tuple[Route, ...]:
         """The routes. Each names notifiers of the file, even ones that have problems of their own."""
         kinds = [(n.get("name", _unnamed(str(n.get("kind")), n)), n.get("kind")) for n in notifiers]
         routes = []
@@ -470,8 +422,29 @@ class _Loader:
                 if route.gathering is not None:
                     for key, what in gathering_problems(route.gathering, _readers(route, kinds)):
                         self.note(f"route[{i}].{key}", what)
+                if route.quiet is not None and (problem := no_calendar(route.quiet.calendar, calendars)):
+                    self.note(f"route[{i}].quiet.calendar", problem)
                 routes.append(route)
         return tuple(routes)
+
+
+def _names_the_store(store: Part | None, families: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, str]]:
+    """What names the store's file: when the daemon closes it there, SQLite's locks on it are gone."""
+    own = getattr(store.config, "path", None) if store is not None else None
+    for table, parts in families.items():
+        for part in parts:
+            config = getattr(part, "config", part)
+            for key in config.__struct_fields__:
+                value = getattr(config, key)
+                if own is not None and isinstance(value, str | Path) and _is_file(value, own):
+                    what = f"{key}: found {str(value)!r}, which is the store; name another file"
+                    yield f"{table} {part.name!r}", what
+
+
+def _is_file(value: str | Path, path: str) -> bool:
+    """A value of the configuration names this file, by whatever symbolic links."""
+    name = str(value).removeprefix("file:")
+    return "\0" not in name and os.path.realpath(name) == os.path.realpath(path)
 
 
 def _feed_trust(feed: Part) -> FeedTrust:
@@ -538,11 +511,20 @@ def _readers(route: Route, notifiers: Sequence[tuple[object, object]]) -> dict[s
     return {name: name == "contacts" or is_for_people(kinds.get(name, "")) for name in route.to}
 
 
-@cache
 def is_for_people(kind: str) -> bool:
     """Whether people read what a kind of notifier sends, so that a digest helps; programs want each notice by itself."""
+    return _says(kind, "FOR_PEOPLE")
+
+
+def keeps_open(kind: str) -> bool:
+    """Whether the other side of a kind of notifier keeps something open until it hears of the end, which wakes nobody."""
+    return _says(kind, "KEEPS_OPEN")
+
+
+@cache
+def _says(kind: str, what: str) -> bool:
     try:
-        return bool(getattr(plugins.module("notifiers", kind), "FOR_PEOPLE", False))
+        return bool(getattr(plugins.module("notifiers", kind), what, False))
     except (plugins.UnknownKind, ImportError):  # the libraries of an optional kind may be absent
         return False
 

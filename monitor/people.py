@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from monitor import contacts, plugins
 from monitor.addresses import check_port, origin_of, shown_url
 from monitor.core.rules.duty import Escalation, Rota
 from monitor.core.schema import Name, Span
@@ -66,6 +67,29 @@ class SmsReplies(msgspec.Struct, frozen=True):
 def contacts_of(people: Sequence[Person]) -> Contacts:
     """How everybody is reached."""
     return {person.name: dict(person.contacts) for person in people}
+
+
+def reads_alone(notifier: str, kind: str, address: str, people: Contacts, routed: Collection[str]) -> bool:
+    """Whether one person alone reads what comes to a contact, as far as a configuration can show.
+
+    A mailbox, a number or a chat with an id is its owner's, unless two people state it or it is the id of a group. A channel
+    without addresses, such as a room of Slack, is one person's where nobody else names it, and no route of `routed`.
+    """
+    if contacts.check_of(kind) is None:
+        return notifier not in routed and sum(notifier in by for by in people.values()) == 1
+    is_group = getattr(plugins.module("notifiers", kind), "read_by_several", None)
+    is_shared = is_group is not None and is_group(address)
+    return not is_shared and sum(address in by.values() for by in people.values()) == 1
+
+
+def without_links(people: Contacts, kinds: Mapping[str, str], routed: Collection[str]) -> list[str]:
+    """A sentence about each contact to which a step of an escalation sends no link. `kinds` are those of the notifiers."""
+    return [
+        f"person {person!r}: several read what comes to {notifier!r}, so no link to acknowledge is sent there"
+        for person, by in people.items()
+        for notifier, address in by.items()
+        if not reads_alone(notifier, kinds[notifier], address, people, routed)
+    ]
 
 
 def misfits(

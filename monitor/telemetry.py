@@ -14,6 +14,8 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from monitor.control_characters import visible
+
 _LATENCY_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -37,20 +39,44 @@ def configure(level: str = "info", *, as_json: bool = False) -> None:
 
 
 _USER_INFO = re.compile(r"(:/{1,2})[^/\s'\"]*@")
-_TOKEN = re.compile(r"([?&][^=&\s]*(?:token|key|secret|passw|pwd|auth|sig)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
+_IN_A_QUERY = re.compile(r"[?&]([^=?&\s]{1,200})=")
+"""A name. Whether it is a secret's is asked apart, as one pattern for both takes minutes for some lines of a peer."""
+_VALUE = re.compile(r"[^&\s'\"]+")
+_SECRET_NAME = re.compile("token|key|secret|passw|pwd|auth|sig", re.IGNORECASE)
 
 
 def without_passwords(text: str) -> str:
     """A text without the user and password of any address in it, and without what a query calls a secret."""
-    return _TOKEN.sub(r"\1***", _USER_INFO.sub(r"\1***@", text)) if "@" in text or "=" in text else text
+    return _without_secrets(_USER_INFO.sub(r"\1***@", text)) if "@" in text or "=" in text else text
+
+
+def _without_secrets(text: str) -> str:
+    kept: list[str] = []
+    end = 0
+    for name in _IN_A_QUERY.finditer(text):
+        if name.start() >= end and _SECRET_NAME.search(name[1]) and (value := _VALUE.match(text, name.end())):
+            kept += text[end : name.end()], "***"
+            end = value.end()
+    return "".join(kept) + text[end:]
 
 
 def _scrub(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """No line shows a password of an address, whoever put the address into a text: a library, a peer, a traceback."""
+    """No line shows a password of an address, or a control character, whoever put it into a text: a library, a peer, a
+    traceback, which alone has lines of its own."""
     for key, value in line.items():
-        if isinstance(value, str):
-            line[key] = without_passwords(value)
+        line[key] = _shown(value, keeps_lines=key in ("exception", "stack"))
     return line
+
+
+def _shown(value: Any, *, keeps_lines: bool = False) -> Any:
+    """A value of a line, and the texts of a list or a table in it."""
+    if isinstance(value, str):
+        return visible(without_passwords(value), keeps_lines=keeps_lines)
+    if isinstance(value, list | tuple):
+        return [_shown(each) for each in value]
+    if isinstance(value, dict):
+        return {_shown(key): _shown(each) for key, each in value.items()}
+    return value
 
 
 class _Unfailing:
@@ -160,6 +186,10 @@ class Metrics:
         self.conflated = counter("monitor_quotes_conflated_total", "Quotes replaced by newer ones unseen.")
         self.event_log_lost = gauge("monitor_event_log_lost_events", "Events since the start that no event log has.")
         self.loop_lag = gauge("monitor_loop_lag_seconds", "Lateness of the event loop, last second.")
+        self.web_connections = gauge("monitor_web_connections", "Connections to the API that are open.")
+        self.web_refused = counter("monitor_web_refused_total", "Connections turned away or cut.", ["reason"])
+        self.web_wrong_tokens = counter("monitor_web_wrong_tokens_total", "Requests with a token that nobody has.")
+        self.tasks = gauge("monitor_tasks", "Tasks of the event loop.")
         self.store_ok = gauge("monitor_store_writable", "1 while the store takes commits.")
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from monitor.addresses import check_public_url, networks_of
-from monitor.core.schema import Name
+from monitor.core.schema import Name, Pattern
 
 
 class TokenConfig(msgspec.Struct, frozen=True):
@@ -22,13 +22,33 @@ class TokenConfig(msgspec.Struct, frozen=True):
     secret_file: Path | None = None
     scope: dict[str, str] = {}
     """Labels that a group must have for this token to see it."""
+    prefix: Annotated[str, Pattern(r"[\x21-\x7e]{1,64}", "1 to 64 printable characters")] | None = None
+    """With which the ids and accounts begin that this token puts."""
 
     def __post_init__(self) -> None:
+        if self.prefix is not None and not self.scope:
+            raise ValueError('"prefix" is of a scope; state scope = { borrower = "..." } too')
         if (self.secret is None) == (self.secret_file is None):
             raise ValueError('a token states either "secret" or "secret_file"')
 
     def __repr__(self) -> str:
         return f"TokenConfig({self.name}, {self.role})"
+
+
+_Most = Annotated[int, range(1, 100_001)]
+
+
+class QuotaConfig(msgspec.Struct, frozen=True):
+    """[web.quotas]: what one token of a viewer, or with a scope, may take of what the desk shares."""
+
+    streams: _Most = 20
+    """Streams at a time: a page has one, a person a few pages."""
+    stress: _Most = 1
+    """Looks at the whole book at a time."""
+    what_ifs: _Most = 300
+    """What-ifs a minute: a page asks one a second while prices move, and some people share a token."""
+    exports: _Most = 10
+    """Lists as CSV a minute."""
 
 
 class WebConfig(msgspec.Struct, frozen=True):
@@ -41,6 +61,11 @@ class WebConfig(msgspec.Struct, frozen=True):
     """The address that people use, where a reverse proxy stands before the monitor. Notices link to it."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of proxies whose X-Forwarded-For and -Proto are believed."""
+    health_port: Annotated[int, range(0, 65536)] | None = None
+    """A port that answers only /healthz, /readyz and /metrics, whatever happens at the other one."""
+    max_connections: Annotated[int, range(16, 100_001)] = 1000
+    """At most half of the descriptors, whatever stands here: the other half is for feeds, channels and files."""
+    quotas: QuotaConfig = QuotaConfig()
 
     def __post_init__(self) -> None:
         try:
@@ -52,6 +77,19 @@ class WebConfig(msgspec.Struct, frozen=True):
             networks_of(self.trusted_proxies)
         except ValueError as e:
             raise ValueError(f"trusted_proxies: {e}") from None
+        if self.port and self.health_port == self.port:
+            raise ValueError(f"health_port: found {self.port}, which is the port; expected another one")
+
+
+def told_by_puts(tokens: Sequence[TokenConfig]) -> list[str]:
+    """What the answers to puts tell tokens with a scope about groups that they may not see."""
+    return [
+        f"token {t.name!r} has a scope and may put groups, but no prefix: its put of an id that is outside its scope is "
+        "answered 403, and of an account that another group has 409, which tells it that somebody has them; state "
+        f'prefix = "{t.name}-", with which its ids and accounts must begin then'
+        for t in tokens
+        if t.scope and t.prefix is None and t.role in ("feeder", "admin")
+    ]
 
 
 class UnsafeBind(Exception):

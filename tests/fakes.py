@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from itertools import count
@@ -237,7 +237,7 @@ class FakeStore:
             one.episode,
             "pending",
             0,
-            now,
+            now if target.until is None else max(target.until, now),
             now,
             gather=target.gather,
             debt_usd=new_delivery(logged, target, now).debt_usd,
@@ -325,6 +325,14 @@ class FakeStore:
             self.rows[d.id] = d
             self._pending_of.setdefault(d.subject, set()).add(d.id)
         return made
+
+    async def hold(self, until: Mapping[str, datetime | None], at: datetime) -> list[Delivery]:
+        self._check()
+        found = [i for i in until if self.rows[i].state == "pending" and not self.rows[i].attempts]
+        for i in found:
+            end = until[i]
+            self._set(i, **({"due_at": at, "created_at": at} if end is None else {"due_at": end}))
+        return [self.rows[i] for i in found]
 
     async def switch_off(self, switched: Switched) -> None:
         self._check()

@@ -8,8 +8,9 @@ import pytest
 
 from monitor import config, plugins
 from monitor.config import BadConfig, Config
-from monitor.core.rules.settings import FeedTrust
+from monitor.core.rules.settings import FeedTrust, Lifecycle
 from monitor.feeds import binance_futures
+from monitor.web.auth import Tokens
 
 PRODUCT = """
 [[version]]
@@ -65,6 +66,8 @@ def test_what_is_left_out_has_its_documented_value(tmp_path: Path) -> None:
     assert (lifecycle.clear_margin, lifecycle.clear_hold) == (Decimal("0.01"), timedelta(seconds=900))
     assert lifecycle.grace_reminders == tuple(timedelta(minutes=m) for m in (720, 360, 60, 15))
     assert lifecycle.margin_call_repeat == timedelta(hours=24)
+    assert lifecycle.reopen == timedelta(hours=1)
+    assert Lifecycle().reopen == timedelta(0), "an older event log folds as it did"
 
 
 OLD_DURATIONS = """
@@ -191,6 +194,8 @@ match = { severty = "critical" }
         assert any(problem.startswith(part) for problem in said), part
 
 
+CONSOLE = '[[notifier]]\nkind = "console"\n[[route]]\nto = ["console"]\n'
+LONDON = '[[calendar]]\nname = "london"\ndays = [2026-12-25]\n'
 WRONG = [
     # text                                                                          said
     ("", "product: is missing"),
@@ -199,6 +204,7 @@ WRONG = [
     ("monitor = 'desk-1'\n" + LEAST, "monitor: found 'desk-1', expected an object"),
     ("product = 5\n", "product: expected tables written as [[product]]"),
     ("book = 5\n" + LEAST, "book: expected tables written as [[book]]"),
+    (LEAST + "[monitor]\ngroup = 'no-such-group'\n", "monitor.group: found 'no-such-group', which is no group of this machine"),
     (LEAST + "[store]\nkind = 5\n", "store.kind"),
     (LEAST + "[store]\nkind = 'sqlight'\n", "did you mean 'sqlite'?"),
     (LEAST + "[store]\nkind = 'memory'\nkeep = 400\n", "store.keep: found 400, expected a duration"),
@@ -219,6 +225,13 @@ WRONG = [
     (LEAST + '[prices]\nquiet_after = "0s"\n', 'prices.quiet_after: found \'0s\', expected a duration above "0s"'),
     (LEAST + '[prices]\nmax_ahead_s = 5\n', "prices.max_ahead_s: unknown key (value 5); did you mean 'max_ahead'?"),
     (LEAST + '[[route]]\nto = ["nobody"]\n', "route[0].to: no notifier 'nobody'; there are: none"),
+    (LEAST + CONSOLE + 'quiet = { hours = ["22:00-7:00"] }\n', "route[0].quiet.hours[0]: found '22:00-7:00', expected hours such as"),
+    (LEAST + CONSOLE + 'quiet = { days = ["sat"], calendar = "londn" }\n' + LONDON, "route[0].quiet.calendar: no calendar 'londn'; did you mean 'london'?"),
+    (LEAST + CONSOLE + 'quiet = { days = ["sat"], time_zone = "Europe/Lodnon" }\n', "route[0].quiet.time_zone: found 'Europe/Lodnon', expected a name such as"),
+    (LEAST + CONSOLE + 'match = { severity = "critical" }\nquiet = { days = ["sat"] }\n', "route[0].quiet: holds nothing, as the route takes critical alerts alone; leave it out"),
+    (LEAST + LONDON + LONDON, "calendar[1].name: 'london' stands twice; give each its own name"),
+    (LEAST + '[[calendar]]\nname = "x"\ndays = []\n', "calendar[0].days: is empty, expected dates such as 2026-12-25"),
+    (LEAST + '[[calendar]]\nname = "x"\ndays = ["25.12."]\n', "calendar[0].days[0]: found '25.12.', expected a day such as 2026-01-05"),
     (LEAST + '[[route]]\nto = ["contacts"]\n', 'route[0].to: "contacts" needs a notifier of kind email or sms'),
     (LEAST + '[[notifier]]\nname = "mail"\nkind = "email"\nsmtp = "file:m"\nsender = "a@b.c"\n[[route]]\nto = ["contacts", "mail"]\n', "route[0].to: 'mail' has nobody to send to; state its `to`, or route to"),
     (LEAST + '[[notifier]]\nname = "mail"\nkind = "email"\nsmtp = "file:"\nsender = "a@b.c"\n', "smtp: found 'file:', expected file: and a folder"),
@@ -232,6 +245,7 @@ WRONG = [
     (LEAST + '[web]\nhost = "::"\n', "and no tokens"),
     (LEAST + '[web]\ntokens = [{ name = "a", role = "admin" }]\n', 'states either "secret" or "secret_file"'),
     (LEAST + '[web]\ntokens = [{ name = "a", role = "root", secret = "x" }]\n', "web.tokens[0].role: found a value that is not shown, expected one of 'viewer'"),
+    (LEAST + '[web]\ntokens = [{ name = "a", role = "feeder", secret = "x", prefix = "a-" }]\n', '"prefix" is of a scope'),
     ("= 1", "is not TOML"),
 ]  # fmt: skip
 
@@ -239,6 +253,51 @@ WRONG = [
 @pytest.mark.parametrize(("text", "said"), WRONG, ids=[said for _, said in WRONG])
 def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:
     assert any(said in problem for problem in problems(tmp_path, text))
+
+
+def test_a_secret_may_be_a_credential_of_the_unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every key that takes a file takes a credential; what is no file stays as it is."""
+    text = LEAST + (
+        "[web]\ntokens = [{ name = 'ops', role = 'admin', secret_file = 'credential:ops' }]\n"
+        "[[notifier]]\nkind = 'pagerduty'\nrouting_key_file = 'credential:pager'\n"
+        "[[notifier]]\nkind = 'email'\nsmtp = 'smtps://mail.example'\nsender = 'a@b.example'\nto = ['c@b.example']\n"
+        "username = 'credential:x'\npassword_file = 'credential:mail.pass'\n"
+    )
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    said = problems(tmp_path, text)
+    assert len(said) == 3
+    assert "web.tokens[0].secret_file: found 'credential:ops', but systemd hands no credentials over" in said[0]
+    assert "LoadCredential=ops:" in said[0]
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    for name in ("ops", "pager", "mail.pass"):
+        (folder / name).write_text(f"secret-{name}\n")
+    it = loaded(tmp_path, text)
+    assert it.web.tokens[0].secret_file == folder / "ops"
+    assert [p.config.routing_key_file for p in it.notifiers if p.kind == "pagerduty"] == [folder / "pager"]
+    (mail,) = (p.config for p in it.notifiers if p.kind == "email")
+    assert (mail.username, mail.password_file) == ("credential:x", folder / "mail.pass")
+    assert Tokens(it.web.tokens).caller("Bearer secret-ops") is not None
+    (folder / "ops").unlink()
+    assert any("the unit has no such credential" in problem for problem in problems(tmp_path, text))
+    assert any("expected credential: and a name" in p for p in problems(tmp_path, text.replace(":ops'", ":../ops'")))
+
+
+def test_nothing_else_may_be_the_stores_file(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "link").symlink_to("var")
+    store = f'[store]\npath = "{tmp_path}/var/monitor.db"\n'
+    others = (
+        "[[book]]\nkind = 'file'\npath = 'link/../var/monitor.db'\n",
+        f"[[notifier]]\nkind = 'sms'\nfile = '{tmp_path}/link/monitor.db'\n",
+        "[web]\ntokens = [{ name = 'a', role = 'admin', secret_file = 'link/monitor.db' }]\n",
+    )
+    for other in others:
+        assert any("which is the store; name another file" in p for p in problems(tmp_path, LEAST + store + other)), (
+            other
+        )
+    loaded(tmp_path, LEAST + store + others[0].replace(".db", ".jsonl"))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.9.9.9"])

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from monitor.cli.main import WRONG
+from monitor.cli.main import WRONG, check_config
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, load
 from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon import wiring
 from monitor.daemon.journal import Journal
 from monitor.daemon.sequencer import Sequencer
 from monitor.running import Running, Tasks
@@ -57,6 +58,48 @@ def test_check_config_names_the_new_key_of_an_old_one(tmp_path: Path) -> None:
     house.config.write_text("[prices]\nstale_after_s = 3600\n" + PRODUCT)
     ended = house.command("check-config", "--config", "monitor.toml")
     assert (ended.code, said in ended.err) == (0, True)
+
+
+@pytest.mark.parametrize(("length", "is_short"), [(23, True), (24, False)])
+def test_a_token_that_can_be_guessed_is_a_note_here_and_refused_beyond_loopback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], length: int, is_short: bool
+) -> None:
+    """Nobody is locked out for guessing, so the length of a token is what protects it."""
+    config = House(tmp_path).config
+    token = f'tokens = [{{ name = "ops", role = "admin", secret = "{"x" * length}" }}]\n'
+    config.write_text(f"[web]\n{token}" + PRODUCT)
+    assert check_config(config=config) == 0
+    assert ("the secret of 'ops' has fewer than 24 characters" in capsys.readouterr().err) is is_short
+    config.write_text(f'[web]\nhost = "0.0.0.0"\n{token}' + PRODUCT)
+    for check in (lambda: check_config(config=config), lambda: wiring.check(load(config))):
+        if not is_short:
+            check()
+            continue
+        with pytest.raises(BadConfig) as caught:
+            check()
+        (problem,) = caught.value.problems
+        assert "'ops' has fewer than 24 characters" in problem
+        assert "secrets.token_urlsafe(32)" in problem
+
+
+def test_check_config_says_what_puts_of_a_scope_tell(tmp_path: Path) -> None:
+    """One who may not put, or whose names begin otherwise than those of others, learns nothing."""
+    house = House(tmp_path)
+    scope = 'scope = { borrower = "ACME" }'
+    tokens = (
+        f'{{ name = "acme", role = "feeder", secret = "a", {scope} }}',
+        f'{{ name = "looks", role = "viewer", secret = "b", {scope} }}',
+        f'{{ name = "apart", role = "feeder", secret = "c", {scope}, prefix = "apart-" }}',
+        '{ name = "desk", role = "feeder", secret = "d" }',
+    )
+    house.config.write_text(f"{PRODUCT}[web]\ntokens = [{', '.join(tokens)}]\n")
+    ended = house.command("check-config", "--config", "monitor.toml")
+    notes = [line for line in ended.err.splitlines() if line.startswith("note: token")]
+    assert ended.code == 0
+    assert [note.split("'")[1] for note in notes] == ["acme"]
+    assert "403" in notes[0]
+    assert "409" in notes[0]
+    assert 'prefix = "acme-"' in notes[0]
 
 
 async def test_a_daemon_logs_the_new_key_of_an_old_one(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 CODE = """
 from monitor import crashpoint
-for place in ("before send", "after send", "before send", "after send"):
+for place, channel in (("before send", "hook"), ("after send", "hook"), ("before send", "mail"), ("after send", "mail")):
     print(place, flush=True)
-    crashpoint.reached(place)
+    crashpoint.reached(place, (channel,))
 """
 
 
@@ -30,6 +30,9 @@ def run(crash_at: str) -> tuple[int, list[str]]:
         ("after send", -signal.SIGKILL, 2),
         ("before send:2", -signal.SIGKILL, 3),
         ("before send:3", 0, 4),
+        ("after send of mail", -signal.SIGKILL, 4),
+        ("before send of mail:2", 0, 4),
+        ("before send of nobody", 0, 4),
     ],
 )
 def test_the_process_is_killed_at_the_named_place_and_time(crash_at: str, code: int, places: int) -> None:

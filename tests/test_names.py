@@ -117,6 +117,59 @@ async def test_where_the_name_server_fails_the_last_address_serves_for_an_hour(
         await ask("a.example")
 
 
+async def test_nobody_waits_again_for_a_name_that_has_hung_for_the_whole_limit(
+    server: NameServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(names, "LIMIT_S", 0.2)
+    found = HostNames(clock, server)
+    server.hanging = {"slow.example", "known.example"}
+    server.answers = {"known.example": "192.0.2.9"}
+    server.hanging.discard("known.example")
+    await found.addresses("known.example", 1)
+    await clock.advance(61)
+    server.hanging.add("known.example")
+    first = [asyncio.ensure_future(found.addresses(name, 1)) for name in sorted(server.hanging)]
+    known, slow = await asyncio.gather(*first, return_exceptions=True)
+    assert isinstance(slow, OSError)
+    assert [info[4][0] for info in known] == ["192.0.2.9"], "the last good address serves"
+    await clock.advance(1)
+    monkeypatch.setattr(names, "LIMIT_S", 1.0)  # all of which is over by the clock
+    async with asyncio.timeout(0.2):
+        with pytest.raises(OSError, match="no answer from the name server"):
+            await found.addresses("slow.example", 1)
+        assert await found.addresses("known.example", 1)
+    assert server.asked == ["known.example", "known.example", "slow.example"]
+
+
+async def test_names_whose_server_fails_are_told_until_it_answers_or_nobody_asks(
+    server: NameServer, clock: FakeClock
+) -> None:
+    found = HostNames(clock, server)
+    silent = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+    server.answers = {"hooks.example": silent, "mail.example": silent, "served.example": "192.0.2.1"}
+    await found.addresses("served.example", 1)
+    await clock.advance(61)
+    server.answers["served.example"] = silent
+
+    async def asked() -> None:
+        for name in ("hooks.example", "mail.example", "none.example"):
+            with pytest.raises(OSError, match=r"[Nn]ame"):
+                await found.addresses(name, 1)
+        assert await found.addresses("served.example", 1)
+
+    await asked()
+    told = "hooks.example, mail.example: Temporary failure in name resolution"
+    assert found.trouble() == told, (
+        "a name that there is not is no fault of the server, and one with an address is served"
+    )
+    server.answers["mail.example"] = "192.0.2.2"
+    await clock.advance(6)
+    await found.addresses("mail.example", 1)
+    assert found.trouble() == told.replace(", mail.example", "")
+    await clock.advance(301)
+    assert found.trouble() is None, "nobody has asked for it since"
+
+
 async def test_look_ups_that_hang_are_bounded(server: NameServer, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(names, "MOST_THREADS", 3)
     server.hanging = {f"slow-{n}.example" for n in range(4)}
@@ -148,7 +201,7 @@ def test_the_loop_connects_to_a_name_through_them() -> None:
             asked.append(host)
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 0)) for ip in ("127.0.0.77", "127.0.0.1")]
 
-        loop._names = HostNames(look_up=look_up)
+        loop.names = HostNames(look_up=look_up)
         for host in ("hooks.example", "127.0.0.1"):
             reader, writer = await asyncio.open_connection(host, port)
             assert await reader.read() == b""

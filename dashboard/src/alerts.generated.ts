@@ -29,6 +29,7 @@ export const FAMILIES: Readonly<Record<string, string>> = {
   "channel.*": "channels",
   "book.*": "the book",
   "monitor.*": "the monitor",
+  "security.*": "security",
 };
 
 /** What an alert says in a few words, by type. */
@@ -42,6 +43,7 @@ export const TITLES: Readonly<Record<string, string>> = {
   "loan_group.delayed_liquidation.cured": "Delayed liquidation cured",
   "loan_group.liquidation.triggered": "Liquidation",
   "loan_group.liquidation.cleared": "Liquidation cleared",
+  "loan_group.closed": "Closed: no longer watched",
   "loan.renewal_open": "Renewal open",
   "loan.maturing": "Loan maturing",
   "loan.interest_shortfall": "Interest shortfall",
@@ -77,6 +79,7 @@ export const TITLES: Readonly<Record<string, string>> = {
   "monitor.degraded": "Monitor degraded",
   "monitor.stalled": "Monitor stood still",
   "monitor.recovered": "Monitor recovered",
+  "security.guessing": "Somebody guesses tokens",
   "loan_group.escalated": "Nobody has acknowledged",
   "loan_group.escalation_ended": "No longer asked for",
   "monitor.escalated": "Nobody has acknowledged",

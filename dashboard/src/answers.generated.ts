@@ -23,7 +23,7 @@ export interface AckShown {
 
 export interface AlertData {
   readonly id: string;
-  readonly cursor: number;
+  readonly cursor: number | null;
   readonly severity: Severity;
   readonly test: boolean;
   readonly durable: boolean;
@@ -71,7 +71,7 @@ export interface AlertItem {
 
 export interface AlertList {
   readonly items: readonly AlertItem[];
-  readonly next: number | null;
+  readonly next: number | string | null;
 }
 
 export interface Alive {
@@ -141,6 +141,7 @@ export interface ChannelItem {
   readonly kind: string;
   readonly breaker: string;
   readonly queued: number;
+  readonly held: number;
   readonly oldest_at: string | null;
   readonly oldest_age_s: number | null;
   readonly last_delivered_at: string | null;
@@ -228,7 +229,7 @@ export interface DecisionShown {
 
 export interface DeliveryDetail {
   readonly id: string;
-  readonly cursor: number;
+  readonly cursor: number | null;
   readonly alert: string;
   readonly notifier: string;
   readonly to: readonly string[];
@@ -240,12 +241,13 @@ export interface DeliveryDetail {
   readonly due_at: string;
   readonly created_at: string;
   readonly detail: string;
+  readonly held_until: string | null;
   readonly record: readonly AttemptItem[];
 }
 
 export interface DeliveryItem {
   readonly id: string;
-  readonly cursor: number;
+  readonly cursor: number | null;
   readonly alert: string;
   readonly notifier: string;
   readonly to: readonly string[];
@@ -257,6 +259,7 @@ export interface DeliveryItem {
   readonly due_at: string;
   readonly created_at: string;
   readonly detail: string;
+  readonly held_until: string | null;
 }
 
 export interface DeliveryList {
@@ -404,7 +407,7 @@ export interface FundShown {
 }
 
 export interface GapEvent {
-  readonly resume_after: number;
+  readonly resume_after: number | string;
   readonly reason: string;
 }
 
@@ -511,7 +514,7 @@ export interface GroupsEvent {
 
 export interface HiddenAlert {
   readonly id: string;
-  readonly cursor: number;
+  readonly cursor: number | null;
   readonly type: string;
   readonly severity: Severity;
   readonly subject: string;
@@ -830,6 +833,7 @@ export interface ProblemDetails {
   readonly instance: string;
   readonly errors?: readonly Readonly<Record<string, string>>[] | null;
   readonly reason?: string | null;
+  readonly retry_after_s?: number | null;
 }
 
 export interface RateItem {
@@ -891,7 +895,7 @@ export interface Replayed {
   readonly sent: number;
   readonly first: number | null;
   readonly last: number | null;
-  readonly next: number | null;
+  readonly next: number | string | null;
 }
 
 export interface Retried {
@@ -1002,7 +1006,7 @@ export interface Status {
   readonly prices: PriceHealth;
   readonly oldest_undelivered_s: Readonly<Record<string, number>>;
   readonly feeds: Readonly<Record<string, FeedItem>>;
-  readonly cursor: number;
+  readonly cursor: number | null;
   readonly streams: number;
   readonly rules: readonly string[];
 }
@@ -1012,7 +1016,7 @@ export interface StatusEvent {
   readonly ready: boolean;
   readonly reasons: Readonly<Record<string, string | null>>;
   readonly feeds: Readonly<Record<string, boolean>>;
-  readonly cursor: number;
+  readonly cursor: number | null;
 }
 
 export interface StressAnswer {
@@ -1084,6 +1088,7 @@ export interface ToldItem {
   readonly attempts: number;
   readonly delivered_at: string | null;
   readonly detail: string;
+  readonly held_until: string | null;
 }
 
 export interface Uncounted {

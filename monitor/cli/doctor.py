@@ -23,6 +23,7 @@ from monitor.cli.feed_checks import DaemonSeen, ask_daemon, daemon_port, first_p
 from monitor.clock import SystemClock
 from monitor.config import Config, Part
 from monitor.secret_files import read_secret
+from monitor.stores._base import StoreUnavailable
 
 CONNECT_S = 5.0
 LONGEST = 500
@@ -117,16 +118,13 @@ def _store(config: Config) -> list[Finding]:
     if not path.exists():
         return [Finding("store", "fine", f"{path} does not exist yet; the first run makes it")]
     try:
-        connection = sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True)
-        try:
-            (answer,) = connection.execute("PRAGMA quick_check").fetchone()
-        finally:
-            connection.close()
-    except sqlite3.Error as e:
-        return [Finding("store", "trouble", f"{path}: {e}; restore it from a backup")]
-    if answer != "ok":
+        answer = plugins.module("stores", config.store.kind).damage(config.store.config)
+    except StoreUnavailable as e:
+        return [Finding("store", "trouble", f"{e}; restore it from a backup, or mend the key")]
+    if answer is not None:
         return [Finding("store", "trouble", f"{path} is damaged: {answer}; restore it from a backup")]
-    return [Finding("store", "fine", f"{path}, {path.stat().st_size:,} bytes, whole")]
+    encrypted = ", encrypted" if config.store.config.is_encrypted else ""
+    return [Finding("store", "fine", f"{path}, {path.stat().st_size:,} bytes, whole{encrypted}")]
 
 
 async def _daemon(config: Config) -> tuple[Finding, DaemonSeen | None]:

@@ -17,11 +17,12 @@ import msgspec
 
 from monitor import plugins
 from monitor.clock import SystemClock
-from monitor.config import PORT_FILE, Config, Part
+from monitor.config import Config, Part
 from monitor.core.money import plain
 from monitor.core.prices.quote import Quote
 from monitor.core.rules.settings import Trust
 from monitor.secret_files import read_secret
+from monitor.tables import PORT_FILE
 from monitor.web_table import TokenConfig
 
 ASK_S = 5.0

@@ -20,14 +20,18 @@ from cyclopts import App as Commands
 from cyclopts import CycloptsError
 
 from monitor import config as configuration
-from monitor import plugins, telemetry, terminal
-from monitor.cli import delivery, keys, operator, output, portfolio
+from monitor import plugins, private_files, telemetry, terminal
+from monitor.cli import copies, delivery, keys, operator, output, portfolio
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
+from monitor.control_characters import visible
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
+from monitor.people import without_links
+from monitor.quiet_times import run_out
 from monitor.stores._base import StoreUnavailable
+from monitor.web_table import told_by_puts
 
 STOP_S = 9.0
 """A stop takes at most ten seconds, whatever hangs."""
@@ -50,14 +54,17 @@ for _command in (
     delivery.channel,
     delivery.retry,
     keys.webhook_key,
+    copies.backup,
+    copies.restore,
 ):
     commands.command(_command)
 
 
 def main() -> NoReturn:
     """The entry point of the command `monitor`."""
+    telemetry.configure("warning")  # to stderr: what a command prints is for programs too
     try:
-        code = commands(exit_on_error=False, print_error=True)
+        code = commands(sys.argv[1:], exit_on_error=False, print_error=True)
     except CycloptsError:
         code = WRONG
     except BadConfig as e:
@@ -94,7 +101,7 @@ def run(*, config: ConfigFile = CONFIG, log_json: bool = False, log_level: str =
         hint = "; stop what runs there, or choose another web.port (0 picks a free one)" if is_taken else ""
         output.problems([f"{config}: {e}{hint}"])
     except Exception:  # noqa: BLE001  whatever it is, the process must end with a traceback, and not wait for its threads
-        traceback.print_exc()
+        sys.stderr.write(visible(traceback.format_exc(), keeps_lines=True))
     terminal.leave(code)
 
 
@@ -162,7 +169,12 @@ def check_config(*, config: ConfigFile = CONFIG) -> int:
     problems += wiring.stated_rates(named.rates)[1]
     if loaded is None or problems:
         raise BadConfig(problems)
-    output.notes(wiring.incomplete_lines(named))
+    output.notes(
+        wiring.weak(named) + wiring.incomplete_lines(named) + run_out(loaded.holidays, SystemClock().utc().date())
+    )
+    if loaded.web.public_url is not None and loaded.rules.duty.escalations:
+        output.notes(without_links(loaded.contacts, {n.name: n.kind for n in named.notifiers}, loaded.routed))
+    output.notes(told_by_puts(loaded.web.tokens))
     output.config_is_fine(loaded)
     return FINE
 
@@ -306,6 +318,7 @@ def send_test(notifier: str, *, config: ConfigFile = CONFIG, to: Sequence[str] =
 
     telemetry.configure("warning")
     loaded = configuration.load(config)
+    private_files.use(loaded.monitor.group)
     part = next((p for p in loaded.notifiers if p.name == notifier), None)
     if part is None:
         names = ", ".join(p.name for p in loaded.notifiers) or "none"
@@ -328,30 +341,6 @@ async def _send_once(channel: Any, notice: Notice) -> Any:
         return await channel.send(notice)
     finally:
         await channel.close()
-
-
-@commands.command
-def backup(file: Path, *, config: ConfigFile = CONFIG) -> int:
-    """An online copy of the store, while the daemon runs or not.
-
-    Parameters
-    ----------
-    file: the copy, which must not exist yet.
-    config: the configuration file (TOML), whose store it copies.
-    """
-    loaded = configuration.load(config)
-    module = plugins.module("stores", loaded.store.kind)
-    if not hasattr(module, "copy"):
-        output.problems([f"{config}: a store of kind {loaded.store.kind!r} lives in memory; there is nothing to copy"])
-        return WRONG
-    try:
-        with output.working(f"copying to {file}"):
-            module.copy(loaded.store.config, file)
-    except StoreUnavailable as e:
-        output.problems([f"{file}: {e}"])
-        return TROUBLE
-    output.say(f"{file}: {file.stat().st_size:,} bytes, checked")
-    return FINE
 
 
 @commands.command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -27,9 +28,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from monitor.cli.options import FINE, TROUBLE
 from monitor.config import Config
+from monitor.control_characters import visible
 from monitor.core.alerts.alert_type import COLOUR
 from monitor.core.text import stamp
 from monitor.telemetry import log, without_passwords
@@ -40,20 +43,43 @@ SAY_S = 2.0
 """Progress shows after this long, and the log gets at most one line in this time."""
 NAMED = 20
 """So many refusals of a replay are named."""
-out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
-err = Console(stderr=True, highlight=False)
+
+
+class SafeConsole(Console):
+    """A console that shows a control character of a text as an escape, whoever wrote it: a loan book, a venue, a person."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Every text on its way to the terminal; its lines are our own."""
+        return super().render_str(visible(text, keeps_lines=True), **how)
+
+
+class SafeTable(Table):
+    """A table whose cells are one line each, and show control characters as escapes."""
+
+    def add_row(self, *cells: Any, **how: Any) -> None:
+        """One more row."""
+        super().add_row(*(visible(cell) if isinstance(cell, str) else cell for cell in cells), **how)
+
+
+def shown(text: object) -> str:
+    """A text that others wrote, for a line of ours: it is no markup and no line of its own."""
+    return escape(visible(str(text)))
+
+
+out = SafeConsole(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+err = SafeConsole(stderr=True, highlight=False)
 
 
 def problems(lines: Sequence[str]) -> None:
     """Each problem on its own line, on stderr."""
     for line in lines:
-        err.print(f"[red]error:[/] {escape(without_passwords(line))}", soft_wrap=True)
+        err.print(f"[red]error:[/] {shown(without_passwords(line))}", soft_wrap=True)
 
 
 def notes(lines: Sequence[str]) -> None:
     """What a person should know, each on its own line, on stderr."""
     for line in lines:
-        err.print(f"[yellow]note:[/] {escape(line)}", soft_wrap=True)
+        err.print(f"[yellow]note:[/] {shown(line)}", soft_wrap=True)
 
 
 def unvalued(lines: Sequence[str], *, are_allowed: bool) -> int:
@@ -69,12 +95,14 @@ def old_keys(path: Path, lines: Sequence[str]) -> None:
 
 def say(line: str) -> None:
     """A plain sentence."""
-    out.print(escape(line), soft_wrap=True)
+    out.print(shown(line), soft_wrap=True)
 
 
 def json(value: object) -> None:
     """One line of JSON for programs."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    text = msgspec.json.encode(value).decode()
+    # Those below a blank are escapes already. The same escapes for the others say the same to every program.
+    sys.stdout.write(re.sub(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]", lambda c: f"\\u{ord(c[0]):04x}", text) + "\n")
 
 
 def welcome(config: Config, address: tuple[str, int]) -> None:
@@ -94,7 +122,7 @@ def welcome(config: Config, address: tuple[str, int]) -> None:
     ]
     print(f"monitor {config.monitor.name} is running; stop it with Ctrl-C")
     for name, text in rows:
-        print(f"  {name:<12} {text}")
+        print(f"  {name:<12} {visible(text)}")
     sys.stdout.flush()
 
 
@@ -126,6 +154,9 @@ def config_is_fine(config: Config) -> None:
     say(f"{config.path}: fine")
     for name, items in kinds:
         say(f"  {name:<10} {', '.join(items) or '-'}")
+    for i, route in enumerate(config.routes):
+        if route.quiet is not None:
+            say(f"  quiet      route[{i}] to {' '.join(route.to)}: {route.quiet}")
 
 
 def count_lines(path: Path) -> int | None:
@@ -193,14 +224,14 @@ class ReplayProgress:
         colour = COLOUR[body["severity"]]
         kind = item["type"].removeprefix("loan_group.")
         out.print(
-            f"{item['timestamp'][:19]}Z  [{colour}]{kind:<28}[/] {escape(subject):<20} {ltv:<11} {escape(', '.join(more))}",
+            f"{item['timestamp'][:19]}Z  [{colour}]{kind:<28}[/] {shown(subject):<20} {ltv:<11} {shown(', '.join(more))}",
             soft_wrap=True,
         )
 
     def summary(self, refused: Refusals) -> None:
         """Counts by type on stdout, refused prices on stderr; with --json only the latter."""
         for line in refused.first:
-            err.print(f"[yellow]refused:[/] {escape(line)}", soft_wrap=True)
+            err.print(f"[yellow]refused:[/] {shown(line)}", soft_wrap=True)
         if refused.count > len(refused.first):
             err.print(f"[yellow]refused:[/] {refused.count - len(refused.first)} more")
         if self.as_json:
@@ -212,7 +243,7 @@ class ReplayProgress:
 
 
 def _rounds_bar(title: str) -> Progress:
-    columns = (TextColumn(escape(title)), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn(shown(title)), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=err, transient=True)
 
 
@@ -249,7 +280,7 @@ class BookBars:
 
     def _draw(self, book: str, done_bytes: int, total_bytes: int) -> None:
         if book not in self._bars:
-            self._bars[book] = self._progress.add_task(escape(book))
+            self._bars[book] = self._progress.add_task(shown(book))
             self._progress.start()
         self._progress.update(self._bars[book], completed=done_bytes, total=total_bytes)
 
@@ -258,7 +289,7 @@ def explain(answer: dict[str, Any]) -> None:
     """A group's detail: what makes its LTV, and what follows from it."""
     blind = "  [yellow]blind: a price is not trusted[/]" if answer.get("blind") else ""
     out.print(
-        f"[bold]{escape(answer['id'])}[/] {answer['product']}  stage [bold]{answer['stage']}[/]  band {answer['band']}{blind}"
+        f"[bold]{shown(answer['id'])}[/] {answer['product']}  stage [bold]{answer['stage']}[/]  band {answer['band']}{blind}"
     )
     lines = "  ".join(f"{k} {v}" for k, v in answer["thresholds"].items())
     out.print(
@@ -291,7 +322,7 @@ def explain(answer: dict[str, Any]) -> None:
 
 def table_of(*columns: str) -> Table:
     """A table that wraps its figures rather than cut digits."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = SafeTable(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
@@ -321,7 +352,7 @@ def _pinned(by: dict[str, Any]) -> str:
 def price(answer: dict[str, Any]) -> None:
     """One price: what is in force, why, what each source says, and what operators have decided."""
     trust = f"[{'green' if answer['trust'] == 'good' else 'bold yellow'}]{answer['trust']}[/]"
-    out.print(f"[bold]{escape(answer['asset'])}[/] {answer['price'] or 'no price'} USD  {trust}", soft_wrap=True)
+    out.print(f"[bold]{shown(answer['asset'])}[/] {answer['price'] or 'no price'} USD  {trust}", soft_wrap=True)
     if answer.get("reason"):
         say(answer["reason"])
     if answer.get("candidate") is not None:
@@ -379,7 +410,7 @@ def acknowledged(answer: dict[str, Any]) -> None:
     until = f"until {ack['until']}" if ack["until"] else "as long as its stage lasts"
     note = f": {ack['note']}" if ack["note"] else ""
     out.print(
-        f"[bold]{escape(answer['group'])}[/] is in hand of {escape(ack['by'])} {until}{escape(note)}", soft_wrap=True
+        f"[bold]{shown(answer['group'])}[/] is in hand of {shown(ack['by'])} {until}{shown(note)}", soft_wrap=True
     )
 
 
@@ -392,18 +423,27 @@ def silences(items: Sequence[dict[str, Any]]) -> None:
     for item in items:
         worst = "everything" if item["even_worse"] else item["up_to"] or "the stage of each group then"
         row = (item["id"], _matched(item["match"]), item["until"], worst, item["by"], item["reason"])
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(shown(str(cell)) for cell in row))
     out.print(table)
 
 
 def channels(items: Sequence[dict[str, Any]]) -> None:
     """How each channel does."""
-    table = table_of("channel", "kind", "state", "waiting", "fallback", "last failure")
+    table = table_of("channel", "kind", "state", "waiting", "held", "fallback", "last failure")
     for item in items:
         off = f"off since {item['off_at']}: {item['off_reason']}" if item["off_at"] else ""
         state = off or ("fails, probed" if item["breaker"] == "open" else "on")
-        row = (item["name"], item["kind"], state, item["queued"], item["fallback"] or "", item["last_failure"] or "")
-        table.add_row(*(escape(str(cell)) for cell in row))
+        held = item["held"] or ""
+        row = (
+            item["name"],
+            item["kind"],
+            state,
+            item["queued"],
+            held,
+            item["fallback"] or "",
+            item["last_failure"] or "",
+        )
+        table.add_row(*(shown(str(cell)) for cell in row))
     out.print(table)
 
 
@@ -415,7 +455,7 @@ def hidden(answer: dict[str, Any]) -> None:
     if groups["items"]:
         table = table_of("group", "product", "stage", "hidden up to")
         for item in groups["items"]:
-            table.add_row(escape(item["id"]), item["product"], item["stage"], item["up_to"])
+            table.add_row(shown(item["id"]), item["product"], item["stage"], item["up_to"])
         out.print(table)
     at_least = "" if alerts["whole"] else "at least "
     out.print(
@@ -436,14 +476,12 @@ def findings(rows: Sequence[Any]) -> None:
     """What doctor found: each part, how it is, and what to mend."""
     colours = {"fine": "green", "trouble": "bold red", "note": "yellow"}
     for row in rows:
-        out.print(
-            f"[{colours[row.status]}]{row.status:<8}[/] {escape(row.part):<24} {escape(row.text)}", soft_wrap=True
-        )
+        out.print(f"[{colours[row.status]}]{row.status:<8}[/] {shown(row.part):<24} {shown(row.text)}", soft_wrap=True)
 
 
 def working(title: str) -> AbstractContextManager[object]:
     """A moving sign on stderr beside long work whose end is not known."""
-    return err.status(escape(title))
+    return err.status(shown(title))
 
 
 @contextmanager

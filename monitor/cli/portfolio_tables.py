@@ -5,10 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
-from monitor.cli.output import out, table_of
+from monitor.cli.output import out, shown, table_of
 from monitor.core.money import CENT, round_down
 
 WORST = 10
@@ -24,7 +23,7 @@ def stress(answer: dict[str, Any]) -> None:
 def _shocks(answer: dict[str, Any]) -> None:
     title = f"scenario {answer['scenario']}: " if answer["scenario"] else ""
     named = ", ".join(f"{a} {s['shock']} ({s['before']} -> {s['after']})" for a, s in answer["shocks"].items())
-    out.print(f"[bold]{escape(title + named)}[/]   {answer['groups']:,} groups at {answer['at']}", soft_wrap=True)
+    out.print(f"[bold]{shown(title + named)}[/]   {answer['groups']:,} groups at {answer['at']}", soft_wrap=True)
     stages = table_of("stage", "groups now", "then", "debt USD then", "recognised USD then", "market USD then")
     for name, then in answer["after"].items():
         now = answer["before"][name]["groups"]
@@ -52,7 +51,7 @@ def _worst(name: str, newly: dict[str, Any]) -> Table:
     found = table_of(f"new in {name}", "LTV now", "then", "debt USD", "shortfall USD")
     for row in newly["items"][:WORST]:
         found.add_row(
-            escape(row["id"]),
+            shown(row["id"]),
             *map(str, (row["ltv_before"], row["ltv"])),
             _amount(row["debt_usd"]),
             _amount(row["shortfall_usd"]),
@@ -114,17 +113,25 @@ def _amount(usd: str) -> str:
 def exposure(answer: dict[str, Any]) -> None:
     """The book by key, then debt and collateral of one issuer."""
     is_coin, total = answer["by"] == "asset", answer["total"]
-    out.print(f"[bold]{total['groups']:,} groups[/] by {escape(answer['by'])} at {answer['at']}")
+    out.print(f"[bold]{total['groups']:,} groups[/] by {shown(answer['by'])} at {answer['at']}")
     more = ("days to sell",) if is_coin else ()
     rows = table_of(
-        answer["by"], "groups", "debt USD", "market USD", "recognised USD", "share", "nearest %", "average %", *more
+        shown(answer["by"]),
+        "groups",
+        "debt USD",
+        "market USD",
+        "recognised USD",
+        "share",
+        "nearest %",
+        "average %",
+        *more,
     )
     for row in answer["items"]:
         sums = [_amount(row[name]) for name in ("debt_usd", "market_usd", "recognised_usd")]
         share = f"[bold red]{row['share']} > {row['max_share']}[/]" if row["is_above"] else str(row["share"])
         far = [str(row[name] or "-") for name in ("nearest_percent", "average_percent")]
         days = [str(row["days_to_sell"] or "-")] if is_coin else []
-        rows.add_row(escape(row["key"] or "(none)"), f"{row['groups']:,}", *sums, share, *far, *days)
+        rows.add_row(shown(row["key"] or "(none)"), f"{row['groups']:,}", *sums, share, *far, *days)
     out.print(rows)
     if answer["next"]:
         out.print("there are more; ask for them with --after " + answer["next"], soft_wrap=True)
@@ -132,7 +139,7 @@ def exposure(answer: dict[str, Any]) -> None:
         pairs = table_of("debt and collateral of", "debt", "collateral", "groups", "debt USD", "market USD")
         for pair in answer["wrong_way"]:
             both = _amount(pair["debt_usd"]), _amount(pair["market_usd"])
-            pairs.add_row(escape(pair["issuer"]), pair["debt"], pair["collateral"], f"{pair['groups']:,}", *both)
+            pairs.add_row(shown(pair["issuer"]), pair["debt"], pair["collateral"], f"{pair['groups']:,}", *both)
         out.print(pairs)
     if answer["unknown"]:
         out.print(f"[yellow]{answer['unknown']:,} groups are in none of these sums: they lack a price[/]")

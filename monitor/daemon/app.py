@@ -47,6 +47,7 @@ class App:
     async def start(self) -> None:
         """Opens the store, restores what it kept, and starts every part. Raises what the first failing part raises."""
         startup.prepare_threads(asyncio.get_running_loop())
+        await asyncio.to_thread(startup.keep_private, self.config)
         wiring.check(self.config)
         await self._build()
         self.address = await self.server.start()
@@ -57,6 +58,8 @@ class App:
         self.sources.run(self.config)
         self.tasks.begin("source watch", self.sources.watch())
         self.tasks.begin("store watch", upkeep.watch_store(self._running, self.sequencer.save_soon))
+        if (names := getattr(asyncio.get_running_loop(), "names", None)) is not None:  # a loop of another kind has none
+            self.tasks.begin("name watch", upkeep.watch_names(self._running, names.trouble))
         self.tasks.begin("retention", upkeep.prune(self._running, lambda: self.config.keep))
         stalls = upkeep.StallWatch(
             self._running, lambda: self.sequencer.busy_s, lambda: self._memory.is_bulk, self._tell
@@ -72,6 +75,8 @@ class App:
     async def _build(self) -> None:
         running = self._running
         snapshot = await self.store.open()
+        # Made just now, some of them, and for their owner alone.
+        await asyncio.to_thread(startup.keep_store_private, self.config)
         self.subscriptions = MadeEndpoints(self.store, self.clock, self.config.endpoints)
         await self.subscriptions.load()
         self._check_names(self.config)
@@ -115,6 +120,7 @@ class App:
             disable=self.deliveries.disable,
             route=self.deliveries.route,
             endpoints=self.subscriptions,
+            tell=lambda event: self.tasks.begin("word of the web", self._tell(event)),
             scenarios=self.config.path.parent / "scenarios",
         )
         self.server = Server(self.config.web, handed_over)
@@ -208,6 +214,8 @@ class App:
             if self.deliveries.is_changing:
                 notifiers = await self.deliveries.change(notifiers)
                 await self.deliveries.start()
+            else:
+                self.deliveries.judge_held()
         finally:
             for notifier in notifiers.values():
                 await notifier.close()

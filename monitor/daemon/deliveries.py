@@ -30,6 +30,7 @@ from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Around, Dispatcher, Tell
 from monitor.notifiers._base import Body, ChannelState, Notice, Notifier
+from monitor.people import reads_alone
 from monitor.running import Running
 from monitor.stores._base import Committed, Delivery, StoreUnavailable, Target
 from monitor.web.proxy import link_of
@@ -59,7 +60,7 @@ class Deliveries:
         self._keys = wiring.keys(config)
         self.links = open_links(config.state_dir)
         self._firsts = Firsts()
-        self._last_resort = LastResort(self._all, self._render)
+        self._last_resort = LastResort(self._all, self._render, running.clock)
         self._dispatcher = self._new_dispatcher()
         self.is_changing = False
         """The notifiers of the adopted configuration do not send yet."""
@@ -89,6 +90,10 @@ class Deliveries:
         self._made.taken = self._kinds()
         self._keys = dict(keys)
 
+    def judge_held(self) -> None:
+        """After `adopt`, where the notifiers stay: the quiet times may be others."""
+        self._dispatcher.quiet.judge_again()
+
     async def change(self, notifiers: dict[str, Notifier]) -> dict[str, Notifier]:
         """Sends through other notifiers after the next `start`; returns the old ones for the caller to close."""
         await self._dispatcher.stop(STOP_DELIVERIES_S)
@@ -101,11 +106,16 @@ class Deliveries:
 
     # -- for the journal --
 
-    def route(self, alert: Alert) -> tuple[Target, ...]:
-        """Where an alert goes. What of its group nobody can use, as an older version took it, is told once."""
+    def route(self, alert: Alert, at: datetime | None = None) -> tuple[Target, ...]:
+        """Where an alert goes. What of its group nobody can use, as an older version took it, is told once.
+
+        `at` is the time of now for many alerts together: quiet times are worked out once.
+        """
         if alert.group is not None and (event := self._left_out(alert, alert.group)) is not None:
             self._running.tasks.begin("word of a group", self._tell(event))
-        by_routes = route(alert, self._config.routes, self._kinds(), self._config.contacts)
+        config, now = self._config, at or self._running.clock.utc()
+        quiet_until = lambda quiet: quiet.end(now, config.holidays)  # noqa: E731
+        by_routes = route(alert, config.routes, self._kinds(), config.contacts, quiet_until)
         return tuple(dict.fromkeys((*by_routes, *self._made.targets(alert))))
 
     def _left_out(self, alert: Alert, group: GroupRef) -> Noticed | None:
@@ -121,7 +131,8 @@ class Deliveries:
 
     def route_all(self, alerts: Sequence[Alert], at: datetime) -> tuple[tuple[Alert, tuple[Target, ...]], ...]:
         """Where the alerts of a commit go; of a storm people get the first by themselves and the rest in a digest."""
-        return self._firsts.share(at, [(alert, self.route(alert)) for alert in alerts])
+        now = self._running.clock.utc()
+        return self._firsts.share(at, [(alert, self.route(alert, now)) for alert in alerts])
 
     def take_over(self, committed: Committed) -> None:
         """While the notifiers change, new deliveries stay in the store, where the next dispatcher finds them."""
@@ -190,7 +201,10 @@ class Deliveries:
         return dispatcher
 
     def _addressed(self, notice: Notice, delivery: Delivery) -> Notice | None:
-        """A step of an escalation as one person gets it: with a link and a code that are that person's alone."""
+        """A step of an escalation as one person gets it: with a link and a code that are that person's alone.
+
+        Where several read what comes there, the notice has only the link to the page of what it is about.
+        """
         if notice.type not in TO_PEOPLE:
             return None
         if notice.type not in ASKS:
@@ -198,12 +212,14 @@ class Deliveries:
         facts = notice.data.get("facts", {})
         people = self._config.contacts
         person = next((p for p in facts["people"] if people.get(p, {}).get(delivery.notifier) in delivery.to), None)
-        if person is None:
+        kind = self._kinds().get(delivery.notifier)
+        if person is None or kind is None:
             return notice
         asks = {"person": person, "expires": facts["expires"]}
         if self._config.sms_replies is not None:
             asks["code"] = self.links.code(delivery.alert, person)
-        if self._config.web.public_url is not None:
+        own = reads_alone(delivery.notifier, kind, delivery.to[0], people, self._config.routed)
+        if self._config.web.public_url is not None and own:
             asks["url"] = f"{self._config.web.public_url.rstrip('/')}{PATH}{self.links.token(delivery.alert, person)}"
         return msgspec.structs.replace(notice, data={**notice.data, "acknowledge": asks})
 

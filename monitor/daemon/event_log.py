@@ -19,7 +19,16 @@ from typing import IO, Any, NamedTuple, cast
 import msgspec
 
 from monitor.core.alerts.silences import Silence
-from monitor.core.events.events import ClockJumped, ClockSettled, ClockStood, Event, GroupsPut, Noticed, PriceSilent
+from monitor.core.events.events import (
+    ClockJumped,
+    ClockSettled,
+    ClockStood,
+    Event,
+    GroupClosed,
+    GroupsPut,
+    Noticed,
+    PriceSilent,
+)
 from monitor.core.groups.outcome import Memory, StoredBlock, StoredGroup
 from monitor.core.groups.watcher_states import from_notices
 from monitor.core.loans.group import GroupBatch, RecordedLines
@@ -100,10 +109,19 @@ class _ReadStart(msgspec.Struct, frozen=True):
     awakened: bool = False
 
 
+class _ClosedUntold(msgspec.Struct, frozen=True, tag_field="event", tag="groupclosed"):
+    """A closing in older logs: it raised no alert, and took no number that later alerts of the group would miss."""
+
+    at: datetime
+    group_id: str
+    source: str
+
+
+_Record = Event | RecordGap | _ClosedUntold
 encoder = msgspec.json.Encoder(enc_hook=_written)
 """Writes one record."""
 _start = msgspec.json.Decoder(_ReadStart)
-_record: msgspec.json.Decoder[Event | RecordGap] = msgspec.json.Decoder(Event | RecordGap, dec_hook=_recorded)
+_record: msgspec.json.Decoder[_Record] = msgspec.json.Decoder(_Record, dec_hook=_recorded)
 
 
 class Torn(Exception):
@@ -136,11 +154,12 @@ def read(path: Path) -> Iterator[Start | Event | RecordGap]:
                 return
             number += 1
             try:
-                yield _started(_start.decode(line)) if number == 1 else _understood(_record.decode(line))
-            except msgspec.DecodeError as e:
+                record = _started(_start.decode(line)) if number == 1 else _understood(_record.decode(line))
+            except (msgspec.DecodeError, RecursionError, LookupError, TypeError, ArithmeticError, ValueError) as e:
                 if number > 1 and not line.endswith(b"\n"):
                     return
                 raise Torn(path, number, f"is not a record of the event log: {e}") from None
+            yield record
 
 
 def start_of(path: Path) -> Start | None:
@@ -162,8 +181,10 @@ def _started(line: _ReadStart) -> Start:
     return Start(line.rules, memory, line.at, line.awakened)
 
 
-def _understood(event: Event | RecordGap) -> Event | RecordGap:
+def _understood(event: _Record) -> Event | RecordGap:
     """The event as core takes it: a batch learns its time, and what older versions wrote becomes what they meant."""
+    if isinstance(event, _ClosedUntold):
+        return GroupClosed(event.at, event.group_id, event.source, is_told=False)
     if isinstance(event, GroupsPut) and isinstance(event.batch, RecordedLines):
         return msgspec.structs.replace(event, batch=RecordedLines(event.batch.stated, event.at))
     if isinstance(event, Noticed):

@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 
+from monitor import crashpoint
 from monitor.addresses import guarded_socket, scrubbed, shown_url
+from monitor.bounded_http import BoundedConnector
 from monitor.config import Config
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.alerts.catalogue import HEARTBEAT
@@ -106,6 +108,7 @@ class Heartbeat:
         try:
             state = await self._sequencer.ask(self._look)
             shown = await self._shown(name, state)
+            crashpoint.reached("before heartbeat")
             async with asyncio.timeout(SEND_S):
                 await notifier.send(Notice(shown["type"], shown["timestamp"], shown["data"]))
         except (DeliveryError, TimeoutError, StoreUnavailable) as e:
@@ -152,7 +155,7 @@ class Heartbeat:
         before, self._pinged = self._pinged, self._pinged or done
         if before is None or not (done[0] > before[0] and done[1] > before[1]):
             return
-        connector = aiohttp.TCPConnector(socket_factory=guarded_socket(allow_private=table.allow_private))
+        connector = BoundedConnector(socket_factory=guarded_socket(allow_private=table.allow_private))
         timeout = aiohttp.ClientTimeout(total=PING_S)
         reason = ""
         try:

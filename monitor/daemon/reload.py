@@ -14,9 +14,12 @@ def check_fixed(old: Config, new: Config) -> None:
     pairs = [
         ("monitor.name", old.monitor.name, new.monitor.name),
         ("monitor.state_dir", old.monitor.state_dir, new.monitor.state_dir),
+        ("monitor.group", old.monitor.group, new.monitor.group),
         ("store", old.store, new.store),
         ("web.host", old.web.host, new.web.host),
         ("web.port", old.web.port, new.web.port),
+        ("web.health_port", old.web.health_port, new.web.health_port),
+        ("web.max_connections", old.web.max_connections, new.web.max_connections),
     ]
     if problems := [
         f"{new.path}: {key} cannot change while the daemon runs; restart it" for key, a, b in pairs if a != b

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
 
 import msgspec
 
-from monitor.core.alerts.silences import Act
+from monitor.core.alerts.silences import Acknowledge, Act
 from monitor.core.events.events import API, BookEntry, OperatorAct, ProductsChanged, RatesChanged
 from monitor.core.events.rates import Asked
-from monitor.core.groups.outcome import Outcome
-from monitor.core.groups.snapshot import Prices
+from monitor.core.groups.outcome import Outcome, Sight
+from monitor.core.groups.snapshot import Prices, Scope, common_labels, sees, within
+from monitor.core.groups.watcher_states import OpenEscalation
 from monitor.core.loans.group import restated
 from monitor.core.money import exact
 from monitor.core.portfolio.snapshot import WholeBook
@@ -29,6 +30,7 @@ from monitor.core.queries.inbox import (
     why_missing,
 )
 from monitor.core.rules.settings import Rules
+from monitor.core.watch.operators import over
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import Journal
 from monitor.daemon.sequencer import Sequencer, Turn
@@ -48,23 +50,22 @@ class Requests:
         self._store = store
         self._journal = journal
         self._sequencer = sequencer
-        self._applied: dict[tuple[str, str], str] = {}
-        """The digest of each entry that was applied lately, by group and entry id."""
+        self._applied: dict[tuple[str, str], Applied] = {}
+        """Each entry that was applied lately, by group and entry id."""
 
     async def request(self, request: Request) -> Answer:
         self._journal.check_writable()
+        stored = None
         if request.entry_id is not None:
-            known = await self._store.entry(request.group_id, request.entry_id)
-            if known is not None:
-                return await self._repeated(request, known)
-        return await self._sequencer.ask(lambda at, turn: self._change(request, at, turn))
+            stored = await self._store.entry(request.group_id, request.entry_id, request.scope)
+        return await self._sequencer.ask(lambda at, turn: self._change(request, stored, at, turn))
 
     async def give_rates(self, asked: Asked, who: str) -> Given:
         self._journal.check_writable()
         return await self._sequencer.ask(lambda at, turn: self._give(asked, who, at, turn))
 
-    async def look(self, group_id: str) -> Look | None:
-        return await self._sequencer.ask(lambda at, _: self._look(group_id, at), needs_commit=False)
+    async def look(self, group_id: str, scope: Scope = ()) -> Look | None:
+        return await self._sequencer.ask(lambda at, _: self._look(group_id, scope, at), needs_commit=False)
 
     async def look_at_prices(self, assets: Collection[str]) -> PriceLook:
         named = list(assets)
@@ -74,9 +75,9 @@ class Requests:
             found.append(await self._sequencer.ask(work, needs_commit=False))
         return joined(found)
 
-    async def act(self, act: Act, who: str, subject: str) -> Acted:
+    async def act(self, act: Act, who: str, subject: str, scope: Scope = ()) -> Acted:
         self._journal.check_writable()
-        return await self._sequencer.ask(lambda at, turn: self._act(act, who, subject, at, turn))
+        return await self._sequencer.ask(lambda at, turn: self._act(act, (who, subject, scope), at, turn))
 
     async def whole_book(self) -> WholeBook:
         await asyncio.to_thread(self._monitor.book.prepare_snapshot)
@@ -111,12 +112,15 @@ class Requests:
 
     # -- in core's thread --
 
-    def _change(self, request: Request, at: datetime, turn: Turn) -> Answer:
+    def _change(self, request: Request, stored: Applied | None, at: datetime, turn: Turn) -> Answer:
         before = self._monitor.sight(request.group_id)
+        if before is not None and not within(request.scope, before.group.labels):
+            return Answer(None, is_outside=True)
         # A repeated entry comes first: the version that it expects is the one before its own first time.
-        known = self._applied.get((request.group_id, request.entry_id or ""))
+        known = self._known(request, stored, before)
         if known is not None:
-            return Answer(before, is_duplicate=known == request.digest, is_conflict=known != request.digest)
+            is_same = known.digest == request.digest
+            return Answer(before, is_duplicate=is_same, is_conflict=not is_same)
         if request.if_version is not None and request.if_version != (before.version if before else 0):
             return Answer(before, is_stale=True)
         event = request.make(at)
@@ -127,11 +131,23 @@ class Requests:
         if isinstance(event, BookEntry):
             assert request.entry_id is not None
             assert after is not None
-            self._remember(request)
-            turn.entries.append(Applied(request.group_id, request.entry_id, request.digest or "", after.version, at))
-        shown = [restated(s.group) if s is not None else None for s in (before, after)]
-        turn.audits.append(Audit(at, request.who, request.action, request.group_id, *shown))
+            digest, life, labels = request.digest or "", after.state.life, after.group.labels
+            applied = Applied(request.group_id, request.entry_id, digest, after.version, at, life, labels)
+            self._remember(applied)
+            turn.entries.append(applied)
+        was, is_now = (restated(s.group) if s is not None else None for s in (before, after))
+        audit = Audit(at, request.who, request.action, request.group_id, was, is_now, _labels_through(before, after))
+        turn.audits.append(audit)
         return Answer(after, is_new=before is None)
+
+    def _known(self, request: Request, stored: Applied | None, now: Sight | None) -> Applied | None:
+        """The entry of this id, where it was applied before: in this life of the group, and as far as the scope sees it."""
+        for known in (self._applied.get((request.group_id, request.entry_id or "")), stored):
+            if known is None or not sees(request.scope, known.labels):
+                continue
+            if now is None or now.state.life == known.life:
+                return known
+        return None
 
     def _give(self, asked: Asked, who: str, at: datetime, turn: Turn) -> Given:
         rows = asked.rows(self._monitor.rules, at)
@@ -140,18 +156,16 @@ class Requests:
             turn.audits.append(Audit(at, who, "give rates", asked.product, None, msgspec.to_builtins(rows)))
         return Given(rows, outcome.refused)
 
-    def _remember(self, request: Request) -> None:
+    def _remember(self, applied: Applied) -> None:
         """The store knows an entry only after the commit; a twin may come before that."""
-        self._applied[request.group_id, request.entry_id or ""] = request.digest or ""
+        self._applied[applied.group_id, applied.id] = applied
         if len(self._applied) > RECENT_ENTRIES:
             del self._applied[next(iter(self._applied))]
 
-    async def _repeated(self, request: Request, known: Applied) -> Answer:
-        look = await self.look(request.group_id)
-        same = known.digest == request.digest
-        return Answer(look.sight if look else None, is_duplicate=same, is_conflict=not same)
-
-    def _look(self, group_id: str, at: datetime) -> Look | None:
+    def _look(self, group_id: str, scope: Scope, at: datetime) -> Look | None:
+        # Labels first: another's group takes no longer than one that is not there.
+        if scope and ((record := self._monitor.book.find(group_id)) is None or not within(scope, record.group.labels)):
+            return None
         sight = self._monitor.sight(group_id)
         if sight is None:
             return None
@@ -162,16 +176,30 @@ class Requests:
         with exact():
             return look_at_prices(self._monitor.board, assets, at)
 
-    def _act(self, act: Act, who: str, subject: str, at: datetime, turn: Turn) -> Acted:
+    def _act(self, act: Act, by: tuple[str, str, Scope], at: datetime, turn: Turn) -> Acted:
+        who, subject, scope = by
         operators = self._monitor.operators
         before = operators.known(act)
+        group = before.subject if isinstance(before, OpenEscalation) else getattr(act, "group", None)
+        record = self._monitor.book.find(group) if group is not None else None
+        if group is not None and scope and (record is None or not within(scope, record.group.labels)):
+            return Acted(None, None, over(act.alert) if isinstance(act, Acknowledge) else None)
         outcome = self._sequencer.handle(OperatorAct(at, who, act), turn)
         acted = Acted(before, operators.known(act), outcome.refused)
         if acted.before != acted.after:
-            shown = [msgspec.to_builtins(x) for x in acted[:2]]
-            turn.audits.append(Audit(at, who, str(type(act).__struct_config__.tag), subject, *shown))
+            was, is_now = (msgspec.to_builtins(x) for x in acted[:2])
+            labels = record.group.labels if record is not None else None
+            turn.audits.append(Audit(at, who, str(type(act).__struct_config__.tag), subject, was, is_now, labels))
         return acted
 
     def _whole_book(self, at: datetime) -> WholeBook:
         _, usd, untrusted = self._monitor.board.snapshot()
         return WholeBook(at, Prices(usd, untrusted), self._monitor.rules, self._monitor.book.snapshot(at))
+
+
+def _labels_through(before: Sight | None, after: Sight | None) -> Mapping[str, str] | None:
+    """The labels that a group had all through a change."""
+    if before is None or after is None:
+        one = before or after
+        return None if one is None else one.group.labels
+    return common_labels(before.group.labels, after.group.labels)

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import monitor
-from monitor.config import PORT_FILE, BadConfig
+from monitor import descriptors, private_files
+from monitor.ack_links import KEY_FILE
+from monitor.config import BadConfig, Config
 from monitor.core.groups.outcome import Memory
 from monitor.core.prices.quote import unconfirmed
 from monitor.core.refusal import Refused
@@ -21,12 +23,15 @@ from monitor.core.rules.settings import Rules
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.stores._base import Change, Store, StoredState
+from monitor.tables import PORT_FILE
 from monitor.telemetry import log
 
 WARM_AFTER_S = 5.0
 """The array libraries load in the background soon after the start, so that a book that grows need not wait."""
 REWRITE_FROM = 20_000
 """Groups kept beside the blocks: reading this many adds a second to a start, and writing all blocks takes a few."""
+KERNELS = "kernels"
+"""The folder of `state_dir` for compiled loops, where the package cannot be written to."""
 IO_THREADS = 32
 SWITCH_S = 0.0005
 """How long core's thread may keep the interpreter from the event loop; Python's own 5 ms would be the loop's lateness."""
@@ -38,9 +43,43 @@ looks at all that was there before; with so many one look is half a millisecond.
 
 def prepare_threads(loop: asyncio.AbstractEventLoop) -> None:
     """Gives I/O many threads, as a look-up that hangs must not hold up files, and keeps core from delaying the loop."""
+    descriptors.raise_limit()
     sys.setswitchinterval(SWITCH_S)
     gc.set_threshold(*GARBAGE)
     loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
+
+
+def keep_private(config: Config) -> None:
+    """Closes to other users what the monitor has written and will write: store, logs, mails, texts, lists, kernels."""
+    private_files.use(config.monitor.group)
+    named = [getattr(part.config, key) for part in config.notifiers for key in part.config.__struct_fields__]
+    mails = [Path(text.removeprefix("file:")) for text in named if isinstance(text, str) and text.startswith("file:")]
+    texts = [Path(text) for part in config.notifiers if isinstance(text := getattr(part.config, "file", None), str)]
+    folders = [config.state_dir, *(config.state_dir / name for name in ("events", KERNELS)), *mails]
+    if kernels := os.environ.get("NUMBA_CACHE_DIR"):
+        folders.append(Path(kernels))
+    files = [*store_files(config), *texts, config.state_dir / PORT_FILE]
+    if config.monitor.group is not None:
+        # Made now, so that what is made in them belongs to the group from the beginning.
+        folders += [file.parent for file in (*files, *texts) if not file.parent.exists()]
+        with contextlib.suppress(OSError):  # who needs the folder says so
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True)
+    places = private_files.Places(folders, files, keys=[config.state_dir / KEY_FILE])
+    private_files.narrow(config.monitor.group, places, keep_open=[config.path.parent])
+
+
+def keep_store_private(config: Config) -> None:
+    """The same for what SQLite has made just now, for its owner alone: a group may read it."""
+    private_files.narrow(config.monitor.group, private_files.Places(files=store_files(config)))
+
+
+def store_files(config: Config) -> list[Path]:
+    """The store and what SQLite keeps beside it."""
+    path = getattr(config.store.config, "path", None)
+    if path is None:
+        return []
+    return [Path(f"{os.path.realpath(path)}{suffix}") for suffix in ("", "-wal", "-shm", "-journal", ".lock")]
 
 
 def restored(rules: Rules, snapshot: StoredState, book: ColumnarBook) -> RiskMonitor:
@@ -99,5 +138,5 @@ async def warm(state_dir: Path) -> None:
 def _import_engine(state_dir: Path) -> Any:
     """Where the package cannot be written to, the compiled kernels are kept beside the state."""
     if not os.access(ENGINE, os.W_OK):
-        os.environ.setdefault("NUMBA_CACHE_DIR", str(state_dir.absolute() / "kernels"))
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(state_dir.absolute() / KERNELS))
     return import_module("monitor.engine.warm")

@@ -10,14 +10,15 @@ from typing import Protocol
 
 import msgspec
 
+from monitor import crashpoint
 from monitor.clock import Clock
-from monitor.config import EndpointsTable
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.catalogue import DELIVERY_FAILING
 from monitor.core.alerts.matching import takes
 from monitor.notifiers import webhook
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
 from monitor.stores._base import SigningKey, Store, Subscription, Target
+from monitor.tables import EndpointsTable
 from monitor.telemetry import log
 from monitor.web.subscriptions import AskedEndpoint, EndpointRefused, TestedEndpoint
 from monitor.webhook_keys import Kind, NewKey, new_key
@@ -139,7 +140,7 @@ class MadeEndpoints:
                 note=asked.note,
             )
             notifier = self._notifier(kept)  # raises before anything is kept
-            await self._store.keep_subscription(kept)
+            await self._keep(kept)
             self._all[kept.name] = kept
             self._notifiers[kept.name] = notifier
             if self.sender is not None:
@@ -164,7 +165,7 @@ class MadeEndpoints:
             kept = msgspec.structs.replace(before, is_enabled=is_enabled)
             if kept == before:
                 return kept
-            await self._store.keep_subscription(kept)
+            await self._keep(kept)
             self._all[name] = kept
             if self.sender is not None and name in self._notifiers:
                 if is_enabled:
@@ -177,6 +178,7 @@ class MadeEndpoints:
         """Forgets an endpoint. What waits for it goes by the routes of now; where nobody else takes it, that is told."""
         async with self._changing:
             await self._store.drop_subscription(name)
+            crashpoint.reached("after endpoint")
             self._all.pop(name)
             self._problems.pop(name, None)
             gone = [self._notifiers.pop(name, None), self._retired.pop(name, None)]
@@ -202,7 +204,7 @@ class MadeEndpoints:
 
     async def _replace(self, kept: Subscription) -> None:
         notifier = self._notifier(kept)
-        await self._store.keep_subscription(kept)
+        await self._keep(kept)
         self._all[kept.name] = kept
         old = self._notifiers.get(kept.name)
         self._notifiers[kept.name] = notifier
@@ -212,6 +214,10 @@ class MadeEndpoints:
                 await older.close()
         if self.sender is not None:
             self.sender.change(kept.name, notifier)
+
+    async def _keep(self, kept: Subscription) -> None:
+        await self._store.keep_subscription(kept)
+        crashpoint.reached("after endpoint")
 
     def _build(self, kept: Subscription) -> None:
         try:

@@ -71,6 +71,13 @@ async def watch_store(running: Running, save_soon: Callable[[], None]) -> None:
             running.health.set("store probe", None)
 
 
+async def watch_names(running: Running, trouble: Callable[[], str | None]) -> None:
+    """Readiness fails while a name server does: a channel or a feed cannot be reached then."""
+    while True:
+        running.health.set("names", trouble())
+        await asyncio.sleep(PROBE_S)
+
+
 async def prune(running: Running, keep: Callable[[], timedelta]) -> None:
     """Deletes old records, at the start as well: a daemon that restarts every night would otherwise keep everything."""
     while True:

@@ -18,7 +18,8 @@ from monitor.notifiers._base import Notifier
 from monitor.rates._base import RateSource
 from monitor.secret_files import BadSecret, read_secret
 from monitor.telemetry import log
-from monitor.web.auth import Tokens
+from monitor.web.auth import SHORTEST, Tokens
+from monitor.web_table import is_loopback
 
 
 def build_notifiers(config: Config) -> dict[str, Notifier]:
@@ -72,15 +73,20 @@ def check(config: Config) -> None:
         log.warning("a key of the configuration has a new name", file=str(config.path), key=line)
     if problems := unusable(config.path, config.named):
         raise BadConfig(problems)
+    for line in weak(config.named):
+        log.warning("a token can be guessed", file=str(config.path), token=line)
 
 
 def unusable(path: Path, named: Named) -> list[str]:
     """What is wrong with the tokens' secrets and with the files of the feeds."""
     problems = []
     try:
-        Tokens(named.tokens)
+        short = Tokens(named.tokens).short
     except Invalid as e:
         problems += [f"{path}: {p}" for p in e.problems]
+    else:
+        if not is_loopback(named.host):
+            problems += [f"{path}: {_short(name)}, and {named.host!r} is open to others" for name in short]
     for part in named.feeds:
         try:
             plugins.module("feeds", part.kind).build(part.name, part.config)
@@ -89,6 +95,19 @@ def unusable(path: Path, named: Named) -> list[str]:
         except (ValueError, OSError) as e:
             problems.append(f"{path}: feed {part.name!r}: {e}")
     return problems
+
+
+def weak(named: Named) -> list[str]:
+    """Tokens that can be guessed, where only this machine can try."""
+    try:
+        return [_short(name) for name in Tokens(named.tokens).short]
+    except Invalid:  # which is told as a problem
+        return []
+
+
+def _short(name: str) -> str:
+    how = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+    return f"web.tokens: the secret of {name!r} has fewer than {SHORTEST} characters; make a longer one with {how}"
 
 
 def rate_source(part: Part, clock: Clock) -> RateSource:

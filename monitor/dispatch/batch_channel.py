@@ -10,7 +10,7 @@ from monitor.dispatch.channel import Bundle, Channel, Shared
 from monitor.dispatch.notices import Shown
 from monitor.dispatch.queue import Waiting
 from monitor.dispatch.turns import Over
-from monitor.notifiers._base import BatchNotifier, Body, DeliveryError, Fault, Notifier, Receipt, batches
+from monitor.notifiers._base import BatchNotifier, Body, DeliveryError, Fault, Notifier, Receipt, batch_id, batches
 
 TOGETHER = 60
 """Notices that are taken and cut together: some ten bodies."""
@@ -91,6 +91,11 @@ class BatchChannel(Channel):
             for waiting in batch:
                 waiting.bundle = self._bundles
         return [*cut, *alone]
+
+    def _name_of(self, bundle: Bundle) -> str:
+        if bundle[0].delivery.gather:
+            return super()._name_of(bundle)
+        return batch_id(w.delivery.alert for w in bundle)
 
     async def _shown(self, bundle: Bundle) -> Shown | None:
         if bundle[0].delivery.gather:

@@ -10,8 +10,12 @@ import traceback
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
+
 from monitor import crashpoint
+from monitor.ack_links import without_tokens
 from monitor.core.alerts.alert_type import CRITICAL, SEVERITY_RANK
+from monitor.core.alerts.catalogue import ASKS
 from monitor.dispatch.digests import digest, digest_id
 from monitor.dispatch.notices import Shown
 from monitor.dispatch.queue import Waiting
@@ -27,6 +31,7 @@ from monitor.notifiers._base import (
     Fault,
     Notifier,
     Receipt,
+    RefusedRecipient,
     page_of,
 )
 from monitor.stores._base import Attempt, Delivery
@@ -41,8 +46,17 @@ class Channel(InTurn):
         return self._notifier
 
     def due_s(self, delivery: Delivery, now_s: float) -> float:
-        """When a delivery that was not tried yet may go: at once, or with its digest."""
-        return self._digests.due_s(delivery, now_s) if delivery.gather else now_s
+        """When a delivery that does not wait for its next try may go: at once, or with its first digest."""
+        return self._digests.due_s(delivery, now_s) if delivery.gather and not delivery.attempts else now_s
+
+    def gather_again(self, waiting: Waiting) -> None:
+        """Puts a notice that was tried before a restart back into its digest: what was tried together is due together."""
+        delivery = waiting.delivery
+        tried = delivery.gather, delivery.to, delivery.attempts, delivery.due_at
+        if tried not in self._tried:
+            self._bundles += 1
+            self._tried[tried] = self._bundles
+        waiting.bundle = self._tried[tried]
 
     def use(self, notifier: Notifier) -> None:
         """Makes the next attempts with another notifier."""
@@ -146,7 +160,7 @@ class Channel(InTurn):
         self._began_s[lead.delivery.id] = began_s
         try:
             answer = TOO_LATE if self._laggards.is_overtaken(lead) else await self._send(bundle)
-            crashpoint.reached("after send")
+            crashpoint.reached("after send", (self.name,))
             then = self._settle(lead, is_probe, answer)
             took_s = self._clock.monotonic_s() - began_s
             self._slots.ended(took_s, answer.fault)
@@ -158,7 +172,7 @@ class Channel(InTurn):
             raise
         finally:
             self._began_s.pop(lead.delivery.id, None)
-        where = f"in {digest_id([w.delivery for w in bundle])}, {len(bundle)} notices: " if len(bundle) > 1 else ""
+        where = f"in {self._name_of(bundle)}, {len(bundle)} notices: " if len(bundle) > 1 else ""
         detail = (where + answer.detail)[:DETAIL_LENGTH]
         ends = [Attempt(w.delivery.id, at, then.state, detail, then.due_at, took_s * 1000) for w in bundle]
         self._finish(Over(bundle, then, ends))
@@ -171,6 +185,10 @@ class Channel(InTurn):
         if is_lost:
             critical = [w.delivery for w in bundle if w.delivery.severity == CRITICAL]
             await self.fallback.take(self.name, critical)
+
+    def _name_of(self, bundle: Bundle) -> str:
+        """The id under which several went."""
+        return digest_id([w.delivery for w in bundle])
 
     async def _shown(self, bundle: Bundle) -> Shown | None:
         """What is sent: the notice, or a digest of several."""
@@ -189,11 +207,12 @@ class Channel(InTurn):
         """Makes the attempt and says how it ended; raises nothing but its cancellation."""
         found: Shown | None = None
         waiting = bundle[0]
+        has_links = any(w.delivery.type in ASKS for w in bundle)
         try:
             found = await self._shown(bundle)
             if found is None:
                 return Ending("the alert is no longer in the log", Fault.NOTICE)
-            crashpoint.reached("before send")
+            crashpoint.reached("before send", (self.name,))
             try:
                 async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
                     receipt = await self._deliver(found, bundle)
@@ -201,9 +220,13 @@ class Channel(InTurn):
                 if waiting.attempts == 1:
                     waited_s = (self._clock.utc() - found.detected_at).total_seconds()
                     self._waited.observe(max(waited_s, 0.0))
+            receipt = _without_tokens(receipt) if has_links else receipt
             return Ending(receipt.detail, None, receipt)
         except DeliveryError as e:
-            return Ending(e.reason, self._fault(waiting, e), error=e, deadline=_deadline(found))
+            reason = e.reason
+            if has_links:
+                reason, e.receipt = without_tokens(reason), _without_tokens(e.receipt)
+            return Ending(reason, self._fault(waiting, e), error=e, deadline=_deadline(found))
         except TimeoutError:
             return Ending(f"no end within {ATTEMPT_TIMEOUT_S:g} s", Fault.PASSING, deadline=_deadline(found))
         except Exception as e:  # noqa: BLE001
@@ -216,6 +239,15 @@ class Channel(InTurn):
             now_s = self._clock.monotonic_s()
             self._log.warning(now_s, f"{self.name} {where}", "a notifier raised what it should not", **facts)
             return Ending(f"{type(e).__name__} at {where}", Fault.PASSING, deadline=_deadline(found))
+
+
+def _without_tokens(receipt: Receipt) -> Receipt:
+    """What the other side said goes to the record, the log and the desk, and must give no link away."""
+    refused, later = (
+        tuple(RefusedRecipient(each.recipient, without_tokens(each.reason)) for each in some)
+        for some in (receipt.refused, receipt.later)
+    )
+    return msgspec.structs.replace(receipt, detail=without_tokens(receipt.detail), refused=refused, later=later)
 
 
 def _deadline(shown: Shown | None) -> datetime | None:

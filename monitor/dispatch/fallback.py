@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from monitor import contacts
+from monitor import contacts, crashpoint
 from monitor.channel_rules import ChannelRules
 from monitor.core.alerts.alert_type import CRITICAL
 from monitor.dispatch.ledger import Ledger
@@ -51,7 +51,9 @@ class Fallback:
         is_like = self._kinds.get(channel) == self._kinds[name]
         for i in range(0, len(deliveries), AT_ONCE):
             pairs = [(d, Target(name, await self._to(d, name, is_like))) for d in deliveries[i : i + AT_ONCE]]
-            self._offer(await self._ledger.handed_over(pairs))
+            made = await self._ledger.handed_over(pairs)
+            crashpoint.reached("after hand-over", (channel,))
+            self._offer(made)
 
     async def _to(self, delivery: Delivery, name: str, is_like: bool) -> tuple[str, ...]:
         """A borrower's notice goes to the borrower where the fallback reaches them, and else to the desk."""

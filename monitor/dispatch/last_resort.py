@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
+from monitor.clock import Clock
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.dispatch.notices import Render
 from monitor.dispatch.slots import USUAL
@@ -27,16 +28,17 @@ STOP_S = 1.0
 class LastResort:
     """Asks for the notifiers at each attempt, as a reload changes them."""
 
-    def __init__(self, notifiers: Callable[[], Mapping[str, Notifier]], render: Render) -> None:
+    def __init__(self, notifiers: Callable[[], Mapping[str, Notifier]], render: Render, clock: Clock) -> None:
+        self._clock = clock
         self._notifiers = notifiers
         self._render = render
         self._gates: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(USUAL))
         self._attempts: set[asyncio.Task[None]] = set()
 
     def send(self, logged: LoggedAlert, targets: Iterable[Target]) -> None:
-        """Begins one attempt for each target and does not wait."""
-        whole = self._render(logged).notice
-        for target in targets:
+        """Begins one attempt for each target and does not wait. What a quiet time holds is left to the commit."""
+        whole, now = self._render(logged).notice, self._clock.utc()
+        for target in (t for t in targets if t.until is None or t.until <= now):
             notice = whole
             if target.to:
                 notice = for_borrower(notice, logged.alert.contacts, target.to)

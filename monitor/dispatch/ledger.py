@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from monitor.clock import Clock
@@ -82,6 +83,10 @@ class Ledger:
     async def handed_over(self, pairs: Sequence[tuple[Delivery, Target]]) -> list[Delivery]:
         """Makes deliveries to fallbacks, durably; returns those that were not there yet."""
         return await self._persist(lambda: self._store.hand_over(pairs, self._clock.utc()))
+
+    async def held(self, until: Mapping[str, datetime | None]) -> list[Delivery]:
+        """Moves the ends of quiet times, or ends them (None), durably; returns those that still wait."""
+        return await self._persist(lambda: self._store.hold(until, self._clock.utc()))
 
     async def switch_off(self, switched: Switched) -> None:
         """A notifier sends no more, over restarts."""

@@ -121,8 +121,8 @@ class DeliveryQueue:
         """All that are still wanted, by cursor."""
         return sorted((w for w in self._by_id.values() if not w.is_cancelled), key=_order)
 
-    def add(self, delivery: Delivery, due_s: float) -> None:
-        """Takes a delivery in; one that waits here already becomes due at that time if it is sooner.
+    def add(self, delivery: Delivery, due_s: float) -> Waiting | None:
+        """Takes a delivery in and returns it; one that waits here already becomes due at that time if it is sooner.
 
         One whose attempt is under way goes once more after it.
         """
@@ -133,7 +133,7 @@ class DeliveryQueue:
                 known.is_cancelled = False
             else:
                 self._move(known, min(known.due_s, due_s))
-            return
+            return None
         channel = self._channels.get(delivery.notifier)
         if channel is None:
             channel = _Channel()
@@ -152,6 +152,7 @@ class DeliveryQueue:
             self._schedule(channel, waiting)
         elif is_more_urgent and not head.is_in_flight:
             self._move(head, min(head.due_s, due_s))
+        return waiting
 
     def cancel(self, id: str) -> bool:
         """Drops a superseded delivery, or lets its attempt under way be the last; True if it waited here."""

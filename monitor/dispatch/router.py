@@ -8,6 +8,9 @@
 - `contacts` in `to` means the borrower's own addresses, each kind through the first notifier of that kind; an alert that
   is about no group has none. A borrower whose addresses cannot be used counts as one without.
 - An alert that core found silenced goes to the log alone.
+- In the quiet times of a route its targets carry the time until which they are held: alerts of info and warning, but never
+  a critical one, nor the end of something critical, which opened an incident or woke somebody. What keeps an incident open
+  hears of the end of an episode at once.
 - A step of an escalation goes to the people whom it names, and to every notifier where none of them can be reached.
 - Where a route gathers, its targets that people read carry the key of their digest. A critical alert that goes to
   everybody because no route took it is never gathered.
@@ -16,17 +19,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
 
 from monitor import contacts
 from monitor.channel_rules import Gathering
-from monitor.config import Route, is_for_people
+from monitor.config import Route, is_for_people, keeps_open
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.alert_type import CRITICAL
-from monitor.core.alerts.catalogue import CHANNEL_OFF, DELIVERY_FAILING, TO_PEOPLE
+from monitor.core.alerts.catalogue import CATALOGUE, CHANNEL_OFF, DELIVERY_FAILING, GOOD_STAGE_NEWS, TO_PEOPLE
 from monitor.core.alerts.matching import takes
+from monitor.core.stages.stages import DELAYED, LIQUIDATION
 from monitor.dispatch.digests import gather_key
 from monitor.people import Contacts
+from monitor.quiet_times import QuietTimes
 from monitor.stores._base import Target
 
 NOBODY: Contacts = {}
@@ -34,9 +42,16 @@ CONTACTS = "contacts"
 
 
 def route(
-    alert: Alert, routes: Sequence[Route], channels: Mapping[str, str], people: Contacts = NOBODY
+    alert: Alert,
+    routes: Sequence[Route],
+    channels: Mapping[str, str],
+    people: Contacts = NOBODY,
+    quiet_until: Callable[[QuietTimes], datetime | None] = lambda _: None,
 ) -> tuple[Target, ...]:
-    """The targets of an alert, each once. `channels` are the notifiers' names and kinds in the configured order."""
+    """The targets of an alert, each once. `channels` are the notifiers' names and kinds in the configured order.
+
+    `quiet_until` says when quiet times end that are now.
+    """
     if alert.silenced_by is not None:
         return ()
     if alert.type in TO_PEOPLE:
@@ -44,10 +59,14 @@ def route(
         return asked if asked or alert.severity != CRITICAL else tuple(map(Target, channels))
     named = _named(alert, routes, tuple(channels))
     targets: dict[tuple[str, tuple[str, ...]], Target] = {}
-    for name, gathering in named:
+    for name, by in named:
         found = _contacts(alert, channels) if name == CONTACTS else [Target(name)] if name in channels else []
+        until = quiet_until(by.quiet) if by is not None and by.quiet is not None else None
         for target in found:
-            targets.setdefault((target.notifier, target.to), _gathered(target, gathering, alert, channels))
+            routed = _gathered(target, by.gathering if by is not None else None, alert, channels)
+            if until is not None and waits_for_quiet_times(alert, channels[target.notifier]):
+                routed = msgspec.structs.replace(routed, until=until)
+            targets.setdefault((target.notifier, target.to), routed)
     if not targets and named and alert.severity == CRITICAL:
         targets = {(name, ()): Target(name) for name in channels}
     if alert.type in (DELIVERY_FAILING, CHANNEL_OFF):
@@ -60,6 +79,16 @@ def _gathered(target: Target, gathering: Gathering | None, alert: Alert, channel
     if gathering is None or target.to or not is_for_people(channels[target.notifier]):
         return target
     return Target(target.notifier, target.to, gather_key(gathering, alert))
+
+
+def waits_for_quiet_times(alert: Alert, kind: str) -> bool:
+    """Whether those behind a kind of notifier may be left alone with an alert for a while."""
+    if alert.severity == CRITICAL:
+        return False
+    if alert.type in GOOD_STAGE_NEWS:
+        return alert.stage_from not in (DELAYED, LIQUIDATION) and not keeps_open(kind)
+    row = CATALOGUE.get(alert.type)
+    return row is None or not any(CATALOGUE[ended].severity == CRITICAL for ended in row.ends)
 
 
 def _to_people(alert: Alert, channels: Mapping[str, str], people: Contacts) -> tuple[Target, ...]:
@@ -87,14 +116,14 @@ def told_elsewhere(
     return others or tuple(Target(name) for name in channels if name not in failing) or targets
 
 
-def _named(alert: Alert, routes: Sequence[Route], everyone: tuple[str, ...]) -> list[tuple[str, Gathering | None]]:
-    """What the routes say, as it stands in `to`, each with how it is gathered."""
-    named: list[tuple[str, Gathering | None]] = []
+def _named(alert: Alert, routes: Sequence[Route], everyone: tuple[str, ...]) -> list[tuple[str, Route | None]]:
+    """What the routes say, as it stands in `to`, each with the route that says it."""
+    named: list[tuple[str, Route | None]] = []
     is_matched = False
     for one in routes:
         if takes(one.match, alert):
             is_matched = True
-            named += [(name, one.gathering) for name in one.to]
+            named += [(name, one) for name in one.to]
             if not one.continue_:
                 break
     if not routes or (not is_matched and alert.severity == CRITICAL):

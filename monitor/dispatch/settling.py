@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from prometheus_client import Counter
 
+from monitor import crashpoint
 from monitor.channel_rules import ChannelRules
 from monitor.core.events.events import Noticed
 from monitor.dispatch import backoff
@@ -88,6 +89,9 @@ class Next(NamedTuple):
     """Only the recipients who do not have it yet are asked again."""
 
 
+Tried = tuple[str, tuple[str, ...], int, datetime]
+"""What the notices of a digest that was tried have in common: how they are gathered, to whom, how often and till when."""
+
 Bundle = list[Waiting]
 """What goes in one attempt: a notice, or all that a digest tells of. The first one stands for them all."""
 
@@ -124,6 +128,8 @@ class Settling:
         self._pace = Pace(setting.rules.limit)
         self._digests = Digests()
         self._bundles = 0
+        self._tried: dict[Tried, int] = {}
+        """The numbers of digests that were tried before a restart."""
         kinds = {each: of_it.kind for each, of_it in shared.settings.items()}
         self.fallback = Fallback(setting.rules, kinds, shared.ledger, shared.offer)
         self.off: Switched | None = None
@@ -229,12 +235,14 @@ class Settling:
         """Sends nothing more, durably, and says so."""
         self.off = switched
         await self._ledger.switch_off(switched)
+        crashpoint.reached("after switch off", (self.name,))
         log.warning("a channel is switched off", notifier=self.name, reason=switched.reason)
         self.tell_off()
 
     async def switch_on(self) -> None:
         """Sends again, all that waits, durably."""
         await self._ledger.switch_on(self.name)
+        crashpoint.reached("after switch on", (self.name,))
         self.off = None
         self._gone = Gone()
         self._breaker = Breaker()

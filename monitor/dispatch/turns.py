@@ -126,7 +126,7 @@ class InTurn(Settling):
             while self._over:
                 over, self._over = self._over, []
                 await self._ledger.ended([end for each in over for end in each.ends])
-                crashpoint.reached("after mark")
+                crashpoint.reached("after mark", (self.name,))
                 for each in over:
                     self._close(each)
                 self._wake.set()

@@ -9,12 +9,14 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from monitor.core.alerts.alert import Alert
+import msgspec
+
 from monitor.core.alerts.catalogue import DELIVERY_FAILING
 from monitor.core.events.events import Noticed
 from monitor.dispatch import backoff, switch
 from monitor.dispatch.batch_channel import channel_for
 from monitor.dispatch.channel import Channel, Setting, Shared
+from monitor.dispatch.held import HeldNotices, Reroute
 from monitor.dispatch.ledger import Ledger
 from monitor.dispatch.notices import Address, Aside, Notices, Render
 from monitor.dispatch.outage import Outage
@@ -23,16 +25,13 @@ from monitor.dispatch.queue import DeliveryQueue
 from monitor.dispatch.refresher import Refreshers
 from monitor.notifiers._base import ChannelState, Notifier
 from monitor.running import Running, Task
-from monitor.stores._base import Attempt, Committed, Delivery, Switched, Target
+from monitor.stores._base import Attempt, Committed, Delivery, Switched
 from monitor.telemetry import BoundedLog, log
 
 ADMITTED_AT_ONCE = 500
 """Deliveries taken into the queue in one turn of the event loop, 3 us each: a storm's twenty thousand hold up nobody."""
 LAST_WORD_S = 1.0
 """At a stop, news of the last attempts has this long to reach core: a turn of the sequencer and a commit."""
-
-Reroute = Callable[[Alert], tuple[Target, ...]]
-"""Where an alert goes by the routes and notifiers of now."""
 
 Tell = Callable[[Noticed], Coroutine[Any, Any, None]]
 """Hears that a channel fails or is back (Noticed, kind delivery.failing)."""
@@ -76,6 +75,8 @@ class Dispatcher:
         )
         self._channels = {name: channel_for(name, notifier, self._shared) for name, notifier in notifiers.items()}
         self._refreshers = Refreshers(running, self._log)
+        self.quiet = HeldNotices(self._ledger, running.clock, desk.reroute, self.offer)
+        """What quiet times hold."""
         self._held: set[str] = set()
         """Notifiers that are switched off: what waits for them stays where it is."""
         self._loops: set[Task] = set()
@@ -100,6 +101,7 @@ class Dispatcher:
         for name in self._channels.keys() - self._loop_of.keys():
             self._begin(name)
         self._tasks.begin("channels that are off", self._repeat(), self._watches)
+        self._tasks.begin("held notices", self.quiet.watch(), self._watches)
 
     def _begin(self, name: str) -> None:
         self._metrics.queue_depth.labels(name).set_function(partial(self._queue.depth, name))
@@ -191,7 +193,7 @@ class Dispatcher:
         if self._is_stopping:
             return
         for id in committed.cancelled:
-            if self._queue.cancel(id):
+            if self._queue.cancel(id) or self.quiet.drop(id):
                 self._metrics.superseded.inc()
         self._notices.keep(committed)
         self.offer(committed.deliveries)
@@ -211,10 +213,14 @@ class Dispatcher:
         now = self._clock.utc()
         for _ in range(min(len(self._offered), ADMITTED_AT_ONCE)):
             delivery = self._offered.popleft()
+            if delivery.notifier in self._channels and self.quiet.takes(delivery):
+                continue
             if delivery.notifier in self._channels:
                 wait_s = _wait_s(delivery, now)
                 due_s = now_s + wait_s if wait_s else self._channels[delivery.notifier].due_s(delivery, now_s)
-                self._queue.add(delivery, due_s)
+                waiting = self._queue.add(delivery, due_s)
+                if waiting is not None and delivery.gather and delivery.attempts:
+                    self._channels[delivery.notifier].gather_again(waiting)
             elif delivery.notifier not in self._held:
                 self._tasks.begin("move of a delivery", self._move(delivery), self._errands)
         for channel in self._channels.values():
@@ -229,7 +235,8 @@ class Dispatcher:
 
     def channels(self, kinds: Mapping[str, str]) -> list[ChannelState]:
         """How each notifier does; `kinds` by name."""
-        return [channel.state(kinds.get(name, "")) for name, channel in self._channels.items()]
+        states = (channel.state(kinds.get(name, "")) for name, channel in self._channels.items())
+        return [msgspec.structs.replace(state, held=self.quiet.count(state.name)) for state in states]
 
     async def stop(self, timeout_s: float) -> None:
         """Begins nothing new, waits `timeout_s` for attempts under way and cuts the rest off: they stay pending."""

@@ -18,6 +18,7 @@ import aiohttp
 import msgspec
 
 from monitor.addresses import shown_url
+from monitor.bounded_http import BoundedConnector
 from monitor.clock import Clock
 from monitor.feeds._base import KEPT, LIST
 from monitor.feeds._handshake import Proxy, cause
@@ -117,7 +118,8 @@ class InstrumentList:
             if problem := proxy.problem():
                 self._say(problem)
                 return False
-            async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
+            connector = BoundedConnector(body_bytes=2 * _MAX_BYTES)
+            async with aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT) as session:
                 status, data = await self._ask(session, "POST" if self._body else "GET", proxy.address)
                 if self._body and status in _NO_POST:
                     status, data = await self._ask(session, "GET", proxy.address)

@@ -21,6 +21,7 @@ import msgspec
 from yarl import URL
 
 from monitor.addresses import AddressRefused, guarded_socket, is_inside, shown_url
+from monitor.bounded_http import HEAD_BYTES, AnswerTooLong, BoundedConnector
 from monitor.clock import Clock, SystemClock
 from monitor.core import schema
 from monitor.core.prices.quote import BadPrice, Batch, Quote, price
@@ -158,7 +159,8 @@ class HttpPoll:
     async def quotes(self) -> AsyncIterator[Batch]:
         """The prices of each answer. To close the iterator closes the connection."""
         self.stats.reason = "connecting"
-        connector = aiohttp.TCPConnector(
+        connector = BoundedConnector(
+            body_bytes=2 * self._config.max_body_bytes,  # `_body` counts it exactly, without what chunks add
             socket_factory=guarded_socket(allow_private=self._config.allow_private),
             keepalive_timeout=_KEEP_ALIVE_S,
             limit=1,
@@ -245,6 +247,8 @@ class HttpPoll:
                 body = await self._body(answer)
         except _Failed:
             raise
+        except AnswerTooLong:
+            raise _Failed(f"the answer has more than {HEAD_BYTES:,} bytes before its body", "too_large") from None
         except TimeoutError:
             seconds = self._config.timeout.total_seconds()
             raise _Failed(f"no whole answer within {seconds:g} s", "timeout") from None

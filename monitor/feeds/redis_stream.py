@@ -26,6 +26,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 
 from monitor.addresses import check_redis, scrubbed, shown_url
+from monitor.bounded_redis import BoundedParser
 from monitor.clock import Clock, SystemClock
 from monitor.core import schema
 from monitor.core.prices.quote import BadPrice, Batch, Quote, price
@@ -208,6 +209,7 @@ class RedisStream:
             socket_timeout=_BLOCK_MS / 1000 + _SLOWEST_S,
             socket_connect_timeout=_SLOWEST_S,
             retry=Retry(NoBackoff(), 0),
+            parser_class=BoundedParser,
             protocol=2,  # which every server speaks
             **secret,
         )

@@ -175,7 +175,10 @@ def load(file: Path) -> Scenario:
         table = tomllib.loads(read_text(file))
     except OSError as e:
         raise schema.Invalid([schema.Problem(str(file), f"cannot be read: {e.strerror}; expected a scenario")]) from e
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+    except (
+        ValueError,
+        RecursionError,
+    ) as e:  # no TOML, no UTF-8, a number of thousands of digits, or nested too deeply
         raise schema.Invalid([schema.Problem(str(file), f"is not TOML: {e}")]) from e
     try:
         scenario = schema.read(Scenario, table)

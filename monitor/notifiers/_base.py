@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +17,7 @@ from unicodedata import bidirectional
 import msgspec
 
 from monitor.contacts import Manner
+from monitor.control_characters import unbroken, visible
 from monitor.core.alerts.catalogue import DIGEST, TO_PEOPLE, title_of
 from monitor.core.money import CENT, ONE, plain, round_down, round_up
 
@@ -164,6 +167,8 @@ class ChannelState(msgspec.Struct, frozen=True):
     off_at: datetime | None = None
     """Since when it is switched off; None where it is on."""
     off_reason: str | None = None
+    held: int = 0
+    """Notices that wait for the end of a quiet time; they are not among the queued ones."""
 
 
 class BodyNotifier(Protocol):
@@ -205,6 +210,12 @@ def batches(notices: Sequence[Sent]) -> list[list[Sent]]:
         found[-1].append(notice)
         left -= size
     return found
+
+
+def batch_id(alerts: Iterable[str]) -> str:
+    """`bat_` and 26 characters made of the ids in it, in their order, so that a retry has the same."""
+    digest = hashlib.sha256("\n".join(alerts).encode()).digest()
+    return "bat_" + base64.b32encode(digest).decode().lower()[:26]
 
 
 class Notifier(Protocol):
@@ -268,7 +279,8 @@ _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 
 
 def one_line(text: object, limit: int = 200) -> str:
-    """Printable text on one line, cut to a length. Line breaks, terminal codes and turns of the writing direction go."""
+    """Printable text on one line, cut to a length. Line breaks are blanks; terminal codes and turns of the writing direction
+    are shown as escapes, and what else cannot be seen goes."""
     return _on_one_line(text, limit, _JOINERS)
 
 
@@ -281,7 +293,8 @@ def isolated(text: object, limit: int = 200) -> str:
 
 
 def _on_one_line(text: object, limit: int, kept: frozenset[str]) -> str:
-    line = " ".join("".join(c if c.isprintable() or c in kept else " " for c in str(text)).split())
+    shown = visible(unbroken(str(text)))
+    line = " ".join("".join(c if c.isprintable() or c in kept else " " for c in shown).split())
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
@@ -348,6 +361,16 @@ def figure_of(data: Mapping[str, Any]) -> str | None:
 def page_of(notice: Notice) -> str | None:
     """The address of the page of what it is about; None where the monitor has no `public_url`."""
     url = notice.data.get("url")
+    return url if isinstance(url, str) and url.isprintable() and url.startswith(("https://", "http://")) else None
+
+
+ACKNOWLEDGE = "Take it in hand"
+"""The words of a link of acknowledgement; its page has the button."""
+
+
+def ack_of(notice: Notice) -> str | None:
+    """The link by which the one person whom a notice asks acknowledges; None where it asks nobody, or several read it."""
+    url = (notice.data.get("acknowledge") or {}).get("url")
     return url if isinstance(url, str) and url.isprintable() and url.startswith(("https://", "http://")) else None
 
 

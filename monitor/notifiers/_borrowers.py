@@ -26,6 +26,9 @@ ENGLISH = "en"
 USUAL = "full"
 """The template of a contact that states none."""
 
+BROKEN = (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError)
+"""What a template can raise that asks for what is not there, cannot be worked out, or needs itself."""
+
 _LAYOUT = re.compile(r"([a-z0-9-]+)\.(?:mail|sms)\.txt")
 _WORDS = re.compile(r"([a-z]{2}(?:-[A-Z]{2})?)\.words\.txt")
 
@@ -139,7 +142,7 @@ class BorrowerTexts:
                     except AttributeError as e:
                         what = f"{language}.words.txt sets no {e.name!r}"
                         raise ValueError(f"templates: {what} ({notice.type} in {layout})") from None
-                    except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as e:
+                    except BROKEN as e:
                         line = f", line {e.lineno}" if isinstance(e, jinja2.TemplateSyntaxError) else ""
                         name = getattr(e, "name", None) or layout
                         text = base.one_line(e)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import functools
 import ssl
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,7 +13,6 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
@@ -30,6 +28,7 @@ from monitor.addresses import (
     networks_of,
     shown_url,
 )
+from monitor.bounded_http import AnswerTooLong, BoundedConnector
 from monitor.clock import Clock, SystemClock
 from monitor.notifiers._base import DeliveryError, Fault, Receipt, one_line
 from monitor.secret_files import read_secret
@@ -219,8 +218,9 @@ class Http:
             return await self._exchange(self._open(), url, body, headers)
         except TimeoutError:
             raise DeliveryError(f"no answer within {self._timeout_s:g} s", retry=True) from None
-        except aiohttp.ClientConnectorCertificateError:
-            raise DeliveryError("the certificate is not trusted", fault=Fault.CHANNEL) from None
+        except aiohttp.ClientConnectorCertificateError as e:
+            why = one_line(getattr(e.certificate_error, "verify_message", None) or "it does not fit the name", 80)
+            raise DeliveryError(f"the certificate is not trusted: {why}", fault=Fault.CHANNEL) from None
         except aiohttp.ClientSSLError as e:
             reason = one_line(getattr(e.os_error, "reason", None) or "the handshake failed", 80)
             raise DeliveryError(f"TLS: {reason}", fault=Fault.CHANNEL) from None
@@ -277,7 +277,9 @@ class Http:
         """Made at the first attempt, because it belongs to the running loop."""
         if self._kept is None:
             self._ends.clear()
-            connector = _Connector(socket_factory=self._guard, keepalive_timeout=KEEP_ALIVE_S, ssl=self._tls)
+            connector = BoundedConnector(
+                head_bytes=ANSWER_LIMIT_BYTES, socket_factory=self._guard, keepalive_timeout=KEEP_ALIVE_S, ssl=self._tls
+            )
             self._kept = _Kept(connector)
         return self._kept
 
@@ -337,36 +339,6 @@ async def _read_some(connection: Connection, content: StreamReader) -> bytes:
 SWITCHING = 101
 USER_AGENT = "loan-monitor"
 JSON = {"content-type": "application/json", "user-agent": USER_AGENT}
-
-
-class AnswerTooLong(aiohttp.ClientError):
-    """The peer sent more than an answer to a notice can be."""
-
-
-class _PeerSide(ResponseHandler):
-    """The peer's side of a connection. It reads so many bytes for each request and then hangs up, whatever they are."""
-
-    _left = ANSWER_LIMIT_BYTES
-
-    def set_response_params(self, **params: Any) -> None:
-        """Called before each request of the connection."""
-        self._left = ANSWER_LIMIT_BYTES
-        super().set_response_params(**params)
-
-    def data_received(self, data: bytes) -> None:
-        """What fits is still read: its status may have decided already."""
-        fits, self._left = data[: self._left], self._left - len(data)
-        if fits:
-            super().data_received(fits)
-        if self._left < 0 and self.transport is not None:
-            self.set_exception(AnswerTooLong())
-            self.transport.abort()
-
-
-class _Connector(aiohttp.TCPConnector):
-    def __init__(self, **more: Any) -> None:
-        super().__init__(**more)
-        self._factory: Any = functools.partial(_PeerSide, loop=self._loop)
 
 
 def judge(answer: HttpAnswer, words: str = "") -> Receipt:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from monitor import crashpoint
 from monitor.notifiers._base import DeliveryError, sync_folder
 from monitor.telemetry import log
 
@@ -16,7 +17,10 @@ COMPACT_ABOVE = 1_000
 
 
 class OpenAlert(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An alert that fires on the other side. `is_over` is a line of the file alone: it takes the key away."""
+    """An alert that fires on the other side. `is_over` is a line of the file alone: it takes the key away.
+
+    `is_ending`: its end is on its way. It is told no more that it fires, whatever dies before the end is known to have come.
+    """
 
     key: str
     labels: dict[str, str] = {}
@@ -24,6 +28,7 @@ class OpenAlert(msgspec.Struct, frozen=True, omit_defaults=True):
     starts_at: str = ""
     link: str | None = None
     is_over: bool = False
+    is_ending: bool = False
 
 
 class OpenAlerts:
@@ -35,9 +40,9 @@ class OpenAlerts:
         self._lines = 0
         self._lock = asyncio.Lock()
 
-    async def all(self) -> list[OpenAlert]:
-        """In the order in which they were opened."""
-        return list((await self._loaded()).values())
+    async def firing(self) -> list[OpenAlert]:
+        """In the order in which they were opened, without those whose end is on its way."""
+        return [one for one in (await self._loaded()).values() if not one.is_ending]
 
     async def get(self, key: str) -> OpenAlert | None:
         """The one of a key."""
@@ -68,6 +73,7 @@ class OpenAlerts:
         """Appends a line, or writes the whole file anew where most of its lines are over."""
         async with self._lock:
             assert self._open is not None
+            crashpoint.reached("before open line")
             try:
                 if self._lines > 2 * len(self._open) + COMPACT_ABOVE:
                     kept = [each for each in (self._open | {one.key: one}).values() if not each.is_over]
@@ -78,6 +84,7 @@ class OpenAlerts:
                     self._lines += 1
             except OSError as e:
                 raise DeliveryError(f"cannot write {self._path.name}: {e.strerror}") from None
+            crashpoint.reached("after open line")
             if one.is_over:
                 self._open.pop(one.key, None)
             else:
@@ -110,7 +117,7 @@ def _append(path: Path, one: OpenAlert) -> None:
     is_new = not path.exists()
     # A line break first: what a crash cut off then stays a line of its own, and takes no other along.
     line = b"\n" + msgspec.json.encode(one)
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)  # what the umask leaves
     try:
         before = os.fstat(handle).st_size
         if os.write(handle, line) < len(line):

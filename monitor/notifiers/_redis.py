@@ -14,6 +14,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as LostConnection
 
 from monitor.addresses import check_redis
+from monitor.bounded_redis import ShortAnswers
 from monitor.notifiers._base import DeliveryError, Fault, one_line
 from monitor.secret_files import read_secret
 
@@ -46,6 +47,7 @@ class Commands:
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
             retry=Retry(NoBackoff(), 0),
+            parser_class=ShortAnswers,
             **secret,
         )
         self._is_warm = False

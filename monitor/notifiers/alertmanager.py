@@ -32,6 +32,10 @@ SENT_TOGETHER = 200
 _LABEL = re.compile(r"[^A-Za-z0-9_]", re.ASCII)
 
 
+KEEPS_OPEN = True
+"""What is open there ends when it is told, at any hour: that wakes nobody."""
+
+
 class Config(HttpConfig, frozen=True, kw_only=True):
     """`urls` holds every member of a cluster: each is told, as Alertmanager asks its clients to do."""
 
@@ -110,6 +114,8 @@ class AlertmanagerNotifier:
             async with self._turn:
                 known = await self._open.get(incident.key)
                 ended = known or self._alert(notice, incident)
+                if known is not None:
+                    await self._open.put(msgspec.structs.replace(known, is_ending=True))
                 detail = await self._push([_shown(ended, self._ending(ended, now))])
                 await self._open.remove(incident.key)
                 return Receipt(f"{detail}: resolved")
@@ -126,10 +132,10 @@ class AlertmanagerNotifier:
 
     async def keep_alive(self) -> None:
         """Sends each open alert again. Raises DeliveryError where some could not be sent."""
-        for start in range(0, len(await self._open.all()), SENT_TOGETHER):
+        for start in range(0, len(await self._open.firing()), SENT_TOGETHER):
             async with self._turn:
                 until = self._clock.utc() + self._config.resolve_after
-                chunk = (await self._open.all())[start : start + SENT_TOGETHER]
+                chunk = (await self._open.firing())[start : start + SENT_TOGETHER]
                 if chunk:
                     await self._push([_shown(one, until) for one in chunk])
 

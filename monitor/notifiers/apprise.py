@@ -7,8 +7,10 @@ until the configuration says `allow_unguarded = true`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from monitor.secret_files import BadSecret, read_secret
 
 TIMEOUT_S = 30.0
 """Apprise bounds each of its requests by a few seconds; some services take several."""
+MOST_THREADS = 4
+"""Attempts that may hang at a time; more fail at once."""
 KINDS = {"critical": "failure", "warning": "warning", "info": "info"}
 
 
@@ -69,20 +73,45 @@ class AppriseNotifier:
     def __init__(self, name: str, services: Any) -> None:
         self.name = name
         self._services = services
+        self._at_work = 0
+        """Threads that the library keeps busy, those of attempts that were given up included."""
 
     def __repr__(self) -> str:
         return f"AppriseNotifier({self.name!r})"
 
     async def send(self, notice: Notice) -> Receipt:
         """One attempt. Apprise says yes or no, and never why, so that every failure may pass."""
+        if self._at_work >= MOST_THREADS:
+            raise DeliveryError(f"{self._at_work} earlier attempts hang still")
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                is_sent = await asyncio.to_thread(self._notify, notice)
+                is_sent = await self._begin(notice)
         except TimeoutError:
             raise DeliveryError(f"no answer within {TIMEOUT_S:g} s") from None
         if not is_sent:
             raise DeliveryError("Apprise could not send it to every service")
         return Receipt(f"sent to {len(self._services)}")
+
+    def _begin(self, notice: Notice) -> asyncio.Future[bool]:
+        """Sends in a thread of its own: a service that drips keeps it for ever, and the threads of the pool are for all."""
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._at_work += 1
+
+        def ended(is_sent: bool) -> None:
+            self._at_work -= 1
+            if not answer.done():
+                answer.set_result(is_sent)
+
+        def work() -> None:
+            try:
+                is_sent = self._notify(notice)
+            except Exception:  # noqa: BLE001  a library of a hundred services; its errors may hold passwords
+                is_sent = False
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                answer.get_loop().call_soon_threadsafe(ended, is_sent)
+
+        threading.Thread(target=work, name=f"apprise {self.name}", daemon=True).start()
+        return answer
 
     def _notify(self, notice: Notice) -> bool:
         return bool(

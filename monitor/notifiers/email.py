@@ -28,7 +28,7 @@ from monitor.core.alerts.catalogue import DIGEST, title_of
 from monitor.notifiers import _base as base
 from monitor.notifiers._addresses import mail_address
 from monitor.notifiers._base import Accepted, DeliveryError, Fault, Notice, Receipt, RefusedRecipient
-from monitor.notifiers._borrowers import BorrowerTexts, desk_examples
+from monitor.notifiers._borrowers import BROKEN, BorrowerTexts, desk_examples
 from monitor.notifiers._borrowers import examples as borrower_examples
 from monitor.secret_files import read_secret
 
@@ -68,7 +68,7 @@ def _desk_templates(folder: Path | None) -> jinja2.Environment:
         for name in ("mail.txt", "mail.html"):
             try:
                 found.get_template(name).render(view(notice))
-            except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as e:
+            except (*BROKEN, AttributeError) as e:
                 raise ValueError(f"templates: {name}: {base.one_line(e)} ({notice.type})") from None
     return found
 

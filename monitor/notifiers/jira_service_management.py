@@ -23,6 +23,10 @@ PRIORITIES = {"critical": "P1", "warning": "P3", "info": "P5"}
 SOURCE = "loan-monitor"
 
 
+KEEPS_OPEN = True
+"""What is open there ends when it is told, at any hour: that wakes nobody."""
+
+
 class Config(HttpConfig, frozen=True, kw_only=True):
     """`api_key` is that of an API integration of the team that answers."""
 

@@ -6,10 +6,11 @@ import base64
 import re
 from pathlib import Path
 
+import msgspec
 from yarl import URL
 
 from monitor.addresses import shown_url
-from monitor.notifiers._base import Notice, Receipt, headline, one_line, page_of
+from monitor.notifiers._base import ACKNOWLEDGE, Notice, Receipt, ack_of, headline, one_line, page_of
 from monitor.notifiers._http import USER_AGENT, Http, HttpAnswer, HttpConfig, basic, check_base, judge
 from monitor.notifiers._words import facts_of
 from monitor.secret_files import BadSecret, read_secret
@@ -100,7 +101,7 @@ def _judge(answer: HttpAnswer) -> Receipt:
 
 
 def headers_of(notice: Notice) -> dict[str, str]:
-    """Title, priority, tags and the page to open."""
+    """Title, priority, tags, the page to open, and the button of the person who is asked."""
     headers = {
         "content-type": "text/plain; charset=utf-8",
         "user-agent": USER_AGENT,
@@ -111,6 +112,10 @@ def headers_of(notice: Notice) -> dict[str, str]:
     }
     if (link := page_of(notice)) is not None and link.isascii() and link.isprintable():
         headers["click"] = link
+    if (link := ack_of(notice)) is not None and link.isascii():
+        # A button that opens the page: one that posts by itself would acknowledge what nobody has read.
+        action = {"action": "view", "label": ACKNOWLEDGE, "url": link, "clear": True}
+        headers["actions"] = msgspec.json.encode([action]).decode()
     return headers
 
 

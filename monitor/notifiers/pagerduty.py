@@ -17,6 +17,10 @@ SEVERITIES = {"critical": "critical", "warning": "warning", "info": "info"}
 """Of the four words of the API; it also knows `error`."""
 
 
+KEEPS_OPEN = True
+"""What is open there ends when it is told, at any hour: that wakes nobody."""
+
+
 class Config(HttpConfig, frozen=True, kw_only=True):
     """`routing_key` is the integration key of a service, or that of a ruleset."""
 

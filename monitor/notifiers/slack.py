@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline, page_of
+from monitor.notifiers._base import ACKNOWLEDGE, DeliveryError, Fault, Notice, Receipt, ack_of, headline, page_of
 from monitor.notifiers._http import Http, HttpAnswer, SecretUrlConfig, judge
 from monitor.notifiers._words import cut, facts_of, no_mention
 
@@ -86,9 +86,14 @@ def message(notice: Notice) -> dict[str, Any]:
     for start in range(0, len(facts), FIELDS_A_SECTION):
         fields = [_plain(f"{name}\n{value}", FIELD_LIMIT) for name, value in facts[start : start + FIELDS_A_SECTION]]
         blocks.append({"type": "section", "fields": fields})
-    if (link := page_of(notice)) is not None and len(link) <= TEXT_LIMIT:
-        button = {"type": "button", "text": _plain("Open", 75), "url": link, "action_id": "open"}
-        blocks.append({"type": "actions", "elements": [button]})
+    links = (("acknowledge", ACKNOWLEDGE, ack_of(notice)), ("open", "Open", page_of(notice)))
+    buttons = [
+        {"type": "button", "text": _plain(words, 75), "url": link, "action_id": name}
+        for name, words, link in links
+        if link is not None and len(link) <= TEXT_LIMIT
+    ]
+    if buttons:
+        blocks.append({"type": "actions", "elements": buttons})
     # The fallback is read as Slack's markup, and an app may look for names in it.
     text = cut(escaped(no_mention(line)), FALLBACK_LIMIT)
     return {"text": text, "blocks": blocks, "unfurl_links": False, "unfurl_media": False}

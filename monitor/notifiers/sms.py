@@ -237,7 +237,7 @@ class StubGateway:
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         is_new = not self._path.exists()
-        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)  # what the umask leaves
         try:
             before = os.fstat(handle).st_size
             written = os.write(handle, line)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline, page_of
+from monitor.notifiers._base import ACKNOWLEDGE, DeliveryError, Fault, Notice, Receipt, ack_of, headline, page_of
 from monitor.notifiers._http import DOUBTFUL_4XX, Http, HttpAnswer, SecretUrlConfig, judge
 from monitor.notifiers._words import facts_of
 
@@ -86,8 +86,9 @@ def _message(notice: Notice, facts: list[tuple[str, str]]) -> dict[str, Any]:
         "msteams": {"width": "Full"},
         "body": rows,
     }
-    if (link := page_of(notice)) is not None:
-        card["actions"] = [{"type": "Action.OpenUrl", "title": "Open", "url": link}]
+    links = ((ACKNOWLEDGE, ack_of(notice)), ("Open", page_of(notice)))
+    if actions := [{"type": "Action.OpenUrl", "title": words, "url": link} for words, link in links if link]:
+        card["actions"] = actions
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
     return {"type": "message", "attachments": [attachment]}
 

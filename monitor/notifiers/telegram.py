@@ -10,7 +10,17 @@ from typing import Any
 from yarl import URL
 
 from monitor.addresses import shown_url
-from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, headline, one_line, page_of
+from monitor.notifiers._base import (
+    ACKNOWLEDGE,
+    DeliveryError,
+    Fault,
+    Notice,
+    Receipt,
+    ack_of,
+    headline,
+    one_line,
+    page_of,
+)
 from monitor.notifiers._borrowers import BorrowerTexts
 from monitor.notifiers._http import TIMEOUT_S, Http, HttpAnswer, HttpConfig, check_base, judge, one_of
 from monitor.notifiers._recipients import Recipients
@@ -81,6 +91,11 @@ def contact(text: str) -> str:
     return chat
 
 
+def read_by_several(chat: str) -> bool:
+    """The ids of groups and channels are below zero or names; a person's own chat has the id of the person."""
+    return chat.startswith(("-", "@"))
+
+
 def build(name: str, config: Config) -> TelegramNotifier:
     """Raises BadSecret, and ValueError where the file of certificates cannot be read."""
     config.reach.check()
@@ -106,7 +121,7 @@ class TelegramNotifier:
 
     async def send(self, notice: Notice) -> Receipt:
         """One message for each chat. The only chat of our own that refuses is the channel's fault."""
-        shown = self._letter(notice) if notice.to else text(notice)
+        shown = self._letter(notice) if notice.is_to_borrower else text(notice)
 
         async def deliver(chat: str) -> str:
             answer = await self._http.post_json(self._url, self._body(notice, chat, shown))
@@ -126,9 +141,10 @@ class TelegramNotifier:
         }
         if self._config.topic is not None and not notice.to:
             body["message_thread_id"] = self._config.topic
-        link = None if notice.to else page_of(notice)
-        if link is not None and link.startswith("https://"):
-            body["reply_markup"] = {"inline_keyboard": [[{"text": "Open", "url": link}]]}
+        links = () if notice.is_to_borrower else ((ACKNOWLEDGE, ack_of(notice)), ("Open", page_of(notice)))
+        buttons = [{"text": words, "url": link} for words, link in links if link is not None and _may_be_button(link)]
+        if buttons:
+            body["reply_markup"] = {"inline_keyboard": [buttons]}
         return body
 
     def _letter(self, notice: Notice) -> str:
@@ -168,6 +184,10 @@ def text(notice: Notice) -> str:
     line = no_mention(headline(notice))
     parts = [f"<b>{html.escape(line, quote=False)}</b>"]
     room = LENGTH - _units(line)
+    if (link := ack_of(notice)) is not None and not _may_be_button(link):
+        words = f"{ACKNOWLEDGE}: {link}"
+        parts.append(html.escape(words, quote=False))
+        room -= _units(f"\n{words}")
     for name, value in facts_of(notice):
         name, value = no_mention(name), no_mention(value)
         room -= _units(f"\n{name}: {value}")
@@ -175,6 +195,11 @@ def text(notice: Notice) -> str:
             break
         parts.append(f"{html.escape(name, quote=False)}: <code>{html.escape(value, quote=False)}</code>")
     return "\n".join(parts)
+
+
+def _may_be_button(link: str) -> bool:
+    """Telegram refuses the whole message for a button with an address that it does not like, such as one in the house."""
+    return link.startswith("https://")
 
 
 def _units(shown: str) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +11,7 @@ from yarl import URL
 
 from monitor.addresses import shown_url
 from monitor.clock import Clock, SystemClock
-from monitor.notifiers._base import Body, Notice, Receipt
+from monitor.notifiers._base import Body, Notice, Receipt, batch_id
 from monitor.notifiers._http import JSON, TIMEOUT_S, Http, Reach, check_url, judge
 from monitor.secret_files import read_secret
 from monitor.webhook_keys import KeyRing
@@ -95,7 +93,7 @@ class WebhookNotifier:
 
     async def send_batch(self, notices: Sequence[Notice | Body]) -> Receipt:
         """Posts all of them in one body. The same notices have the same id and the same bytes in every attempt."""
-        return await self._send(batch_id(notices), batch_body(notices))
+        return await self._send(batch_id(notice.id for notice in notices), batch_body(notices))
 
     async def _send(self, id: str, body: bytes) -> Receipt:
         return judge(await self._http.post(self._url, body, self._headers(id, body)))
@@ -112,12 +110,6 @@ class WebhookNotifier:
             "webhook-timestamp": str(int(at.timestamp())),
             "webhook-signature": self._keys.sign(id, at, text),
         }
-
-
-def batch_id(notices: Sequence[Notice | Body]) -> str:
-    """Made of the ids in it, so that a retry has the same."""
-    digest = hashlib.sha256("\n".join(notice.id for notice in notices).encode()).digest()
-    return "bat_" + base64.b32encode(digest).decode().lower()[:26]
 
 
 def batch_body(notices: Sequence[Notice | Body]) -> bytes:

@@ -154,7 +154,7 @@ def _rows(content: bytes, path: Path) -> tuple[RateRow, ...]:
     except UnicodeDecodeError as e:
         line = content.count(b"\n", 0, e.start) + 1
         raise Invalid([Problem(f"{path}:{line}", "is not UTF-8", "unreadable")]) from None
-    split = [[cell.strip() for cell in next(csv.reader([line]), [])] for line in text.splitlines()]
+    split = [_cells(line, f"{path}:{number}") for number, line in enumerate(text.splitlines(), 1)]
     lines = [(number, cells) for number, cells in enumerate(split, 1) if any(cells)]
     first_line, header = lines[0] if lines else (1, [])
     if header != HEADER:
@@ -174,6 +174,13 @@ def _rows(content: bytes, path: Path) -> tuple[RateRow, ...]:
     if problems:
         raise Invalid(problems)
     return tuple(rows)
+
+
+def _cells(line: str, place: str) -> list[str]:
+    try:
+        return [cell.strip() for cell in next(csv.reader([line]), [])]
+    except csv.Error as e:
+        raise Invalid([Problem(place, f"is no row of CSV: {e}; expected effective,asset,rate", "unreadable")]) from None
 
 
 def _row(cells: list[str], place: str, problems: list[Problem]) -> RateRow | None:

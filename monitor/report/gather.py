@@ -123,10 +123,13 @@ def of_daemon(url: str, token_file: Path | None, day: date) -> Gathered:
 
     get = DaemonClient(url, token_file).get
     status = get("/v1/status")
-    alerts, first = [], _first_cursor(get, begin, status["cursor"])
-    after: int | None = first
+    alerts: list[dict[str, Any]] = []
+    # A token with a scope has no cursors to look back by. An alert is logged at its time or later, so a time does as well.
+    has_cursors = status["cursor"] is not None
+    where = "" if has_cursors else f"&from={stamp(begin)}"
+    after: int | str | None = _first_cursor(get, begin, status["cursor"]) if has_cursors else 0
     while after is not None:
-        page = get(f"/v1/alerts?limit=1000&after={after}")
+        page = get(f"/v1/alerts?limit=1000&after={after}{where}")
         alerts += [item for item in page["items"] if stamp(begin) <= item["timestamp"] < stamp(end)]
         is_over = bool(page["items"]) and page["items"][-1]["data"]["detected_at"] >= stamp(end + timedelta(hours=1))
         after = None if is_over else page["next"]
@@ -164,14 +167,16 @@ def _deliveries(get: Callable[[str], Any], alerts: list[dict[str, Any]]) -> dict
     found: dict[str, list[dict[str, Any]]] = {item["data"]["id"]: [] for item in alerts}
     if not alerts:
         return found
-    last = alerts[-1]["data"]["cursor"]
-    after: str | None = f"{max(alerts[0]['data']['cursor'] - 1, 0)}:~"
+    first, last = (alerts[i]["data"]["cursor"] for i in (0, -1))
+    after: str | None = "" if first is None else f"&after={max(first - 1, 0)}:~"
     while after is not None:
-        page = get(f"/v1/deliveries?limit=1000&after={after}")
+        page = get(f"/v1/deliveries?limit=1000{after}")
         for item in page["items"]:
             if item["alert"] in found:
                 found[item["alert"]].append(item)
-        after = page["next"] if page["items"] and page["items"][-1]["cursor"] <= last else None
+        is_over = not page["items"] or (last is not None and page["items"][-1]["cursor"] > last)
+        is_over = page["next"] is None or (is_over and first is not None)
+        after = None if is_over else f"&after={page['next']}"
     listed = [delivery for item in alerts[:LISTED] for delivery in found[item["data"]["id"]]]
     for delivery in listed[:LISTED]:
         delivery["record"] = get(f"/v1/deliveries/{delivery['id']}")["record"]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
+from monitor.control_characters import visible
 from monitor.core.alerts.alert_type import SEVERITY_RANK, Severity
 from monitor.core.alerts.catalogue import title_of
 from monitor.core.money import CENT, HUNDRED, ONE, ZERO, divide_down, exact, plain
@@ -27,6 +28,7 @@ _PAGES = jinja2.Environment(
     loader=jinja2.PackageLoader("monitor.report", "templates"),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
+    finalize=lambda value: visible(value, keeps_lines=True) if type(value) is str else value,
     trim_blocks=True,
     lstrip_blocks=True,
 )

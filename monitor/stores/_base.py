@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -24,12 +24,14 @@ from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.matching import Match
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
+from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.money import plain
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
 
+KEY_BYTES = 32
 DeliveryState = Literal["pending", "delivered", "superseded", "failed"]
 
 
@@ -41,6 +43,10 @@ class Applied(msgspec.Struct, frozen=True):
     digest: str
     version: int
     at: datetime
+    life: int = 0
+    """Of the group: a closed id that is put again knows no entry of its former life."""
+    labels: Mapping[str, str] | None = None
+    """The group's labels then. A scope that they are outside of may give the id to an entry of its own."""
 
 
 class Audit(msgspec.Struct, frozen=True):
@@ -52,6 +58,8 @@ class Audit(msgspec.Struct, frozen=True):
     subject: str
     before: Any
     after: Any
+    labels: Mapping[str, str] | None = None
+    """Those of the group that it is about, as it was then; of a change of labels those that stayed."""
 
 
 class CoreState(msgspec.Struct, frozen=True):
@@ -70,6 +78,8 @@ class Target(msgspec.Struct, frozen=True):
     to: tuple[str, ...] = ()
     gather: str = ""
     """What it is gathered with into a digest, as dispatch/digests.py writes it; empty: it goes by itself."""
+    until: datetime | None = None
+    """A quiet time holds it until then."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -122,6 +132,12 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     def place(self) -> str:
         """Its place in every list of deliveries; DeliveryFilter.after takes it, to go on behind it."""
         return f"{self.cursor}:{self.id}"
+
+    @property
+    def held_until(self) -> datetime | None:
+        """When the quiet time ends that holds it; None where none does. What is due at once is due when it was made."""
+        is_held = self.state == "pending" and not self.attempts and self.due_at > self.created_at
+        return self.due_at if is_held else None
 
 
 class Switched(msgspec.Struct, frozen=True):
@@ -231,6 +247,14 @@ class HistoryFilter(msgspec.Struct, frozen=True):
     since: datetime | None = None
     """Only rows at this time or later."""
     limit: int = 100
+    life: int | None = None
+    """Only rows of this life of the group; None: of all."""
+    scope: Scope = ()
+    """Only rows that this scope may see."""
+
+    def keeps(self, row: Row) -> bool:
+        """Whether a row is of the wanted life and may be seen."""
+        return self.life in (None, row.life) and sees(self.scope, row.labels)
 
 
 BLIND, UNKNOWN, UNRECOGNISED = 1, 2, 4
@@ -247,6 +271,8 @@ class LtvPoint(msgspec.Struct, frozen=True):
     high: Decimal | None
     last: Decimal | None
     flags: int = 0
+    labels: Mapping[str, str] | None = None
+    """The group's labels then; None where they changed meanwhile, and in points from before they were kept."""
 
 
 def joined_points(old: LtvPoint, new: LtvPoint) -> LtvPoint:
@@ -255,7 +281,10 @@ def joined_points(old: LtvPoint, new: LtvPoint) -> LtvPoint:
     highs = [v for v in (old.high, new.high) if v is not None]
     last = old.last if new.last is None else new.last
     flags = old.flags | new.flags
-    return LtvPoint(old.group, old.step_s, old.at, min(lows, default=None), max(highs, default=None), last, flags)
+    labels = old.labels if old.labels == new.labels else None
+    return LtvPoint(
+        old.group, old.step_s, old.at, min(lows, default=None), max(highs, default=None), last, flags, labels
+    )
 
 
 class SigningKey(msgspec.Struct, frozen=True):
@@ -284,6 +313,19 @@ class Subscription(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+class Backup(msgspec.Struct, frozen=True):
+    """A copy of a store, and what opens it."""
+
+    file: Path
+    identity: Path | None = None
+    """The file with the identity of age that it was encrypted for."""
+    key: str | None = None
+    """The key of the store that it is of, where that is not the one of the configuration."""
+
+    def __repr__(self) -> str:
+        return f"Backup({str(self.file)!r})"
+
+
 class StoreUnavailable(Exception):
     """The store could not be written or read now (disk full, file gone). Trying again later is right."""
 
@@ -303,7 +345,7 @@ def delivery_id(cursor: int, target: Target) -> str:
 
 
 def new_delivery(logged: LoggedAlert, target: Target, at: datetime) -> Delivery:
-    """The delivery of an alert to a target, due at once."""
+    """The delivery of an alert to a target: due at once, or at the end of a quiet time."""
     alert = logged.alert
     return Delivery(
         id=delivery_id(logged.cursor, target),
@@ -317,7 +359,7 @@ def new_delivery(logged: LoggedAlert, target: Target, at: datetime) -> Delivery:
         episode=alert.episode,
         state="pending",
         attempts=0,
-        due_at=at,
+        due_at=at if target.until is None else max(target.until, at),
         created_at=at,
         gather=target.gather,
         debt_usd=_debt(alert),
@@ -364,7 +406,7 @@ def moved(old: Delivery, targets: Sequence[Target], at: datetime) -> tuple[Deliv
             notifier=target.notifier,
             to=target.to,
             attempts=0,
-            due_at=at,
+            due_at=at if target.until is None else max(target.until, at),
             detail="",
         )
         for target in targets
@@ -422,6 +464,12 @@ class Store(Protocol):
         Passes over what was superseded or delivered meanwhile, and what the fallback has already. Returns those made.
         """
 
+    async def hold(self, until: Mapping[str, datetime | None], at: datetime) -> list[Delivery]:
+        """Moves the ends of quiet times, by delivery; None ends one: its notice is as young as `at`, with its whole horizon.
+
+        Passes over what is pending no longer, and what was tried. Returns the others as they are now.
+        """
+
     async def switch_off(self, switched: Switched) -> None:
         """A notifier sends no more until `switch_on`."""
 
@@ -454,12 +502,16 @@ class Store(Protocol):
     async def drop_subscription(self, name: str) -> None:
         """Forgets an endpoint."""
 
-    async def entry(self, group_id: str, id: str) -> Applied | None: ...
+    async def entry(self, group_id: str, id: str, scope: Scope = ()) -> Applied | None:
+        """The newest entry of this id, of whatever life of the group, that the scope may see."""
 
     async def audits(
-        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
+        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None, scope: Scope = ()
     ) -> list[tuple[int, Audit]]:
-        """The audits after a number, oldest first; of one subject, or not before a time, if given."""
+        """The audits after a number, oldest first; of one subject, not before a time, within a scope, if given."""
+
+    async def key(self, name: str) -> bytes:
+        """A secret of 32 bytes, made when it is first asked for and kept from then on."""
 
     async def keep_points(self, points: Sequence[LtvPoint]) -> None:
         """Adds points of the history of LTV; a point that is there already is merged with the newer one."""
@@ -473,8 +525,11 @@ class Store(Protocol):
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         """A page of a group's history, each row with its number, which only grows."""
 
-    async def first_rows(self, group: str) -> list[tuple[int, Row]]:
-        """The first row of each loan of a group, in their order."""
+    async def first_rows(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
+        """The first row of each loan of a group that is of the life and the scope, in their order."""
+
+    async def newest_life(self, group: str, scope: Scope) -> int | None:
+        """The life of the newest row of a group that a scope may see; None where it may see none."""
 
     async def prune(self, before: datetime) -> int:
         """Deletes older alerts with their deliveries and attempts, entries, audits, history; returns how many rows.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,11 +15,13 @@ from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
+from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import NORMAL, GroupState
 from monitor.stores._base import (
+    KEY_BYTES,
     AlertFilter,
     Applied,
     Attempt,
@@ -61,6 +64,10 @@ class _Beside:
     def __init__(self) -> None:
         self._subscriptions: dict[str, Subscription] = {}
         self._points: dict[tuple[str, int, datetime], LtvPoint] = {}
+        self._keys: dict[str, bytes] = {}
+
+    async def key(self, name: str) -> bytes:
+        return self._keys.setdefault(name, secrets.token_bytes(KEY_BYTES))
 
     async def subscriptions(self) -> list[Subscription]:
         return [self._subscriptions[name] for name in sorted(self._subscriptions)]
@@ -107,6 +114,17 @@ class _Handovers(_Beside):
         self._deliveries |= made
         return list(made.values())
 
+    async def hold(self, until: Mapping[str, datetime | None], at: datetime) -> list[Delivery]:
+        found = []
+        for id, end in until.items():
+            old = self._deliveries.get(id)
+            if old is None or old.state != "pending" or old.attempts:
+                continue
+            times = {"due_at": at, "created_at": at} if end is None else {"due_at": end}
+            self._deliveries[id] = msgspec.structs.replace(old, **times)
+            found.append(self._deliveries[id])
+        return found
+
     async def switch_off(self, switched: Switched) -> None:
         self._switched[switched.notifier] = switched
 
@@ -152,7 +170,7 @@ class MemoryStore(_Handovers):
         self._cursor = 0
         self._log: dict[str, LoggedAlert] = {}
         self._attempts: dict[str, list[Attempt]] = {}
-        self._entries: dict[tuple[str, str], Applied] = {}
+        self._entries: dict[tuple[Any, ...], Applied] = {}
         self._audits: dict[int, Audit] = {}
         self._audited = 0
         self._history: dict[int, Row] = {}
@@ -188,7 +206,7 @@ class MemoryStore(_Handovers):
                 cancelled += self._supersede(alert.subject)
             made += [self._deliver(logged, target, change.at) for target in self._hear(alert, targets)]
         for entry in change.entries:
-            self._entries.setdefault((entry.group_id, entry.id), entry)
+            self._entries.setdefault((entry.group_id, entry.id, entry.life, _as_text(entry.labels)), entry)
         for audit in change.audits:
             self._audited += 1
             self._audits[self._audited] = _kept(audit, Audit)
@@ -313,14 +331,15 @@ class MemoryStore(_Handovers):
             self._deliveries[new.id] = again
         return [self._deliveries[d.id] for d in deliveries]
 
-    async def entry(self, group_id: str, id: str) -> Applied | None:
-        return self._entries.get((group_id, id))
+    async def entry(self, group_id: str, id: str, scope: Scope = ()) -> Applied | None:
+        found = [e for key, e in self._entries.items() if key[:2] == (group_id, id) and sees(scope, e.labels)]
+        return found[-1] if found else None
 
     async def audits(
-        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
+        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None, scope: Scope = ()
     ) -> list[tuple[int, Audit]]:
         found = [(n, a) for n, a in self._audits.items() if n > after and subject in (None, a.subject)]
-        return [(n, a) for n, a in found if since is None or a.at >= since][:limit]
+        return [(n, a) for n, a in found if (since is None or a.at >= since) and sees(scope, a.labels)][:limit]
 
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         rows = [(n, row) for n, row in self._history.items() if n > wanted.after and row.group == wanted.group]
@@ -328,14 +347,18 @@ class MemoryStore(_Handovers):
             rows = [(n, row) for n, row in rows if row.kind in wanted.kinds]
         if wanted.since is not None:
             rows = [(n, row) for n, row in rows if row.at >= wanted.since]
-        return [(n, row) for n, row in rows if wanted.loan in (None, row.loan)][: wanted.limit]
+        return [(n, row) for n, row in rows if wanted.loan in (None, row.loan) and wanted.keeps(row)][: wanted.limit]
 
-    async def first_rows(self, group: str) -> list[tuple[int, Row]]:
+    async def first_rows(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         first: dict[str, tuple[int, Row]] = {}
         for n, row in self._history.items():
-            if row.group == group and row.loan:
+            if row.group == wanted.group and row.loan and wanted.keeps(row):
                 first.setdefault(row.loan, (n, row))
         return list(first.values())
+
+    async def newest_life(self, group: str, scope: Scope) -> int | None:
+        lives = [row.life for row in self._history.values() if row.group == group and sees(scope, row.labels)]
+        return lives[-1] if lives else None
 
     async def prune(self, before: datetime) -> int:
         held = {d.alert for d in self._deliveries.values() if d.state == "pending"}
@@ -377,6 +400,10 @@ class MemoryStore(_Handovers):
 
 def _group(alert: Alert) -> str | None:
     return alert.group.id if alert.group else None
+
+
+def _as_text(labels: Mapping[str, str] | None) -> str:
+    return "" if labels is None else msgspec.json.encode(labels, order="sorted").decode()
 
 
 def _kept(value: T, kind: type[T]) -> T:

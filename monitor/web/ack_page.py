@@ -23,8 +23,9 @@ from monitor.core.alerts.catalogue import ASKS, title_of
 from monitor.core.alerts.silences import TakeInHand
 from monitor.core.groups.watcher_states import OpenEscalation
 from monitor.notifiers._base import moment, one_line, percent, usd_up
-from monitor.web.http import Rejected
-from monitor.web.sessions import Failures
+from monitor.web.guessing import Failures
+from monitor.web.http import READ_TIMEOUT_S, Rejected, unreadable
+from monitor.web.proxy import client_of
 from monitor.web.site import Site
 
 SMS_PATH = "/v1/hooks/sms"
@@ -58,6 +59,11 @@ class _Asked(NamedTuple):
     person: str
     state: OpenEscalation | None
     """The escalation, while this step is its last one."""
+
+
+def _is_left_to_the_last(state: OpenEscalation) -> bool:
+    """No step follows, and nobody has answered: after an outage the last step may be over before its notice is read."""
+    return state.due is None and not state.answers
 
 
 class AckPage:
@@ -109,6 +115,9 @@ class AckPage:
         return _Asked(logged.alert, found[1], state)
 
     def _is_late(self, asked: _Asked) -> bool:
+        """The time of the step is over. The last people may answer for as long as nobody else is asked."""
+        if asked.state is not None and _is_left_to_the_last(asked.state):
+            return False
         return self._site.daemon.clock.utc() >= datetime.fromisoformat(asked.step.facts["expires"])
 
     def _page_of(self, asked: _Asked) -> web.Response:
@@ -135,13 +144,11 @@ class AckPage:
         secret, url = self._site.sms_secret, self._site.public_url
         if not secret or url is None:
             raise Rejected("not-found", "replies by SMS are not configured; see [sms_replies]")
-        address = request.remote or ""
-        self._failures.check(address)
         form = await _form(request)
         signed = sms_signature(secret, url.rstrip("/") + SMS_PATH, form)
         given = request.headers.get("X-Twilio-Signature", "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(signed.encode(), given):
-            self._failures.count(address)
+            self._failures.count(client_of(request, self._site.trusted_proxies))
             raise Rejected("forbidden", "the signature of the gateway is missing or wrong")
         message = form.get("MessageSid", "")
         if message in self._seen:
@@ -163,7 +170,7 @@ class AckPage:
             (e.last, p, e)
             for e in self._site.daemon.view.escalations
             for p in e.last_people
-            if p in people and e.last is not None and e.due is not None and e.due > now
+            if p in people and e.last is not None and (_is_left_to_the_last(e) or (e.due is not None and e.due > now))
         ]
         assert links is not None
         named = [each for each in steps if links.code(each[0], each[1]) in words]
@@ -191,8 +198,14 @@ def sms_signature(secret: str, url: str, form: Mapping[str, str]) -> str:
 async def _form(request: web.Request) -> dict[str, str]:
     if (request.content_length or 0) > MOST_FORM_BYTES:
         raise Rejected("too-large", f"the form may have {MOST_FORM_BYTES} bytes")
-    async with asyncio.timeout(10):
-        form = await request.post()
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            form = await request.post()
+    except TimeoutError:
+        raise Rejected("timeout", f"the form did not arrive within {READ_TIMEOUT_S} s") from None
+    # aiohttp raises all of these for a form that is none.
+    except (web.RequestPayloadError, ConnectionError, ValueError, AssertionError) as e:
+        raise unreadable(e) from None
     return {name: value for name, value in form.items() if isinstance(value, str)}
 
 

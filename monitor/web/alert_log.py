@@ -24,7 +24,7 @@ SCANNED_PAGES = 10
 
 def may_see(caller: Caller, alert: Alert) -> bool:
     """A token with a scope sees the alerts of its groups, by the labels that the group had then, and no others."""
-    return not caller.scope or (alert.group is not None and caller.sees(alert.group.labels))
+    return caller.sees(alert.group.labels if alert.group is not None else None)
 
 
 class AlertLog:
@@ -32,7 +32,7 @@ class AlertLog:
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
-        self._texts: OrderedDict[tuple[int, str], bytes] = OrderedDict()
+        self._texts: OrderedDict[tuple[int | None, str], bytes] = OrderedDict()
         self._lock = threading.Lock()
         self._rendering = asyncio.Lock()
 
@@ -53,27 +53,30 @@ class AlertLog:
             after = page[-1].cursor
         return found, after
 
-    async def texts(self, alerts: Sequence[LoggedAlert]) -> list[bytes]:
-        """Each alert as `{"type","timestamp","data"}`, encoded. Rendered in a worker thread, once for all who ask."""
-        cached = self._cached(alerts)
-        if cached is not None:
+    async def texts(self, alerts: Sequence[LoggedAlert], caller: Caller) -> list[bytes]:
+        """Each alert as `{"type","timestamp","data"}`, encoded. Rendered in a worker thread, once for all who ask.
+
+        A cursor counts the alerts of all: a token with a scope does not get it.
+        """
+        known = [self._texts.get(_key(a, caller)) for a in alerts]
+        cached = [t for t in known if t is not None]
+        if len(cached) == len(known):
             return cached
         async with self._rendering:
-            return await asyncio.to_thread(lambda: [self._text(a) for a in alerts])
+            return await asyncio.to_thread(lambda: [self._text(a, caller) for a in alerts])
 
-    def _cached(self, alerts: Sequence[LoggedAlert]) -> list[bytes] | None:
-        texts = [self._texts.get((a.cursor, a.alert.id)) for a in alerts]
-        known = [t for t in texts if t is not None]
-        return known if len(known) == len(texts) else None
-
-    def _text(self, logged: LoggedAlert) -> bytes:
-        key = (logged.cursor, logged.alert.id)
+    def _text(self, logged: LoggedAlert, caller: Caller) -> bytes:
+        key = _key(logged, caller)
         text = self._texts.get(key)
         if text is None:
             products = self._daemon.rules().products
-            text = msgspec.json.encode(alert_item(logged.alert, logged.cursor, products, durable=logged.durable))
+            text = msgspec.json.encode(alert_item(logged.alert, key[0], products, durable=logged.durable))
             with self._lock:
                 self._texts[key] = text
                 while len(self._texts) > KEPT_RENDERINGS:
                     self._texts.popitem(last=False)
         return text
+
+
+def _key(logged: LoggedAlert, caller: Caller) -> tuple[int | None, str]:
+    return None if caller.scope else logged.cursor, logged.alert.id

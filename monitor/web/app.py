@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 from aiohttp import web
+from multidict import MultiDict
 
+from monitor import descriptors
 from monitor.ack_links import PATH
 from monitor.addresses import networks_of
 from monitor.core.portfolio.group_list import BadCursor
@@ -16,16 +19,20 @@ from monitor.stores._base import StoreUnavailable
 from monitor.telemetry import log
 from monitor.web.ack_page import HEADERS, AckPage
 from monitor.web.auth import LOOPBACK, NOBODY, OPEN, SAFE_METHODS, Caller, Tokens, is_local_host, is_same_origin
+from monitor.web.connections import HEALTH_PATHS, GuardedConnection, Port, PortLimits
 from monitor.web.contract import routes
 from monitor.web.http import MAX_BYTES, PROBLEM_MEDIA, Query, Rejected, invalid, json_response
 from monitor.web.live import Limits
 from monitor.web.page import CACHE, POLICY, PageFiles
-from monitor.web.proxy import asked_host
+from monitor.web.peer_log import peer_logger
+from monitor.web.proxy import asked_host, client_of
 from monitor.web.sessions import COOKIE, CSRF_HEADER
-from monitor.web.site import Call, Endpoint, Reply, Site
+from monitor.web.site import Call, Endpoint, Reply, Site, opened
 from monitor.web.view import Daemon
 from monitor.web_table import WebConfig, check_bind
 
+HEALTH_CONNECTIONS = 64
+"""On a port that only answers about health: a probe and a scraper have one each."""
 SHUTDOWN_S = 2.0
 """Requests under way have this long at a stop; the daemon as a whole has 10 s."""
 SECURITY_HEADERS = {
@@ -52,21 +59,32 @@ class Server:
         self._page = page or PageFiles()
         self.site = Site(config, daemon, limits)
         self._runner: web.AppRunner | None = None
+        self._listening: list[asyncio.Server] = []
+        limits_of_port = PortLimits(most=descriptors.for_connections(config.max_connections))
+        trusted = self.site.trusted_proxies
+        self.port = Port(limits_of_port, daemon.clock, daemon.metrics, trusted)
+        self._health = Port(PortLimits(most=HEALTH_CONNECTIONS), daemon.clock, daemon.metrics, trusted, is_health=True)
         self._tasks: list[asyncio.Task[None]] = []
 
     def use_tokens(self, tokens: Tokens) -> None:
-        """Takes other tokens at once. Streams of the old ones end; a reader that may stay resumes where it was."""
-        if not tokens.same_as(self.site.tokens):
-            self.site.tokens = tokens
-            self.site.hub.disconnect()
+        """Takes other tokens at once. Sessions and streams of those that are gone or changed end; all others go on."""
+        if not tokens and not self.site.tokens:
+            return
+        stay = tokens.names_in(self.site.tokens)
+        self.site.tokens = tokens
+        self.site.sessions.end_without(tokens)
+        self.site.hub.disconnect(lambda caller: caller.name not in stay)
 
     def use_proxies(self, config: WebConfig) -> None:
-        """Goes by another public address and other trusted proxies at once."""
+        """Goes by another public address, other trusted proxies and other quotas at once."""
         self._config = config
         self.site.trusted_proxies = networks_of(config.trusted_proxies)
+        self.port.trusted = self._health.trusted = self.site.trusted_proxies
+        self.site.quotas.config = config.quotas
 
     async def start(self) -> tuple[str, int]:
         """Binds and serves. Returns the host and the port that it bound. Raises OSError."""
+        await self.site.take_key()
         app = web.Application(middlewares=[self._answer], client_max_size=MAX_BYTES)
         for route in routes():
             # An id may hold any printable character; aiohttp's default would stop at braces.
@@ -74,21 +92,46 @@ class Server:
         self._page.add(app)
         AckPage(self.site).add(app)
         app.on_response_prepare.append(_finish)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
+        if self.port.limits.most < self._config.max_connections:
+            most = {"wanted": self._config.max_connections, "most": self.port.limits.most}
+            log.warning("web.max_connections is more than half of the descriptors; raise their limit", **most)
+        logger = peer_logger(self._daemon.clock)
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S, logger=logger
+        )
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._config.host, self._config.port).start()
-        for name, work in (("stream's heartbeat", self.site.hub.run()), ("history of LTV", self.site.ltv.run())):
+        address = await self._listen(self.port, self._config.port)
+        parts = {
+            "stream's heartbeat": self.site.hub.run(),
+            "history of LTV": self.site.ltv.run(),
+            "watch over connections": self.port.run(),
+        }
+        if self._config.health_port is not None:
+            self.health_address = await self._listen(self._health, self._config.health_port)
+            log.info("health and metrics have a port of their own", port=self.health_address[1])
+            parts["watch over connections to the port of health"] = self._health.run()
+        for name, work in parts.items():
             task = asyncio.create_task(work, name=name)
             task.add_done_callback(self._part_ended)
             self._tasks.append(task)
-        host, port = self._runner.addresses[0][:2]
-        return host, port
+        return address
+
+    async def _listen(self, port: Port, number: int) -> tuple[str, int]:
+        """Binds one port. Returns the host and the port that it bound. Raises OSError."""
+        assert self._runner is not None
+        assert self._runner.server is not None
+        server = await port.listen(self._runner.server, self._config.host, number)
+        self._listening.append(server)
+        host, bound = server.sockets[0].getsockname()[:2]
+        return host, bound
 
     async def stop(self) -> None:
         """Ends all streams, then closes what is open."""
         for task in self._tasks:
             task.cancel()
         self.site.hub.close()
+        for server in self._listening:
+            server.close()
         await self.site.ltv.flush()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -103,12 +146,20 @@ class Server:
         async def handle(request: web.Request) -> web.StreamResponse:
             caller = self._caller(request, route)
             request[_WHO] = caller.name
-            call = Call(request, caller, Query(request, route.params), self.site)
+            call = Call(request, caller, self._query(request, route, caller), self.site)
             if not route.params:
                 call.query.done()
-            return _response(await route.handler(call))
+            return _response(_for_scope(await route.handler(call), call))
 
         return handle
+
+    def _query(self, request: web.Request, route: Endpoint, caller: Caller) -> Query:
+        """The query, with the cursor that a token with a scope sends as its list wrote it. Raises Rejected."""
+        values = request.query
+        if caller.scope and len(values.getall("after", ())) == 1:
+            values = MultiDict(values)
+            values["after"] = opened(values["after"], request, caller, self.site.seals)
+        return Query(values, route.params)
 
     def _caller(self, request: web.Request, route: Endpoint) -> Caller:
         """Who asks. Raises Rejected for a caller who may not."""
@@ -118,6 +169,8 @@ class Server:
         header = request.headers.get("Authorization")
         if header is not None:
             caller = tokens.caller(header)
+            if caller is None:
+                self.site.failures.count(client_of(request, self.site.trusted_proxies))
         else:
             caller = self.site.sessions.caller(request.cookies.get(COOKIE), tokens)
         if route.needs == OPEN:
@@ -132,7 +185,11 @@ class Server:
         return caller
 
     def _admit(self, request: web.Request) -> None:
-        """Turns away requests that a web page elsewhere makes a browser send. Raises Rejected."""
+        """Turns away what a full port has no room for, and what a page elsewhere makes a browser send. Raises Rejected."""
+        guard = self._guard(request)
+        if guard is not None and guard.is_for_health and request.path not in HEALTH_PATHS:
+            why = "too many connections are open" if guard.is_spare else "this port answers only about health"
+            raise Rejected("too-many-connections" if guard.is_spare else "not-found", why, after_s=5)
         host = request.headers.get("Host")
         if not self.site.tokens and not is_local_host(host):
             raise Rejected(
@@ -149,16 +206,26 @@ class Server:
         if request.method not in SAFE_METHODS and not is_same_origin(origin, said, host, public_url):
             raise Rejected("cross-origin", "a page of another origin may not change anything here")
 
+    def _guard(self, request: web.Request) -> GuardedConnection | None:
+        return self.port.guard_of(request) or self._health.guard_of(request)
+
     @web.middleware
     async def _answer(self, request: web.Request, handler: _Handle) -> web.StreamResponse:
         """Answers every failure with a problem, and logs each request in one line: its path, never its query."""
         start = self._daemon.clock.monotonic_s()
         status = 500
+        guard = self._guard(request)
+        if guard is not None:
+            guard.begin()
         try:
             response = await self._answered(request, handler)
             status = response.status
+            if guard is not None and guard.is_spare:
+                response.force_close()
             return response
         finally:
+            if guard is not None:
+                guard.end(request)
             log.debug(
                 "request",
                 method=request.method,
@@ -179,7 +246,7 @@ class Server:
         except BadCursor as e:
             rejected = Rejected("bad-cursor", f"after {e}")
         except StoreUnavailable as e:
-            rejected = Rejected("store-unavailable", f"{e}; try again", headers={"Retry-After": "1"})
+            rejected = Rejected("store-unavailable", f"{e}; try again", after_s=1)
         except web.HTTPMethodNotAllowed as e:
             allowed = ", ".join(sorted(e.allowed_methods))
             rejected = Rejected("method-not-allowed", f"this path takes {allowed}", headers={"Allow": allowed})
@@ -187,6 +254,18 @@ class Server:
             kind = "not-found" if e.status == 404 else "bad-request" if e.status < 500 else "internal"
             rejected = Rejected(kind, f"there is no path {request.path[:200]}" if e.status == 404 else e.reason)
         return rejected.response(request.path)
+
+
+def _for_scope(answer: Any, call: Call) -> Any:
+    """The answer as the caller gets it: where its list goes on, only a token of the same scope can read."""
+    if not call.caller.scope:
+        return answer
+    body = answer.body if isinstance(answer, Reply) else answer
+    following = getattr(body, "next", None)
+    if following is None:
+        return answer
+    body = msgspec.structs.replace(body, next=call.seal(following))
+    return answer._replace(body=body) if isinstance(answer, Reply) else body
 
 
 def _response(answer: Any) -> web.StreamResponse:

@@ -15,9 +15,9 @@ from datetime import datetime
 import msgspec
 
 from monitor.addresses import origin_of
-from monitor.core.groups.snapshot import Scope, within
+from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.schema import Invalid, Problem
-from monitor.text_files import read_text
+from monitor.secret_files import BadSecret, read_secret
 from monitor.web_table import TokenConfig, is_loopback
 
 READ = "read"
@@ -32,6 +32,8 @@ MAY: Mapping[str, frozenset[str]] = {
     "operator": frozenset({READ, OPERATE}),
     "admin": frozenset({READ, FEED, OPERATE, ADMIN}),
 }
+SHORTEST = 24
+"""Characters of a secret that nobody guesses, however many try: its length is all that protects a token."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>\d{1,5}))?", re.ASCII)
 
@@ -42,6 +44,8 @@ class Caller(msgspec.Struct, frozen=True):
     name: str
     role: str
     scope: Scope = ()
+    prefix: str = ""
+    """With which the ids and accounts begin that it puts."""
     session: str = ""
     """The session, where a cookie names the caller."""
     until: datetime | None = None
@@ -51,9 +55,9 @@ class Caller(msgspec.Struct, frozen=True):
         """The role permits the action."""
         return action in MAY.get(self.role, frozenset())
 
-    def sees(self, labels: Mapping[str, str]) -> bool:
-        """A group with these labels is within the scope."""
-        return within(self.scope, labels)
+    def sees(self, labels: Mapping[str, str] | None) -> bool:
+        """What has these labels is within the scope; None: what has none, or from before they were kept."""
+        return sees(self.scope, labels)
 
 
 LOOPBACK = Caller("loopback", "admin")
@@ -68,6 +72,8 @@ class Tokens:
         """Reads the secrets. Raises schema.Invalid with every problem."""
         problems: list[Problem] = []
         self._callers: dict[bytes, Caller] = {}
+        self.short: tuple[str, ...] = ()
+        """Names of tokens whose secret is short enough to be guessed."""
         names: set[str] = set()
         for i, config in enumerate(configs):
             where = f"web.tokens[{i}]"
@@ -79,16 +85,19 @@ class Tokens:
                 other = self._callers[digest].name
                 problems.append(Problem(where, f"has the secret of {other!r}; each token needs its own"))
             names.add(config.name)
-            self._callers[digest] = Caller(config.name, config.role, tuple(sorted(config.scope.items())))
+            if 0 < len(secret) < SHORTEST:
+                self.short += (config.name,)
+            scope = tuple(sorted(config.scope.items()))
+            self._callers[digest] = Caller(config.name, config.role, scope, config.prefix or "")
         if problems:
             raise Invalid(problems)
 
     def __len__(self) -> int:
         return len(self._callers)
 
-    def same_as(self, other: Tokens) -> bool:
-        """Both hold the same secrets, for the same callers."""
-        return self._callers == other._callers
+    def names_in(self, other: Tokens) -> frozenset[str]:
+        """The names of those that are in the other ones too, with the same secret, role and scope."""
+        return frozenset(c.name for digest, c in self._callers.items() if other.of_digest(digest) == c)
 
     def caller(self, authorization: str | None) -> Caller | None:
         """The caller that an `Authorization: Bearer` header names; None where no token has that secret."""
@@ -115,14 +124,10 @@ class Tokens:
 
 def _secret(config: TokenConfig, where: str, problems: list[Problem]) -> str:
     try:
-        secret = config.secret if config.secret_file is None else read_text(config.secret_file)
-    except (OSError, UnicodeDecodeError) as e:
-        problems.append(Problem(f"{where}.secret_file", f"cannot be read: {e}"))
+        return read_secret(config.secret, config.secret_file)
+    except BadSecret as e:
+        problems.append(Problem(where if config.secret_file is None else f"{where}.secret_file", str(e)))
         return ""
-    secret = (secret or "").strip()
-    if not secret:
-        problems.append(Problem(where, "its secret is empty"))
-    return secret
 
 
 def _digest(secret: str) -> bytes:

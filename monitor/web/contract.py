@@ -106,7 +106,8 @@ def _operation(route: Endpoint, by_type: Mapping[Any, Any]) -> dict[str, Any]:
         "summary": _about(route),
         "responses": {str(status): _answer(route, type_, by_type) for status, type_ in answers(route).items()},
     }
-    operation["responses"] |= {str(s): {"$ref": "#/components/responses/Problem"} for s in _problems(route)}
+    for status in _problems(route):
+        operation["responses"].setdefault(str(status), {"$ref": "#/components/responses/Problem"})
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
@@ -153,9 +154,9 @@ def _response(about: str, schema: Any, media: str) -> dict[str, Any]:
 def _problems(route: Endpoint) -> list[int]:
     """The statuses of problems that a route may answer with."""
     if route.needs == OPEN:
-        # Signing in is the one open path that takes a body, and the one whose failures are counted.
-        return [400, 500] if route.body is None else [400, 401, 403, 408, 413, 422, 429, 500]
-    found = {400, 401, 403, 500, 503} | ({404} if "{" in route.path or route.may_be_absent else set())
+        # Signing in is the one open path that takes a body. A wrong token counts on all of them.
+        return [400, 429, 500, 503] if route.body is None else [400, 401, 403, 408, 413, 422, 429, 500, 503]
+    found = {400, 401, 403, 429, 500, 503} | ({404} if "{" in route.path or route.may_be_absent else set())
     if route.method not in SAFE_METHODS:
         found |= {409}
     if route.body is not None:

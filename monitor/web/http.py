@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,14 +18,16 @@ import msgspec
 from aiohttp import web
 from multidict import MultiMapping
 
+from monitor.control_characters import control_in, unbroken, visible
 from monitor.core.portfolio.snapshot import LABEL_PREFIX
 from monitor.core.schema import Problem, instant, read
+from monitor.notifiers._base import one_line
 
 T = TypeVar("T")
 
 MAX_BYTES = 1_000_000
 """A group of 50 accounts and hundreds of coins is 100 kB; ten times that is room enough."""
-READ_TIMEOUT_S = 30
+READ_TIMEOUT_S = 15
 """A body of 1 MB over a bad line; a peer that is slower holds the connection on purpose."""
 INLINE_BYTES = 16_384
 """A worker thread reads larger bodies: 1 MB of JSON takes longer to check than a tick may wait."""
@@ -52,16 +55,21 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "invalid": (422, "The body does not say what is expected"),
     "idempotency-conflict": (422, "Another entry has this id already"),
     "too-many-failures": (429, "Too many attempts failed"),
+    "quota": (429, "The token has used up its share"),
     "internal": (500, "The monitor failed to answer"),
     "store-unavailable": (503, "The store cannot be used now"),
     "busy": (503, "Too many ask for the whole book"),
     "too-many-streams": (503, "Too many streams are open"),
+    "too-many-connections": (503, "Too many connections are open"),
 }
 """By the last part of `type`: HTTP status and title."""
 
 
 class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An error of this API. `errors` names every place that is wrong; `reason` is the book's, for programs."""
+    """An error of this API. `errors` names every place that is wrong; `reason` is the book's, for programs.
+
+    `retry_after_s`: whole seconds after which to ask again, as the header Retry-After says too.
+    """
 
     type: str
     title: str
@@ -70,6 +78,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     instance: str
     errors: list[dict[str, str]] | None = None
     reason: str | None = None
+    retry_after_s: int | None = None
 
 
 class Rejected(Exception):
@@ -83,20 +92,31 @@ class Rejected(Exception):
         problems: Iterable[Problem] = (),
         reason: str | None = None,
         headers: Mapping[str, str] | None = None,
+        after_s: float | None = None,
     ) -> None:
+        """`after_s`: when to ask again; the answer says it in whole seconds."""
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
         self.reason = reason
         self.problems = tuple(problems)
-        self.headers = dict(headers or {})
+        self.after_s = None if after_s is None else max(1, math.ceil(after_s))
+        wait = {} if self.after_s is None else {"Retry-After": str(self.after_s)}
+        self.headers = {**wait, **(headers or {})}
 
     def response(self, instance: str) -> web.Response:
         """The answer to the request for `instance` (its path)."""
         status, title = KINDS[self.kind]
         errors = [{"where": p.where, "what": p.what} for p in self.problems] or None
         body = ProblemDetails(
-            f"urn:loan-monitor:{self.kind}", title, status, self.detail, instance, errors, self.reason
+            f"urn:loan-monitor:{self.kind}",
+            title,
+            status,
+            self.detail,
+            instance,
+            errors,
+            self.reason,
+            self.after_s,
         )
         raw = msgspec.json.encode(body)
         return web.Response(body=raw, status=status, content_type=PROBLEM_MEDIA, headers=self.headers)
@@ -128,6 +148,15 @@ async def read_body(request: web.Request) -> bytes:
         raise Rejected("too-large", f"the body may have {MAX_BYTES} bytes", headers={"Connection": "close"}) from None
     except TimeoutError:
         raise Rejected("timeout", f"the body did not arrive within {READ_TIMEOUT_S} s") from None
+    except (web.RequestPayloadError, ConnectionError) as e:
+        raise unreadable(e) from None
+
+
+def unreadable(error: Exception) -> Rejected:
+    """A body that breaks the rules of HTTP (wrong chunks, another compression than it says), or whose sender left."""
+    return Rejected(
+        "bad-request", f"the body cannot be read: {one_line(str(error), 120)}", headers={"Connection": "close"}
+    )
 
 
 def read_as(kind: type[T], raw: bytes) -> T:
@@ -136,7 +165,8 @@ def read_as(kind: type[T], raw: bytes) -> T:
 
 
 def parse(raw: bytes) -> dict[str, Any]:
-    """The JSON object of a body. Raises Rejected for anything else, and for a key that stands there twice."""
+    """The JSON object of a body. Raises Rejected for anything else, for a key that stands there twice, and for texts with
+    control characters; the lines of a note or a reason become one."""
     try:
         msgspec.json.decode(raw)  # strict where json is not: no lone surrogates, no NaN
         value = json.loads(raw, object_pairs_hook=_once, parse_constant=_no_constant)
@@ -148,7 +178,34 @@ def parse(raw: bytes) -> dict[str, Any]:
         raise Rejected("bad-json", f"the body is not JSON: {str(e)[:200]}") from None
     if not isinstance(value, dict):
         raise Rejected("bad-json", f"the body is a JSON {_kind(value)}, an object is expected")
+    if raw.isascii() and b"\\" not in raw and b"\x7f" not in raw:
+        return value  # nearly always: no text of it can hold a control character
+    for key in _NOTES & value.keys():
+        if isinstance(value[key], str):
+            value[key] = unbroken(value[key])
+    if problems := list(_controls(value, "")):
+        raise invalid(problems)
     return value
+
+
+_NOTES = {"note", "reason"}
+"""What people write in more than one line; a list, a mail and a log show it in one."""
+
+
+def _controls(value: object, where: str) -> Iterator[Problem]:
+    """The texts of a body that would command a terminal, or begin a line of a mail or a log, each with its place."""
+    if isinstance(value, str):
+        if (control := control_in(value)) is not None:
+            what = f"found {visible(value[:60])!r} with the control character {control}; take it out"
+            yield Problem(where, what, "control_character")
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            place = f"{where}.{visible(key[:60])}" if where else visible(key[:60])
+            yield from _controls(key, place)
+            yield from _controls(each, place)
+    elif isinstance(value, list):
+        for i, each in enumerate(value):
+            yield from _controls(each, f"{where}[{i}]")
 
 
 class _Twice(Exception):
@@ -203,14 +260,18 @@ class Param(NamedTuple):
 
 LIMIT = Param("limit", f"How many items, 1 to {MAX_LIMIT}.", whole_number(1, MAX_LIMIT, DEFAULT_LIMIT))
 AFTER = Param("after", "The `next` of the page before.")
-AFTER_NUMBER = Param("after", "Items after this cursor, oldest first.", {"type": "integer", "minimum": 0, "default": 0})
+AFTER_NUMBER = Param(
+    "after",
+    "Items after this cursor, oldest first. A token with a scope sends the `next` of the page before.",
+    {"type": ["integer", "string"], "minimum": 0, "default": 0},
+)
 
 
 class Query:
     """The query of one request. Each reader notes what is wrong; `done` raises it all at once."""
 
-    def __init__(self, request: web.Request, known: Sequence[Param]) -> None:
-        self._values: MultiMapping[str] = request.query
+    def __init__(self, values: MultiMapping[str], known: Sequence[Param]) -> None:
+        self._values = values
         self._known = {p.name: p for p in known}
         self._problems: list[Problem] = []
         for key in dict.fromkeys(self._values):

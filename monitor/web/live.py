@@ -95,13 +95,14 @@ class StatusEvent(msgspec.Struct, frozen=True):
     ready: bool
     reasons: dict[str, str | None]
     feeds: Mapping[str, bool]
-    cursor: int
+    cursor: int | None
+    """The end of the log; null for a token with a scope."""
 
 
 class GapEvent(msgspec.Struct, frozen=True):
     """The stream ends: alerts were lost for it. Ask again from this cursor."""
 
-    resume_after: int
+    resume_after: int | str
     reason: str
 
 
@@ -121,7 +122,7 @@ def reasons_told(reasons: Mapping[str, str], *, scoped: bool) -> dict[str, str |
     return {part: None if scoped else text for part, text in reasons.items()}
 
 
-def frame(event: str, data: bytes | msgspec.Struct, id_: int | None = None) -> bytes:
+def frame(event: str, data: bytes | msgspec.Struct, id_: int | str | None = None) -> bytes:
     """One event as it is sent; bytes are JSON that is encoded already."""
     raw = data if isinstance(data, bytes) else msgspec.json.encode(data)
     head = f"event: {event}\n" + (f"id: {id_}\n" if id_ is not None else "")
@@ -285,7 +286,7 @@ class LiveFigures:
     def _status(self, *, is_scoped: bool) -> StatusEvent:
         pulse = self._pulse()
         reasons = reasons_told(pulse.reasons, scoped=is_scoped)
-        return StatusEvent(self._now(), pulse.ready, reasons, pulse.feeds, self._view.cursor)
+        return StatusEvent(self._now(), pulse.ready, reasons, pulse.feeds, None if is_scoped else self._view.cursor)
 
     def _now(self) -> str:
         return stamp(self._daemon.clock.utc())

@@ -17,6 +17,7 @@ import msgspec
 
 from monitor.clock import Clock
 from monitor.core.groups.outcome import Sight
+from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.money import exact
 from monitor.core.portfolio.group_list import GroupQuery
 from monitor.core.portfolio.snapshot import distance_of
@@ -102,15 +103,19 @@ class LtvFollower:
             if len(self._pending) > PENDING:
                 self._pending.clear()
 
-    async def points(self, group: str, start: datetime, end: datetime, most: int) -> tuple[int, list[LtvPoint]]:
-        """How many seconds each point covers, and the points of a group in [start, end): at most `most`."""
+    async def points(
+        self, group: str, span: tuple[datetime, datetime], most: int, scope: Scope = ()
+    ) -> tuple[int, list[LtvPoint]]:
+        """How many seconds each point covers, and the points of a group in [start, end) for a scope: at most `most`."""
+        start, end = span
         span_s = max((end - start).total_seconds(), 1.0)
         kept_s = FINE_S if start >= self._clock.utc() - FINE_FOR else COARSE_S
         step_s = kept_s * max(1, -(-int(span_s) // (kept_s * most)))
         start = _start(start, step_s)
         waiting = [p for p in self._pending.values() if p.group == group and start <= p.at < end]
         stored = await self._store.points(group, kept_s, start, end)
-        found = (msgspec.structs.replace(p, step_s=step_s, at=_start(p.at, step_s)) for p in (*stored, *waiting))
+        mine = (p for p in (*stored, *waiting) if sees(scope, p.labels))
+        found = (msgspec.structs.replace(p, step_s=step_s, at=_start(p.at, step_s)) for p in mine)
         return step_s, merged(found)
 
     def _add(self, point: LtvPoint) -> None:
@@ -160,7 +165,7 @@ def _point(sight: Sight, at: datetime) -> LtvPoint:
     flags = BLIND if sight.blind else 0
     if ltv is None:
         flags |= UNKNOWN if sight.weight is None else UNRECOGNISED
-    return LtvPoint(sight.group.id, FINE_S, _start(at, FINE_S), ltv, ltv, ltv, flags)
+    return LtvPoint(sight.group.id, FINE_S, _start(at, FINE_S), ltv, ltv, ltv, flags, sight.group.labels)
 
 
 def _is_noted(sight: Sight) -> bool:

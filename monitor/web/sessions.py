@@ -16,7 +16,6 @@ import msgspec
 
 from monitor.clock import Clock
 from monitor.web.auth import Caller, Tokens
-from monitor.web.http import Rejected
 
 COOKIE = "monitor_session"
 CSRF_HEADER = "X-Requested-With"
@@ -25,11 +24,6 @@ LASTS = timedelta(hours=12)
 """A working day; a person who stays longer shows the token again."""
 MOST_PER_TOKEN = 20
 """Browsers that one token may be signed in at; one more signs the oldest out."""
-MOST_FAILURES = 5
-"""Wrong tokens from one address within WINDOW_S: a person mistypes twice, a guesser does not stop."""
-MOST_FAILURES_IN_ALL = 200
-WINDOW_S = 60.0
-_MOST_ADDRESSES = 4096
 
 
 class _Session(NamedTuple):
@@ -68,6 +62,10 @@ class Sessions:
             return None
         return msgspec.structs.replace(caller, session=key, until=found.until)
 
+    def end_without(self, tokens: Tokens) -> None:
+        """Ends the sessions whose token is gone, for good: the same secret that comes back signs nobody in."""
+        self._open = OrderedDict((k, s) for k, s in self._open.items() if tokens.of_digest(s.token) is not None)
+
     def close(self, key: str) -> None:
         """Ends the session of a caller."""
         self._open.pop(key, None)
@@ -75,32 +73,3 @@ class Sessions:
 
 def _hashed(id_: str) -> str:
     return hashlib.sha256(id_.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-class Failures:
-    """Counts wrong tokens, by address and in all, to stop a guesser."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._counts: OrderedDict[str, int] = OrderedDict()
-        self._total = 0
-        self._since_s = clock.monotonic_s()
-
-    def check(self, address: str) -> None:
-        """Raises Rejected while too many failed."""
-        left_s = self._since_s + WINDOW_S - self._clock.monotonic_s()
-        if left_s <= 0:
-            self._counts.clear()
-            self._total = 0
-            self._since_s = self._clock.monotonic_s()
-        elif self._counts.get(address, 0) >= MOST_FAILURES or self._total >= MOST_FAILURES_IN_ALL:
-            wait = {"Retry-After": str(int(left_s) + 1)}
-            raise Rejected("too-many-failures", "too many wrong tokens; wait, then try again", headers=wait)
-
-    def count(self, address: str) -> None:
-        """Counts one more wrong token."""
-        self._total += 1
-        self._counts[address] = self._counts.get(address, 0) + 1
-        self._counts.move_to_end(address)
-        if len(self._counts) > _MOST_ADDRESSES:
-            self._counts.popitem(last=False)

@@ -9,19 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from aiohttp import web
 
 from monitor.addresses import networks_of
-from monitor.telemetry import BoundedLog
+from monitor.core.alerts.catalogue import GUESSING
+from monitor.core.events.events import Noticed
+from monitor.core.money import plain
+from monitor.stores._base import KEY_BYTES, StoreUnavailable
+from monitor.telemetry import BoundedLog, log
 from monitor.web.alert_log import AlertLog
 from monitor.web.auth import Caller, Tokens
-from monitor.web.http import Param, Query, Rejected
+from monitor.web.guessing import WINDOW_S, Failures
+from monitor.web.http import Param, Query, Rejected, bad_cursor
 from monitor.web.live import Limits
 from monitor.web.ltv_follower import LtvFollower
-from monitor.web.sessions import Failures, Sessions
+from monitor.web.quotas import Quotas, open_to
+from monitor.web.seals import BEGINNING, KEY_NAME, LOG, Seals
+from monitor.web.sessions import Sessions
 from monitor.web.stream import Hub
 from monitor.web.view import Daemon, Paced
 from monitor.web_table import WebConfig
@@ -36,6 +45,7 @@ SEND_S = 300.0
 """Seconds that one of them may take."""
 EXPOSURE_REST_S = 1.0
 """A table of exposures is not made again sooner: that takes a copy of the book."""
+LOG_PATHS = frozenset({"/v1/alerts", "/v1/stream", "/v1/deliveries/replay"})
 EXPOSURE_TABLES = 8
 """By key and scope; one by a label may have a row for each group."""
 
@@ -46,13 +56,13 @@ class Turns:
     def __init__(self) -> None:
         self._free = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
-        self._lists = asyncio.Semaphore(LISTS)
+        self._sending = 0
 
     @contextlib.asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
+    async def one(self, caller: Caller) -> AsyncIterator[None]:
         """A turn. Raises Rejected where too many wait."""
-        if self._waiting >= WAITING:
-            raise Rejected("busy", f"{WAITING} others wait for the whole book; try again", headers={"Retry-After": "5"})
+        if self._waiting >= open_to(caller, WAITING):
+            raise Rejected("busy", f"{self._waiting} others wait for the whole book; try again", after_s=5)
         self._waiting += 1
         try:
             async with self._free:
@@ -61,12 +71,16 @@ class Turns:
             self._waiting -= 1
 
     @contextlib.asynccontextmanager
-    async def sending(self) -> AsyncIterator[None]:
+    async def sending(self, caller: Caller) -> AsyncIterator[None]:
         """Sends a list, which keeps its copy of the book. Raises Rejected while too many do, TimeoutError after SEND_S."""
-        if self._lists.locked():
-            raise Rejected("busy", f"{LISTS} lists are being sent; try again", headers={"Retry-After": "5"})
-        async with self._lists, asyncio.timeout(SEND_S):
-            yield
+        if self._sending >= open_to(caller, LISTS):
+            raise Rejected("busy", f"{self._sending} lists are being sent; try again", after_s=5)
+        self._sending += 1
+        try:
+            async with asyncio.timeout(SEND_S):
+                yield
+        finally:
+            self._sending -= 1
 
 
 class Site:
@@ -80,14 +94,28 @@ class Site:
         self.sms_secret = daemon.sms_secret
         self.trusted_proxies = networks_of(config.trusted_proxies)
         self.sessions = Sessions(daemon.clock)
-        self.failures = Failures(daemon.clock)
+        self.failures = Failures(daemon.clock, daemon.metrics.web_wrong_tokens.inc, self._tell_of_guessing)
+        self.quotas = Quotas(config.quotas, daemon.clock)
         self.alert_log = AlertLog(daemon)
-        self.hub = Hub(daemon, self.alert_log, limits)
+        self.hub = Hub(daemon, self.alert_log, lambda: self.seals, limits)
         self.ltv = LtvFollower(daemon.view, daemon.store, daemon.clock)
         self.turns = Turns()
         self.exposures = Paced(daemon.clock, EXPOSURE_REST_S, EXPOSURE_TABLES)
         self.refusals = BoundedLog()
         """Names refused changes of the book in the log."""
+        self.seals = Seals(secrets.token_bytes(KEY_BYTES))
+        """By a key of this start, until the store has given its own (`take_key`)."""
+
+    async def take_key(self) -> None:
+        """What is sealed from now on can be read after a restart too."""
+        try:
+            self.seals = Seals(await self.daemon.store.key(KEY_NAME))
+        except StoreUnavailable as e:
+            log.warning("tokens with a scope cannot resume after the next restart", reason=str(e))
+
+    def _tell_of_guessing(self, address: str, number: int) -> None:
+        facts = {"address": address, "wrong": number, "within_s": plain(Decimal(int(WINDOW_S)))}
+        self.daemon.tell(Noticed(self.daemon.clock.utc(), GUESSING, "API", facts))
 
 
 class Call(NamedTuple):
@@ -107,6 +135,28 @@ class Call(NamedTuple):
     def id(self) -> str:
         """The id in the path."""
         return self.request.match_info["id"]
+
+    def seal(self, cursor: object) -> str:
+        """A place of this list as the caller gets it: a token with a scope gets a text that it alone can use."""
+        if not self.caller.scope:
+            return str(cursor)
+        return self.site.seals.cursor(str(cursor), self.caller.scope, list_of(self.request))
+
+
+def list_of(request: web.Request) -> str:
+    """What a sealed cursor belongs to: the list that gave it. All that go through the alert log share theirs."""
+    path = request.path
+    return LOG if path in LOG_PATHS else path
+
+
+def opened(text: str, request: web.Request, caller: Caller, seals: Seals) -> str:
+    """A cursor that a caller sends, as its list wrote it. Raises Rejected for one that its scope was not given."""
+    if not caller.scope or text == BEGINNING:
+        return text
+    found = seals.read_cursor(text, caller.scope, list_of(request))
+    if found is None:
+        raise bad_cursor()
+    return found
 
 
 class Reply(NamedTuple):

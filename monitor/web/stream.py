@@ -8,6 +8,7 @@ resume, and is disconnected.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -19,6 +20,8 @@ from monitor.web.alert_log import AlertLog, may_see
 from monitor.web.auth import Caller
 from monitor.web.http import Rejected
 from monitor.web.live import GapEvent, Limits, LiveFigures, StreamReader, frame
+from monitor.web.quotas import open_to
+from monitor.web.seals import LOG, Seals
 from monitor.web.view import Daemon
 
 HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
@@ -50,8 +53,9 @@ class Client:
 class Hub:
     """All streams, and the log of recent alerts that they share."""
 
-    def __init__(self, daemon: Daemon, log: AlertLog, limits: Limits | None = None) -> None:
+    def __init__(self, daemon: Daemon, log: AlertLog, seals: Callable[[], Seals], limits: Limits | None = None) -> None:
         self._daemon = daemon
+        self._seals = seals
         self._view = daemon.view
         self._log = log
         self.limits = limits or Limits()
@@ -90,19 +94,18 @@ class Hub:
         for client in self.clients:
             client.wake.set()
 
-    def disconnect(self, session: str | None = None) -> None:
-        """Ends the streams that are open, or those of one session; new ones may come."""
+    def disconnect(self, ends: Callable[[Caller], bool]) -> None:
+        """Ends the streams of some callers; new ones may come."""
         for client in self.clients:
-            if session in (None, client.caller.session):
+            if ends(client.caller):
                 client.is_over = True
                 client.wake.set()
 
     async def serve(self, request: web.Request, client: Client) -> web.StreamResponse:
         """Writes events until the reader leaves, is too slow, or is disconnected. Raises Rejected where too many read."""
-        if len(self.clients) >= self.limits.streams:
-            raise Rejected(
-                "too-many-streams", f"{self.limits.streams} streams are open already", headers={"Retry-After": "5"}
-            )
+        most = open_to(client.caller, self.limits.streams)
+        if len(self.clients) >= most:
+            raise Rejected("too-many-streams", f"{most} streams are open already", after_s=5)
         response = web.StreamResponse(headers=HEADERS)
         response.force_close()
         self.clients.add(client)
@@ -140,8 +143,10 @@ class Hub:
         if after is None:
             client.place = self._end
             client.cursor = self._view.cursor
-            # An id without data: a reader that sees no alert still knows where to resume.
-            await self._write(response, f"id: {client.cursor}\n\n".encode() if client.cursor else b": live\n\n")
+            # An id without data: a reader that sees no alert still knows where to resume. The end of the whole log is no
+            # matter of a scope, so its text must not tell whether the log has moved.
+            is_said = client.cursor or client.caller.scope
+            await self._write(response, f"id: {self._place(client)}\n\n".encode() if is_said else b": live\n\n")
             return
         client.cursor = after
         # What was published before this line is in the store by now; the short log keeps what comes after it. Where more
@@ -177,9 +182,10 @@ class Hub:
     async def _write_alerts(self, client: Client, response: web.StreamResponse, alerts: list[LoggedAlert]) -> None:
         if not alerts:
             return
-        texts = await self._log.texts(alerts)
+        texts = await self._log.texts(alerts, client.caller)
         # An alert that is not durable has no place in the log: a reader sees it, but cannot resume from it.
-        frames = [frame("alert", t, a.cursor if a.durable else None) for a, t in zip(alerts, texts, strict=True)]
+        places = [self._sealed(a.cursor, client) if a.durable else None for a in alerts]
+        frames = [frame("alert", text, place) for text, place in zip(texts, places, strict=True)]
         await self._write(response, b"".join(frames))
         client.cursor = max([client.cursor, *(a.cursor for a in alerts if a.durable)])
 
@@ -197,7 +203,15 @@ class Hub:
         return self._first + len(self._recent)
 
     async def _end_with_gap(self, client: Client, response: web.StreamResponse, reason: str) -> None:
-        await self._write(response, frame("gap", GapEvent(client.cursor, reason)))
+        await self._write(response, frame("gap", GapEvent(self._place(client), reason)))
+
+    def _place(self, client: Client) -> int | str:
+        """Where the client goes on."""
+        return self._sealed(client.cursor, client)
+
+    def _sealed(self, cursor: int, client: Client) -> int | str:
+        scope = client.caller.scope
+        return self._seals().cursor(str(cursor), scope, LOG) if scope else cursor
 
     async def _write(self, response: web.StreamResponse, frames: bytes) -> None:
         """Waits until the reader took most of it. Raises TimeoutError for one that does not, ConnectionError when gone."""

@@ -19,8 +19,9 @@ from monitor.ack_links import AckLinks
 from monitor.clock import Clock
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.silences import Silence
+from monitor.core.events.events import Noticed
 from monitor.core.groups.outcome import Publication, Sight, SourceView
-from monitor.core.groups.snapshot import Prices, Scope
+from monitor.core.groups.snapshot import Prices, Scope, sees
 from monitor.core.groups.watcher_states import OpenEscalation
 from monitor.core.portfolio.group_list import Counts, GroupLists, GroupPage, GroupQuery
 from monitor.core.prices.decisions import Decision
@@ -139,7 +140,8 @@ class View:
 
     def groups(self, query: GroupQuery, scope: Scope = ()) -> GroupPage:
         """A page of the list. Raises BadCursor. For a worker thread."""
-        return self._group_lists.page(query, scope, self.published)
+        found = self._group_lists.page(query, scope, self.published)
+        return found._replace(rows=[told(sight, scope) for sight in found.rows]) if scope else found
 
     def counts(self, scope: Scope = ()) -> Counts:
         """Groups by stage, and how many are unknown or blind; may be a moment old. For a worker thread."""
@@ -177,6 +179,14 @@ class View:
             return value
 
 
+def told(sight: Sight, scope: Scope) -> Sight:
+    """A group as a scope sees it: without the acknowledgement of somebody who had the group before."""
+    ack = sight.state.ack
+    if ack is None or sees(scope, ack.labels):
+        return sight
+    return sight._replace(state=msgspec.structs.replace(sight.state, ack=None))
+
+
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """What the daemon hands over to the web."""
 
@@ -205,5 +215,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """Where an alert goes by the routes and endpoints of now."""
     endpoints: SubscriptionDesk | None = None
     """The endpoints that are made by API."""
+    tell: Callable[[Noticed], object] = lambda _: None
+    """Has the desk told of something. Does not wait."""
     scenarios: Path = Path("scenarios")
     """The folder of the scenarios that a stress may name."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.signatures import every_delivery_verifies as every_delivery_verifies
+
 AWAITED: dict[str, str] = {}
 """By the name of the test with its parameters: what it waits for."""
 

@@ -8,6 +8,7 @@ import re
 from typing import Any, Self
 
 from tests.faults.house import now_s
+from tests.signatures import Signatures
 
 Line = dict[str, Any]
 
@@ -97,10 +98,11 @@ class ScriptedMail(Scripted):
 
 
 class ScriptedHook(Scripted):
-    """A webhook receiver; `got` are the bodies that it took, `sizes` those of all bodies."""
+    """A webhook receiver; `got` are the bodies that it took, `sizes` those of all bodies. All cases have one key."""
 
     def __init__(self, lines: list[Line]) -> None:
         super().__init__(lines)
+        self.signatures = Signatures("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
         self.got: list[dict[str, Any]] = []
         self.taken_s: list[float] = []
         self.sizes: list[int] = []
@@ -116,6 +118,8 @@ class ScriptedHook(Scripted):
             head = await reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"(?i)content-length: (\d+)", head)
             body = await reader.readexactly(int(length[1]) if length else 0)
+            headers = dict(re.findall(r"(?im)^(webhook-[a-z]+): (.+?)\r$", head.decode()))
+            self.signatures.verified("", headers, body)
             request += 1
             self.sizes.append(len(body))
             status = self._status(request, len(body))

@@ -126,7 +126,7 @@ async def test_an_unauthorised_webhook_keeps_every_notice(tmp_path: Path, status
         putting = asyncio.create_task(case.put_all())
         await until(case.told("delivery failing"), "the phone hears of the outage", 12)
         await putting
-        await until(lambda: len(hook.got) >= 6, "all notices", 90)
+        await until(lambda: len(hook.groups) >= 6, "all notices", 90)
         assert sorted(hook.groups) == [*(f"G-{n}" for n in range(5)), "G-AFTER"]
         assert await case.deliveries("&state=failed") == []
 
@@ -143,7 +143,7 @@ async def test_notices_of_a_renamed_notifier_arrive(tmp_path: Path) -> None:
         case.configure("monitor-after.toml", **ports)
         await case.daemon.reload()
         await old.listen()
-        await until(lambda: len(old.got) + len(new.got) >= 3, "all notices")
+        await until(lambda: len(old.groups) + len(new.groups) >= 3, "all notices")
         assert sorted([*old.groups, *new.groups]) == ["G-0", "G-1", "G-2"]
         assert re.search(r"gone while notices wait.*notifier=hook.*waiting=3", case.daemon.said())
         assert await case.deliveries("&state=failed") == []
@@ -161,7 +161,7 @@ async def test_notices_of_a_renamed_notifier_arrive_after_a_restart(tmp_path: Pa
         await case.daemon.process.wait()
         case.configure("monitor-after.toml", **ports)
         await case.daemon.again()
-        await until(lambda: len(new.got) >= 3, "all notices")
+        await until(lambda: len(new.groups) >= 3, "all notices")
         assert sorted(new.groups) == ["G-0", "G-1", "G-2"]
         assert "waiting=3" in case.daemon.said()
 

@@ -7,48 +7,48 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.book_lines import one_btc
 from tests.faults.house import Daemon, House
+from tests.here import Here
+
+COMMANDS = [
+    (["explain", "G"], 0, "LTV"),
+    (["explain", "nobody"], 1, "there is no group nobody"),
+    (["explain", "G", "--url", "http://127.0.0.1:9"], 1, "is the daemon running there"),
+    (["explain", "G", "--token-file", "absent"], 2, "absent: cannot be read"),
+    (["what-if", "G", "--repay", "USDT=10"], 0, "ltv"),
+    (["what-if", "G", "--shock", "BTC=-20"], 2, "expected a change such as"),
+    (["what-if", "G", "--shock", "BTC"], 2, "expected ASSET=VALUE"),
+    (["stress", "--shock", "BTC=30000"], 0, "shortfall"),
+    (["stress", "--reverse", "0.5"], 0, "is not reached"),
+    (["stress", "--x", "BTC=30000,20000", "--y", "ETH=2000"], 0, "ETH down, BTC across"),
+    (["stress", "--x", "BTC=-10%"], 2, "a matrix has two sides"),
+    (["stress", "--shock", "BTC"], 2, "expected ASSET=VALUE"),
+    (["stress"], 2, "expected exactly one of"),
+    (["exposure", "--by", "asset"], 0, "days to sell"),
+    (["exposure", "--by", "label.borrower"], 0, "groups by label.borrower"),
+    (["exposure", "--by", "coin"], 2, "expected asset, product, or a label"),
+    (["what-if", "G", "--shok", "BTC=-20%"], 2, "shock"),
+]
 
 
-@pytest.mark.parametrize(
-    ("command", "code", "word"),
-    [
-        (["explain", "G"], 0, "LTV"),
-        (["explain", "nobody"], 1, "there is no group nobody"),
-        (["explain", "G", "--url", "http://127.0.0.1:9"], 1, "is the daemon running there"),
-        (["explain", "G", "--token-file", "absent"], 2, "absent: cannot be read"),
-        (["what-if", "G", "--repay", "USDT=10"], 0, "ltv"),
-        (["what-if", "G", "--shock", "BTC=-20"], 2, "expected a change such as"),
-        (["what-if", "G", "--shock", "BTC"], 2, "expected ASSET=VALUE"),
-        (["stress", "--shock", "BTC=30000"], 0, "shortfall"),
-        (["stress", "--reverse", "0.5"], 0, "is not reached"),
-        (["stress", "--x", "BTC=30000,20000", "--y", "ETH=2000"], 0, "ETH down, BTC across"),
-        (["stress", "--x", "BTC=-10%"], 2, "a matrix has two sides"),
-        (["stress", "--shock", "BTC"], 2, "expected ASSET=VALUE"),
-        (["stress"], 2, "expected exactly one of"),
-        (["exposure", "--by", "asset"], 0, "days to sell"),
-        (["exposure", "--by", "label.borrower"], 0, "groups by label.borrower"),
-        (["exposure", "--by", "coin"], 2, "expected asset, product, or a label"),
-        (["what-if", "G", "--shok", "BTC=-20%"], 2, "shock"),
-    ],
-)
-async def test_a_command_tells_wrong_use_from_trouble(tmp_path: Path, command: list[str], code: int, word: str) -> None:
+async def test_a_command_tells_wrong_use_from_trouble(tmp_path: Path, here: Here) -> None:
     house = House(tmp_path)
     house.write(feed=False)
     async with Daemon(house) as daemon:
         await daemon.put(one_btc("G"))
-        url = [] if "--url" in command else ["--url", daemon.url]
-        ended = await house.ran(*command, *url)
-    assert ended.code == code, ended
-    assert word in ended.out + ended.err
-    assert (ended.out + ended.err).count(word) == 1 or code == 0
-    assert "Traceback" not in ended.err
+        for command, code, word in COMMANDS:
+            url = [] if "--url" in command else ["--url", daemon.url]
+            ended = await here(*command, *url)
+            assert ended.code == code, (command, ended)
+            assert word in ended.out + ended.err, (command, ended)
+            assert (ended.out + ended.err).count(word) == 1 or code == 0, (command, ended)
+            assert "Traceback" not in ended.err
+        process = await house.ran("explain", "nobody", "--url", daemon.url)
+    assert (process.code, "there is no group nobody" in process.err) == (1, True)
 
 
-async def test_an_operator_acknowledges_and_silences(tmp_path: Path) -> None:
+async def test_an_operator_acknowledges_and_silences(tmp_path: Path, here: Here) -> None:
     """One after the other at one daemon: what the command says, and how it ends."""
     house = House(tmp_path)
     house.write(feed=False)
@@ -68,7 +68,7 @@ async def test_an_operator_acknowledges_and_silences(tmp_path: Path) -> None:
             (["silence", "--match", "grp=G*", "--until", "2h", "--reason", "x"], 2, "expected one of type="),
             (["silence", "--match", "group=G*", "--until", "2h", "--reason", "a test"], 0, "group=G*"),
         ):
-            ended = await house.ran(*command, "--url", daemon.url)
+            ended = await here(*command, "--url", daemon.url)
             assert ended.code == code, (command, ended)
             assert word in " ".join((ended.out + ended.err).split()), (command, ended)
             assert "Traceback" not in ended.err
@@ -78,7 +78,7 @@ async def test_an_operator_acknowledges_and_silences(tmp_path: Path) -> None:
         assert (await daemon.get("/v1/silences"))["items"] == []
 
 
-async def test_an_operator_decides_about_a_price(tmp_path: Path) -> None:
+async def test_an_operator_decides_about_a_price(tmp_path: Path, here: Here) -> None:
     """One after the other at one daemon whose coin has no feed: what the command says, and how it ends."""
     house = House(tmp_path)
     house.write(feed=False)
@@ -105,7 +105,7 @@ async def test_an_operator_decides_about_a_price(tmp_path: Path) -> None:
             (["explain", "G"], 0, "BTC: pinned by loopback until"),
             (["price", "BTC", "--release", *why], 0, "BTC 4000 USD stale"),
         ):
-            ended = await house.ran(*command, "--url", daemon.url)
+            ended = await here(*command, "--url", daemon.url)
             assert ended.code == code, (command, ended)
             assert word in " ".join((ended.out + ended.err).split()), (command, ended)
             assert "Traceback" not in ended.err

@@ -1,15 +1,18 @@
-"""How far a large book is read is shown where somebody looks."""
+"""How far a large book is read is shown where somebody looks; and what quiet times hold."""
 
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 from structlog.testing import CapturingLogger
 
 from monitor.cli import output
+from monitor.cli.main import FINE, check_config
 from monitor.cli.output import BookBars
+from tests.faults.house import House
 
 MB = 1 << 20
 
@@ -82,3 +85,26 @@ def test_on_a_terminal_a_bar_grows_and_goes(
     assert "loans" in shown.getvalue()
     assert "more [loans]" in shown.getvalue()
     progress.end("loans")  # says nothing, as it is at its end already
+
+
+def test_check_config_says_when_a_route_is_quiet_and_which_calendar_has_run_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house, warned = House(tmp_path), console(monkeypatch, is_terminal=False)
+    quiet = 'quiet = { hours = ["22:00-07:00"], days = ["sat"], calendar = "house", time_zone = "Europe/London" }\n'
+    calendar = '[[calendar]]\nname = "house"\ndays = [2021-01-01]\n'
+    house.write('[[notifier]]\nkind = "console"\n', '[[route]]\nto = ["console"]\n' + quiet, calendar, feed=False)
+    assert check_config(config=house.config) == FINE
+    assert "route[0] to console: 22:00-07:00, sat, the days of house (Europe/London)" in capsys.readouterr().out
+    assert "calendar 'house': its last day, 2021-01-01, is over; add those to come" in warned.getvalue().replace(
+        "\n", " "
+    )
+
+
+def test_channels_show_what_quiet_times_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(output, "out", Console(file=shown, width=200))
+    plain = dict.fromkeys(("fallback", "last_failure", "off_at", "off_reason"))
+    output.channels([{"name": "mail", "kind": "email", "breaker": "closed", "queued": 3, "held": 41, **plain}])
+    assert "held" in shown.getvalue()
+    assert "41" in shown.getvalue()

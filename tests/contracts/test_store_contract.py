@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from monitor.core import schema
 from monitor.core.groups.outcome import StoredBlock
 from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.rules.product import CoinRates, DatedRate
-from monitor.core.stages.stages import GroupState
+from monitor.core.stages.stages import ClosedLife, GroupState
 from monitor.stores._base import (
     BLIND,
     UNKNOWN,
@@ -37,6 +38,7 @@ from monitor.stores._base import (
 from tests.stores.examples import (
     AT,
     CLEARED,
+    CLOSED,
     CURED,
     DAY,
     DESK,
@@ -435,14 +437,17 @@ async def test_stage_news_cancels_what_its_own_commit_said_before_it(store: Stor
     assert [d.type for d in await store.open_deliveries()] == [TRIGGERED, TRIGGERED]
 
 
-async def test_good_news_is_not_owed_where_bad_news_was_never_attempted_and_both_are_dropped(store: Store) -> None:
+@pytest.mark.parametrize("end", [CURED, CLOSED])
+async def test_good_news_is_not_owed_where_bad_news_was_never_attempted_and_both_are_dropped(
+    store: Store, end: str
+) -> None:
     bad = await store.commit(say(alert(OPENED, sequence=1)))
-    good = await store.commit(say(alert(CURED, sequence=2)))
+    good = await store.commit(say(alert(end, sequence=2)))
     assert good.deliveries == ()
     assert good.cancelled == (bad.deliveries[0].id,)
     assert len(good.alerts) == 1, "the log has it all the same"
     assert await store.open_deliveries() == []
-    assert (CURED, "desk") not in await states_of(store)
+    assert (end, "desk") not in await states_of(store)
 
 
 @pytest.mark.parametrize("outcome", [None, "pending", "delivered", "failed", "superseded"])
@@ -661,6 +666,87 @@ async def test_the_audit_record_is_kept_in_order_and_read_by_page(case: Case) ->
     assert await case.store.audits(2, 2) == [(3, records[2])]
 
 
+# To whom it belonged then
+
+
+OLD, NEW = {"borrower": "OLD"}, {"borrower": "NEW"}
+OLD_SCOPE, NEW_SCOPE = (("borrower", "OLD"),), (("borrower", "NEW"),)
+
+
+async def test_an_entry_is_of_one_owner_and_another_may_use_its_id(case: Case) -> None:
+    """The newest that a scope may see; one from before labels were kept is for the whole desk alone."""
+    bare, old, new = (
+        Applied("G-1", "e-1", digest, version, AT, life, labels)
+        for digest, version, life, labels in (("bare", 1, 0, None), ("old", 2, 0, OLD), ("new", 3, 1, NEW))
+    )
+    await case.store.commit(Change(AT, entries=(bare,)))
+    await case.restart()
+    assert await case.store.entry("G-1", "e-1") == bare
+    assert await case.store.entry("G-1", "e-1", OLD_SCOPE) is None
+    await case.store.commit(Change(AT, entries=(old,)))
+    await case.store.commit(Change(AT, entries=(new, Applied("G-1", "e-1", "again", 9, AT, 1, NEW))))
+    assert await case.store.entry("G-1", "e-1") == new
+    assert await case.store.entry("G-1", "e-1", OLD_SCOPE) == old
+    assert await case.store.entry("G-1", "e-1", NEW_SCOPE) == new
+
+
+async def test_audits_are_read_as_far_as_a_scope_may_see_them(case: Case) -> None:
+    labels = (None, OLD, NEW, {}, OLD)
+    audits = tuple(Audit(AT, "ops", "put group", "G-1", None, n, each) for n, each in enumerate(labels))
+    await case.store.commit(Change(AT, audits=audits))
+    await case.restart()
+    assert [n for n, _ in await case.store.audits(0, 10, "G-1")] == [1, 2, 3, 4, 5]
+    assert [n for n, _ in await case.store.audits(0, 10, "G-1", None, OLD_SCOPE)] == [2, 5]
+    assert [n for n, _ in await case.store.audits(0, 1, None, None, OLD_SCOPE)] == [2], "a page is filled past others"
+    assert [n for n, _ in await case.store.audits(2, 1, None, AT, OLD_SCOPE)] == [5]
+
+
+async def test_rows_are_read_by_life_and_scope(case: Case) -> None:
+    owners = [(None, 0), (OLD, 0), (NEW, 0), (NEW, 1), (OLD, 1)]
+    history = [msgspec.structs.replace(told(loan="A"), labels=labels, life=life) for labels, life in owners]
+    await case.store.commit(Change(AT, history=tuple(history)))
+    await case.restart()
+
+    async def seen(**wanted: Any) -> list[int]:
+        return [n for n, _ in await case.store.history(HistoryFilter("G-1", **wanted))]
+
+    assert await seen() == [1, 2, 3, 4, 5]
+    assert await seen(life=1) == [4, 5]
+    assert await seen(scope=OLD_SCOPE) == [2, 5]
+    assert await seen(scope=OLD_SCOPE, life=0) == [2]
+    assert await seen(scope=OLD_SCOPE, limit=1, after=2) == [5], "a page is filled past others"
+    wanted = HistoryFilter("G-1", life=1, scope=OLD_SCOPE)
+    assert [n for n, _ in await case.store.first_rows(wanted)] == [5]
+    lives = [await case.store.newest_life("G-1", scope) for scope in ((), OLD_SCOPE, (("borrower", "X"),))]
+    assert lives == [1, 1, None]
+
+
+async def test_points_keep_the_labels_of_their_time(case: Case) -> None:
+    """One whose group changed hands within it is nobody's."""
+    made = [msgspec.structs.replace(point(n, "0.5", "0.6"), labels=each) for n, each in enumerate((None, OLD, NEW))]
+    await case.store.keep_points(made)
+    await case.store.keep_points([msgspec.structs.replace(point(1, "0.5", "0.6"), labels=NEW)])
+    await case.store.keep_points([msgspec.structs.replace(point(2, "0.5", "0.6"), labels=NEW)])
+    await case.restart()
+    found = await case.store.points("G-1", 60, AT - DAY, AT + DAY)
+    assert [p.labels for p in found] == [None, None, NEW]
+
+
+async def test_a_key_is_made_once_and_kept(case: Case) -> None:
+    key = await case.store.key("a")
+    assert len(key) == 32
+    assert await case.store.key("b") != key
+    await case.restart()
+    assert await case.store.key("a") == key
+
+
+async def test_a_closed_group_may_be_remembered_as_it_was(case: Case) -> None:
+    was = ClosedLife(AT, "file:book.jsonl", "vip_loan", OLD, 7, state("G-1"))
+    kept = GroupState("G-1", episode=1, sequence=7, life=1, closed=was)
+    await case.store.commit(Change(AT, states=(kept,), closed=("G-1",)))
+    assert (await case.restart()).states == (kept,)
+
+
 # Keeping
 
 
@@ -753,7 +839,7 @@ async def test_the_history_is_filtered_and_paged_by_number(store: Store) -> None
 async def test_the_first_row_of_each_loan_is_found(store: Store) -> None:
     history = (told(loan="B"), told(loan=""), told("G-2", loan="A"), told(loan="A"), told(loan="B"))
     await store.commit(Change(AT, history=history))
-    assert [(n, row.loan) for n, row in await store.first_rows("G-1")] == [(1, "B"), (4, "A")]
+    assert [(n, row.loan) for n, row in await store.first_rows(HistoryFilter("G-1"))] == [(1, "B"), (4, "A")]
 
 
 async def test_pruning_takes_old_rows_of_the_history(case: Case) -> None:
@@ -825,12 +911,13 @@ async def test_an_alert_that_is_silenced_comes_back_so(store: Store) -> None:
     assert found.alert == silenced
 
 
-async def test_good_news_goes_wherever_the_bad_news_was_attempted_though_no_route_says_so(case: Case) -> None:
+@pytest.mark.parametrize("end", [CLEARED, CLOSED])
+async def test_good_news_goes_wherever_the_bad_news_was_attempted_though_no_route_says_so(case: Case, end: str) -> None:
     made = (await case.store.commit(say(alert(TRIGGERED), to=(DESK,)))).deliveries
     over = await case.store.hand_over([(made[0], PHONE)], AT)
     await case.store.start_attempts([made[0].id, over[0].id], AT)
     await case.restart()
-    good = await case.store.commit(say(alert(CLEARED, sequence=2), to=()))
+    good = await case.store.commit(say(alert(end, sequence=2), to=()))
     assert {d.notifier for d in good.deliveries} == {DESK.notifier, PHONE.notifier}
 
 
@@ -843,6 +930,35 @@ async def test_a_fallback_gets_what_waits_once_and_nothing_that_is_superseded(ca
     (other,) = (await case.store.commit(say(alert(OPENED, "G-2"), to=(DESK,)))).deliveries
     await case.store.commit(say(alert(TRIGGERED, "G-2", 2), to=(DESK,)))
     assert await case.store.hand_over([(other, PHONE)], AT) == []
+
+
+async def test_a_quiet_time_holds_a_delivery_over_a_restart_and_can_be_moved_and_ended(case: Case) -> None:
+    end, later = AT + timedelta(hours=9), AT + timedelta(hours=10)
+    held = Target("desk", (), "", end)
+    made = (await case.store.commit(say(alert(OPENED), alert(OPENED, "G-2"), to=(held, PHONE)))).deliveries
+    assert [d.held_until for d in made] == [end, None, end, None]
+    await case.restart()
+    waiting = await case.store.open_deliveries()
+    first, second = (d for d in waiting if d.notifier == "desk")
+    assert {(d.notifier, d.held_until) for d in waiting} == {("desk", end), ("phone", None)}
+    (moved,) = await case.store.hold({first.id: later}, AT)
+    assert (moved.held_until, moved.created_at) == (later, AT)
+    (ended_,) = await case.store.hold({first.id: None}, later)
+    assert (ended_.held_until, ended_.due_at, ended_.created_at) == (None, later, later)
+    assert await case.store.delivery(first.id) == ended_
+    # What was tried or superseded meanwhile stays as it is, as does what there never was.
+    await case.store.start_attempts([first.id], AT)
+    await case.store.commit(say(alert(TRIGGERED, "G-2", 2), to=()))
+    assert await case.store.hold({first.id: later, second.id: None, "dlv_9_x": None}, AT) == []
+
+
+async def test_a_notice_that_moves_to_a_quiet_route_is_held_there(store: Store) -> None:
+    (old,) = (await store.commit(say(alert(OPENED), to=(DESK,)))).deliveries
+    end = AT + timedelta(hours=9)
+    (made,) = await store.move(old, [Target("phone", (), "", end)], AT)
+    found = await store.delivery(made.id)
+    assert found is not None
+    assert (made.held_until, found.held_until) == (end, end)
 
 
 async def test_a_channel_stays_off_over_a_restart(case: Case) -> None:

@@ -20,10 +20,11 @@ from monitor.core.watch.risk import RiskMonitor
 from tests.coin_desk import START
 from tests.core.desk import both_books, quotes
 from tests.core.runs import TRADING, TRUSTED, Step, entries, rules, step, stepped, steps, versions
+from tests.effort import examples, more_in_a_soak
 from tests.reference.model import Alert, Model
 from tests.scenarios.agreement import first_difference, flat, told
 
-pytestmark = both_books
+pytestmark = [both_books, more_in_a_soak]
 
 clocks = st.fixed_dictionaries(
     {
@@ -31,6 +32,7 @@ clocks = st.fixed_dictionaries(
         "clear_hold_s": st.sampled_from((900, 300, 0)),
         "grace_reminders": st.lists(st.sampled_from(("0h", "1h", "6h", "12h", "24h")), max_size=3),
         "margin_call_repeat": st.sampled_from(("24h", "15m", "1h")),
+        "reopen": st.sampled_from(("0h", "1h", "1h", "24h")),
     }
 )
 
@@ -42,6 +44,7 @@ def lifecycle(of: Mapping[str, Any]) -> Lifecycle:
         timedelta(seconds=of["clear_hold_s"]),
         tuple(timedelta(hours=int(h[:-1])) for h in of["grace_reminders"]),
         timedelta(minutes=int(of["margin_call_repeat"][:-1])) * (60 if of["margin_call_repeat"].endswith("h") else 1),
+        timedelta(hours=int(of["reopen"][:-1])),
     )
 
 
@@ -58,7 +61,11 @@ def follow(model: Model, each: Step, out: Outcome) -> list[Alert]:
     return model.pass_time(out.at)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(120, 400),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(steps([*TRADING, *[step("entry", entries)] * 3], most=60), st.sampled_from((4, 24, 31)), clocks)
 def test_core_and_the_reference_model_agree_on_every_alert(
     run: list[Step], hours: int, settings_: dict[str, Any]

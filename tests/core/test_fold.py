@@ -21,11 +21,14 @@ from monitor.replay import run as replay
 from tests.coin_desk import START
 from tests.core.desk import both_books, plainly
 from tests.core.runs import DESK, FUND, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, events, rules, steps
+from tests.effort import examples, more_in_a_soak
 
-pytestmark = both_books
+pytestmark = [both_books, more_in_a_soak]
 
 MANY = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(40, 120),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 END = TimePassed(START + timedelta(days=40))
 products = st.sampled_from((4, 24, 31)).map(lambda hours: {"vip_loan": rules(hours)})
@@ -95,7 +98,7 @@ def test_a_restart_after_any_event_neither_loses_nor_repeats_anything(desk: Any,
     assert plainly(alerts) == told(now, run)
 
 
-@settings(MANY, max_examples=60)
+@settings(MANY, max_examples=examples(20, 60))
 @given(desks, st.sets(st.integers(0, 60), max_size=3))
 def test_the_event_log_folds_to_the_same_alerts(desk: Any, cuts: set[int]) -> None:
     """Written by the log and read by the replay, file by file; each begins with what core knew."""

@@ -33,6 +33,14 @@ class Findings:
     deliveries: dict[tuple[str, str], Owed] = field(default_factory=dict)
     """By notifier and alert."""
     entries: list[tuple[str, str]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """Each delivery with all its columns, in the order of the log."""
+    switched: set[str] = field(default_factory=set)
+    """Channels that are off."""
+    endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Those made by API, by name."""
+    escalations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Those that are open, by what they are about."""
 
 
 def examine(store: Path, copy: Path) -> Findings:
@@ -51,6 +59,9 @@ def examine(store: Path, copy: Path) -> Findings:
 
 def _read(db: sqlite3.Connection) -> Findings:
     desk = db.execute("SELECT body FROM desk").fetchone()
+    watchers = json.loads(desk[0]).get("watchers") or {} if desk else {}
+    columns = [column[1] for column in db.execute("PRAGMA table_info(deliveries)")]
+    everything = db.execute(f"SELECT {', '.join(columns)} FROM deliveries ORDER BY cursor, id")
     rows = db.execute("SELECT alert, notifier, state, attempts FROM deliveries ORDER BY cursor, id")
     return Findings(
         at=datetime.fromisoformat(json.loads(desk[0])["at"]) if desk else None,
@@ -59,4 +70,8 @@ def _read(db: sqlite3.Connection) -> Findings:
         alerts=[id_ for (id_,) in db.execute("SELECT id FROM alerts ORDER BY cursor")],
         deliveries={(row[1], row[0]): Owed(*row) for row in rows},
         entries=db.execute("SELECT group_id, id FROM entries").fetchall(),
+        rows=[dict(zip(columns, row, strict=True)) for row in everything],
+        switched={name for (name,) in db.execute("SELECT notifier FROM switched")},
+        endpoints={name: json.loads(body) for name, body in db.execute("SELECT name, body FROM subscriptions")},
+        escalations={each["subject"]: each for each in watchers.get("escalations", ())},
     )

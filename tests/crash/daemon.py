@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,11 @@ class Daemon:
         self._draining: asyncio.Task[bytes] | None = None
 
     @classmethod
-    async def spawn(cls, folder: Path, config: Path, errors: Path, crash_at: str = "") -> Daemon:
+    async def spawn(
+        cls, folder: Path, config: Path, errors: Path, crash_at: str = "", env: Mapping[str, str] | None = None
+    ) -> Daemon:
         """Starts it in a folder; `crash_at` names the place at which it kills itself."""
-        environment = {**os.environ, "PYTHONPATH": str(SOURCES), "MONITOR_CRASH_AT": crash_at}
+        environment = {**os.environ, "PYTHONPATH": str(SOURCES), "MONITOR_CRASH_AT": crash_at, **(env or {})}
         with errors.open("wb") as file:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -68,6 +71,11 @@ class Daemon:
                     self._draining = asyncio.create_task(self._process.stdout.read())
                     return
         raise Died
+
+    @property
+    def pid(self) -> int:
+        """Its number on this machine."""
+        return self._process.pid
 
     @property
     def code(self) -> int | None:
@@ -113,6 +121,16 @@ class Daemon:
     async def post(self, path: str, body: object) -> Any:
         """The JSON that a POST is answered with. Raises Died, Refused."""
         return await self._ask("POST", path, body)
+
+    async def form(self, path: str, form: dict[str, str], headers: dict[str, str] | None = None) -> str:
+        """The text that the POST of a form is answered with, whatever its status. Raises Died."""
+        assert self._session is not None, "ask only after ready"
+        try:
+            async with self._session.post(self.base + path, data=form, headers=headers) as answer:
+                return await answer.text()
+        except (aiohttp.ClientError, OSError, RuntimeError):
+            await self.ended(5.0)
+            raise Died from None
 
     async def delete(self, path: str) -> None:
         """DELETE. Raises Died, Refused."""

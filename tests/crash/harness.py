@@ -29,6 +29,7 @@ from tests.crash import checks
 from tests.crash.autopsy import Findings, examine
 from tests.crash.daemon import Daemon, Died
 from tests.crash.market import HISTORY, Market
+from tests.crash.oracle import EARLIEST
 from tests.crash.receiver import CHANNELS, SECRET, TroubledReceiver
 from tests.feeds.venue import Venue
 from tests.reference import books
@@ -99,7 +100,8 @@ class Life:
     may_end: bool = False
     """It was asked to stop, so it may have ended before the kill."""
     code: int = 0
-    log: Path | None = None
+    logs: list[Path] = field(default_factory=list)
+    """Its record of events: one file, and another after each time that the disk was full."""
     findings: Findings = field(default_factory=Findings)
 
 
@@ -134,10 +136,20 @@ class Trial:
         self.config = folder / "monitor.toml"
         self.is_ready = asyncio.Event()
         """A daemon lives that answers; the reader that finds it dead clears this."""
+        self.goes_on = asyncio.Event()
+        """Cleared while market and feeder hold still."""
+        self.goes_on.set()
         self.market_goes_on = False
         """Prices are sent also while the daemon is dead or starting."""
         self.filed: list[dict[str, Any]] = []
         """The lines of the book that is a file; the others come by API."""
+        self.patience_s = WITHIN_S
+        """How long deliveries may take to go out once all is well."""
+        self.others: tuple[str, ...] = ("delivery.failing",)
+        """What else may be said beside loans, as patterns."""
+        self.earliest = EARLIEST
+        """How much earlier than sent a price may be handled by the daemon's clock, which may be set back."""
+        self.env: dict[str, str] = {}
         self._groups, self._product_text = groups, product
         self._left = AsyncExitStack()
 
@@ -164,8 +176,12 @@ class Trial:
         text = CONFIG.format(name=NAME, hold=HOLD_S, reminder=REMINDER_S, repeat=REPEAT_S, venue=self.venue.url)
         text += BOOK if self.filed else ""
         for name in CHANNELS:
-            text += NOTIFIER.format(name=name, url=self.receiver.url(name), secret=secrets)
+            text += NOTIFIER.format(name=name, url=self.address(name), secret=secrets)
         self.config.write_text(text)
+
+    def address(self, channel: str) -> str:
+        """Where a channel posts to."""
+        return self.receiver.url(channel)
 
     def file(self, *lines: dict[str, Any]) -> None:
         """Writes the book that is a file, as it is from now on."""
@@ -199,7 +215,7 @@ class Trial:
         self.receiver.life = number = len(self.lives) + 1
         errors = self.folder / f"life-{number}.log"
         began_at = self.clock.utc()
-        daemon = await Daemon.spawn(self.folder, self.config, errors, crash_at)
+        daemon = await Daemon.spawn(self.folder, self.config, errors, crash_at, self.env)
         self.lives.append(Life(number, daemon, began_at, crash_at))
         return daemon
 
@@ -228,9 +244,9 @@ class Trial:
         life.ready_at = life.ready_at or self.clock.utc()
         is_expected = life.code == -signal.SIGKILL or (life.may_end and life.code == 0)
         assert is_expected, f"life {life.number} ended with {life.code}:\n{life.daemon.errors[-3000:]}"
-        logs = sorted((self.folder / "var" / "events").glob("events-*.jsonl"))
-        known = {other.log for other in self.lives}
-        (life.log,) = [log for log in logs if log not in known] or [None]
+        found = (self.folder / "var" / "events").glob("events-*.jsonl*")
+        known = {log for other in self.lives for log in other.logs}
+        life.logs = sorted({log.with_name(log.name.removesuffix(".gz")) for log in found} - known)
         life.findings = examine(self.store, self.folder / f"found-{life.number}.db")
         checks.kept(self)
 
@@ -305,12 +321,12 @@ class Trial:
 
     async def _quiet(self) -> None:
         left: list[dict[str, Any]] = []
-        for _ in range(int(WITHIN_S / 0.02)):
+        for _ in range(int(self.patience_s / 0.02)):
             left = (await self.daemon.get("/v1/deliveries?state=pending"))["items"]
             if not left:
                 return
             await asyncio.sleep(0.02)
-        raise AssertionError(f"seed {self.seed}: undelivered after {WITHIN_S} s: {left}")
+        raise AssertionError(f"seed {self.seed}: undelivered after {self.patience_s} s: {left}")
 
     async def stop(self) -> None:
         """SIGTERM, a clean end within ten seconds, and the examination."""

@@ -12,27 +12,28 @@ from tests.crash.daemon import Died, Refused
 from tests.crash.harness import Trial
 
 SETS_A_SECOND = 40
-SETS_A_TURN = 320
-"""A turn of the market in eight seconds: slow enough that a grace period can run out, fast enough that most are cured."""
+TURN_S = 8
+"""Of the market: slow enough that a grace period can run out, fast enough that most are cured."""
 
 
 @asynccontextmanager
-async def load(trial: Trial, seed: int) -> AsyncIterator[None]:
+async def load(trial: Trial, seed: int, sets_a_second: int = SETS_A_SECOND) -> AsyncIterator[None]:
     """Prices and entries, for as long as the block runs. What breaks in here breaks the block."""
     trial.market_goes_on = True
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_prices(trial)), group.create_task(_feeder(trial, Random(seed)))]
+        tasks = [group.create_task(_prices(trial, sets_a_second)), group.create_task(_feeder(trial, Random(seed)))]
         yield
         for task in tasks:
             task.cancel()
     trial.market_goes_on = False
 
 
-async def _prices(trial: Trial) -> None:
+async def _prices(trial: Trial, sets_a_second: int) -> None:
     """Goes on whether anybody listens or not, as a market does."""
     for number in count():
-        await trial.market.send(trial.market.swing(number / SETS_A_TURN))
-        await asyncio.sleep(1 / SETS_A_SECOND)
+        await trial.goes_on.wait()
+        await trial.market.send(trial.market.swing(number / sets_a_second / TURN_S))
+        await asyncio.sleep(1 / sets_a_second)
 
 
 async def _feeder(trial: Trial, rng: Random) -> None:
@@ -43,6 +44,7 @@ async def _feeder(trial: Trial, rng: Random) -> None:
         quantity = f"0.{rng.randrange(1, 10**6):06d}"
         while f"e-{number}" not in trial.entered:
             try:
+                await trial.goes_on.wait()
                 await trial.is_ready.wait()
                 await trial.deposit(f"e-{number}", line["id"], account, asset, quantity)
             except Died:

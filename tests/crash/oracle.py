@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, localcontext
@@ -109,28 +109,34 @@ class Fold:
         lines: Mapping[tuple[str, str], dict[str, Any]],
         entries: Mapping[str, dict[str, Any]],
         sent: Mapping[datetime, Sent],
+        earliest: timedelta = EARLIEST,
     ) -> None:
         self.model = model
         self.alerts: list[Alert] = []
         self.handed: list[datetime] = []
         """The exchange's time of each price set that was handled and kept, in order."""
-        self._lines, self._entries, self._sent = lines, entries, sent
+        self._lines, self._entries, self._sent, self._earliest = lines, entries, sent, earliest
         self._stands: dict[str, str] = {}
         self._put_last: dict[str, str] = {}
         self._entered: set[str] = set()
 
-    def life(self, log: Path | None, kept_until: datetime | None) -> None:
-        """Folds what one life was handed, as far as the store kept it."""
-        records = [] if log is None else list(_records(log))
-        if not records:
-            return
-        start, *events = records
-        if start["memory"] is not None:
-            self.model.restart()
-        for event in events:
-            at = datetime.fromisoformat(event["at"])
-            if kept_until is not None and at <= kept_until:
-                self.alerts += self._take(event, at)
+    def life(self, logs: Sequence[Path], kept_until: datetime | None) -> None:
+        """Folds what one life was handed, as far as the store kept it. Only its first file begins after a restart."""
+        for number, log in enumerate(logs):
+            records = list(_records(log))
+            if not records:
+                continue
+            start, *events = records
+            if start["memory"] is not None and number == 0:
+                self.model.restart()
+            for event in events:
+                at = datetime.fromisoformat(event["at"])
+                if kept_until is not None and at <= kept_until:
+                    self.alerts += self._take(event, at)
+            # What a full disk kept out of the record is time that passed: deadlines of this life, not of the next.
+            is_last = number == len(logs) - 1
+            if is_last and kept_until is not None and kept_until > datetime.fromisoformat(records[-1]["at"]):
+                self.alerts += self.model.pass_time(kept_until)
 
     def _take(self, event: dict[str, Any], at: datetime) -> list[Alert]:
         match event["event"]:
@@ -138,9 +144,9 @@ class Fold:
                 return self.model.prices(at, self._checked(_quotes(event), at))
             case "groupput":
                 return self._put(event, at)
-            case "groupclosed":
+            case "groupended":
                 del self._stands[event["group_id"]], self._put_last[event["group_id"]]
-                return self.model.close(at, event["group_id"])
+                return self.model.close(at, event["group_id"], event["source"])
             case "bookentry":
                 return self._enter(event, at)
         return self.model.pass_time(at)
@@ -154,7 +160,7 @@ class Fold:
         prices = {quote["asset"]: quote["price"] for quote in quotes}
         assert prices.keys() == sent.prices.keys()
         assert all(Decimal(prices[asset]) == Decimal(price) for asset, price in sent.prices.items())
-        assert sent.at - EARLIEST <= at <= sent.at + LATEST, f"prices sent at {sent.at} were handled at {at}"
+        assert sent.at - self._earliest <= at <= sent.at + LATEST, f"prices sent at {sent.at} were handled at {at}"
         assert not self.handed or exchange_at > self.handed[-1], "an older price set came after a newer one"
         self.handed.append(exchange_at)
         return prices

@@ -9,7 +9,8 @@ from collections import Counter
 from typing import Any, NamedTuple, Self
 
 from aiohttp import web
-from standardwebhooks import Webhook, WebhookVerificationError
+
+from tests.signatures import Signatures
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 CHANNELS = ("desk", "duty")
@@ -26,6 +27,13 @@ class Arrival(NamedTuple):
     raw: bytes
     body: dict[str, Any]
     what: str
+    in_outage: bool = False
+    """The store could not be written then, so what is sent may come again, and nothing is marked."""
+
+    @property
+    def is_durable(self) -> bool:
+        """It stood in the log when it was sent."""
+        return bool(self.body["data"].get("durable", True))
 
     @property
     def is_told(self) -> bool:
@@ -43,6 +51,10 @@ class TroubledReceiver:
         self.life = 0
         self.arrivals: list[Arrival] = []
         self.violations: list[str] = []
+        self._signatures = Signatures(SECRET)
+        self.in_outage = False
+        self.hangs_s = 0.0
+        """Every answer takes so much longer."""
         self._seed, self.trouble = seed, trouble
         self._seen: Counter[tuple[str, str]] = Counter()
         self._port = 0
@@ -62,23 +74,38 @@ class TroubledReceiver:
         assert self._runner is not None
         await self._runner.cleanup()
 
+    async def leave(self) -> None:
+        """Nobody listens any more."""
+        assert self._runner is not None
+        for site in list(self._runner.sites):
+            await site.stop()
+
+    async def come_back(self) -> None:
+        """Listens at the same port again."""
+        assert self._runner is not None
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
+
     def url(self, channel: str) -> str:
         """Where a notifier posts to."""
         return f"http://127.0.0.1:{self._port}/hooks/{channel}"
 
     async def _take(self, request: web.Request) -> web.StreamResponse:
         raw, channel = await request.read(), request.match_info["channel"]
-        try:
-            body = Webhook(SECRET).verify(raw, dict(request.headers))
-        except (WebhookVerificationError, ValueError) as e:
-            self.violations.append(f"{channel}: {e!r}: {raw[:200]!r}")
+        id_ = request.headers.get("webhook-id", "")
+        if not self._signatures.verified(channel, request.headers, raw):
+            self.violations.append(f"{channel}: {id_}: {raw[:200]!r}")
             return web.Response(status=401)
-        id_ = request.headers["webhook-id"]
-        if body["data"]["id"] != id_ or len(raw) >= 20_000 or body != json.loads(raw):
-            self.violations.append(f"{channel}: header {id_}, {len(raw)} bytes: {raw[:200]!r}")
+        body = json.loads(raw)
+        if body["data"]["id"] != id_:
+            self.violations.append(f"{channel}: header {id_}: {raw[:200]!r}")
         what, wait_s = self._mood(channel, id_, body["data"]["severity"])
-        self.arrivals.append(Arrival(self.life, channel, id_, raw, body, what))
-        await asyncio.sleep(wait_s)
+        self.arrivals.append(Arrival(self.life, channel, id_, raw, body, what, self.in_outage))
+        await asyncio.sleep(wait_s + self.hangs_s)
         if what in (LOST, RESET) and request.transport is not None:
             request.transport.abort()
         return web.Response(status=500 if what == REFUSED else 204)

@@ -16,6 +16,7 @@ from tests.crash.daemon import READY_WITHIN_S, Daemon, Died
 from tests.crash.harness import GRACE_S, PRODUCT, Trial
 from tests.crash.load import load
 from tests.crash.receiver import SECRET
+from tests.effort import examples, more_in_a_soak
 from tests.feeds.venue import until
 
 TRIGGERED = "loan_group.liquidation.triggered"
@@ -110,6 +111,7 @@ async def test_a_deadline_stands_through_every_restart_and_is_kept_to_the_second
         await trial.finish()
 
 
+@more_in_a_soak
 async def test_kills_while_it_starts_lose_nothing(tmp_path: Path) -> None:
     """While it makes its first file, and while it takes up again what there is to send."""
     async with Trial(tmp_path, seed=3, groups=12) as trial:
@@ -123,7 +125,7 @@ async def test_kills_while_it_starts_lose_nothing(tmp_path: Path) -> None:
         await trial.step(trial.market.swing(0.5))
         await trial.daemon.kill()
         await trial.bury()
-        for after_s in (0, 0.01, 0.03, 0.06, 0.1):
+        for after_s in (0, 0.03, 0.1, 0.01, 0.06)[: examples(3, 5)]:
             await _killed_while_starting(trial, lambda: "store opened" in trial.daemon.errors, after_s)
         await trial.start()
         await trial.step(trial.market.swing(0.5))
@@ -143,11 +145,12 @@ async def _killed_while_starting(trial: Trial, is_time: Callable[[], bool], afte
     await trial.bury()
 
 
+@more_in_a_soak
 async def test_kills_while_it_stops_lose_nothing(tmp_path: Path) -> None:
     async with Trial(tmp_path, seed=4, groups=12, trouble=0.25) as trial:
         await trial.start()
         await trial.put_book()
-        for number, after_s in enumerate((0, 0.005, 0.01, 0.03, 0.06, 0.12)):
+        for number, after_s in enumerate((0, 0.01, 0.06, 0.005, 0.03, 0.12)[: examples(3, 6)]):
             await trial.step(trial.market.swing(number / 6))
             trial.terminate()
             await asyncio.sleep(after_s)
@@ -169,6 +172,7 @@ async def test_kills_in_the_middle_of_a_checkpoint_lose_nothing(tmp_path: Path) 
         await trial.finish()
 
 
+@more_in_a_soak
 async def test_kills_while_it_reloads_lose_nothing(tmp_path: Path) -> None:
     """The reload brings other keys, so that the channels are made again, and a version of the rules to come."""
     another = PRODUCT + PRODUCT[: PRODUCT.index("[[version]]", 5)].replace("2020-01-01", "2090-01-01")
@@ -177,7 +181,7 @@ async def test_kills_while_it_reloads_lose_nothing(tmp_path: Path) -> None:
         await trial.start()
         await trial.put_book()
         async with load(trial, seed=6):
-            for number, after_s in enumerate((0, 0.01, 0.02, 0.04, 0.08, None)):
+            for number, after_s in enumerate((0.01, 0.04, None, 0, 0.02, 0.08)[: examples(3, 6)]):
                 await asyncio.sleep(0.2)
                 trial.write_config(keys[(number + 1) % 2])
                 (tmp_path / "product.toml").write_text((another, PRODUCT)[number % 2])

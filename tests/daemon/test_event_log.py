@@ -15,6 +15,7 @@ from monitor.core.events.events import (
     ClockSettled,
     ClockStood,
     Event,
+    GroupClosed,
     GroupPut,
     GroupsPut,
     MarkPrices,
@@ -204,6 +205,26 @@ def test_a_recorded_second_of_a_whole_market_is_its_names_and_its_digits(tmp_pat
     log.close()
     (path,) = tmp_path.iterdir()
     assert len(path.read_bytes().splitlines()[1]) < 600 * 28
+
+
+def test_a_closing_of_an_older_log_says_nothing_and_takes_no_number(tmp_path: Path) -> None:
+    """Closing was silent then: the alerts after it have the ids that they had on that day."""
+    desk = Desk()
+    log = log_of(tmp_path, desk)
+    day: tuple[Event, ...] = (
+        GroupPut(START, group(line()), "book"),
+        prices("00:01", "0.8"),
+        GroupClosed(clock("00:02"), "G-1", "book", is_told=False),
+        GroupPut(clock("00:03"), group(line()), "book"),
+    )
+    record(log, desk, *day)
+    log.close()
+    assert [(a.type, a.sequence) for a in desk.alerts] == [("loan_group.margin_call.opened", n) for n in (1, 2)]
+    (path,) = tmp_path.iterdir()
+    lines = path.read_text().splitlines()
+    lines[3] = '{"event":"groupclosed","at":"2026-01-05T00:02:00Z","group_id":"G-1","source":"book"}'
+    path.write_text("\n".join(lines) + "\n")
+    assert folded(tmp_path) == list(plainly(desk.alerts))
 
 
 def test_each_file_folds_by_itself(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from monitor.core.stages.stages import GroupState
 from monitor.daemon.journal import _merged
 from monitor.stores import memory
 from monitor.stores._base import Change, StoredState
+from tests.effort import examples, more_in_a_soak
 from tests.stores.examples import AT, alert, core_state, say, state, stored, told
 
 IDS = ("G-1", "G-2", "G-3")
@@ -113,7 +114,8 @@ changes = st.builds(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@more_in_a_soak
+@settings(max_examples=examples(150, 500), deadline=None)
 @given(st.lists(changes, max_size=3), st.lists(changes, min_size=1, max_size=5))
 def test_merged_changes_do_what_they_do_one_by_one(before: list[Change], waiting: list[Change]) -> None:
     expected, found = after(*before, *waiting), after(*before, merged(*waiting))

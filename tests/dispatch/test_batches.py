@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, batches
+from monitor.notifiers._base import DeliveryError, Fault, Notice, Receipt, batch_id, batches
 from tests.dispatch.conftest import Open
 from tests.fakes import FakeNotifier, alert, settle
 
@@ -48,6 +48,9 @@ async def test_a_storm_goes_in_few_bodies_and_each_alert_once(open_desk: Open) -
     ids = [id_ for batch in mail.got for id_ in batch]
     assert sorted(ids) == sorted(a.id for a in some)
     assert len(mail.got) < 15
+    # A record names the body, so that both sides speak of the same one.
+    names = {batch_id(batch) for batch in mail.got if len(batch) > 1}
+    assert {d.detail.split(",")[0].removeprefix("in ") for d in desk.store.rows.values() if "," in d.detail} == names
     assert set(desk.states()) == {"delivered"}
 
 

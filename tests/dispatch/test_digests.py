@@ -70,6 +70,27 @@ async def test_a_digest_that_fails_is_tried_again_unchanged_and_a_kill_loses_not
     await desk.dispatcher.stop(0.2)
 
 
+async def test_a_digest_that_was_tried_before_a_kill_comes_again_as_it_was_though_more_has_come() -> None:
+    """Its reader knows it by its id. What came since goes in the next one."""
+    mail = FakeNotifier(failing())
+    desk = DispatchDesk(mail=mail)
+    await desk.dispatcher.start()
+    await storm(desk, [alert(subject=f"G-{n}") for n in range(5)])
+    await desk.clock.advance(10.5)
+    (tried,) = {n.id for n in mail.tried}
+    await desk.dispatcher.stop(0.2)
+    mail.behave = None
+    desk.dispatcher = desk.new_dispatcher()
+    await storm(desk, [alert(subject=f"H-{n}") for n in range(3)])
+    await desk.dispatcher.start()
+    await desk.clock.advance(5)
+    assert [(n.id, n.data["count"]) for n in mail.took] == [(tried, 5)]
+    await desk.clock.advance(400)
+    assert [n.data["count"] for n in mail.took] == [5, 3]
+    assert desk.states() == ["delivered"] * 8
+    await desk.dispatcher.stop(0.2)
+
+
 async def test_a_channel_sends_no_faster_than_its_rate() -> None:
     mail = FakeNotifier()
     desk = DispatchDesk(mail=mail)

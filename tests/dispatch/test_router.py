@@ -1,6 +1,6 @@
 """Where alerts go."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from monitor.core.alerts.alert import Alert, GroupRef
 from monitor.core.alerts.matching import Match, takes
 from monitor.core.loans.group import ContactTo
 from monitor.dispatch.router import route
+from monitor.quiet_times import QuietTimes
 from monitor.stores._base import Target
 from tests.fakes import alert
 
@@ -205,3 +206,65 @@ def test_a_borrowers_notice_is_in_no_digest() -> None:
     assert desk.gather
     assert borrower.to == ("a@x.example",)
     assert not borrower.gather
+
+
+# -- quiet times --
+
+NIGHT = QuietTimes(("22:00-07:00",))
+MORNING = datetime(2026, 1, 6, 7, tzinfo=UTC)
+
+
+def untils(one: Alert, *routes: Route, people: Any = None) -> dict[str, datetime | None]:
+    found = route(one, routes, CHANNELS, people or {}, lambda quiet: MORNING if quiet == NIGHT else None)
+    return {t.notifier: t.until for t in found}
+
+
+@pytest.mark.parametrize(
+    ("one", "is_held"),
+    [
+        (CALL, True),
+        (STALE, True),
+        (alert("loan_group.margin_call.cured", stage_from="margin_call"), True),
+        (alert("loan_group.closed", stage_from="margin_call"), True),
+        (alert("price.restored", "BTC"), True),
+        (LIQUIDATION, False),
+        (alert("price.contradiction", "BTC"), False),
+        (alert("delivery.lost", "G-1", facts={"severity": "critical"}), False),
+        # The end of something critical closes an incident, and lets those sleep whom it woke.
+        (alert("loan_group.delayed_liquidation.cured", stage_from="delayed_liquidation"), False),
+        (alert("loan_group.liquidation.cleared", stage_from="liquidation"), False),
+        (alert("loan_group.closed", stage_from="liquidation"), False),
+        (alert("price.agreed", "BTC"), False),
+        (alert("feed.up", "venue"), False),
+    ],
+)
+def test_quiet_times_hold_info_and_warning_and_never_what_is_critical_or_ends_it(one: Alert, is_held: bool) -> None:
+    assert untils(one, Route(("mail",), quiet=NIGHT)) == {"mail": MORNING if is_held else None}
+
+
+def test_only_the_targets_of_a_quiet_route_are_held() -> None:
+    routes = (Route(("mail",), quiet=NIGHT, continue_=True), Route(("mail", "hook")))
+    assert untils(CALL, *routes) == {"mail": MORNING, "hook": None}
+
+
+def test_a_borrower_is_left_alone_in_quiet_times_too() -> None:
+    one = msgspec.structs.replace(grouped(), contacts={"email": ("a@b.example",)})
+    found = route(one, [Route(("contacts",), quiet=NIGHT)], CHANNELS, {}, lambda _: MORNING)
+    assert [(t.to, t.until) for t in found] == [(("a@b.example",), MORNING)]
+
+
+def test_a_step_of_an_escalation_is_never_held() -> None:
+    for type_ in ("loan_group.escalated", "loan_group.escalation_ended"):
+        step = alert(type_, facts={"people": ["anna"]})
+        assert untils(step, Route(("mail",), quiet=NIGHT), people={"anna": {"mail": "anna@b.example"}}) == {
+            "mail": None
+        }
+
+
+def test_what_keeps_an_incident_open_hears_of_its_end_at_night_too() -> None:
+    cured = alert("loan_group.margin_call.cured", stage_from="margin_call")
+    kinds = {"pager": "pagerduty", "board": "jira_service_management", "am": "alertmanager", "mail": "email"}
+    night = [Route(tuple(kinds), quiet=NIGHT)]
+    for one, held in ((CALL, set(kinds)), (cured, {"mail"})):
+        found = route(one, night, kinds, {}, lambda _: MORNING)
+        assert {t.notifier for t in found if t.until == MORNING} == held

@@ -5,12 +5,14 @@ import tracemalloc
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from monitor.core.events.events import Noticed
 from monitor.dispatch import turns
 from monitor.dispatch.worker import ADMITTED_AT_ONCE
-from monitor.notifiers._base import Notice
+from monitor.notifiers._base import DeliveryError, Notice, Receipt, RefusedRecipient
 from monitor.stores._base import Change, Target
 from tests.dispatch.conftest import DispatchDesk, Open, failing
 from tests.fakes import START, FakeNotifier, alert, rendered, settle
@@ -319,3 +321,24 @@ class _Count(list[Notice]):
 
     def append(self, _: Notice) -> None:
         pass
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+async def test_a_link_that_the_other_side_repeats_stands_in_no_record(open_desk: Open, is_taken: bool) -> None:
+    """Telegram repeats the address of a button that it does not like, and mail servers that of a link."""
+    said = "the URL 'http://risk.desk.example/ack/evt_1.anna.c2lnbmF0dXJl' is not"
+    refused = Receipt("", refused=(RefusedRecipient("anna", said),))
+
+    class Telling(FakeNotifier):
+        async def send(self, notice: Notice) -> Receipt:
+            if not is_taken:
+                raise DeliveryError(f"HTTP 400: {said}", receipt=refused)
+            return msgspec.structs.replace(refused, detail=said)
+
+    desk = await open_desk(chat=Telling())
+    with capture_logs() as logs:
+        await desk.commit(alert("loan_group.escalated", facts={"people": ["anna"]}), to="chat")
+        await desk.clock.advance(5)
+    record = repr([desk.store.tries, desk.events, logs])
+    assert "c2lnbmF0dXJl" not in record
+    assert record.count("http://risk.desk.example/ack/***") >= 2

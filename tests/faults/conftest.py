@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.house import House, SignedReceiver
 from tests.feeds.venue import Venue
+from tests.signatures import every_delivery_verifies as every_delivery_verifies
 
 
 @pytest.fixture

@@ -20,6 +20,10 @@ from tests.faults.house import Daemon, House, SignedReceiver, now_s, until, webh
 from tests.feeds.venue import Venue
 
 GROUPS = 20
+FAR_FEED = (
+    '[[feed]]\nname = "far"\nkind = "binance_futures"\nurl = "ws://feed.slow.example:9/ws"\n'
+    'retry_min = "50ms"\nretry_max = "500ms"\n'
+)
 
 
 def _loopback_up() -> None:
@@ -50,7 +54,8 @@ def _slow(n: int) -> str:
 async def _play(folder: Path, names: int) -> dict[str, Any]:
     async with Venue() as venue, SignedReceiver() as receiver:
         house = House(folder, venue)
-        house.write(webhook("quick", receiver.url()), *map(_slow, range(names)))
+        far = [FAR_FEED] if names else []
+        house.write(webhook("quick", receiver.url()), *map(_slow, range(names)), *far)
         async with Daemon(house) as daemon:
             await venue.marks({"BTCUSDT": "100000"})
             await daemon.put(*(one_btc(f"G-{n}") for n in range(GROUPS)))
@@ -60,9 +65,12 @@ async def _play(folder: Path, names: int) -> dict[str, Any]:
             took_s = now_s() - start_s
             if names:
                 await until(lambda: receiver.of("delivery.failing"), "the outage is told", 40)
+            ready = await daemon.reasons()
+            feed = (await daemon.get("/v1/feeds"))["items"][0]
             code, stop_s = await daemon.stop()
+            assert receiver.bad == []
             reason = next((a["data"]["facts"]["reason"] for a in receiver.of("delivery.failing")[:1]), "")
-            return {"quick_s": took_s, "stop_s": stop_s, "code": code, "reason": reason}
+            return {"quick_s": took_s, "stop_s": stop_s, "code": code, "reason": reason, "ready": ready, "feed": feed}
 
 
 if __name__ == "__main__":

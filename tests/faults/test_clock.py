@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,6 +32,14 @@ def at_home(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def clock() -> MovedClock:
     return MovedClock()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[SignedReceiver]:
+    """What is signed carries the wall's time, which is another one here than the verifier's."""
+    async with SignedReceiver() as receiver:
+        receiver.signatures.any_time = True
+        yield receiver
 
 
 async def put(app: App, id_: str, *, owed: str = "50000", asset: str = "BTC", delayed: bool = False) -> Sight:

@@ -108,6 +108,7 @@ async def test_a_rotated_key_overlaps_and_then_ends(house: House, receiver: Sign
         await daemon.ask("POST", "/v1/endpoints/theirs/test")
         assert receiver.bad == []
         receiver.secret = old
+        receiver.signatures.may_refuse = True
         await daemon.ask("POST", "/v1/endpoints/theirs/test")
         assert len(receiver.bad) == 1, "the old key still signs"
 

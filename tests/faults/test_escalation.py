@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,8 +15,10 @@ from signal import SIGKILL
 from aiohttp import web
 
 from monitor.clock import SystemClock
-from tests.faults.house import Daemon, House, until, webhook
+from tests.faults.house import SECRET, Daemon, House, free_port, until, webhook
 from tests.feeds.venue import Venue
+from tests.notifiers.service import serving
+from tests.signatures import Signatures
 
 LINE = {
     "id": "G-1",
@@ -84,7 +87,10 @@ async def receiver() -> AsyncIterator[tuple[str, list[dict[str, object]], list[s
     bodies: list[dict[str, object]] = []
     pings: list[str] = []
 
+    signatures = Signatures(SECRET)
+
     async def take(request: web.Request) -> web.Response:
+        signatures.verified("", request.headers, await request.read())
         bodies.append(await request.json())
         return web.Response()
 
@@ -134,7 +140,7 @@ async def put_critical(daemon: Daemon) -> None:
 async def test_the_next_people_are_asked_after_a_kill_and_the_link_of_the_newest_mail_acknowledges(
     tmp_path: Path,
 ) -> None:
-    port = await _free_port()
+    port = await free_port()
     there = house(tmp_path, PEOPLE, web_table=f'port = {port}\npublic_url = "http://127.0.0.1:{port}"')
     async with Daemon(there) as daemon:
         await put_critical(daemon)
@@ -170,14 +176,6 @@ async def _pin(daemon: Daemon) -> None:
     body = {"pin": "1", "until": until_then, "reason": "a test"}
     async with daemon.http.post(f"{daemon.url}/v1/prices/USDC/decisions", json=body) as answer:
         assert answer.status in (200, 201), await answer.text()
-
-
-async def _free_port() -> int:
-    server = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
-    port: int = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    return port
 
 
 async def test_heartbeats_come_by_the_whole_path_and_stand_in_no_list(tmp_path: Path) -> None:
@@ -232,3 +230,62 @@ async def test_a_ping_of_a_private_address_is_refused_unless_allowed(tmp_path: P
     ended = await there.ran("check-config", "--config", "monitor.toml")
     assert ended.code == 2
     assert "ping_url" in ended.err + ended.out
+
+
+CHATS = """\
+[[person]]
+name = "anna"
+contacts = {{ anna-chat = "own", room = "anna" }}
+[[person]]
+name = "ben"
+contacts = {{ room = "ben" }}
+[[notifier]]
+name = "anna-chat"
+kind = "slack"
+url = "{url}/anna/key"
+allow_private = true
+[[notifier]]
+name = "room"
+kind = "slack"
+url = "{url}/room/key"
+allow_private = true
+[[route]]
+to = ["room"]
+[[escalation]]
+name = "night"
+repeat = 0
+[[escalation.step]]
+after = "1s"
+to = ["anna", "ben"]
+"""
+
+
+async def test_a_chat_of_ones_own_has_the_link_and_a_room_has_none(tmp_path: Path) -> None:
+    async with serving() as chats:
+        chats.body = "ok"
+        port = await free_port()
+        table = f'port = {port}\npublic_url = "http://127.0.0.1:{port}"'
+        there = house(tmp_path, CHATS.format(url=chats.url), web_table=table)
+        async with Daemon(there) as daemon:
+            await put_critical(daemon)
+            await _pin(daemon)
+
+            def asked(path: str) -> list[str]:
+                return [
+                    g.raw.decode() for g in chats.got if g.path.startswith(path) and "nobody has ack" in g.raw.decode()
+                ]
+
+            await until(lambda: asked("/anna") and len(asked("/room")) == 2, "the step", 15)
+            (own,) = asked("/anna")
+            link = next(b["url"] for b in json.loads(own)["blocks"][-1]["elements"] if "/ack/" in b["url"])
+            assert ".anna." in link
+            for text in asked("/room"):
+                assert "/ack/" not in text
+                assert "/#/group/G-1" in text
+            async with daemon.http.get(link) as page:
+                assert (page.status, "I have it in hand" in await page.text()) == (200, True)
+            async with daemon.http.post(link) as done:
+                assert done.status == 200, await done.text()
+            rows = (await daemon.get("/v1/audit"))["items"]
+            assert [r["who"] for r in rows if r["action"] == "take_in_hand"] == ["anna"]
+            assert link.rpartition(".")[2] not in daemon.said()

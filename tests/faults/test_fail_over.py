@@ -55,7 +55,7 @@ async def test_a_dead_webhook_hands_over_and_the_good_news_follows_over_a_kill(h
 async def test_on_return_the_current_stage_comes_and_never_an_older_one_after_it(
     house: House, receiver: SignedReceiver
 ) -> None:
-    """Fault test 20: margin call, cured, margin call, liquidation, while the endpoint is down."""
+    """Fault test 20: margin call, delayed, cured, margin call, while the endpoint is down; a replay brings them all."""
     assert house.venue is not None
     house.write(webhook("hook", receiver.url()))
     is_down = True
@@ -66,17 +66,32 @@ async def test_on_return_the_current_stage_comes_and_never_an_older_one_after_it
     receiver.answer = answer
     async with Daemon(house) as daemon:
         await house.venue.marks({"BTCUSDT": "100000"})
-        await daemon.put(one_btc("G-1"))
-        for count, price in enumerate(("64000", "200000", "64000", "30000"), 1):
+        await daemon.put(one_btc("G-1", delayed_liquidation=True))
+        for count, price in enumerate(("64000", "54000", "200000", "64000"), 1):
             await house.venue.marks({"BTCUSDT": price})
             await until(lambda least=count: _raised(daemon, least), f"alert {count}")
         is_down = False
         await until(lambda: receiver.got, "the return", within_s=70)
-        first = receiver.got[0]["data"]
+        first = receiver.got[0]
+        assert (first["type"], first["data"]["sequence"]) == ("loan_group.margin_call.opened", 4)
         numbers = [body["data"]["sequence"] for body in receiver.got if body["data"].get("group")]
-        assert receiver.got[0]["type"] == "loan_group.liquidation.triggered", first
         assert numbers == sorted(numbers)
-        assert receiver.bad == []
+        begun = len(receiver.got)
+        asked = {"notifier": "hook", "after": 0, "types": ["loan_group.*"]}
+        assert (await daemon.ask("POST", "/v1/deliveries/replay", asked))[1]["sent"] == 4
+        await until(lambda: len(_told(receiver, begun)) >= 4, "the replay")
+        assert _told(receiver, begun) == [
+            "margin_call.opened",
+            "delayed_liquidation.started",
+            "delayed_liquidation.cured",
+            "margin_call.opened",
+        ]
+
+
+def _told(receiver: SignedReceiver, begun: int) -> list[str]:
+    """The news of the group from a place in the order of what came."""
+    names = [body["type"] for body in receiver.got[begun:]]
+    return [name.removeprefix("loan_group.") for name in names if name.startswith("loan_group.")]
 
 
 async def _raised(daemon: Daemon, least: int) -> bool:

@@ -47,3 +47,8 @@ def test_names_that_hang_delay_neither_others_nor_the_stop(tmp_path: Path, names
     assert found["code"] in (0, 1), found
     if names:
         assert "no answer from the name server" in found["reason"], found
+        assert "slow.example" in found["ready"]["names"], found
+        assert "no answer from the name server" in found["ready"]["names"], found
+        assert "no answer from the name server" in json.dumps(found["feed"]), found
+    else:
+        assert "names" not in found["ready"], found

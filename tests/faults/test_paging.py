@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.clock import SystemClock
@@ -49,3 +49,10 @@ async def test_alertmanager_hears_of_what_is_open_over_a_kill_until_it_is_over(h
             others = len(_of(service, "G-2"))
             await until(lambda: len(_of(service, "G-2")) > others + 2, "more repetitions")
             assert len(_of(service, "G-1")) == ended
+            then = (SystemClock().utc() + timedelta(hours=1)).isoformat()
+            silence = {"match": {"group": "G-2"}, "until": then, "reason": "it is moved", "even_worse": True}
+            assert (await daemon.ask("POST", "/v1/silences", silence))[0] == 201
+            assert (await daemon.ask("DELETE", "/v1/groups/G-2"))[0] == 204
+            await until(lambda: not _is_firing(service, "G-2"), "the end of a group that is closed under a silence")
+            (said,) = (await daemon.get("/v1/alerts?type=loan_group.closed"))["items"]
+            assert said["data"]["facts"] == {"source": "api"}

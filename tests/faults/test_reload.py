@@ -307,8 +307,11 @@ async def test_a_reload_while_the_store_fails_is_refused_as_a_whole(house: House
 async def test_what_cannot_change_while_it_runs_is_named(house: House) -> None:
     house.write(feed=False)
     async with Daemon(house) as daemon:
-        house.write(name="desk-2", store='kind = "sqlite"\npath = "var/other.db"', feed=False)
+        web = "port = 0\nhealth_port = 0\nmax_connections = 50"
+        house.write(name="desk-2", store='kind = "sqlite"\npath = "var/other.db"', web=web, feed=False)
         await daemon.reload(REFUSED)
+        assert "web.health_port cannot change" in daemon.said()
+        assert "web.max_connections cannot change" in daemon.said()
         assert "monitor.name cannot change" in daemon.said()
         assert "store cannot change" in daemon.said()
 

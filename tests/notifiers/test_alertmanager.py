@@ -13,6 +13,7 @@ import pytest
 from monitor.dispatch.refresher import KeptAlive, refresh
 from monitor.notifiers import alertmanager
 from monitor.notifiers._base import DeliveryError, Fault
+from monitor.notifiers._open_alerts import OpenAlerts
 from monitor.telemetry import BoundedLog
 from tests.fakes import FakeClock
 from tests.notifiers.conftest import MakeNotice
@@ -140,6 +141,32 @@ async def test_open_alerts_are_sent_again_before_they_end_and_over_restarts(
     before = len(service.got)
     await third.keep_alive()
     assert (len(service.got), Peer(service).firing(clock.utc())) == (before, [])
+
+
+async def test_what_is_over_is_not_lit_again_by_a_restart_before_its_end_is_noted(
+    service: Service, build: Build, clock: FakeClock, make_notice: MakeNotice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between the push of the end and its line in the file: the notice is still pending, and comes again."""
+    killed = build()
+    await killed.send(make_notice())
+
+    async def die(*_: object) -> None:
+        raise DeliveryError("killed")
+
+    monkeypatch.setattr(OpenAlerts, "remove", die)
+    await failure(killed, make_notice(CURED))
+    monkeypatch.undo()
+    pushed = len(service.got)
+    restarted = build()
+    await restarted.keep_alive()
+    assert len(service.got) == pushed, "it was lit again"
+    assert Peer(service).firing(clock.utc()) == []
+    await restarted.send(make_notice(CURED, group={"id": "G-1001", "labels": {"other": "now"}}))
+    assert service.last.json[0]["labels"] == service.got[0].json[0]["labels"]
+    assert Peer(service).firing(clock.utc()) == []
+    await restarted.send(make_notice(episode=4))
+    await restarted.keep_alive()
+    assert [labels["episode"] for labels in Peer(service).firing(clock.utc())] == ["loan_group:G-1001:4"]
 
 
 async def test_a_line_that_a_crash_cut_off_takes_no_other_along(

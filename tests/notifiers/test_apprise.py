@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -36,6 +39,40 @@ async def test_a_failure_may_pass_and_says_no_address(
     error = await failure(build(service), make_notice())
     assert error.fault is Fault.PASSING
     assert "hunter2" not in error.reason + caplog.text + "".join(capsys.readouterr())
+
+
+class Hanging:
+    """The library, while a service neither answers nor hangs up."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.asked = 0
+
+    def __len__(self) -> int:
+        return 1
+
+    def notify(self, **_: object) -> bool:
+        self.asked += 1
+        self.go.wait(20)
+        return True
+
+
+async def test_a_service_that_hangs_takes_no_thread_of_others(
+    make_notice: MakeNotice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apprise, "TIMEOUT_S", 0.05)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    hanging = Hanging()
+    notifier = apprise.AppriseNotifier("rest", hanging)
+    found = [(await failure(notifier, make_notice())).reason for _ in range(6)]
+    assert found == ["no answer within 0.05 s"] * 4 + ["4 earlier attempts hang still"] * 2
+    assert hanging.asked == 4
+    async with asyncio.timeout(2):
+        assert await asyncio.to_thread(len, "free") == 4
+    hanging.go.set()
+    monkeypatch.setattr(apprise, "TIMEOUT_S", 5)
+    await asyncio.sleep(0.05)
+    assert (await notifier.send(make_notice())).detail == "sent to 1"
 
 
 def test_it_is_off_until_the_configuration_says_that_it_is_unguarded() -> None:

@@ -78,8 +78,9 @@ def test_of_a_url_only_its_host_is_shown(url: str, shown: str) -> None:
     ("raw", "line"),
     [
         ("a\r\nBcc: x@y.example", "a Bcc: x@y.example"),
-        ("a\x1b[31mred\x00", "a [31mred"),
-        ("left\u202eright\u2028next", "left right next"),
+        ("a\x1b[31mred\x00", r"a\x1b[31mred\x00"),
+        ("left\u202eright\u2028next", r"left\u202eright next"),
+        ("soft\u00adhyphen\ue000", "soft hyphen"),
         ("x" * 300, "x" * 197 + "..."),
         (7, "7"),
     ],

@@ -205,8 +205,8 @@ def test_a_language_without_words_and_a_folder_that_is_not_there_are_refused(tmp
             "\u2068\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645\u2069",
         ),
         ("क्\u200dष", "क्\u200dष"),
-        ("A\u202eB", "A B"),
-        ("\u05e9\u05dc\u05d5\u05dd\u202e\u2066x", "\u2068\u05e9\u05dc\u05d5\u05dd x\u2069"),
+        ("A\u202eB", r"A\u202eB"),
+        ("\u05e9\u05dc\u05d5\u05dd\u202e\u2066x", "\u2068\u05e9\u05dc\u05d5\u05dd\\u202e\\u2066x\u2069"),
         ("ACME\u200f", "\u2068ACME\u200f\u2069"),
     ],
 )

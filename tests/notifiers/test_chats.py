@@ -399,3 +399,67 @@ async def test_a_digest_names_the_groups_that_owe_most_and_how_many_more(
     fields = [f["text"] for b in body["blocks"] if b["type"] == "section" for f in b["fields"]]
     assert fields[0].endswith("liquidation, debt 1,000,000.01 USD")
     assert "more\n976, see the log from 17 on" in fields
+
+
+# -- the link of the one person who is asked --
+
+LINK = "https://risk.desk.example/ack/evt_1.anna.c2lnbmF0dXJl"
+ASKS = {"person": "anna", "expires": "2026-11-21T14:10:59.000Z", "url": LINK}
+STEP = "loan_group.escalated"
+
+
+async def test_slack_has_a_button_that_opens_the_page_of_acknowledgement(
+    service: Service, room: slack.SlackNotifier, make_notice: MakeNotice
+) -> None:
+    await room.send(make_notice(STEP, ("anna",), acknowledge=ASKS, url="https://risk.desk.example/#/group/G-1001"))
+    body = service.last.json
+    check_slack(body)
+    buttons = body["blocks"][-1]["elements"]
+    assert [(b["text"]["text"], b["url"]) for b in buttons] == [
+        ("Take it in hand", LINK),
+        ("Open", "https://risk.desk.example/#/group/G-1001"),
+    ]
+    assert len({b["action_id"] for b in buttons}) == 2
+    assert body["unfurl_links"] is False
+
+
+async def test_teams_has_an_action_that_opens_it(
+    service: Service, team: teams.TeamsNotifier, make_notice: MakeNotice
+) -> None:
+    await team.send(make_notice(STEP, ("anna",), acknowledge=ASKS))
+    card = service.last.json["attachments"][0]["content"]
+    assert card["actions"] == [{"type": "Action.OpenUrl", "title": "Take it in hand", "url": LINK}]
+
+
+async def test_telegram_has_a_button_in_the_persons_own_chat(
+    service: Service, bot: Callable[..., telegram.TelegramNotifier], make_notice: MakeNotice
+) -> None:
+    await bot().send(make_notice(STEP, ("4711",), acknowledge=ASKS, url="https://risk.desk.example/#/group/G-1001"))
+    body = service.last.json
+    assert body["chat_id"] == 4711
+    (buttons,) = body["reply_markup"]["inline_keyboard"]
+    assert [(b["text"], b["url"]) for b in buttons] == [
+        ("Take it in hand", LINK),
+        ("Open", "https://risk.desk.example/#/group/G-1001"),
+    ]
+    assert "Dear client" not in body["text"]
+    assert "[CRITICAL] G-1001 nobody has acknowledged" in body["text"]
+
+
+async def test_telegram_gets_an_address_in_the_house_as_text(
+    service: Service, bot: Callable[..., telegram.TelegramNotifier], make_notice: MakeNotice
+) -> None:
+    """A button with such an address has the whole message refused."""
+    inside = "http://risk.internal:8080/ack/evt_1.anna.c2ln&x"
+    await bot().send(make_notice(STEP, ("4711",), acknowledge=ASKS | {"url": inside}))
+    body = service.last.json
+    assert "reply_markup" not in body
+    assert html.unescape(body["text"].splitlines()[1]) == f"Take it in hand: {inside}"
+
+
+async def test_who_is_not_asked_alone_gets_no_such_button(
+    service: Service, room: slack.SlackNotifier, make_notice: MakeNotice
+) -> None:
+    shared = {key: value for key, value in ASKS.items() if key != "url"}
+    await room.send(make_notice(STEP, ("anna",), acknowledge=shared, url="https://risk.desk.example/#/group/G-1001"))
+    assert [b["text"]["text"] for b in service.last.json["blocks"][-1]["elements"]] == ["Open"]

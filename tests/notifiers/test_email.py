@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email
 import email.policy
 import re
@@ -270,6 +271,41 @@ async def test_a_server_that_never_greets_is_left_in_time_and_retried(make_notic
     with pytest.raises(DeliveryError) as failed:
         await asyncio.wait_for(notifier(url, timeout_s=0.3).send(make_notice()), 3)
     assert failed.value.retry
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("first", "flood"),
+    [
+        (b"", b"220-hello there\r\n" * 1000),
+        (b"220 post\r\n", b"250-AUTH PLAIN\r\n" * 1000),
+        (b"220 post\r\n", b"x" * 60_000),
+        (b"", b"220 post\r\n" * 1000),
+    ],
+    ids=["greeting", "extensions", "one line", "answers that nobody asked for"],
+)
+async def test_a_server_that_never_comes_to_an_end_is_cut_off_by_bytes(
+    make_notice: MakeNotice, first: bytes, flood: bytes
+) -> None:
+    sent = 0
+
+    async def go_on(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        with contextlib.suppress(ConnectionError):
+            writer.write(first)
+            while sent < 100_000_000:
+                writer.write(flood)
+                sent += len(flood)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(go_on, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with asyncio.timeout(5):
+        with pytest.raises(DeliveryError) as failed:
+            await notifier(f"smtp://127.0.0.1:{port}", "officer@desk.example").send(make_notice())
+    assert failed.value.retry
+    assert sent < 20_000_000, "no more than the buffers of sockets hold"
     server.close()
 
 

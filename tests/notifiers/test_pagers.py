@@ -62,13 +62,14 @@ def check_event(body: dict[str, Any]) -> None:
     assert all(set(link) <= {"href", "text"} for link in body.get("links", []))
 
 
+@pytest.mark.parametrize("end", [CURED, "loan_group.closed"])
 async def test_an_episode_is_one_incident_from_its_trigger_to_its_end(
-    service: Service, pager: pagerduty.PagerDutyNotifier, make_notice: MakeNotice
+    service: Service, pager: pagerduty.PagerDutyNotifier, make_notice: MakeNotice, end: str
 ) -> None:
     await pager.send(make_notice("loan_group.margin_call.opened", id="evt_1", severity="warning"))
     await pager.send(make_notice(id="evt_2"))
     await pager.send(make_notice(REMINDER, id="evt_3", acknowledged=ACK))
-    await pager.send(make_notice(CURED, id="evt_4", severity="info"))
+    await pager.send(make_notice(end, id="evt_4", severity="info"))
     bodies = [got.json for got in service.got]
     for body in bodies:
         check_event(body)
@@ -305,3 +306,14 @@ def test_an_early_warning_is_an_incident_that_nothing_closes() -> None:
     data = {"id": "evt_9", "severity": "info", "group": group("G-1"), "episode": 2}
     event = pagerduty.event(Notice("loan_group.early_warning", "2026-11-21T14:05:59.000Z", data), "monitor")
     assert (event["event_action"], event["dedup_key"]) == ("trigger", "loan_group.early_warning:evt_9")
+
+
+async def test_ntfy_has_a_button_that_opens_the_page_of_acknowledgement_and_posts_nothing(
+    service: Service, topic: ntfy.NtfyNotifier, make_notice: MakeNotice
+) -> None:
+    link = "https://risk.desk.example/ack/evt_1.anna.c2lnbmF0dXJl"
+    await topic.send(make_notice("loan_group.escalated", ("own",), acknowledge={"person": "anna", "url": link}))
+    (action,) = json.loads(service.last.headers["actions"])
+    assert action == {"action": "view", "label": "Take it in hand", "url": link, "clear": True}
+    await topic.send(make_notice("loan_group.escalated", ("own",), acknowledge={"person": "anna"}))
+    assert "actions" not in service.last.headers

@@ -11,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from monitor.bounded_redis import ShortAnswers
 from monitor.notifiers import redis_pubsub
 from monitor.notifiers._base import Fault
 from monitor.notifiers.redis_pubsub import Config, RedisPubSubNotifier
@@ -104,3 +105,16 @@ async def test_a_password_that_is_refused_is_the_channels_fault(
 def test_a_name_with_other_places_is_refused(channel: str) -> None:
     with pytest.raises(ValueError, match="channel: found"):
         Config(url="redis://127.0.0.1", channel=channel)
+
+
+async def test_each_answer_has_its_own_limit(url: str, client: Redis) -> None:
+    """A connection that is kept for weeks reads more than one answer may have."""
+    await client.set("long", b"x" * 60_000)
+    await client.set("longer", b"x" * 70_000)
+    one: Redis = Redis.from_url(url, parser_class=ShortAnswers, protocol=2)
+    for _ in range(3):
+        assert len(await one.get("long")) == 60_000
+    with pytest.raises(RedisConnectionError, match="longer than 65,536 bytes"):
+        await one.get("longer")
+    assert len(await one.get("long")) == 60_000, "on a new connection"
+    await one.aclose()

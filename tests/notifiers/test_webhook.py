@@ -13,11 +13,16 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from monitor.clock import SystemClock
@@ -399,6 +404,50 @@ async def test_an_untrusted_certificate_is_refused(
         await make(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/").send(make_notice())
     assert (failed.value.retry, seen) == (True, [])
     server.close()
+
+
+async def test_an_expired_certificate_is_refused_though_its_issuer_is_trusted(
+    make_notice: MakeNotice, tmp_path: Path
+) -> None:
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.read(1))
+        writer.close()
+
+    file = _expired(tmp_path / "old.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    notifier = webhook.build("hook", Config(url=url, secret=SECRET, allow_private=True, ca_file=file))
+    with pytest.raises(DeliveryError, match="expired") as failed:
+        await notifier.send(make_notice())
+    assert (failed.value.retry, seen) == (True, [])
+    await notifier.close()
+    server.close()
+
+
+def _expired(file: Path) -> Path:
+    """A certificate for this address that ended yesterday, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hooks.example")])
+    now = SystemClock().utc()
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=30))
+        .not_valid_after(now - timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(key.private_bytes(*form) + made.public_bytes(serialization.Encoding.PEM))
+    return file
 
 
 async def test_the_proxies_of_the_environment_are_not_asked(

@@ -27,7 +27,7 @@ from tests.reference.figures import (
 )
 from tests.reference.lenders import LENDERS, Rates, charge, read_versions
 from tests.reference.state import CURED, DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, Deadline, Group
-from tests.reference.terms import Version, duration, instant_after, read_line
+from tests.reference.terms import Version, duration, instant_after, read_line, stamp
 
 __all__ = ["Alert", "Model", "cure", "ladder_value", "liquidation_price"]
 
@@ -38,7 +38,13 @@ LIFECYCLE: dict[str, Any] = {
     "clear_hold_s": 900,
     "grace_reminders": ["12h", "6h", "1h", "15m"],
     "margin_call_repeat": "24h",
+    "reopen": "1h",
 }
+
+
+def _goes_first(over_at: datetime, other: Deadline) -> bool:
+    """Whether the end of a group that was left out runs before another's deadline: of one time after all but the holds."""
+    return over_at < other.due or (over_at == other.due and other.kind == state.HOLD)
 
 
 class Model:
@@ -62,10 +68,13 @@ class Model:
         self.clear_hold = timedelta(seconds=terms["clear_hold_s"])
         self.grace_reminders = [duration(text) for text in terms["grace_reminders"]]
         self.margin_call_repeat = duration(terms["margin_call_repeat"])
+        self.reopen = duration(terms["reopen"])
         self.usdt_is_fixed = usdt_usd != "USDT"
         self.price: dict[str, Decimal] = {"USDT": Decimal(usdt_usd)} if self.usdt_is_fixed else {}
         self.groups: dict[str, Group] = {}  # in order of ids
         self.counts: dict[str, tuple[int, int]] = {}  # episode and sequence of closed groups
+        self.labels: dict[str, dict[str, str]] = {}  # of each id, as it was put last
+        self.left_out: dict[str, tuple[datetime, Group, Alert | None]] = {}  # when, and what is said at its end
         self.version = self.versions[0]
         self.now: datetime | None = None
         self.revalue_at = state.NEVER
@@ -77,7 +86,8 @@ class Model:
     def put(self, at: datetime, line: dict[str, Any]) -> list[Alert]:
         """Put a new group, or replace the line of a known one.
 
-        A closed group that comes back starts in normal but goes on counting, so that no alert id comes twice.
+        A closed group that comes back starts in normal but goes on counting, so that no alert id comes twice. One that a
+        snapshot left out goes on as it was, if it comes back soon enough with the labels that it had.
         """
         group = Group(read_line(line, self.kind), at)
         self._refuse(group)
@@ -86,6 +96,8 @@ class Model:
             known = self.groups.get(group.line.id)
             if known is None:
                 group.episode, group.sequence = self.counts.get(group.line.id, (0, 0))
+                self._continue(group, at, line.get("labels", {}))
+            self.labels[group.line.id] = line.get("labels", {})
             self._take(group, known, at)
             return self._collect()
 
@@ -116,13 +128,58 @@ class Model:
         self._evaluate(group, at)
         self._look_at_interest(group, at)
 
-    def close(self, at: datetime, group_id: str) -> list[Alert]:
-        """Forget a group and its deadlines; closing itself says nothing."""
+    def _continue(self, group: Group, at: datetime, labels: dict[str, str]) -> None:
+        """Go on where the group was when a snapshot left it out. What nobody saw meanwhile neither held nor reminded."""
+        left_at, left, said = self.left_out.get(group.line.id, (at, None, None))
+        if left is None:
+            return
+        if at - left_at > self.reopen or self.labels[group.line.id] != labels:
+            self._over(group.line.id, at, left, said)
+            group.episode, group.sequence = self.counts[group.line.id]
+            return
+        del self.left_out[group.line.id]
+        group.inherit(left)
+        group.hold_since = None
+        if group.stage == DELAYED:
+            group.reminded = at
+        elif group.stage == MARGIN_CALL and self.margin_call_repeat:
+            group.reminded += (at - group.reminded) // self.margin_call_repeat * self.margin_call_repeat
+
+    def close(self, at: datetime, group_id: str, source: str = "book") -> list[Alert]:
+        """Forget a group and its deadlines. One in an episode says that it is over, and not how: no stage follows.
+
+        What a person closes does not go on; what a snapshot left out is over when it can come back no more.
+        """
         with localcontext(EXACT):
             self._advance(at)
             group = self.groups.pop(group_id)
+            may_return = source != "api" and bool(self.reopen)
+            self.left_out.pop(group_id, None)
+            said = self._closing(group, at, {"source": source} | ({"left_at": stamp(at)} if may_return else {}))
             self.counts[group_id] = group.episode, group.sequence
+            if may_return:
+                self.left_out[group_id] = at, group, said
+            elif said is not None:
+                self._over(group_id, at, group, said)
             return self._collect()
+
+    def _closing(self, group: Group, at: datetime, facts: dict[str, str]) -> Alert | None:
+        """What is to be said of a group in an episode, on the figures of now, when it is over."""
+        if group.stage == NORMAL:
+            return None
+        found = self._figures(group) if group.priced else None
+        said = written.alert(group, at, state.CLOSED, "closed", self.version)
+        said |= written.figures(group, found, self.price, self.lender)
+        return said | {"stage_to": None, "deadline": None, "supersedes": group.last_stage_alert, "facts": facts}
+
+    def _over(self, group_id: str, at: datetime, group: Group, said: Alert | None) -> None:
+        """A group is closed, and comes back no more or as another life."""
+        self.left_out.pop(group_id, None)
+        if said is not None:
+            sequence = group.sequence + 1
+            id_ = state.alert_id(self.name, group_id, group.episode, sequence, state.CLOSED)
+            self.alerts.append(said | {"timestamp": stamp(at), "sequence": sequence, "id": id_})
+            self.counts[group_id] = group.episode, sequence
 
     def prices(self, at: datetime, usd: Mapping[str, str | Decimal]) -> list[Alert]:
         """Take one batch of USD prices and evaluate, in order of ids, the groups that it concerns.
@@ -169,8 +226,12 @@ class Model:
         while True:
             ready = [group for group in self.groups.values() if state.may_run(group.next, at)]
             first = min(ready, key=lambda g: (g.next.due, g.next.kind == state.HOLD, g.line.id), default=None)
-            if self.revalue_at <= (first.next.due if first else at):
+            gone = min(((left_at + self.reopen, id_) for id_, (left_at, _, _) in self.left_out.items()), default=None)
+            is_over = gone is not None and gone[0] <= at and (first is None or _goes_first(gone[0], first.next))
+            if self.revalue_at <= (gone[0] if is_over and gone else first.next.due if first else at):
                 self._revalue(self.revalue_at)
+            elif is_over and gone:
+                self._over(gone[1], gone[0], *self.left_out[gone[1]][1:])
             elif first:
                 self._run(first)
             else:

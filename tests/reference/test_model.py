@@ -268,7 +268,8 @@ def test_leaving_the_enrolment_keeps_the_grace_period_but_not_above_the_immediat
 def test_a_closed_group_is_silent_and_counts_on_when_it_returns() -> None:
     desk = ReferenceDesk(line())
     desk.play("00:00  0.8  margin_call.opened")
-    assert desk.model.close(desk.model.now, "G-1") == []
+    (said,) = desk.model.close(desk.model.now, "G-1", "api")
+    assert (said["type"], said["stage_to"], said["deadline"]) == ("loan_group.closed", None, None)
     desk.play("30:00  0.95  -")
     assert desk.put("30:01", line()) == "liquidation.triggered(ltv)"
-    assert (desk.alerts[-1]["sequence"], desk.alerts[-1]["episode"]) == (2, 2)
+    assert (desk.alerts[-1]["sequence"], desk.alerts[-1]["episode"]) == (3, 2)

@@ -17,6 +17,7 @@ from monitor.report.gather import EmptyReport, Gathered, Played, of_replay, wors
 from monitor.report.page import render
 from tests.book_lines import one_btc
 from tests.faults.house import Daemon, House, until
+from tests.here import Here
 
 HOSTILE = '<script>alert("x")</script>&amp;\'"'
 PRICES = "at,asset,price\n" + "".join(
@@ -173,9 +174,11 @@ async def test_a_day_of_a_daemon_has_the_proof_of_every_delivery(tmp_path: Path)
         (["--url", "http://127.0.0.1:9", "--day", "yesterday"], 2, "expected a day such as"),
     ],
 )
-def test_wrong_use_and_trouble_are_told_apart(tmp_path: Path, more: list[str], code: int, word: str) -> None:
+async def test_wrong_use_and_trouble_are_told_apart(
+    tmp_path: Path, here: Here, more: list[str], code: int, word: str
+) -> None:
     house = House(tmp_path)
     house.write(feed=False)
-    ended = house.command("report", "--config", "monitor.toml", "--out", "r.html", *more)
+    ended = await here("report", "--config", "monitor.toml", "--out", "r.html", *more)
     assert (ended.code, word in ended.err) == (code, True), ended
     assert not (tmp_path / "r.html").exists()

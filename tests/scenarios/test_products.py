@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from monitor import plugins
+from tests.effort import examples, more_in_a_soak
 from tests.reference import run
 from tests.reference.lenders import LENDERS
 from tests.reference.lots import Lot, lot
@@ -38,9 +39,10 @@ def test_the_reference_knows_every_product() -> None:
     assert sorted(LENDERS) == plugins.kinds("products")
 
 
+@more_in_a_soak
 @pytest.mark.parametrize("kind", plugins.kinds("products"))
 def test_a_replay_of_every_product_agrees_with_the_reference_model_alert_by_alert(kind: str, tmp_path: Path) -> None:
-    of = lot(kind, shipped(kind), seed=1, groups=120)
+    of = lot(kind, shipped(kind), seed=1, groups=examples(60, 120))
     ours, theirs = played(of, tmp_path)
     assert first_difference(ours, theirs) is None
     kinds = Counter(alert["type"] for alert in ours)

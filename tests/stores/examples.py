@@ -29,6 +29,7 @@ REMINDER = "loan_group.margin_call.reminder"
 CURED = "loan_group.margin_call.cured"
 TRIGGERED = "loan_group.liquidation.triggered"
 CLEARED = "loan_group.liquidation.cleared"
+CLOSED = "loan_group.closed"
 WARNING = "loan_group.early_warning"
 
 

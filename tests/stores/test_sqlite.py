@@ -23,6 +23,7 @@ import structlog
 
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.groups.watcher_states import WatcherStates
+from monitor.core.instants import micros_of
 from monitor.core.stages.stages import GroupState
 from monitor.stores import sqlite
 from monitor.stores._base import (
@@ -632,11 +633,45 @@ async def test_a_desk_of_schema_5_is_read_as_what_each_watcher_remembers(tmp_pat
         db.execute("ALTER TABLE deliveries DROP COLUMN gather")
         db.execute("ALTER TABLE deliveries DROP COLUMN debt_usd")
         db.execute("DROP TABLE switched")
+        db.execute("ALTER TABLE ltv DROP COLUMN owner")
+        db.execute("DROP TABLE owners")
+        db.execute("DROP TABLE holders")
+        db.execute("DROP TABLE keys")
         db.execute("PRAGMA user_version = 5")
         db.commit()
     store = built(path)
     assert (await store.open()).desk == core_state()
     await store.close()
+
+
+async def test_a_store_of_schema_8_keeps_its_past_from_scopes(tmp_path: Path) -> None:
+    """What it wrote has no labels: the desk reads it as before, and no token with a scope does."""
+    path = tmp_path / "monitor.db"
+    scope = (("borrower", "Ä"),)
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.executescript("; ".join(file.MIGRATIONS[:8]))
+        db.executescript(f"PRAGMA application_id = {file.APPLICATION_ID}; PRAGMA user_version = 8;")
+        db.execute("INSERT INTO entries VALUES ('G-1', 'e-1', 'digest', 2, ?)", [micros_of(AT)])
+        body = '{"at":"2026-03-01T12:00:00Z","who":"ops","action":"put group","subject":"G-1","before":null,"after":1}'
+        db.execute("INSERT INTO audits (at, subject, body) VALUES (?, 'G-1', ?)", (micros_of(AT), body.encode()))
+        row = '{"group":"G-1","kind":"loan","at":"2026-03-01T12:00:00Z","loan":"L-1","facts":{"what":"opened"}}'
+        sql = "INSERT INTO history (group_id, kind, loan, at, body) VALUES ('G-1', 'loan', 'L-1', ?, ?)"
+        db.execute(sql, (micros_of(AT), row.encode()))
+        db.execute("INSERT INTO ltv VALUES ('G-1', 60, ?, 50000000, 60000000, 60000000, 0)", [micros_of(AT)])
+        db.commit()
+    store = built(path)
+    await store.open()
+    assert await store.entry("G-1", "e-1") == Applied("G-1", "e-1", "digest", 2, AT)
+    assert await store.entry("G-1", "e-1", scope) is None
+    assert len(await store.audits(0, 10, "G-1")) == 1
+    assert await store.audits(0, 10, "G-1", None, scope) == []
+    assert len(await store.history(HistoryFilter("G-1", life=0))) == 1
+    assert await store.history(HistoryFilter("G-1", scope=scope)) == []
+    assert [p.labels for p in await store.points("G-1", 60, AT, AT + timedelta(days=1))] == [None]
+    await store.commit(Change(AT, entries=(Applied("G-1", "e-1", "another", 3, AT, 1, {"borrower": "Ä"}),)))
+    assert await store.entry("G-1", "e-1", scope) is not None
+    await store.close()
+    assert integrity(path) == "ok"
 
 
 def test_a_body_that_was_written_once_can_always_be_read() -> None:

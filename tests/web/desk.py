@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
+import hashlib
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -15,20 +16,20 @@ from pathlib import Path
 
 import msgspec
 
-from monitor.config import EndpointsTable
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.silences import Act
+from monitor.core.alerts.silences import Acknowledge, Act
 from monitor.core.events.events import API, Event, MarkPrices, Noticed, OperatorAct, RatesChanged, TimePassed
 from monitor.core.events.history import Row
 from monitor.core.events.rates import Asked
 from monitor.core.groups.outcome import Outcome, Publication
-from monitor.core.groups.snapshot import Prices
+from monitor.core.groups.snapshot import Prices, Scope, common_labels, sees, within
 from monitor.core.portfolio.group_list import PlainGroupLists
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.prices.quote import Quote
 from monitor.core.queries.inbox import Acted, Answer, Given, Look, PriceLook, Request, look_at_prices
 from monitor.core.rules.settings import Rules, Trust
+from monitor.core.watch.operators import over
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.subscriptions import MadeEndpoints
 from monitor.feeds._base import FeedStats
@@ -46,6 +47,7 @@ from monitor.stores._base import (
     Target,
 )
 from monitor.stores.memory import MemoryStore
+from monitor.tables import EndpointsTable
 from monitor.telemetry import Health, Metrics
 from monitor.web.app import Server
 from monitor.web.live import Limits
@@ -175,24 +177,33 @@ class DeskStore:
             and (not wanted.kinds or row.kind in wanted.kinds)
             and wanted.loan in (None, row.loan)
             and (wanted.since is None or row.at >= wanted.since)
+            and wanted.keeps(row)
         ]
         return found[: wanted.limit]
 
-    async def first_rows(self, group: str) -> list[tuple[int, Row]]:
+    async def first_rows(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         mine = {}
         for n, row in enumerate(self.told, 1):
-            if row.group == group and row.loan:
+            if row.group == wanted.group and row.loan and wanted.keeps(row):
                 mine.setdefault(row.loan, (n, row))
         return list(mine.values())
 
+    async def newest_life(self, group: str, scope: Scope) -> int | None:
+        self.check()
+        lives = [row.life for row in self.told if row.group == group and sees(scope, row.labels)]
+        return lives[-1] if lives else None
+
+    async def key(self, name: str) -> bytes:
+        return hashlib.sha256(name.encode()).digest()
+
     async def audits(
-        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
+        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None, scope: Scope = ()
     ) -> list[tuple[int, Audit]]:
         self.check()
         found = [
             (i, a)
             for i, a in enumerate(self.audit_log, 1)
-            if i > after and subject in (None, a.subject) and (since is None or a.at >= since)
+            if i > after and subject in (None, a.subject) and (since is None or a.at >= since) and sees(scope, a.labels)
         ]
         return found[:limit]
 
@@ -267,9 +278,12 @@ class WebDesk:
         async with self._order:
             self.store.check()
             now = self.risk.sight(request.group_id)
+            if now is not None and not within(request.scope, now.group.labels):
+                return Answer(None, is_outside=True)
             if request.entry_id is not None:
                 known = self.store.entries.get((request.group_id, request.entry_id))
-                if known is not None:
+                is_theirs = known is not None and sees(request.scope, known.labels)
+                if known is not None and is_theirs and (now is None or now.state.life == known.life):
                     is_same = known.digest == request.digest
                     return Answer(now, is_duplicate=is_same, is_conflict=not is_same)
             if request.if_version is not None and request.if_version != (now.version if now else 0):
@@ -279,23 +293,29 @@ class WebDesk:
                 return Answer(now, out.refused)
             sight = self.risk.sight(request.group_id)
             if request.entry_id is not None and request.digest is not None and sight is not None:
-                applied = Applied(request.group_id, request.entry_id, request.digest, sight.version, self.clock.now)
-                self.store.entries[request.group_id, request.entry_id] = applied
-            self.store.audit_log.append(
-                Audit(self.clock.now, request.who, request.action, request.group_id, None, None)
-            )
+                self.store.entries[request.group_id, request.entry_id] = Applied(
+                    request.group_id, request.entry_id, request.digest, sight.version, self.clock.now,
+                    sight.state.life, sight.group.labels,
+                )  # fmt: skip
+            audit = Audit(self.clock.now, request.who, request.action, request.group_id, None, None)
+            labels = [one.group.labels for one in (now, sight) if one is not None]
+            self.store.audit_log.append(msgspec.structs.replace(audit, labels=common_labels(labels[0], labels[-1])))
             return Answer(sight, is_new=now is None)
 
-    async def act(self, act: Act, who: str, subject: str) -> Acted:
+    async def act(self, act: Act, who: str, subject: str, scope: Scope = ()) -> Acted:
         self.store.check()
+        group = getattr(act, "group", None)
+        sight = self.risk.sight(group) if group is not None else None
+        if group is not None and scope and (sight is None or not within(scope, sight.group.labels)):
+            return Acted(None, None, over(act.alert) if isinstance(act, Acknowledge) else None)
         before = self.risk.operators.known(act)
         out = self.handle(OperatorAct(self.clock.now, who, act))
         acted = Acted(before, self.risk.operators.known(act), out.refused)
         if acted.before != acted.after:
-            shown = [msgspec.to_builtins(x) for x in acted[:2]]
-            self.store.audit_log.append(
-                Audit(self.clock.now, who, str(type(act).__struct_config__.tag), subject, *shown)
-            )
+            was, is_now = (msgspec.to_builtins(x) for x in acted[:2])
+            labels = sight.group.labels if sight is not None else None
+            tag = str(type(act).__struct_config__.tag)
+            self.store.audit_log.append(Audit(self.clock.now, who, tag, subject, was, is_now, labels))
         return acted
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
@@ -318,8 +338,9 @@ class WebDesk:
     async def look_at_prices(self, assets: Collection[str]) -> PriceLook:
         return look_at_prices(self.risk.board, assets, self.clock.now)
 
-    async def look(self, group_id: str) -> Look | None:
-        return look_at(self.risk, group_id, self.clock.now)
+    async def look(self, group_id: str, scope: Scope = ()) -> Look | None:
+        look = look_at(self.risk, group_id, self.clock.now)
+        return look if look is not None and within(scope, look.sight.group.labels) else None
 
     def handed_over(self, scenarios: Path = Path("none")) -> Daemon:
         """What a server of this desk gets."""

@@ -125,6 +125,22 @@ async def test_a_late_click_does_nothing_even_before_the_next_step_has_run(night
     assert night.answers == []
 
 
+@pytest.mark.parametrize("by_sms", [False, True])
+async def test_the_last_people_may_answer_while_nobody_else_is_asked(night: Night, by_sms: bool) -> None:
+    """A daemon that was down for longer than a step asks the last people when the time of the step is over."""
+    night.desk.pass_time(timedelta(minutes=5))
+    last = night.step
+    night.desk.pass_time(timedelta(hours=1))
+    assert night.step == last
+    if by_sms:
+        assert "in hand" in (await night.text(f"OK {LINKS.code(last, 'carla')}", "+46701740606"))[1]
+    else:
+        assert "<form" in (await night.ask("GET", LINKS.token(last, "carla")))[1]
+        assert (await night.ask("POST", LINKS.token(last, "carla")))[0] == 200
+    assert [(a.who, a.action) for a in night.desk.store.audit_log][-1] == ("carla", "take_in_hand")
+    assert (await night.ask("POST", LINKS.token(last, "anna")))[0] == 410
+
+
 async def test_a_token_is_for_one_alert_and_one_person(night: Night) -> None:
     token = LINKS.token(night.step, "anna")
     step, person, signature = token.split(".")

@@ -12,6 +12,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import pytest
 from yarl import URL
 
+from monitor.web.guessing import MOST_FAILURES
 from monitor.web.page import FOLDER
 from monitor.web.sessions import COOKIE
 from tests.web.proxies import BLOCKS, PLAIN, SECRET, Proxied, made_certificate, proxied, put
@@ -131,9 +132,11 @@ async def test_a_guesser_behind_a_trusted_proxy_locks_nobody_else_out(
             return answer.status
 
     async with proxied(kind, text, certificate, tmp_path, trusted_proxies=["127.0.0.1"]) as (there, _):
-        assert [await tried(there, "127.0.0.2", "guess") for _ in range(6)] == [401] * 5 + [429]
+        guesses = [await tried(there, "127.0.0.2", "guess") for _ in range(MOST_FAILURES + 1)]
+        assert guesses == [401] * MOST_FAILURES + [429]
         assert await tried(there, "127.0.0.2", "guess", **{"X-Forwarded-For": "203.0.113.9"}) == 429
-        assert await tried(there, "127.0.0.3", SECRET) == 200
+        assert await tried(there, "127.0.0.3", "guess") == 401
+        assert await tried(there, "127.0.0.2", SECRET) == 200, "the right token passes from there too"
 
 
 async def test_over_http_2_the_same(certificate: tuple[Path, Path], tmp_path: Path) -> None:

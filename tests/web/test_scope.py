@@ -12,7 +12,9 @@ import pytest
 
 from monitor.core.events.events import GroupPut, Noticed
 from monitor.core.loans.group import parse_line
+from monitor.core.queries.inbox import Request
 from monitor.core.schema import read
+from monitor.stores._base import Attempt
 from monitor.web_table import WebConfig
 from tests.book_lines import line
 from tests.looks import CALM, START
@@ -144,18 +146,15 @@ async def test_a_put_stays_inside_the_scope(desk: WebDesk, http: aiohttp.ClientS
 async def test_a_put_cannot_take_over_an_id_that_another_takes_meanwhile(
     desk: WebDesk, http: aiohttp.ClientSession
 ) -> None:
-    """Between the look and the event the id becomes BETA's: the put must not replace it."""
-    look, taken = desk.look, []
+    """Before the put has its turn the id becomes BETA's: the put must not replace it."""
+    ask_desk = desk.request
 
-    async def look_then_lose(group_id: str) -> Any:
-        found = await look(group_id)
-        if not taken:
-            stated = line("G-RACE", labels={"borrower": "BETA"})
-            group = parse_line(stated, desk.clock.now, desk.rules.products)
-            taken.append(desk.handle(GroupPut(desk.clock.now, group, "api")))
-        return found
+    async def too_late(request: Request) -> Any:
+        stated = line("G-RACE", labels={"borrower": "BETA"})
+        desk.handle(GroupPut(desk.clock.now, parse_line(stated, desk.clock.now, desk.rules.products), "api"))
+        return await ask_desk(request)
 
-    desk.look = look_then_lose
+    desk.request = too_late
     assert (await ask(http, "PUT", "/v1/groups/G-RACE", line("G-RACE", btc="1"), **ACME))[0] == 403
     sight = desk.risk.sight("G-RACE")
     assert sight is not None
@@ -173,7 +172,7 @@ async def test_a_refusal_does_not_name_the_other_group(http: aiohttp.ClientSessi
 async def test_the_stream_replays_and_follows_inside_the_scope(desk: WebDesk, http: aiohttp.ClientSession) -> None:
     """Alerts, rows and status: read everything that comes while both borrowers' groups move."""
     async with stream(http, "after=0", **ACME) as reader:
-        assert await reader.alerts(1) == [1]
+        assert await reader.alerts(1) == [None]
         first = await reader.next("groups")
         assert {r["id"] for r in first.data["rows"]} == {"G-ACME", "G-MOVED"}
         desk.clock.now += timedelta(seconds=1)
@@ -209,19 +208,52 @@ async def test_a_notice_without_a_group_is_for_the_whole_desk_alone(desk: WebDes
 
 async def test_a_page_of_alerts_goes_on_past_others_alerts(desk: WebDesk, http: aiohttp.ClientSession) -> None:
     """Paging a log in which one's own alerts are rare gives each of them once."""
-    own = []
+    own: list[str] = []
     for i in range(60):
         desk.clock.now += timedelta(minutes=1)
         if i % 20 == 0:
             desk.prices({"BTC": "40000" if i % 40 else "50000"})
-            own = [x.cursor for x in desk.store.log if x.alert.group and x.alert.group.labels == {"borrower": "ACME"}]
+            own = [x.alert.id for x in desk.store.log if x.alert.group and x.alert.group.labels == {"borrower": "ACME"}]
         desk.notice("book.refused", f"line {i}")
-    found, after = [], 0
+    found, after = [], "0"
     while True:
         page = (await ask(http, "GET", f"/v1/alerts?limit=1&after={after}", **ACME))[2]
-        found += [a["data"]["cursor"] for a in page["items"]]
+        found += [a["data"]["id"] for a in page["items"]]
         if page["next"] is None:
             break
         after = page["next"]
     assert found == own
     assert len(own) > 3
+
+
+async def test_a_delivery_tells_a_scope_nothing_of_other_recipients_and_channels(
+    desk: WebDesk, http: aiohttp.ClientSession
+) -> None:
+    """How it ended may name who else was written to, and the channel that it moved to."""
+    said = "moved to private-desk: 2 of 3 recipients refused, boss@desk.example"
+    (mine,) = [d for d in desk.store.sent.values() if d.subject == "G-ACME"]
+    desk.store.sent[mine.id] = msgspec.structs.replace(mine, detail=said)
+    desk.store.tries.append(Attempt(mine.id, START, "failed", said, START))
+    (listed,) = (await ask(http, "GET", "/v1/deliveries", **ACME))[2]["items"]
+    detail = (await ask(http, "GET", f"/v1/deliveries/{listed['id']}", **ACME))[2]
+    timeline = (await ask(http, "GET", "/v1/groups/G-ACME/timeline", **ACME))[2]
+    for answer in (listed, detail, timeline):
+        assert "private-desk" not in str(answer)
+        assert "boss@" not in str(answer)
+    assert (detail["notifier"], detail["record"][0]["state"]) == ("risk-desk", "failed")
+    assert (await ask(http, "GET", f"/v1/deliveries/{mine.id}", **BOSS))[2]["record"][0]["detail"] == said
+
+
+async def test_the_counts_of_the_status_are_its_own(desk: WebDesk, http: aiohttp.ClientSession) -> None:
+    """Groups, prices, streams, and of the feeds no coin that others need."""
+    desk.feeds["tape"].states = {"BTC": "settled", "XMR": "not listed"}
+    async with stream(http, "events=status", **BOSS) as boss, stream(http, "events=status", **ACME) as own:
+        await boss.next("status")
+        await own.next("status")
+        counts = [(await ask(http, "GET", "/v1/status", **who))[2]["streams"] for who in (BOSS, ACME)]
+    assert counts == [2, 1]
+    for path in ("/v1/status", "/v1/feeds"):
+        found = (await ask(http, "GET", path, **ACME))[2]
+        states = found["feeds"]["tape"]["states"] if path == "/v1/status" else found["items"][0]["states"]
+        assert states == {"BTC": "settled"}
+        assert "XMR" in str((await ask(http, "GET", path, **BOSS))[2])

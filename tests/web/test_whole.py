@@ -140,8 +140,10 @@ async def test_one_key_at_the_same_time_is_one_entry(http: aiohttp.ClientSession
 async def test_a_delivery_is_found_and_sent_again(whole: Whole, http: aiohttp.ClientSession) -> None:
     await ask(http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
     (listed,) = (await ask(http, "GET", "/v1/deliveries"))[2]["items"]
-    status, _, found = await ask(http, "GET", f"/v1/deliveries/{listed['id']}", **ACME)
-    assert (status, found["record"], found["state"]) == (200, [], "pending")
+    (theirs,) = (await ask(http, "GET", "/v1/deliveries", **ACME))[2]["items"]
+    for id_, who in ((listed["id"], {}), (theirs["id"], ACME)):
+        status, _, found = await ask(http, "GET", f"/v1/deliveries/{id_}", **who)
+        assert (status, found["record"], found["state"]) == (200, [], "pending")
     assert (await ask(http, "POST", f"/v1/deliveries/{listed['id']}/retry"))[0] == 200
     assert [d.id for d in whole.retried] == [listed["id"]]
     assert (await ask(http, "GET", "/v1/deliveries/dlv_none"))[0] == 404

@@ -4,6 +4,7 @@ import type {
   AlertItem,
   AlertList,
   CountsEvent,
+  GapEvent,
   GroupCounts,
   GroupsEvent,
   PriceItem,
@@ -35,6 +36,8 @@ export function filterQuery(filter: Filter): Record<string, string | readonly st
 const TAIL = 200;
 /** Longest wait between two tries; the first comes after a second. */
 const MAX_WAIT_MS = 15_000;
+/** How far back a reader without cursors looks for the newest alerts. */
+const SEEN_BACK_MS = 7 * 86_400_000;
 
 export class Live {
   readonly pulse = new Store<Pulse>(START);
@@ -53,6 +56,8 @@ export class Live {
   private source: EventSource | null = null;
   /** The cursor of the last alert that we have, or know to be in the log: the stream goes on from there. */
   private cursor = 0;
+  /** The same for a reader with a scope: the last `id:` of the stream, which says nothing to anybody else. */
+  private place: string | undefined;
   private isBegun = false;
   private tries = 0;
   private retry = 0;
@@ -82,7 +87,14 @@ export class Live {
       const status = await get<Status>("/v1/status");
       this.counts.set(status.groups);
       this.products.set(status.rules.map((name) => name.split("@")[0] ?? name).sort());
-      if (!this.isBegun) {
+      if (!this.isBegun && status.cursor === null) {
+        // The stream comes first: it says where it began, so nothing is lost between the log and what follows.
+        this.open();
+        this.isBegun = true;
+        await this.readBack();
+        return;
+      }
+      if (!this.isBegun && status.cursor !== null) {
         const after = Math.max(0, status.cursor - TAIL);
         const page = await get<AlertList>(`/v1/alerts${query({ after, limit: TAIL })}`);
         this.alerts.set(added(this.alerts.get(), page.items));
@@ -95,18 +107,31 @@ export class Live {
     }
   }
 
+  /** The last days of a log that has no cursors for this reader. */
+  private async readBack(): Promise<void> {
+    const from = new Date(Date.now() - SEEN_BACK_MS).toISOString();
+    let after: string | number | null | undefined;
+    do {
+      const page: AlertList = await get(`/v1/alerts${query({ from, after: after ?? undefined, limit: TAIL })}`);
+      this.alerts.set(added(this.alerts.get(), page.items));
+      after = page.next;
+    } while (after !== null);
+  }
+
   private open(): void {
     window.clearTimeout(this.retry);
     this.source?.close();
     this.rows.set(NO_ROWS);
     this.drift.clear();
-    const wanted = query({ ...filterQuery(this.filter.get()), after: this.cursor });
+    const wanted = query({ ...filterQuery(this.filter.get()), after: this.scoped ? this.place : this.cursor });
     const source = new EventSource(served(`/v1/stream${wanted}`));
     this.source = source;
     const on = <T>(name: string, take: (data: T) => void): void =>
       source.addEventListener(name, (event) => {
         if (source !== this.source) return;
-        const data = JSON.parse((event as MessageEvent<string>).data) as T & { at?: string };
+        const message = event as MessageEvent<string>;
+        if (this.scoped && message.lastEventId) this.place = message.lastEventId;
+        const data = JSON.parse(message.data) as T & { at?: string };
         this.pulse.set(heard(this.pulse.get(), Date.now(), name === "status" ? data.at : undefined));
         this.tries = 0;
         take(data);
@@ -116,8 +141,9 @@ export class Live {
     on<PricesEvent>("prices", (data) => this.takePrices(data));
     on<StatusEvent>("status", (data) => this.status.set(data));
     on<AlertItem>("alert", (alert) => this.takeAlert(alert));
-    on<{ resume_after: number; reason: string }>("gap", (gap) => {
-      this.cursor = gap.resume_after;
+    on<GapEvent>("gap", (gap) => {
+      if (typeof gap.resume_after === "number") this.cursor = gap.resume_after;
+      else this.place = gap.resume_after;
       this.lost(gap.reason);
     });
     source.onerror = () => {
@@ -151,8 +177,9 @@ export class Live {
 
   private takeAlert(alert: AlertItem): void {
     const missing = gapBefore(this.cursor, alert, this.scoped);
-    if (missing !== null) void this.fill(missing, alert.data.cursor);
-    if (alert.data.durable) this.cursor = Math.max(this.cursor, alert.data.cursor);
+    const { cursor, durable } = alert.data;
+    if (missing !== null && cursor !== null) void this.fill(missing, cursor);
+    if (durable && cursor !== null) this.cursor = Math.max(this.cursor, cursor);
     this.alerts.set(added(this.alerts.get(), [alert]));
     this.onAlert(alert);
   }

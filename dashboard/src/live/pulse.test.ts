@@ -35,6 +35,15 @@ test("alerts are newest first, each once, and bounded", () => {
   expect(added(log, many)[0]?.data.cursor).toBe(KEPT + 59);
 });
 
+test("without cursors the newest come first too, and what came last of one time", () => {
+  const at = (id: string, time: string) =>
+    ({ type: "t", timestamp: "", data: { id, cursor: null, detected_at: time, durable: true } }) as AlertItem;
+  const log = added([], [at("a", "10:00"), at("b", "10:01"), at("c", "10:01")]);
+  expect(log.map((a) => a.data.id)).toEqual(["c", "b", "a"]);
+  expect(added(log, [at("d", "10:00")]).map((a) => a.data.id)).toEqual(["c", "b", "d", "a"]);
+  expect(gapBefore(7, at("e", "10:02"), false)).toBeNull();
+});
+
 test("a missing cursor is seen, but not where a scope hides alerts, and not by one that is not durable", () => {
   expect(gapBefore(7, alert(8), false)).toBeNull();
   expect(gapBefore(7, alert(10), false)).toBe(7);

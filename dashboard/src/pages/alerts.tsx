@@ -21,6 +21,9 @@ interface Wanted {
 
 const TYPES: readonly [string, string][] = [["", "every kind"], ...Object.entries(FAMILIES)];
 const PAGE = 200;
+const DAY_MS = 86_400_000;
+/** The monitor keeps its log for 400 days where nothing else is configured. */
+const OLDEST_MS = 800 * DAY_MS;
 
 export function AlertsPage() {
   const [wanted, setWanted] = useState<Wanted>({ severity: "", type: "", group: "" });
@@ -105,9 +108,10 @@ function useLog(wanted: Wanted) {
     try {
       let from = before;
       let found: AlertItem[] = [];
-      for (let step = PAGE; from > 0 && found.length < PAGE; step *= 8) {
-        const after = Math.max(0, from - 1 - step);
-        found = [...(await between(wanted, after, from)), ...found];
+      const [first, end] = live.scoped ? [DAY_MS, Date.now() - OLDEST_MS] : [PAGE, 0];
+      for (let step = first; from > end && found.length < PAGE; step *= 8) {
+        const after = Math.max(end, from - 1 - step);
+        found = [...(await (live.scoped ? betweenTimes : between)(wanted, after, from)), ...found];
         from = after;
       }
       setOlder({ items: [...items, ...found.reverse()], from });
@@ -118,29 +122,48 @@ function useLog(wanted: Wanted) {
   };
   useEffect(() => {
     setOlder(null);
-    const top = (live.alerts.get()[0]?.data.cursor ?? 0) + 1;
-    void load(top, []);
+    const top = live.alerts.get()[0]?.data.cursor ?? 0;
+    void load(live.scoped ? Date.now() : top + 1, []);
   }, [wanted]);
   const alerts = useMemo(() => {
     const known = new Set(older?.items.map((a) => a.data.id));
-    const fresh = newest.filter(
-      (a) => matches(a, wanted) && !known.has(a.data.id) && a.data.cursor > (older?.items[0]?.data.cursor ?? 0),
-    );
+    const fresh = newest.filter((a) => matches(a, wanted) && !known.has(a.data.id) && isBehind(a, older?.items[0]));
     return [...fresh, ...(older?.items ?? [])];
   }, [newest, older, wanted]);
-  const more = older && older.from > 0 ? () => void load(older.from + 1, older.items) : null;
+  const end = live.scoped ? Date.now() - OLDEST_MS + DAY_MS : 0;
+  const more = older && older.from > end ? () => void load(older.from + 1, older.items) : null;
   return { alerts, more, error };
 }
 
 async function between(wanted: Wanted, after: number, before: number): Promise<AlertItem[]> {
   const found: AlertItem[] = [];
-  let next: number | null = after;
+  let next: number | string | null = after;
   while (next !== null) {
     const page: AlertList = await get(`/v1/alerts${query({ ...wanted, after: next, limit: 1000 })}`);
-    found.push(...page.items.filter((a) => a.data.cursor < before));
+    found.push(...page.items.filter((a) => (a.data.cursor ?? before) < before));
     next = (page.items.at(-1)?.data.cursor ?? before) >= before - 1 ? null : page.next;
   }
   return found;
+}
+
+/** The same by time, in milliseconds: a reader with a scope has no cursors to look back by. */
+async function betweenTimes(wanted: Wanted, after: number, before: number): Promise<AlertItem[]> {
+  const found: AlertItem[] = [];
+  const from = new Date(after).toISOString();
+  let next: number | string | null | undefined;
+  do {
+    const page: AlertList = await get(`/v1/alerts${query({ ...wanted, from, after: next, limit: 1000 })}`);
+    found.push(...page.items.filter((a) => Date.parse(a.timestamp) < before && Date.parse(a.timestamp) >= after));
+    const last = page.items.at(-1);
+    next = last && Date.parse(last.timestamp) >= before ? null : page.next;
+  } while (next !== null);
+  return found;
+}
+
+/** An alert of the stream that is not among those that were read back. */
+function isBehind(alert: AlertItem, newest: AlertItem | undefined): boolean {
+  if (alert.data.cursor === null) return alert.timestamp >= (newest?.timestamp ?? "");
+  return alert.data.cursor > (newest?.data.cursor ?? 0);
 }
 
 function matches(alert: AlertItem, wanted: Wanted): boolean {
@@ -215,7 +238,8 @@ function AlertRow({ alert: a, open, onOpen }: { alert: AlertItem; open: boolean;
             {data.facts && <p class="quiet">{JSON.stringify(data.facts)}</p>}
             {isBad && <Acknowledge alert={data.id} acknowledged={data.acknowledged} onDone={onOpen} />}
             <small>
-              {data.id} · cursor {data.cursor}
+              {data.id}
+              {data.cursor !== null && ` · cursor ${data.cursor}`}
             </small>
           </td>
         </tr>

@@ -155,7 +155,7 @@ function useGroupAlerts(id: string): readonly AlertItem[] {
     const stop = new AbortController();
     const read = async (): Promise<void> => {
       let found: AlertItem[] = [];
-      let after: number | null = 0;
+      let after: number | string | null = 0;
       while (after !== null) {
         const asked: string = `/v1/alerts${query({ group: id, after, limit: 1000 })}`;
         const page: AlertList = await get(asked, stop.signal);

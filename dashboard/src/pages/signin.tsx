@@ -57,6 +57,6 @@ function told(e: unknown): string {
   if (!(e instanceof ApiError)) return String(e);
   if (e.isAbsent) return "This monitor has no sign-in for pages. Ask through a proxy that adds the token.";
   if (e.status === 401 || e.status === 403) return "This token is not known here.";
-  if (e.status === 429) return `Too many tries. Wait ${e.retryAfter ?? 60} s.`;
+  if (e.status === 429) return "Too many wrong tokens were sent from here. The right one passes at once.";
   return e.message;
 }

@@ -5,6 +5,7 @@ import type { DeliveryItem, DeliveryList } from "../answers.generated";
 import { type ApiError, path, post, query } from "../api";
 import { usePolled } from "../live/polled";
 import { mayOperate } from "../session";
+import { Time } from "./figures";
 import { Failure } from "./notices";
 
 /** What is on its way moves on by itself; an operator waits for it. */
@@ -38,9 +39,15 @@ function SentAlert({ delivery: d, again }: { delivery: DeliveryItem; again: () =
   };
   return (
     <li title={d.detail}>
-      <span class={`pill ${STATE[d.state]}`}>{d.state}</span> {d.notifier}
+      <span class={`pill ${STATE[d.state]}`}>{d.held_until ? "held" : d.state}</span> {d.notifier}
       {d.to.length > 0 && <small> {d.to.join(", ")}</small>}
       {d.attempts > 1 && <small> ({d.attempts} attempts)</small>}
+      {d.held_until && (
+        <small>
+          {" "}
+          quiet until <Time at={d.held_until} />
+        </small>
+      )}
       {d.state !== "superseded" && mayOperate() && (
         <button type="button" class="small" onClick={retry}>
           Send again

@@ -107,10 +107,17 @@ function Who({ item }: { item: TimelineItem }) {
     <ul class="deliveries">
       {item.told.map((t) => (
         <li key={t.delivery} title={t.detail}>
-          {t.state !== "delivered" && <span class={`pill ${STATE[t.state]}`}>{t.state}</span>} {t.notifier}
+          {t.state !== "delivered" && <span class={`pill ${STATE[t.state]}`}>{t.held_until ? "held" : t.state}</span>}{" "}
+          {t.notifier}
           {t.to.length > 0 && <small> {t.to.join(", ")}</small>}{" "}
           <small>
             {t.delivered_at && <Time at={t.delivered_at} />}
+            {t.held_until && (
+              <>
+                {" "}
+                until <Time at={t.held_until} />
+              </>
+            )}
             {t.attempts > 1 && ` (${t.attempts} attempts)`}
           </small>
         </li>

@@ -52,6 +52,7 @@ ENDS: Mapping[str, str] = {DELIVERY_FAILING: DELIVERY_RESTORED, CHANNEL_OFF: CHA
 """What is told when something that was told is over. Of all else that the shell notices the end is not told."""
 DIGEST = "digest"
 """No alert, but the type of a notice that tells of many."""
+GUESSING = "security.guessing"
 HEARTBEAT = "monitor.heartbeat"
 GROUP_ESCALATED, GROUP_ESCALATION_ENDED = "loan_group.escalated", "loan_group.escalation_ended"
 ESCALATED, ESCALATION_ENDED = "monitor.escalated", "monitor.escalation_ended"
@@ -114,6 +115,17 @@ _ROWS = (
         "loan_group.liquidation.cleared", INFO, "liquidation cleared", GROUP,
         "The debt is gone or LTV is at the initial level.",
         "Close the case.",
+        news="good",
+    ),
+    AlertType(
+        "loan_group.closed", INFO, "closed: no longer watched", GROUP,
+        "A group was closed in a margin call, a delayed liquidation or a liquidation. What was told of it is over. Whether "
+        "the loans are settled is not known here.",
+        "Nothing, if you know of it. Otherwise find out why it was closed: nobody watches it now.",
+        (
+            Fact("source", TEXT, "who closed it: `api`, or the book that holds it no longer"),
+            Fact("left_at", TIME, "when the book left it out, where it could have come back until now"),
+        ),
         news="good",
     ),
     AlertType(
@@ -286,7 +298,8 @@ _ROWS = (
     ),
     AlertType(
         BOOK_LEFT_OUT, WARNING, "part of a book line left out", "place in a book",
-        "A group is taken, but a contact of its line cannot be used, or its labels are too many or too long.",
+        "A group is taken, but a contact of its line cannot be used, or its labels are too many or too long, or hold control "
+        "characters.",
         "Mend the line. The group is watched meanwhile; a borrower without a usable contact counts as one without any.",
         (
             Fact("problem", TEXT, "what is left out and why, as a sentence"),
@@ -411,6 +424,16 @@ _ROWS = (
         ends=("monitor.degraded",),
     ),
     AlertType(
+        GUESSING, WARNING, "somebody guesses tokens", "part of the monitor",
+        "One address sent more than 20 wrong tokens within a minute. Told once, and again after an hour without guesses.",
+        "Find out who is at that address: a program with an old token, or a stranger. The right token always passes.",
+        (
+            Fact("address", TEXT, "who sends them"),
+            Fact("wrong", COUNT, "how many so far"),
+            Fact("within_s", AMOUNT, "within so many seconds"),
+        ),
+    ),
+    AlertType(
         GROUP_ESCALATED, CRITICAL, "nobody has acknowledged", GROUP,
         "A critical alert about the group stays unacknowledged; it goes to the people of the next step.",
         "Take it in hand: open the link and press the button, answer the text, or acknowledge the alert.",
@@ -467,6 +490,7 @@ FAMILIES: Mapping[str, str] = {
     "channel.*": "channels",
     "book.*": "the book",
     "monitor.*": "the monitor",
+    "security.*": "security",
 }
 """What a list of alerts can be narrowed to."""
 

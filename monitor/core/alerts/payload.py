@@ -20,7 +20,7 @@ from monitor.core.loans.line_bounds import bounded_labels
 from monitor.core.money import EXACT, ZERO, plain
 from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.product import Product
-from monitor.core.stages.stages import Ack, Stage
+from monitor.core.stages.stages import CLOSED, Ack, Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
 from monitor.core.valuation.remedies import CureShown, cure_shown, liquidation_prices, valued
 from monitor.core.valuation.valuation import Position, Weight
@@ -99,7 +99,8 @@ class AlertData(msgspec.Struct, frozen=True, kw_only=True):
     """The `data` of an alert. An alert that is about no group has `subject` and `facts` instead of `group` and figures."""
 
     id: str
-    cursor: int
+    cursor: int | None
+    """Its place in the log; null for a token with a scope."""
     severity: Severity
     test: bool
     durable: bool
@@ -154,7 +155,7 @@ Row = TypeVar("Row", InputShown, DebtShown)
 
 def alert_item(
     alert: Alert,
-    cursor: int,
+    cursor: int | None,
     products: Mapping[str, Product],
     *,
     durable: bool = True,
@@ -175,7 +176,7 @@ def alert_body(
 
 
 def _data_of(
-    alert: Alert, cursor: int, products: Mapping[str, Product], *, durable: bool, test: bool, url: str | None
+    alert: Alert, cursor: int | None, products: Mapping[str, Product], *, durable: bool, test: bool, url: str | None
 ) -> AlertData:
     fields: dict[str, Any] = {
         "id": alert.id,
@@ -196,6 +197,8 @@ def _data_of(
     else:
         if alert.figures is not None:
             fields |= _with_figures(alert.figures, products.get(alert.group.product))
+        if alert.type == CLOSED:
+            fields |= {"cure": None, "liquidation_price": None}  # nobody is asked for anything
         fields |= _of_group(alert, alert.group)
     return AlertData(**fields)
 

@@ -62,11 +62,13 @@ class GroupsPut(_Event, frozen=True):
     batch: GroupBatch
 
 
-class GroupClosed(_Event, frozen=True):
+class GroupClosed(_Event, frozen=True, omit_defaults=True, tag="groupended"):
     """A group is no longer watched."""
 
     group_id: str
     source: str
+    is_told: bool = True
+    """Whoever was told that it is past a line hears that it is closed. Older monitors told nobody, and their logs fold so."""
 
 
 class BookEntry(_Event, frozen=True):

@@ -18,7 +18,7 @@ from monitor.core.text import plain_or_none, stamp, stamp_or_none
 
 LOAN, REPAYMENT, LIQUIDATION, SETTLED = "loan", "repayment", "liquidation", "settled"
 """Kinds of rows; the last only ends a stretch of unchanged terms and is not shown by itself."""
-OPENED = "opened"
+OPENED, RESTATED = "opened", "restated"
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,6 +34,10 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     before: Loan | None = None
     """The loan as it was since its own `since`; it was charged by that until `until`."""
     until: datetime | None = None
+    labels: Mapping[str, str] | None = None
+    """The group's labels then, which decide what scopes see; None in rows from before they were kept."""
+    life: int = 0
+    """Of the group: a closed id that is put again has another."""
 
 
 def stated(loan: Loan) -> dict[str, Any]:

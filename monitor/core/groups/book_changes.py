@@ -5,8 +5,9 @@ Bookkeeping only: nothing is valued or decided here. What is refused changes not
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -20,7 +21,7 @@ from monitor.core.refusal import Refused
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.maturity import without_gone
-from monitor.core.stages.stages import DELAYED, GroupState
+from monitor.core.stages.stages import DELAYED, NO_FIGURES, NORMAL, ClosedLife, GroupState
 
 
 class BookChanges:
@@ -31,10 +32,17 @@ class BookChanges:
         self.replaced: GroupRecord | None = None
         """The group before the last put or entry that was applied; None where there was none."""
         self.retired: dict[str, GroupState] = {}
-        """States of closed groups. One that comes back goes on counting, so that no alert id is used twice.
+        """States of closed groups. One that comes back goes on counting, so that no alert id is used twice, and as another
+        life, so that nobody takes its history and entries for those of the former one.
 
         A closed group that a stored block may still hold is here too: it must come back singly, as the row that says it is
         closed would win over a new block."""
+        self.left_at: datetime | None = None
+        """When a snapshot left out the group whose life the last put continued; None where it did not."""
+        self.former: ClosedLife | None = None
+        """What the group of the last put was when a snapshot left it out, where it comes back as another life."""
+        self._closings: deque[tuple[datetime, str]] = deque()
+        """Groups that may still come back as they were, in the order in which they were closed."""
 
     def restore(self, memory: Memory, rules: Rules) -> None:
         """Takes what a store kept. Raises Refused for a group that the product as configured now does not fit."""
@@ -42,11 +50,15 @@ class BookChanges:
             _product(rules.products, stored.group)
         self.book.restore(memory, rules)
         self._check_all(rules, memory.at)
-        self.retired = {id_: GroupState(id_) for id_ in memory.closed}
-        self.retired |= {s.group: s for s in memory.states if self.book.find(s.group) is None}
+        gone = (s for s in memory.states if self.book.find(s.group) is None)
+        self.retired = {id_: GroupState(id_, life=1) for id_ in memory.closed}
+        # Lives were not counted at first: a group that was closed then had one.
+        self.retired |= {s.group: msgspec.structs.replace(s, life=max(s.life, 1)) for s in gone}
+        self._closings.extend(sorted((s.closed.at, id_) for id_, s in self.retired.items() if s.closed is not None))
 
-    def put(self, event: GroupPut, products: Mapping[str, Product]) -> GroupRecord | None:
+    def put(self, event: GroupPut, rules: Rules) -> GroupRecord | None:
         """The group as it is now; None where the line states what is known already. Raises Refused."""
+        products = rules.products
         group, old = _put_on(event.group, event.at, products), self.book.find(event.group.id)
         if old is not None and old.source != event.source:
             raise Refused(
@@ -56,12 +68,12 @@ class BookChanges:
         if old is not None and _was_applied(old.group, event):
             return None
         self._check_accounts(group)
+        self.left_at = self.former = None
         if old is not None and same_line(old.group, group):
             return None
         product = _product(products, group)
         _check_fit(group, product, event.at)
-        version = old.version + 1 if old else 1
-        state = old.state if old else self.retired.pop(group.id, GroupState(group.id))
+        version, state = (old.version + 1, old.state) if old else self._come_back(group, event, rules.lifecycle.reopen)
         state = without_gone(state, group.loans)
         record = GroupRecord(StoredGroup(group, event.source, version, event.at), state, product, event.at)
         self.replaced = old
@@ -72,16 +84,56 @@ class BookChanges:
         """What the book takes of a batch as a whole: never a group that was here before and goes on counting."""
         return self.book.put_all(event.batch, event.source, event.at, self.retired.keys())
 
-    def close(self, event: GroupClosed) -> GroupRecord:
-        """Forgets a group, all but its counters. Raises Refused."""
+    def closing(self, event: GroupClosed) -> GroupRecord:
+        """The group that is to be closed. Raises Refused."""
         record = self._known(event.group_id)
         if record.source != event.source:
             raise Refused("other_source", f"group {event.group_id} belongs to {record.source}; close it there")
-        self.book.drop(event.group_id)
-        kept = GroupState(record.group.id, episode=record.state.episode, sequence=record.state.sequence)
-        self.retired[record.group.id] = kept
-        record.state = kept
         return record
+
+    def close(
+        self, record: GroupRecord, event: GroupClosed, reopen: timedelta, figures: msgspec.Raw = NO_FIGURES
+    ) -> GroupState:
+        """Forgets a group; returns the state that is kept of it: its counters, and what it was if it may come back."""
+        self.book.drop(event.group_id)
+        self._forget_closings(event.at, reopen)
+        kept = _counters(record.state)
+        if may_come_back(event, reopen):
+            kept = msgspec.structs.replace(kept, closed=_closed_life(record, event.at, figures))
+            self._closings.append((event.at, event.group_id))
+        self.retired[event.group_id] = kept
+        return kept
+
+    def end(self, group_id: str, sequence: int) -> GroupState:
+        """A group that a snapshot left out comes back no more; `sequence` is the number of the alert that says so."""
+        kept = msgspec.structs.replace(self.retired[group_id], sequence=sequence, closed=None)
+        self.retired[group_id] = kept
+        return kept
+
+    def returns_until(self, group_id: str, reopen: timedelta) -> datetime | None:
+        """Until when a group that a snapshot left out may still come back as it was; None for any other."""
+        kept = self.retired.get(group_id)
+        return None if kept is None or kept.closed is None else kept.closed.at + reopen
+
+    def _come_back(self, group: Group, event: GroupPut, reopen: timedelta) -> tuple[int, GroupState]:
+        """The version and state of a group that is not in the book: as it was left, another life, or new."""
+        kept = self.retired.pop(group.id, None) or GroupState(group.id)
+        was, kept = kept.closed, msgspec.structs.replace(kept, closed=None)
+        if was is None or event.at - was.at > reopen:
+            return 1, kept
+        if (was.source, was.product, was.labels) != (event.source, group.product, group.labels):
+            self.former = was
+            return 1, kept
+        self.left_at = was.at
+        return was.version + 1, _continued(was.state, event.at)
+
+    def _forget_closings(self, at: datetime, reopen: timedelta) -> None:
+        """What a group was is kept for as long as it may come back; its counters stay."""
+        while self._closings and at - self._closings[0][0] > reopen:
+            then, id_ = self._closings.popleft()
+            kept = self.retired.get(id_)
+            if kept is not None and kept.closed is not None and kept.closed.at == then:
+                self.retired[id_] = msgspec.structs.replace(kept, closed=None)
 
     def enter(self, event: BookEntry, at: datetime) -> GroupRecord:
         """Applies a book entry. Raises Refused."""
@@ -118,6 +170,39 @@ class BookChanges:
                     "account_in_use",
                     f"the current collateral account has been used (VIP FAQ 6): {account} belongs to group {owner}",
                 )
+
+
+def may_come_back(event: GroupClosed, reopen: timedelta) -> bool:
+    """A person who closes a group means it; a snapshot that lacks one may be a bad snapshot."""
+    return event.source != API and bool(reopen)
+
+
+def _closed_life(record: GroupRecord, at: datetime, figures: msgspec.Raw) -> ClosedLife:
+    group = record.group
+    return ClosedLife(
+        at,
+        record.source,
+        group.product,
+        group.labels,
+        record.version,
+        record.state,
+        group.receiving_account,
+        group.contacts,
+        record.blind,
+        figures,
+    )
+
+
+def _counters(state: GroupState) -> GroupState:
+    """What stays of a closed group: it goes on counting if it comes back, in another life."""
+    return GroupState(state.group, episode=state.episode, sequence=state.sequence, life=state.life + 1)
+
+
+def _continued(state: GroupState, at: datetime) -> GroupState:
+    """The state of a group that was left out for a while. Nobody saw whether it held out below its line meanwhile, and
+    reminders that were due then are passed over."""
+    reminded_at = state.reminded_at if state.stage == NORMAL else at
+    return msgspec.structs.replace(state, below_since=None, reminded_at=reminded_at)
 
 
 def _was_applied(group: Group, event: GroupPut) -> bool:

@@ -6,7 +6,7 @@ stretch charged follows from that (`charges`), so nothing is written at midnight
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,8 +15,9 @@ import msgspec
 
 from monitor.core.events.entries import Liquidated, Renew, Repay
 from monitor.core.events.events import BookEntry, GroupClosed, GroupPut
-from monitor.core.events.history import LIQUIDATION, LOAN, OPENED, REPAYMENT, SETTLED, Row, stated
+from monitor.core.events.history import LIQUIDATION, LOAN, OPENED, REPAYMENT, RESTATED, SETTLED, Row, stated
 from monitor.core.groups.record import GroupRecord
+from monitor.core.groups.snapshot import common_labels
 from monitor.core.loans.group import Loan
 from monitor.core.loans.interest import interest, midnight
 from monitor.core.money import ZERO, plain
@@ -32,6 +33,23 @@ def of_change(
     """The rows of a put or an entry that was applied and decided. A group that is new has none."""
     if old is None:
         return []
+    rows = _of_change(old, record, event, usd)
+    if old.group.labels == record.group.labels:
+        return _owned(rows, record)
+    return _handed_over(rows, old, record, event)
+
+
+def of_return(record: GroupRecord, event: GroupPut) -> list[Row]:
+    """The rows of a group that a snapshot had left out: its loans, which were closed with it, are there again."""
+    facts = {"what": OPENED, "reason": "group_back"}
+    return _owned(
+        (Row(event.group.id, LOAN, event.at, x.id, {**facts, **stated(x)}) for x in record.group.loans), record
+    )
+
+
+def _of_change(
+    old: GroupRecord, record: GroupRecord, event: GroupPut | BookEntry, usd: Mapping[str, Decimal]
+) -> list[Row]:
     entry = event.entry if isinstance(event, BookEntry) else None
     rows = [_liquidated(old, entry, event, usd)] if isinstance(entry, Liquidated) else []
     if old.group.loans is record.group.loans:
@@ -48,17 +66,43 @@ def of_change(
 
 def of_close(record: GroupRecord, event: GroupClosed) -> list[Row]:
     """The rows of a group that is no longer watched."""
-    return [_gone(record, loan, event.at, {"reason": "group_closed"}) for loan in record.group.loans]
+    rows = [_gone(record, loan, event.at, {"reason": "group_closed"}) for loan in record.group.loans]
+    return _owned(rows, record)
 
 
 def of_stage(record: GroupRecord, said: Said, usd: Mapping[str, Decimal]) -> list[Row]:
     """The row of a liquidation that begins or is cleared, with what it would leave; none of other stages."""
-    if IN_LIQUIDATION not in (said.stage_from, said.stage_to):
-        return []
+    if IN_LIQUIDATION not in (said.stage_from, said.stage_to) or said.stage_to is None:
+        return []  # a group that is closed is not cleared: its loans say how they ended
     begins = said.stage_to == IN_LIQUIDATION
     ends = _ends(record, usd) if begins else None
     facts = {"what": "started" if begins else "cleared", "reason": said.reason, "alert": said.id, **_sums(ends)}
-    return [Row(record.group.id, LIQUIDATION, said.at, "", facts)]
+    return _owned([Row(record.group.id, LIQUIDATION, said.at, "", facts)], record)
+
+
+def _owned(rows: Iterable[Row], record: GroupRecord, labels: Mapping[str, str] | None = None) -> list[Row]:
+    """Rows with the life and the labels of their group, or with other labels."""
+    theirs = record.group.labels if labels is None else labels
+    return [msgspec.structs.replace(row, labels=theirs, life=record.state.life) for row in rows]
+
+
+def _handed_over(rows: Iterable[Row], old: GroupRecord, record: GroupRecord, event: GroupPut | BookEntry) -> list[Row]:
+    """The rows of a put that changes the labels of its group.
+
+    What ends is for those who saw the group until now, what begins for those who see it from now on. What tells of both
+    is for those who see it before and after, so it has only the labels that stay.
+    """
+    both = common_labels(old.group.labels, record.group.labels)
+    found: list[Row] = []
+    for row in rows:
+        if row.before is None:
+            found += _owned([row], record)
+            continue
+        is_of_both = row.facts.get("what") == RESTATED
+        found += _owned([msgspec.structs.replace(row, kind=SETTLED, facts={}) if is_of_both else row], old)
+        if is_of_both:
+            found += _owned([msgspec.structs.replace(row, product="", before=None, until=None)], record, both)
+    return found
 
 
 def _changed(
@@ -81,7 +125,7 @@ def _changed(
         return [*_repaid(old, loan, settled, now, event, record), Row(old.group.id, LOAN, event.at, loan.id, renewed)]
     if is_other or _terms(now) != _terms(loan):
         before = {"principal_before": plain(loan.principal), "interest_before": plain(settled)}
-        return [_row(old, loan, LOAN, event.at, {"what": "restated", **_named(event), **stated(now), **before})]
+        return [_row(old, loan, LOAN, event.at, {"what": RESTATED, **_named(event), **stated(now), **before})]
     return [_row(old, loan, SETTLED, event.at, {})] if settled != loan.interest else []
 
 

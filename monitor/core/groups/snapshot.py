@@ -27,6 +27,19 @@ def within(scope: Scope, labels: Mapping[str, str]) -> bool:
     return all(labels.get(key) == value for key, value in scope)
 
 
+def sees(scope: Scope, labels: Mapping[str, str] | None) -> bool:
+    """A scope may see what happened to a group while it had these labels.
+
+    None: what is about no group, or is from before labels were kept with it. Only the whole desk sees that.
+    """
+    return not scope or (labels is not None and within(scope, labels))
+
+
+def common_labels(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    """The labels that stay: what tells of both times is for scopes that saw the group before and see it after."""
+    return {key: value for key, value in before.items() if after.get(key) == value}
+
+
 class Sums(NamedTuple):
     """A number of groups and their sums in USD."""
 

@@ -11,6 +11,7 @@ from monitor.core.alerts.silences import Act, Silence
 from monitor.core.events.events import Event
 from monitor.core.events.rates import Asked
 from monitor.core.groups.outcome import Sight
+from monitor.core.groups.snapshot import Scope
 from monitor.core.groups.watcher_states import OpenEscalation
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.prices.board import PriceBoard
@@ -37,10 +38,12 @@ class Request(NamedTuple):
     """Idempotency key of a book entry."""
     digest: str | None = None
     """A digest of the entry's content: the same id with another digest is a conflict."""
+    scope: Scope = ()
+    """Refuse as outside unless the group, where there is one, is within this when the request has its turn."""
 
 
 class Answer(NamedTuple):
-    """What became of a request. Exactly one of the next four is set where nothing was changed."""
+    """What became of a request. Exactly one of the next four, or the last, is set where nothing was changed."""
 
     sight: Sight | None
     """The group afterwards; None where there is none (any more)."""
@@ -53,6 +56,8 @@ class Answer(NamedTuple):
     """Another entry has this id already."""
     is_new: bool = False
     """There was no such group before."""
+    is_outside: bool = False
+    """There is a group of this id, but not within the scope."""
 
 
 class Acted(NamedTuple):
@@ -124,14 +129,17 @@ class Inbox(Protocol):
     async def give_rates(self, asked: Asked, who: str) -> Given:
         """Flexible rates as one event, audited. Raises stores._base.StoreUnavailable."""
 
-    async def look(self, group_id: str) -> Look | None:
-        """A group between two events, or None."""
+    async def look(self, group_id: str, scope: Scope = ()) -> Look | None:
+        """A group between two events; None where there is none within the scope."""
 
     async def look_at_prices(self, assets: Collection[str]) -> PriceLook:
         """What each source says of some assets, between two events."""
 
-    async def act(self, act: Act, who: str, subject: str) -> Acted:
-        """Puts an operator's act in order, does it, commits and audits it under `subject`. Raises StoreUnavailable."""
+    async def act(self, act: Act, who: str, subject: str, scope: Scope = ()) -> Acted:
+        """Puts an operator's act in order, does it, commits and audits it under `subject`. Raises StoreUnavailable.
+
+        A group that is not within the scope when the act has its turn is as one that is not there.
+        """
 
     async def whole_book(self) -> WholeBook:
         """All groups between two events, to be asked in any thread."""

@@ -24,6 +24,9 @@ class Lifecycle(msgspec.Struct, frozen=True):
     clear_hold: Wait = timedelta(minutes=15)
     grace_reminders: tuple[timedelta, ...] = tuple(timedelta(minutes=m) for m in (720, 360, 60, 15))
     margin_call_repeat: timedelta = timedelta(hours=24)
+    reopen: Wait = timedelta(0)
+    """A group that a snapshot left out goes on as it was if it comes back within this. An event log from before this was
+    there folds without it; a configuration that does not state it means an hour (monitor.config)."""
 
 
 class FeedTrust(msgspec.Struct, frozen=True):

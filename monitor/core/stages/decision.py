@@ -17,6 +17,7 @@ from monitor.core.loans.group import Group, Loan
 from monitor.core.rules.settings import Lifecycle
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import (
+    CLOSED,
     DELAYED,
     EARLY_WARNING,
     LIQUIDATION,
@@ -47,7 +48,8 @@ class Said(msgspec.Struct, frozen=True):
     sequence: int
     episode: int
     stage_from: Stage
-    stage_to: Stage
+    stage_to: Stage | None
+    """None: the group is watched no longer."""
     reason: str
     deadline: datetime | None = None
     supersedes: str | None = None
@@ -226,6 +228,15 @@ def tell_again(name: str, state: GroupState, at: datetime) -> Verdict:
     after, said = say(name, state, _TOLD_BY[state.stage], at, state.reason or "ltv")
     said = msgspec.structs.replace(said, supersedes=state.last_alert)
     return msgspec.structs.replace(after, last_alert=said.id, silence=None), said
+
+
+def close(name: str, state: GroupState, at: datetime) -> Verdict:
+    """The end of an episode because the group is closed: no cure, as nobody knows what became of its loans."""
+    after = GroupState(state.group, episode=state.episode, sequence=state.sequence, life=state.life)
+    if state.stage == NORMAL:
+        return after, None
+    after, said = say(name, after, CLOSED, at, "closed")
+    return after, msgspec.structs.replace(said, stage_from=state.stage, stage_to=None, supersedes=state.last_alert)
 
 
 def _warned(state: GroupState, used: tuple[Decimal, ...]) -> GroupState:

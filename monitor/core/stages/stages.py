@@ -4,7 +4,8 @@ A group is `normal` until its LTV reaches a line. At the margin-call line it ent
 pledging more or repaying. At the liquidation line the loans are due to be liquidated at once (`liquidation`). A group that is
 enrolled in delayed liquidation has a grace period first (`delayed_liquidation`): it ends well only at the initial level, and
 at once when LTV goes above `immediate`. A loan that is not repaid within a day of its maturity is liquidated from any stage.
-An episode is the time from leaving `normal` to returning.
+An episode is the time from leaving `normal` to returning, or to the closing of the group: that is no row of the table, as the
+group has no stage afterwards.
 
 Each evaluation and each deadline first says what it saw, in one word (a Signal); the table says what follows from it.
 """
@@ -20,6 +21,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from monitor.core.instants import MICROSECOND
+from monitor.core.loans.group import Contact
 from monitor.core.rules.settings import Lifecycle
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.valuation import IMMEDIATE as IMMEDIATE_BAND
@@ -45,6 +47,7 @@ CLEARED = "loan_group.liquidation.cleared"
 CALL_REMINDER = "loan_group.margin_call.reminder"
 DELAY_REMINDER = "loan_group.delayed_liquidation.reminder"
 EARLY_WARNING = "loan_group.early_warning"
+CLOSED = "loan_group.closed"
 
 OVERDUE_REASON = "overdue"
 
@@ -114,6 +117,27 @@ class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
     """The alert that was acknowledged."""
     note: str = ""
     until: datetime | None = None
+    labels: Mapping[str, str] | None = None
+    """The group's labels then: a scope that they are outside of does not see who has it in hand."""
+
+
+NO_FIGURES = msgspec.Raw(b"null")
+
+
+class ClosedLife(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A group that a snapshot left out: what it was, so that it can go on when the next one names it again."""
+
+    at: datetime
+    source: str
+    product: str
+    labels: Mapping[str, str]
+    version: int
+    state: GroupState
+    receiving_account: str = ""
+    contacts: Mapping[str, tuple[Contact, ...]] = {}
+    blind: bool = False
+    figures: msgspec.Raw = NO_FIGURES
+    """Those of its last moment, where it was in an episode: `Figures` of core.alerts as JSON, a type that stands above."""
 
 
 class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -150,6 +174,10 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     """By silence: the stage that the group was in when it was silenced, as far as it has moved since."""
     silence: str | None = msgspec.field(default=None, name="hushed")
     """The silence that hid the alert of its stage; told again when that ends."""
+    life: int = 0
+    """How often the id was closed before: a former life's history and entries are not its own. Of a closed one: the next."""
+    closed: ClosedLife | None = None
+    """Only of a closed group that may still come back as it was."""
 
 
 UNTOUCHED = GroupState("")

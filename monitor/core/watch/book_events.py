@@ -6,13 +6,17 @@ from collections.abc import Callable
 
 from monitor.core.events.events import BookEntry, GroupClosed, GroupPut, GroupsPut
 from monitor.core.groups import loan_history
-from monitor.core.groups.book_changes import BookChanges
+from monitor.core.groups.book_changes import BookChanges, may_come_back
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.prices.quote import PriceChange
 from monitor.core.refusal import Refused
+from monitor.core.stages.decision import close
+from monitor.core.watch.effects import GroupEffects
 from monitor.core.watch.watcher import BookChange, Ground
+from monitor.core.watch.watchers.left_out import LeftOutWatch
 from monitor.core.watch.watchers.noticed import NoticedWatch
+from monitor.core.watch.watchers.silences import SilenceWatch
 
 
 class BookEvents:
@@ -23,17 +27,23 @@ class BookEvents:
         ground: Ground,
         book_changes: BookChanges,
         noticed: NoticedWatch,
+        effects: GroupEffects,
+        silences: SilenceWatch,
         follow: Callable[[BookChange, Outcome], None],
     ) -> None:
         self._ground = ground
         self._book_changes = book_changes
         self._noticed = noticed
+        self._effects = effects
+        self.left_out = LeftOutWatch(ground, book_changes, silences)
         self._follow = follow
 
     def put(self, event: GroupPut, out: Outcome) -> None:
         """One group. Raises Refused."""
-        record = self._book_changes.put(event, self._ground.rules.products)
+        record = self._book_changes.put(event, self._ground.rules)
         if record is not None:
+            if self._book_changes.former is not None:
+                self.left_out.end_former(self._book_changes.former, record, out)
             self._changed(record, event, out)
         self._noticed.accept(event, out)
 
@@ -60,12 +70,17 @@ class BookEvents:
         self._changed(self._book_changes.enter(event, event.at), event, out)
 
     def close(self, event: GroupClosed, out: Outcome) -> None:
-        """The group is gone. Raises Refused."""
-        record = self._book_changes.close(event)
+        """The group is gone. What was told of its stage is over, at once or when it comes back no more. Raises Refused."""
+        record, reopen = self._book_changes.closing(event), self._ground.rules.lifecycle.reopen
         id_ = record.group.id
+        if event.is_told and not may_come_back(event, reopen):
+            verdict = close(self._ground.rules.name, record.state, event.at)
+            self._effects.follow(record, verdict, out, {"source": event.source})
+        kept = self._book_changes.close(record, event, reopen, self.left_out.figures(record))
+        self.left_out.plan(kept)
         out.history += loan_history.of_close(record, event)
         out.closed.add(id_)
-        out.states[id_] = record.state
+        out.states[id_] = kept
         out.touched.add(id_)
         self._follow(BookChange(event.at, closed=id_), out)
 
@@ -74,6 +89,12 @@ class BookEvents:
         id_, replaced, place = record.group.id, self._book_changes.replaced, len(out.history)
         out.changed.add(id_)
         out.states[id_] = record.state
-        self._follow(BookChange(event.at, groups=(record,), needed=record.held.assets), out)
+        left_at = self._book_changes.left_at if isinstance(event, GroupPut) else None
+        self._follow(BookChange(event.at, groups=(record,), needed=record.held.assets, left_at=left_at), out)
         # Made last, as a repayment says what LTV it led to, and put first: what was decided followed from it.
-        out.history[place:place] = loan_history.of_change(replaced, record, event, self._ground.board.usd)
+        usd = self._ground.board.usd
+        out.history[place:place] = (
+            loan_history.of_return(record, event)
+            if isinstance(event, GroupPut) and left_at is not None
+            else loan_history.of_change(replaced, record, event, usd)
+        )

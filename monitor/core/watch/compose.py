@@ -19,7 +19,7 @@ class GroupPart(NamedTuple):
 
     group: GroupRef
     stage_from: str
-    stage_to: str
+    stage_to: str | None
     reason: str
     figures: Figures
     deadline: datetime | None

@@ -102,9 +102,7 @@ class Operators(Watcher):
         record = self._ground.book.find(act.group)
         state = record.state if record is not None else None
         if record is None or state is None or state.stage == NORMAL or state.episode != act.episode:
-            raise Refused(
-                "nothing_to_acknowledge", f"what alert {act.alert} told of is over; nothing reminds of it any more"
-            )
+            raise over(act.alert)
         if state.stage != act.stage:
             raise Refused(
                 "other_stage",
@@ -113,6 +111,11 @@ class Operators(Watcher):
             )
         if act.until is not None and act.until <= at:
             raise Refused("bad_until", f"until {act.until.isoformat()} is not after {at.isoformat()}")
-        new = Ack(by, at, act.alert, act.note, act.until)
+        new = Ack(by, at, act.alert, act.note, act.until, record.group.labels)
         if state.ack is None or msgspec.structs.replace(state.ack, at=at) != new:
             self._effects.follow_and_plan(record, (msgspec.structs.replace(state, ack=new), None), out)
+
+
+def over(alert: str) -> Refused:
+    """There is nothing to acknowledge of an alert. Of a group that a token may not act on any more it is the answer too."""
+    return Refused("nothing_to_acknowledge", f"what alert {alert} told of is over; nothing reminds of it any more")

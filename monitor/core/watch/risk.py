@@ -65,7 +65,7 @@ class RiskMonitor:
         self.book: LoanBook = book if book is not None else PlainBook()
         ground = Ground(self._rates.into(rules), self.board, self.book)
         self._ground = ground
-        self._book_changes = BookChanges(self.book)
+        self._changes = BookChanges(self.book)
         self._noticed = NoticedWatch(ground)
         self._priced = price_watchers(ground)
         self._decisions = PriceDecisions(ground)
@@ -74,12 +74,13 @@ class RiskMonitor:
         self._rules = RulesWatch(ground, self._rates)
         self._schedule = Schedule(ground)
         self._silences = SilenceWatch(ground.agenda)
-        self._escalations = EscalationWatch(ground, self._silences)
+        self._escalations = EscalationWatch(ground, self._silences, self._changes)
         self._effects = GroupEffects(ground, self._schedule, self._rules, self._fund, self._silences)
         self.operators = Operators(ground, self._silences, self._decisions, self._effects, self._escalations)
-        self._events = BookEvents(ground, self._book_changes, self._noticed, self._follow)
+        self._events = BookEvents(ground, self._changes, self._noticed, self._effects, self._silences, self._follow)
         self._watchers: tuple[Watcher, ...] = (
             self._silences,
+            self._events.left_out,
             self._escalations,
             self._noticed,
             self._fund,
@@ -166,7 +167,7 @@ class RiskMonitor:
             marks=tuple(self.board.marks.values()),
             watchers=self.watcher_states(),
             groups=kept.groups,
-            states=(*kept.states, *self._book_changes.retired.values()),
+            states=(*kept.states, *self._changes.retired.values()),
             heard=self.board.heard,
             awaited=self._priced.prices.awaited,
             blocks=kept.blocks,
@@ -183,7 +184,7 @@ class RiskMonitor:
         """Continues where the memory left off."""
         self._begin(memory.at)
         with exact():
-            self._book_changes.restore(memory, self.rules)
+            self._changes.restore(memory, self.rules)
             for watcher in self._watchers:
                 watcher.restore(memory)
             # Lists of groups show them on the prices that were kept; they are decided when a feed confirms these.
@@ -289,7 +290,7 @@ class RiskMonitor:
 
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
         rules = self._rules.with_rates(event)
-        self._book_changes.check_rules(rules, event.at)
+        self._changes.check_rules(rules, event.at)
         self._rules.replace(rules)
         for watcher in self._watchers:
             watcher.configure(event.at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -35,6 +36,9 @@ _MARKS = (
 )
 """Byte order marks. The longer ones come first, as that of UTF-16 is the beginning of one of UTF-32."""
 
+_DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, ValueError, LookupError, struct.error, OverflowError)
+"""What unpacking raises where bytes are wrong: an archive may lead to places before its beginning."""
+
 Line = tuple[int, str]
 """The number of a line, from 1, and its text without the end of the line."""
 
@@ -52,9 +56,9 @@ def lines_of(
     Raises OSError if the file cannot be opened, UnreadableTape where it is no text or ends too early.
     """
     number = rows = 0
-    try:
-        with ExitStack() as stack:
-            readline = _text(path, stack).readline
+    with path.open("rb") as raw, ExitStack() as stack:
+        try:
+            readline = _text(path, raw, stack).readline
             while text := readline(MAX_LINE):
                 number += 1
                 if text.endswith("\n"):
@@ -69,10 +73,10 @@ def lines_of(
                     rows += 1
                     on_open_end(number)
                     yield number, text
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as e:
-        read = f"after {rows - 1:,} rows" if rows > 1 else "before its first row"
-        what = f"is not gzip or zip to its end: it is cut or damaged {read} ({e})"
-        raise UnreadableTape(f"{path}: {what}; copy it again") from None
+        except _DAMAGED as e:
+            read = f"after {rows - 1:,} rows" if rows > 1 else "before its first row"
+            what = f"is not gzip or zip to its end: it is cut or damaged {read} ({e})"
+            raise UnreadableTape(f"{path}: {what}; copy it again") from None
 
 
 def inner_name(path: Path) -> str:
@@ -83,14 +87,13 @@ def inner_name(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             return PurePosixPath(_member(path, archive)).name
-    except zipfile.BadZipFile as e:
+    except _DAMAGED as e:
         raise UnreadableTape(
             f"{path}: is not zip to its end: it is cut or damaged before its first row ({e}); copy it again"
         ) from None
 
 
-def _text(path: Path, stack: ExitStack) -> IO[str]:
-    raw: IO[bytes] = stack.enter_context(path.open("rb"))
+def _text(path: Path, raw: IO[bytes], stack: ExitStack) -> IO[str]:
     head = raw.read(_PEEK)
     raw.seek(0)
     if head.startswith((_ZIP, _ZIP_EMPTY)):

@@ -10,22 +10,25 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, closing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.events.history import Row
+from monitor.core.groups.snapshot import Scope
+from monitor.secret_files import BadSecret, read_secret
 from monitor.stores._base import (
     AlertFilter,
     Applied,
     Attempt,
     Audit,
+    Backup,
     Change,
     Committed,
     Delivery,
@@ -33,14 +36,17 @@ from monitor.stores._base import (
     HistoryFilter,
     LtvPoint,
     StoredState,
+    StoreRefused,
     StoreUnavailable,
     Subscription,
     Switched,
     Target,
 )
-from monitor.stores.sqlite import deliveries, file, history, log, subscriptions
+from monitor.stores.sqlite import deliveries, file, history, lock, log, restoring, subscriptions
 from monitor.stores.sqlite import points as ltv
 from monitor.stores.sqlite.connection import Connection, Together, explained
+from monitor.stores.sqlite.engine import EXTRA, PLAIN, Engine, has_cipher
+from monitor.stores.sqlite.restoring import Restored
 
 T = TypeVar("T")
 _POINTS_AT_ONCE = 1000  # in one transaction: some ten milliseconds, which a commit may have to wait
@@ -50,24 +56,72 @@ class Config(msgspec.Struct, frozen=True):
     """[store] kind = "sqlite". `path` is relative to the working directory."""
 
     path: str = "var/monitor.db"
+    allow_network_fs: bool = False
+    """The file may be on a network file system, where nothing but the one daemon that you start uses it."""
+    key: str | None = None
+    key_file: Path | None = None
+    """Encrypts the file: the key, or the file that holds it."""
+
+    def __post_init__(self) -> None:
+        if self.key is not None and self.key_file is not None:
+            raise ValueError('state either "key_file" or "key"')
+        if self.is_encrypted and not has_cipher():
+            raise ValueError(f"key_file: needs SQLCipher, which is not installed: {EXTRA}")
+
+    def __repr__(self) -> str:
+        return f"Config({self.path!r}, encrypted={self.is_encrypted})"
+
+    @property
+    def is_encrypted(self) -> bool:
+        """The store has a key."""
+        return self.key is not None or self.key_file is not None
+
+    def engine(self) -> Engine:
+        """What opens the file. Raises StoreRefused where the key cannot be read."""
+        try:
+            return Engine(read_secret(self.key, self.key_file) if self.is_encrypted else None)
+        except BadSecret as e:
+            raise StoreRefused(f"store {self.path}: {e}") from None
 
 
-def copy(config: Config, target: Path) -> None:
-    """An online copy of a store that a daemon may be writing just now. Raises StoreUnavailable, StoreRefused."""
+def copy(config: Config, target: Path, recipients: Sequence[Any] = ()) -> None:
+    """An online copy of a store that a daemon may be writing just now, encrypted for recipients of age where there are some.
+
+    Raises StoreUnavailable, StoreRefused.
+    """
     with explained(target):
-        file.backup(Path(config.path), target)
+        file.backup(Path(config.path), target, config.engine(), recipients)
+
+
+def restore(config: Config, wanted: Backup, at: datetime | None) -> Restored:
+    """Puts a backup in the place of the store, whole or not at all; only checks it where `at` is None.
+
+    Raises StoreUnavailable, StoreRefused.
+    """
+    with explained(Path(config.path)):
+        return restoring.restore(Path(config.path), config.engine(), wanted, at)
+
+
+def damage(config: Config) -> str | None:
+    """What is wrong with the store's file, by its own quick check; None where it is whole. Raises as `copy` does."""
+    path = lock.real(Path(config.path))
+    with explained(path), closing(config.engine().connect_read_only(path)) as db:
+        (verdict,) = db.execute("PRAGMA quick_check").fetchone()
+        return None if verdict == "ok" else str(verdict)
 
 
 def build(config: Config) -> SqliteStore:
     """The store of a file; nothing is touched before `open`."""
-    return SqliteStore(Path(config.path))
+    return SqliteStore(config)
 
 
 class SqliteStore:
     """One file. Every change is one function on the writer's thread: no await and no cancellation can cut it in two."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, config: Config) -> None:
+        self.path = Path(config.path)
+        self._config = config
+        self._engine = PLAIN
         self._writer: Connection | None = None
         self._reader: Connection | None = None
         self._file_id: tuple[int, int] | None = None
@@ -78,24 +132,39 @@ class SqliteStore:
         """Takes the lock, creates or migrates the file, loads. Raises StoreRefused where only a person can help."""
         if self._writer is not None:
             return await self._write(log.snapshot)
-        self.path = self.path.absolute()
+        self.path = lock.real(self.path)
         async with AsyncExitStack() as opening:
             with explained(self.path):
-                lock = await asyncio.to_thread(file.claim, self.path)
-                opening.callback(os.close, lock)
-                await asyncio.to_thread(file.prepare, self.path)
-                writer = Connection(partial(file.connect, self.path))
+                opening.enter_context(await asyncio.to_thread(self._taken))
+                writer = Connection(partial(file.connect, self.path, self._engine))
                 await opening.enter_async_context(writer)
                 await writer.run(file.migrate)
-                reader = Connection(partial(file.connect_read_only, self.path))
+                reader = Connection(partial(file.connect_read_only, self.path, self._engine))
                 await opening.enter_async_context(reader)
                 self._file_id = _file_id(self.path)
                 snapshot = await writer.run(log.snapshot)
-            file.say_version(self.path)
+            file.say_version(self.path, self._engine)
             self._writer = writer
             self._reader = reader
             self._opened = opening.pop_all()
         return snapshot
+
+    def _taken(self) -> ExitStack:
+        """Takes the locks, makes the file where there is none, and looks that it is ours. Closing gives the locks up."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        network = lock.network_kind(self.path.parent)
+        if network is not None and not self._config.allow_network_fs:
+            raise StoreRefused(
+                f"store {self.path} is on a network file system ({network}), where locks and the write-ahead log are not "
+                "safe: put it on a local disk, or state allow_network_fs = true under [store] if one machine alone uses it"
+            )
+        with ExitStack() as taking:
+            taking.enter_context(lock.claimed(self.path))
+            self._engine = self._config.engine()
+            file.prepare(self.path, self._engine)
+            held = taking.enter_context(lock.held(self.path, is_local=network is None))
+            file.check_header(self.path, held, self._engine)
+            return taking.pop_all()
 
     async def commit(self, change: Change) -> Committed:
         return await self._write(partial(log.commit, change=change))
@@ -130,6 +199,9 @@ class SqliteStore:
     async def hand_over(self, pairs: Sequence[tuple[Delivery, Target]], at: datetime) -> list[Delivery]:
         return await self._write(partial(deliveries.hand_over, pairs=pairs, at=at))
 
+    async def hold(self, until: Mapping[str, datetime | None], at: datetime) -> list[Delivery]:
+        return await self._write(partial(deliveries.hold, until=until, at=at))
+
     async def switch_off(self, switched: Switched) -> None:
         await self._write(partial(deliveries.switch_off, switched=switched))
 
@@ -152,20 +224,23 @@ class SqliteStore:
         return await self._write(subscriptions.listed)
 
     async def keep_subscription(self, kept: Subscription) -> None:
-        await asyncio.to_thread(file.keep_private, self.path)
         await self._write(partial(subscriptions.keep, kept=kept))
 
     async def drop_subscription(self, name: str) -> None:
         await self._write(partial(subscriptions.drop, name=name))
 
-    async def entry(self, group_id: str, id: str) -> Applied | None:
+    async def entry(self, group_id: str, id: str, scope: Scope = ()) -> Applied | None:
         # Asked before an entry is applied, so it must not stand behind a long list.
-        return await self._write(partial(log.entry, group_id=group_id, id=id))
+        return await self._write(partial(log.entry, group_id=group_id, id=id, scope=scope))
 
     async def audits(
-        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None
+        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None, scope: Scope = ()
     ) -> list[tuple[int, Audit]]:
-        return await self._read(partial(log.audits, after=after, limit=limit, subject=subject, since=since))
+        work = partial(log.audits, after=after, limit=limit, subject=subject, since=since, scope=scope)
+        return await self._read(work)
+
+    async def key(self, name: str) -> bytes:
+        return await self._write(partial(file.key, name=name))
 
     async def keep_points(self, points: Sequence[LtvPoint]) -> None:
         for i in range(0, len(points), _POINTS_AT_ONCE):
@@ -183,8 +258,11 @@ class SqliteStore:
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         return await self._read(partial(history.page, wanted=wanted))
 
-    async def first_rows(self, group: str) -> list[tuple[int, Row]]:
-        return await self._read(partial(history.first_rows, group=group))
+    async def first_rows(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
+        return await self._read(partial(history.first_rows, wanted=wanted))
+
+    async def newest_life(self, group: str, scope: Scope) -> int | None:
+        return await self._read(partial(history.newest_life, group=group, scope=scope))
 
     async def prune(self, before: datetime) -> int:
         """Small batches, each a transaction of its own, between which commits go on."""
@@ -199,7 +277,7 @@ class SqliteStore:
     async def backup(self, path: Path) -> None:
         with explained(path):
             self._required(self._writer)
-            await asyncio.to_thread(file.backup, self.path, path)
+            await asyncio.to_thread(file.backup, self.path, path, self._engine)
 
     async def probe(self) -> None:
         await self._write(file.probe)

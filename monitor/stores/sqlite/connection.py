@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 import aiosqlite
 
 from monitor.stores._base import StoreUnavailable
+from monitor.stores.sqlite.engine import database_errors
 
 T = TypeVar("T")
 
@@ -94,8 +95,8 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as e:
         raise StoreUnavailable(f"store {path}: {e.strerror or e}") from e
-    except sqlite3.DatabaseError as e:
-        is_ours = type(e) not in (sqlite3.OperationalError, sqlite3.DatabaseError)
+    except database_errors() as e:
+        is_ours = type(e).__name__ not in ("OperationalError", "DatabaseError")
         if is_ours or getattr(e, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_ERROR:
             raise
         raise StoreUnavailable(f"store {path}: {e}") from e

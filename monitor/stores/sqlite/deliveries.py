@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -83,7 +83,9 @@ class Outbox:
     def write(self, db: sqlite3.Connection) -> None:
         """Inserts and cancels."""
         at = micros_of(self.at)
-        _insert(db, (delivery_row(d, at, at) for d in self.made.values()))
+        # Nearly all are due at once: the times of a commit are worked out once.
+        rows = ((d, at if d.due_at is self.at else micros_of(d.due_at)) for d in self.made.values())
+        _insert(db, (delivery_row(d, due_at, at) for d, due_at in rows))
         older = (_key(id) for id in self.cancelled if id not in self.made)
         db.executemany("UPDATE deliveries SET state = 'superseded' WHERE cursor = ? AND id = ?", older)
 
@@ -233,7 +235,7 @@ def move(db: sqlite3.Connection, old: Delivery, targets: Sequence[Target], at: d
         if not db.execute(end_it, (ended.detail, *_key(old.id))).rowcount:
             return []
         new = [d for d in made if one(db, d.id) is None]
-        _insert(db, (delivery_row(d, micros_of(at), micros_of(d.created_at)) for d in new))
+        _insert(db, (delivery_row(d, micros_of(d.due_at), micros_of(d.created_at)) for d in new))
     return new
 
 
@@ -250,6 +252,21 @@ def hand_over(db: sqlite3.Connection, pairs: Sequence[tuple[Delivery, Target]], 
                 made[new.id] = new
         _insert(db, (delivery_row(d, micros_of(at), micros_of(at)) for d in made.values()))
     return list(made.values())
+
+
+def hold(db: sqlite3.Connection, until: Mapping[str, datetime | None], at: datetime) -> list[Delivery]:
+    """Moves the ends of quiet times, or ends them; returns those that still wait and were never tried."""
+    which = "WHERE cursor = :cursor AND id = :id AND state = 'pending' AND attempts = 0"
+    move_it = f"UPDATE deliveries SET due_at = :due_at {which}"  # noqa: S608
+    end_it = f"UPDATE deliveries SET due_at = :due_at, created_at = :due_at {which}"  # noqa: S608
+    found = []
+    with transaction(db):
+        for id, end in until.items():
+            cursor, _ = _key(id)
+            row = {"cursor": cursor, "id": id, "due_at": micros_of(at if end is None else end)}
+            if db.execute(end_it if end is None else move_it, row).rowcount:
+                found.append(id)
+        return [d for id in found if (d := one(db, id)) is not None]
 
 
 def switch_off(db: sqlite3.Connection, switched: Switched) -> None:

@@ -1,17 +1,19 @@
-"""The file itself: lock, creation, schema, checkpoint, backup."""
+"""The file itself: creation, schema, checkpoint, backup."""
 
 from __future__ import annotations
 
-import fcntl
 import os
+import secrets
 import sqlite3
-import stat
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
-from monitor import crashpoint
-from monitor.stores._base import StoreRefused
+from monitor import age_files, crashpoint
+from monitor.stores._base import KEY_BYTES, StoreRefused
 from monitor.stores.sqlite.connection import transaction
+from monitor.stores.sqlite.engine import BUSY_S, PLAIN, Engine
 from monitor.telemetry import log
 
 APPLICATION_ID = 0x4C4D4F4E  # "LMON"
@@ -21,8 +23,6 @@ _MAGIC = b"SQLite format 3\0"
 # again, so this seldom takes long; ten thousand alerts at once, about 30 MB, seldom wait for it.
 _AUTOCHECKPOINT_PAGES = 16000
 _LOG_KEPT_BYTES = 64 << 20  # what a storm of alerts may leave behind in the size of the log file
-# The lock keeps other monitors away, but a person may look at the file with a tool that locks it for a moment.
-_BUSY_S = 1.0
 # About what one event commits, its marks included: a probe of a few bytes fits where no commit does.
 _PROBE_BYTES = 64 << 10
 _BACKUP_PAGES = 1024  # copied at a time; 4 MB, so that a broken disk shows itself early
@@ -142,51 +142,71 @@ ALTER TABLE deliveries ADD COLUMN gather TEXT NOT NULL DEFAULT '';
 ALTER TABLE deliveries ADD COLUMN debt_usd TEXT NOT NULL DEFAULT '';
 CREATE TABLE switched (notifier TEXT PRIMARY KEY, body BLOB NOT NULL);
 """
-MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, _SCHEMA_7, _SCHEMA_8)
+# To whom what happened belonged then: entries and points with the labels of their time (rows of the history and audits have
+# them in their bodies), and of which life of its id an entry is. What is from before has no labels: no scope sees it.
+_SCHEMA_9 = """
+ALTER TABLE entries RENAME TO entries_8;
+CREATE TABLE entries (
+    group_id TEXT NOT NULL, id TEXT NOT NULL, digest TEXT NOT NULL, version INTEGER NOT NULL, at INTEGER NOT NULL,
+    life INTEGER NOT NULL, labels TEXT NOT NULL, PRIMARY KEY (group_id, id, life, labels)
+);
+INSERT INTO entries SELECT group_id, id, digest, version, at, 0, '' FROM entries_8 ORDER BY rowid;
+DROP TABLE entries_8;
+CREATE INDEX entries_at ON entries (at);
+-- Who had rows of which group: looked at in place of the rows, so that another's group takes no longer than none.
+CREATE TABLE holders (
+    group_id TEXT NOT NULL, life INTEGER NOT NULL, labels TEXT NOT NULL, PRIMARY KEY (group_id, life, labels)
+) WITHOUT ROWID;
+CREATE TABLE owners (number INTEGER PRIMARY KEY, labels TEXT NOT NULL UNIQUE);
+ALTER TABLE ltv ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE keys (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+"""
+MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, _SCHEMA_7, _SCHEMA_8, _SCHEMA_9)
 """The script at index i takes a file from schema i to i + 1; a script once released is never changed."""
 
 
-def claim(path: Path) -> int:
-    """An open lock file beside the store; closing it, or dying, gives the lock up. Raises StoreRefused."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The lock file is never deleted: a third daemon could lock the new one while a second holds the deleted one.
-    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    except BlockingIOError:
-        holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(lock)
-        raise StoreRefused(f"store {path} is in use by another monitor, process {holder}") from None
-    except OSError:
-        os.close(lock)
-        raise
-    return lock
-
-
-def prepare(path: Path) -> None:
+def prepare(path: Path, engine: Engine = PLAIN) -> None:
     """Makes the store at `path` where there is none, whole or not at all. Raises StoreRefused where something else is."""
-    if path.exists() and not path.is_file():
+    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
+        _create(path, engine)
+    elif not path.is_file():
         raise StoreRefused(f"store {path} is not a regular file")
-    header = b""
-    if path.exists():
-        with path.open("rb") as f:
-            header = f.read(100)
-    if header:
-        _check(path, header)
-    else:
-        _create(path)
 
 
-def _check(path: Path, header: bytes) -> None:
+def restoring(path: Path) -> Path:
+    """Where a restore puts the new file until it takes the place of the store."""
+    return Path(f"{path}.restoring")
+
+
+def is_plain(path: Path) -> bool:
+    """The file is a database that is not encrypted. Not for the store itself: nothing but SQLite opens that."""
+    with path.open("rb") as f:
+        return f.read(len(_MAGIC)) == _MAGIC
+
+
+def check_header(path: Path, file: int, engine: Engine = PLAIN) -> None:
+    """Raises StoreRefused where an open file is no store of ours, before SQLite may change anything in it.
+
+    Of an encrypted file nothing can be read here; `connect` looks when it has the key.
+    """
+    header = os.pread(file, 100, 0)
+    if engine.is_encrypted:
+        if header.startswith(_MAGIC):
+            raise StoreRefused(
+                f"store {path} is not encrypted, and the configuration has a key: make a backup without the key, then "
+                "`monitor restore` it with the key"
+            )
+        return
     id = int.from_bytes(header[68:72], "big")
     if not header.startswith(_MAGIC) or id != APPLICATION_ID:
-        raise StoreRefused(f"{path} is not a store of this monitor; it is left as it is: choose another [store] path")
-    _check_version(path, int.from_bytes(header[60:64], "big"))
+        raise StoreRefused(
+            f"{path} is not a store of this monitor; it is left as it is: choose another [store] path, or state key_file "
+            "if it is encrypted"
+        )
+    check_version(path, int.from_bytes(header[60:64], "big"))
 
 
-def _check_version(path: Path, version: int) -> None:
+def check_version(path: Path, version: int) -> None:
     known = len(MIGRATIONS)
     if version > known:
         raise StoreRefused(
@@ -194,8 +214,12 @@ def _check_version(path: Path, version: int) -> None:
         )
 
 
-def _create(path: Path) -> None:
+def _create(path: Path, engine: Engine) -> None:
     """Builds the store beside its place, then renames it: a kill in between leaves nothing that looks like a store."""
+    if (cut := restoring(path)).exists():
+        raise StoreRefused(
+            f"store {path} is missing and {cut} is there: a restore was cut off; run `monitor restore` again"
+        )
     for suffix in ("-wal", "-journal"):
         left = Path(f"{path}{suffix}")
         if left.exists() and left.stat().st_size:
@@ -206,24 +230,40 @@ def _create(path: Path) -> None:
     new = Path(f"{path}.new")
     for stale in (new, Path(f"{new}-journal")):
         stale.unlink(missing_ok=True)
-    db = sqlite3.connect(new, isolation_level=None)
+    make_private(new)
+    db = engine.connect(new)
     try:
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         migrate(db)
     finally:
         db.close()
     new.replace(path)
-    _sync_folder(path)
+    sync_folder(path)
 
 
-def keep_private(path: Path) -> None:
-    """Takes the file away from users of the machine who are neither its owner nor of its group: it holds keys now."""
-    for each in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
-        with suppress(FileNotFoundError):
-            each.chmod(stat.S_IMODE(each.stat().st_mode) & ~stat.S_IRWXO)
+def make_private(path: Path) -> None:
+    """An empty file for its owner alone. SQLite fills it, and gives its log and its journals the same rights."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
-def _sync_folder(path: Path) -> None:
+def key(db: sqlite3.Connection, name: str) -> bytes:
+    """A secret of this store, made when it is first asked for."""
+    with transaction(db):
+        db.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (name, secrets.token_bytes(KEY_BYTES)))
+        (body,) = db.execute("SELECT body FROM keys WHERE name = ?", [name]).fetchone()
+    return bytes(body)
+
+
+def sync_file(path: Path) -> None:
+    """Makes what is in a file survive a power cut. Not for the store itself: nothing but SQLite opens that."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(path: Path) -> None:
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
@@ -231,11 +271,13 @@ def _sync_folder(path: Path) -> None:
         os.close(folder)
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """The writer. Raises StoreRefused where the folder cannot hold a write-ahead log."""
+def connect(path: Path, engine: Engine = PLAIN) -> sqlite3.Connection:
+    """The writer. Raises StoreRefused for another key, and where the folder cannot hold a write-ahead log."""
     with ExitStack() as opening:
-        db = opening.enter_context(closing(sqlite3.connect(path, isolation_level=None, timeout=_BUSY_S)))
-        _check_version(path, db.execute("PRAGMA user_version").fetchone()[0])
+        db = opening.enter_context(closing(engine.connect(path)))
+        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise StoreRefused(f"{path} is not a store of this monitor; it is left as it is")
+        check_version(path, db.execute("PRAGMA user_version").fetchone()[0])
         mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             raise StoreRefused(f"store {path}: this file system cannot hold a write-ahead log (journal mode {mode})")
@@ -246,9 +288,9 @@ def connect(path: Path) -> sqlite3.Connection:
         return db
 
 
-def connect_read_only(path: Path) -> sqlite3.Connection:
-    """A reader. SQLite checkpoints after a commit, on request and at the last close: none of these is open to it."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_S)
+def connect_read_only(path: Path, engine: Engine = PLAIN) -> sqlite3.Connection:
+    """A reader, which neither commits nor checkpoints."""
+    return engine.connect_read_only(path)
 
 
 def migrate(db: sqlite3.Connection) -> None:
@@ -258,11 +300,11 @@ def migrate(db: sqlite3.Connection) -> None:
         db.executescript(f"BEGIN IMMEDIATE; {script}; PRAGMA user_version = {number}; COMMIT;")
 
 
-def say_version(path: Path) -> None:
+def say_version(path: Path, engine: Engine = PLAIN) -> None:
     """Logs which SQLite this is, and what a person must not do with it."""
-    version = sqlite3.sqlite_version
-    log.info("store opened", path=str(path), sqlite=version)
-    if has_wal_reset_bug(sqlite3.sqlite_version_info):
+    version = ".".join(map(str, engine.version))
+    log.info("store opened", path=str(path), sqlite=version, encrypted=engine.is_encrypted)
+    if has_wal_reset_bug(engine.version):
         bug = "this SQLite has the WAL-reset bug: let no other tool write to the store while the monitor runs"
         log.warning(bug, sqlite=version, mended_in="3.51.3")
 
@@ -289,23 +331,34 @@ def checkpoint(db: sqlite3.Connection) -> None:
     try:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     finally:
-        db.execute(f"PRAGMA busy_timeout = {int(_BUSY_S * 1000)}")
+        db.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1000)}")
 
 
-def backup(source: Path, target: Path) -> None:
-    """A whole, checked copy at `target`. Raises StoreRefused where a file is already."""
+def backup(source: Path, target: Path, engine: Engine = PLAIN, recipients: Sequence[Any] = ()) -> None:
+    """A whole, checked copy at `target`, encrypted where the store is. Raises StoreRefused where a file is already.
+
+    With recipients of age the copy is encrypted for them. The one that is checked before stands beside the store and goes
+    again, as the place of backups may be another machine's.
+    """
     target = target.absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(f"{target}.unfinished")
-    unfinished.unlink(missing_ok=True)
+    checked = Path(f"{source.absolute()}.backup") if recipients else unfinished
     _refuse_overwriting(target)
     try:
-        _copy(source, unfinished)
+        for stale in {unfinished, checked}:
+            stale.unlink(missing_ok=True)
+            make_private(stale)
+        _copy(source, checked, engine)
+        if recipients:
+            age_files.encrypt(checked, unfinished, recipients)
+        sync_file(unfinished)
         _refuse_overwriting(target)
         unfinished.rename(target)
     finally:
-        unfinished.unlink(missing_ok=True)
-    _sync_folder(target)
+        for left in {unfinished, checked}:
+            left.unlink(missing_ok=True)
+    sync_folder(target)
 
 
 def _refuse_overwriting(target: Path) -> None:
@@ -313,9 +366,9 @@ def _refuse_overwriting(target: Path) -> None:
         raise StoreRefused(f"{target} exists already; a backup overwrites nothing")
 
 
-def _copy(source: Path, target: Path) -> None:
-    old = connect_read_only(source)
-    new = sqlite3.connect(target, isolation_level=None)
+def _copy(source: Path, target: Path, engine: Engine) -> None:
+    old = engine.connect_read_only(source)
+    new = engine.connect(target)
     try:
         # Inside one read transaction all steps see one state; without it each commit would start the copy again.
         old.execute("BEGIN")

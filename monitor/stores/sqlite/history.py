@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from monitor.core.events.history import Row
+from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of
 from monitor.stores._base import HistoryFilter
-from monitor.stores.sqlite.rows import EACH, each, encode
+from monitor.stores.sqlite.rows import EACH, each, encode, labels_of, labels_text
 
 _row = msgspec.json.Decoder(Row).decode
 
 
-def write(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
+def write(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Adds rows in their order."""
     sql = "INSERT INTO history (group_id, kind, loan, at, body) VALUES (?, ?, ?, ?, ?)"
     db.executemany(sql, ((r.group, r.kind, r.loan, micros_of(r.at), encode(r)) for r in rows))
+    holders = {(r.group, r.life, labels_text(r.labels)) for r in rows if r.labels is not None}
+    db.executemany("INSERT OR IGNORE INTO holders VALUES (?, ?, ?)", sorted(holders))
 
 
 def page(db: sqlite3.Connection, wanted: HistoryFilter) -> list[tuple[int, Row]]:
@@ -35,13 +39,31 @@ def page(db: sqlite3.Connection, wanted: HistoryFilter) -> list[tuple[int, Row]]
     if wanted.since is not None:
         conditions.append("at >= ?")
         values.append(micros_of(wanted.since))
-    where = " AND ".join(conditions)
-    sql = f"SELECT number, body FROM history INDEXED BY history_look WHERE {where} ORDER BY number LIMIT ?"  # noqa: S608
-    return [(number, _row(body)) for number, body in db.execute(sql, [*values, wanted.limit])]
+    return list(islice(_kept(db, " AND ".join(conditions), values, wanted), wanted.limit))
 
 
-def first_rows(db: sqlite3.Connection, group: str) -> list[tuple[int, Row]]:
-    """The first row of each loan of a group."""
-    first = "SELECT min(number) FROM history INDEXED BY history_look WHERE group_id = ? AND loan <> '' GROUP BY loan"
-    sql = f"SELECT number, body FROM history WHERE number IN ({first}) ORDER BY number"  # noqa: S608
-    return [(number, _row(body)) for number, body in db.execute(sql, [group])]
+def first_rows(db: sqlite3.Connection, wanted: HistoryFilter) -> list[tuple[int, Row]]:
+    """The first row of each loan of a group that is of the life and the scope."""
+    first: dict[str, tuple[int, Row]] = {}
+    for number, row in _kept(db, "group_id = ? AND loan <> ''", [wanted.group], wanted):
+        first.setdefault(row.loan, (number, row))
+    return list(first.values())
+
+
+def newest_life(db: sqlite3.Connection, group: str, scope: Scope) -> int | None:
+    """The newest life of a group of which there are rows that a scope may see."""
+    newest = "SELECT body FROM history INDEXED BY history_look WHERE group_id = ? ORDER BY number DESC LIMIT 1"
+    row = db.execute(newest, [group]).fetchone()
+    if row is None or not scope:
+        return None if row is None else _row(row[0]).life
+    held = db.execute("SELECT life, labels FROM holders WHERE group_id = ? ORDER BY life DESC", [group])
+    return next((life for life, labels in held if sees(scope, labels_of(labels))), None)
+
+
+def _kept(
+    db: sqlite3.Connection, where: str, values: Sequence[Any], wanted: HistoryFilter
+) -> Iterator[tuple[int, Row]]:
+    """Rows in their order. Their bodies say of which life they are, and who may see them."""
+    sql = f"SELECT number, body FROM history INDEXED BY history_look WHERE {where} ORDER BY number"  # noqa: S608
+    rows = ((number, _row(body)) for number, body in db.execute(sql, values))
+    return ((number, row) for number, row in rows if wanted.keeps(row))

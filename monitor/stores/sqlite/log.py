@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from monitor import crashpoint
 from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of, time_at
 from monitor.core.stages.stages import NORMAL
 from monitor.stores._base import (
@@ -24,7 +26,7 @@ from monitor.stores._base import (
 from monitor.stores.sqlite import book, history, packed
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.deliveries import Outbox
-from monitor.stores.sqlite.rows import BY_ID, EACH, each, encode
+from monitor.stores.sqlite.rows import BY_ID, EACH, each, encode, labels_of, labels_text
 
 # Deleted in one transaction: some ten milliseconds, which a commit may have to wait.
 _PRUNED_AT_ONCE = 500
@@ -38,8 +40,8 @@ def commit(db: sqlite3.Connection, change: Change) -> Committed:
         book.write(db, change)
         committed = _write_alerts(db, change)
         _write_records(db, change)
-        crashpoint.reached("before commit")
-    crashpoint.reached("after commit")
+        crashpoint.reached("before commit", (a.type for a, _ in change.alerts))
+    crashpoint.reached("after commit", (a.type for a, _ in change.alerts))
     return committed
 
 
@@ -81,9 +83,11 @@ def _last_cursor(db: sqlite3.Connection) -> int:
 
 
 def _write_records(db: sqlite3.Connection, change: Change) -> None:
-    entries = ((e.group_id, e.id, e.digest, e.version, micros_of(e.at)) for e in change.entries)
+    entries = (
+        (e.group_id, e.id, e.digest, e.version, micros_of(e.at), e.life, labels_text(e.labels)) for e in change.entries
+    )
     audits = ((micros_of(a.at), a.subject, encode(a)) for a in change.audits)
-    db.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?)", entries)
+    db.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", entries)
     db.executemany("INSERT INTO audits (at, subject, body) VALUES (?, ?, ?)", audits)
     history.write(db, change.history)
 
@@ -133,27 +137,31 @@ def alert(db: sqlite3.Connection, id: str) -> LoggedAlert | None:
     return LoggedAlert(row[0], packed.alert(row[1])) if row else None
 
 
-def entry(db: sqlite3.Connection, group_id: str, id: str) -> Applied | None:
-    """The entry that was applied under this id."""
-    sql = "SELECT digest, version, at FROM entries WHERE group_id = ? AND id = ?"
-    row = db.execute(sql, (group_id, id)).fetchone()
-    return Applied(group_id, id, row[0], row[1], time_at(row[2])) if row else None
+def entry(db: sqlite3.Connection, group_id: str, id: str, scope: Scope) -> Applied | None:
+    """The newest entry of this id that the scope may see."""
+    sql = "SELECT digest, version, at, life, labels FROM entries WHERE group_id = ? AND id = ? ORDER BY rowid DESC"
+    for digest, version, at, life, text in db.execute(sql, (group_id, id)):
+        labels = labels_of(text)
+        if sees(scope, labels):
+            return Applied(group_id, id, digest, version, time_at(at), life, labels)
+    return None
 
 
 def audits(
-    db: sqlite3.Connection, after: int, limit: int, subject: str | None, since: datetime | None
+    db: sqlite3.Connection, after: int, limit: int, subject: str | None, since: datetime | None, scope: Scope
 ) -> list[tuple[int, Audit]]:
     """A page of the audit record."""
     conditions = ["number > :after"]
-    values = {"after": after, "limit": limit, "subject": subject, "since": 0}
+    values = {"after": after, "subject": subject, "since": 0}
     if subject is not None:
         conditions.append("subject = :subject")
     if since is not None:
         conditions.append("at >= :since")
         values["since"] = micros_of(since)
     index = "NOT INDEXED" if subject is None else "INDEXED BY audits_subject"
-    sql = f"SELECT number, body FROM audits {index} WHERE {' AND '.join(conditions)} ORDER BY number LIMIT :limit"  # noqa: S608
-    return [(number, _audit(body)) for number, body in db.execute(sql, values)]
+    sql = f"SELECT number, body FROM audits {index} WHERE {' AND '.join(conditions)} ORDER BY number"  # noqa: S608
+    rows = ((number, _audit(body)) for number, body in db.execute(sql, values))
+    return list(islice(((number, each) for number, each in rows if sees(scope, each.labels)), limit))
 
 
 def prune_alerts(db: sqlite3.Connection, before: datetime) -> int:

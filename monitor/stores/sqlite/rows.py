@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -23,12 +23,24 @@ DELIVERY = (
     "detail, gather, debt_usd"
 )
 _TO, _DUE_AT, _CREATED_AT = map(Delivery.__struct_fields__.index, ("to", "due_at", "created_at"))
+_encode_labels = msgspec.json.Encoder(order="sorted").encode
+_decode_labels = msgspec.json.Decoder(dict[str, str]).decode
 targets_of = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
 def each(values: Iterable[Any]) -> str:
     """The parameter of EACH."""
     return encode(list(values)).decode()
+
+
+def labels_text(labels: Mapping[str, str] | None) -> str:
+    """Labels as a column has them: one text for each set, empty where they are not known."""
+    return "" if labels is None else _encode_labels(labels).decode()
+
+
+def labels_of(text: str | None) -> dict[str, str] | None:
+    """The labels of a column."""
+    return _decode_labels(text) if text else None
 
 
 @lru_cache(maxsize=4096)  # nearly always none: the notifier's own

@@ -6,12 +6,12 @@ import asyncio
 import fnmatch
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, cast
+from typing import Annotated, NoReturn, cast
 
 import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.alert_type import CRITICAL, INFO, WARNING
+from monitor.core.alerts.alert_type import CRITICAL, INFO, TIME, WARNING
 from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.payload import AckShown, AlertItem, acknowledged
 from monitor.core.alerts.silences import Acknowledge, Unacknowledge
@@ -31,7 +31,7 @@ class AlertList(msgspec.Struct, frozen=True):
     """Alerts, oldest first."""
 
     items: list[AlertItem]
-    next: int | None
+    next: int | str | None
 
 
 class AckBody(msgspec.Struct, frozen=True):
@@ -58,6 +58,7 @@ async def alerts(call: Call) -> AlertList:
         type=_type_glob(query),
         severity=query.choice("severity"),
         limit=query.number("limit"),
+        since=query.time("from"),
     )
     query.done()
     found, cursor = await call.site.alert_log.page(wanted, call.caller)
@@ -73,22 +74,22 @@ async def alert(call: Call) -> AlertItem:
 async def acknowledge(call: Call) -> AckAnswer:
     """Acknowledges the stage that an alert told of: its reminders rest."""
     body = read_as(AckBody, await read_body(call.request) or b"{}")
-    alert = (await visible(call)).alert
+    alert = (await in_hand(call)).alert
     if alert.group is None or alert.stage_to is None or alert.stage_to == NORMAL:
         detail = f"alert {alert.id} tells of no stage of a group: nothing reminds of it"
         raise Rejected("refused", detail, reason="no_stage")
     act = Acknowledge(alert.group.id, alert.episode, alert.stage_to, alert.id, body.note or "", body.until)
-    acted = done(await call.daemon.inbox.act(act, call.caller.name, act.group))
+    acted = done(await call.daemon.inbox.act(act, call.caller.name, act.group, call.caller.scope))
     assert isinstance(acted.after, Ack)
     return AckAnswer(alert.id, act.group, acknowledged(acted.after))
 
 
 async def unacknowledge(call: Call) -> None:
     """Takes an acknowledgement back."""
-    alert = (await visible(call)).alert
+    alert = (await in_hand(call)).alert
     if alert.group is not None:
         act = Unacknowledge(alert.group.id, alert.id)
-        done(await call.daemon.inbox.act(act, call.caller.name, act.group))
+        done(await call.daemon.inbox.act(act, call.caller.name, act.group, call.caller.scope))
 
 
 def done(acted: Acted) -> Acted:
@@ -114,14 +115,25 @@ def _type_glob(query: Query) -> str | None:
 async def visible(call: Call) -> LoggedAlert:
     """The alert of the path. Raises Rejected where there is none that the caller may see."""
     logged = await call.daemon.store.alert(call.id)
-    if logged is None or not may_see(call.caller, logged.alert):
-        raise Rejected("not-found", f"there is no alert {call.id}")
-    return logged
+    return logged if logged is not None and may_see(call.caller, logged.alert) else _nothing(call)
+
+
+async def in_hand(call: Call) -> LoggedAlert:
+    """The alert of the path, which the caller may act on: one that it may see, or one about a group that is its own now."""
+    logged = await call.daemon.store.alert(call.id)
+    group = logged.alert.group if logged is not None else None
+    if logged is not None and group is not None and call.caller.scope and not may_see(call.caller, logged.alert):
+        return logged if await call.daemon.inbox.look(group.id, call.caller.scope) is not None else _nothing(call)
+    return logged if logged is not None and may_see(call.caller, logged.alert) else _nothing(call)
+
+
+def _nothing(call: Call) -> NoReturn:
+    raise Rejected("not-found", f"there is no alert {call.id}")
 
 
 async def _texts(call: Call, alerts: Sequence[LoggedAlert]) -> list[bytes]:
     """Alerts as they were raised, each with who has its stage in hand now."""
-    texts = await call.site.alert_log.texts(alerts)
+    texts = await call.site.alert_log.texts(alerts, call.caller)
     return await asyncio.to_thread(
         lambda: [_with_ack(call, x.alert, text) for x, text in zip(alerts, texts, strict=True)]
     )
@@ -131,7 +143,9 @@ def _with_ack(call: Call, alert: Alert, text: bytes) -> bytes:
     if alert.group is None or alert.stage_to is None or alert.stage_to == NORMAL:
         return text
     state = call.daemon.view.state(alert.group.id)
-    if state is None or state.ack is None or (state.episode, state.stage) != (alert.episode, alert.stage_to):
+    if state is None or state.ack is None or not call.caller.sees(state.ack.labels):
+        return text
+    if (state.episode, state.stage) != (alert.episode, alert.stage_to):
         return text
     shown = msgspec.json.decode(text)
     shown["data"]["acknowledged"] = acknowledged(state.ack)
@@ -146,6 +160,7 @@ ROUTES = (
         READ,
         (
             AFTER_NUMBER,
+            Param("from", "Begins with the first alert of this time or later.", TIME),
             Param("group", "Only alerts of this group."),
             Param("type", "Only alerts of this type; may be a glob such as `loan_group.*`."),
             Param("severity", "Only alerts of this severity.", one_of((INFO, WARNING, CRITICAL))),

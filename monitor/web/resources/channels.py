@@ -21,6 +21,8 @@ class ChannelItem(msgspec.Struct, frozen=True):
     kind: str
     breaker: str
     queued: int
+    held: int
+    """Notices that wait for the end of a quiet time, beside the queued ones."""
     oldest_at: str | None
     oldest_age_s: float | None
     last_delivered_at: str | None
@@ -63,6 +65,7 @@ def _item(c: ChannelState, now: datetime) -> ChannelItem:
         kind=c.kind,
         breaker="open" if c.is_open else "closed",
         queued=c.queued,
+        held=c.held,
         oldest_at=stamp_or_none(c.oldest_at),
         oldest_age_s=age_s(c.oldest_at, now),
         last_delivered_at=stamp_or_none(c.delivered_at),

@@ -10,11 +10,12 @@ from typing import Annotated, Literal
 import msgspec
 
 from monitor.core.alerts.alert_type import Severity
-from monitor.core.text import stamp
+from monitor.core.text import stamp, stamp_or_none
 from monitor.stores._base import Attempt, Delivery, DeliveryFilter, DeliveryState
 from monitor.web.alert_log import SCANNED_PAGES, may_see
-from monitor.web.auth import OPERATE, READ
+from monitor.web.auth import OPERATE, READ, Caller
 from monitor.web.http import AFTER, LIMIT, MAX_LIMIT, Param, Query, Rejected, one_of, read_as, read_body
+from monitor.web.seals import DELIVERY
 from monitor.web.site import Call, Endpoint
 
 STATES = ("pending", "delivered", "superseded", "failed")
@@ -34,10 +35,10 @@ class AttemptItem(msgspec.Struct, frozen=True):
 
 
 class DeliveryItem(msgspec.Struct, frozen=True):
-    """One alert on its way to one notifier."""
+    """One alert on its way to one notifier. A token with a scope gets ids of its own, no `cursor`, and no `detail`."""
 
     id: str
-    cursor: int
+    cursor: int | None
     alert: str
     notifier: str
     to: list[str]
@@ -49,6 +50,8 @@ class DeliveryItem(msgspec.Struct, frozen=True):
     due_at: str
     created_at: str
     detail: str
+    held_until: str | None
+    """When the quiet time of its route ends that holds it; null where none does."""
 
 
 class DeliveryDetail(DeliveryItem, frozen=True):
@@ -77,14 +80,14 @@ async def listed(call: Call, wanted: DeliveryFilter) -> DeliveryList:
     )
     query.done()
     found, cursor = await _page(call, page)
-    return DeliveryList([_item(d) for d in found], cursor)
+    return DeliveryList([_item(d, call) for d in found], cursor)
 
 
 async def delivery(call: Call) -> DeliveryDetail:
     """One delivery with every attempt."""
     found = await _visible(call)
-    record = [_attempt(a) for a in await call.daemon.store.attempts(found.id)]
-    return DeliveryDetail(**msgspec.structs.asdict(_item(found)), record=record)
+    record = [_attempt(a, call.caller) for a in await call.daemon.store.attempts(found.id)]
+    return DeliveryDetail(**msgspec.structs.asdict(_item(found, call)), record=record)
 
 
 async def retry(call: Call) -> DeliveryItem:
@@ -92,11 +95,11 @@ async def retry(call: Call) -> DeliveryItem:
     found = await _visible(call)
     again = await call.daemon.store.retry(found.id, call.daemon.clock.utc())
     if again is None:
-        raise _absent(found.id)
+        raise _absent(call.id)
     call.daemon.on_retry(again)
     before, after = ({"state": one.state, "attempts": one.attempts} for one in (found, again))
     await call.daemon.inbox.record(call.caller.name, "retry delivery", again.id, before, after)
-    return _item(again)
+    return _item(again, call)
 
 
 class RetryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -176,14 +179,20 @@ async def _visible_of(call: Call, page: list[Delivery]) -> list[Delivery]:
         return page
     # Most deliveries belong to others: their subject rules them out before a look at the alert. A group that was closed
     # since has no labels any more but those in its alerts.
-    theirs = await asyncio.to_thread(_of_others, call, {d.subject for d in page})
+    theirs = await of_others(call, {d.subject for d in page})
     return [d for d in page if d.subject not in theirs and await _may_see(call, d)]
 
 
-def _of_others(call: Call, subjects: set[str]) -> set[str]:
-    """The groups among the subjects that the caller may not see."""
-    sights = [sight for s in subjects if (sight := call.daemon.view.sight(s)) is not None]
-    return {s.group.id for s in sights if not call.caller.sees(s.group.labels)}
+async def of_others(call: Call, subjects: set[str]) -> set[str]:
+    """The groups among the subjects that are not the caller's now: what they did before is sent to nobody again by it."""
+    if not call.caller.scope:
+        return set()
+
+    def found() -> set[str]:
+        sights = [sight for s in subjects if (sight := call.daemon.view.sight(s)) is not None]
+        return {s.group.id for s in sights if not call.caller.sees(s.group.labels)}
+
+    return await asyncio.to_thread(found)
 
 
 async def _may_see(call: Call, delivery: Delivery) -> bool:
@@ -192,7 +201,10 @@ async def _may_see(call: Call, delivery: Delivery) -> bool:
 
 
 async def _visible(call: Call) -> Delivery:
-    found = await call.daemon.store.delivery(call.id)
+    id_ = call.id
+    if call.caller.scope:
+        id_ = call.site.seals.read_name(id_, call.caller.scope, DELIVERY) or ""
+    found = await call.daemon.store.delivery(id_)
     if found is None or not await _visible_of(call, [found]):
         raise _absent(call.id)
     return found
@@ -218,10 +230,21 @@ def _place(d: Delivery) -> str:
     return f"{d.cursor}:{d.id}"
 
 
-def _item(d: Delivery) -> DeliveryItem:
+def id_told(d: Delivery, call: Call) -> str:
+    """The id of a delivery as the caller gets it: ours has the cursor of its alert, which counts the alerts of all."""
+    scope = call.caller.scope
+    return call.site.seals.name(d.id, scope, DELIVERY) if scope else d.id
+
+
+def detail_told(detail: str, caller: Caller) -> str:
+    """What an attempt ended with may name other recipients, and the channel that a notice moved to: that is the desk's."""
+    return "" if caller.scope else detail
+
+
+def _item(d: Delivery, call: Call) -> DeliveryItem:
     return DeliveryItem(
-        id=d.id,
-        cursor=d.cursor,
+        id=id_told(d, call),
+        cursor=None if call.caller.scope else d.cursor,
         alert=d.alert,
         notifier=d.notifier,
         to=list(d.to),
@@ -232,12 +255,13 @@ def _item(d: Delivery) -> DeliveryItem:
         attempts=d.attempts,
         due_at=stamp(d.due_at),
         created_at=stamp(d.created_at),
-        detail=d.detail,
+        detail=detail_told(d.detail, call.caller),
+        held_until=stamp_or_none(d.held_until),
     )
 
 
-def _attempt(a: Attempt) -> AttemptItem:
-    return AttemptItem(stamp(a.at), a.state, a.detail, stamp(a.due_at), a.took_ms)
+def _attempt(a: Attempt, caller: Caller) -> AttemptItem:
+    return AttemptItem(stamp(a.at), a.state, detail_told(a.detail, caller), stamp(a.due_at), a.took_ms)
 
 
 ROUTES = (

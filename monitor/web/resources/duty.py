@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from monitor.core.groups.watcher_states import OpenEscalation
@@ -71,12 +73,18 @@ async def rota(call: Call) -> RotaList:
 
 async def escalations(call: Call) -> EscalationList:
     """Critical alerts that people are asked about."""
-    seen = [each for each in call.daemon.view.escalations if _may_see(call, each)]
+    seen = await asyncio.to_thread(lambda: [each for each in call.daemon.view.escalations if _may_see(call, each)])
     return EscalationList([_item(each) for each in seen])
 
 
 def _may_see(call: Call, one: OpenEscalation) -> bool:
-    return not call.caller.scope or (one.group is not None and call.caller.sees(one.group.labels))
+    """It began with an alert that the caller may see, and its answers are about a group that is still the caller's."""
+    if not call.caller.scope:
+        return True
+    if one.group is None or not call.caller.sees(one.group.labels):
+        return False
+    now = call.daemon.view.sight(one.group.id)
+    return now is not None and call.caller.sees(now.group.labels)
 
 
 def _rota(rota: Rota, now: Shift, following: Shift | None) -> RotaItem:

@@ -36,7 +36,7 @@ async def _table(call: Call, by: str) -> Table:
     daemon = call.daemon
     tables = call.site.exposures
     key = by, call.caller.scope
-    async with call.site.turns.one():
+    async with call.site.turns.one(call.caller):
         generation = daemon.view.generation
         made = tables.get(key, generation)
         if made is None:

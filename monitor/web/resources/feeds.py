@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from monitor.core.groups.outcome import SourceView
+from monitor.core.groups.snapshot import Scope
 from monitor.core.prices.quote import Mark
 from monitor.core.text import stamp_or_none
 from monitor.feeds._base import FeedStats
@@ -65,7 +66,7 @@ async def feeds(call: Call) -> FeedList:
     """Price sources."""
     after, limit = call.query.page()
     call.query.done()
-    shown = await asyncio.to_thread(feed_items, call.daemon)
+    shown = await asyncio.to_thread(feed_items, call.daemon, call.caller.scope)
     named = {name: NamedFeed(**msgspec.structs.asdict(item), name=name) for name, item in shown.items()}
     return FeedList(*paged_by_name(named, after, limit))
 
@@ -79,13 +80,14 @@ def newest_marks(view: View) -> dict[str, Mark]:
     return newest
 
 
-def feed_items(daemon: Daemon) -> dict[str, FeedItem]:
-    """Every feed by name. For a worker thread."""
+def feed_items(daemon: Daemon, scope: Scope = ()) -> dict[str, FeedItem]:
+    """Every feed by name; a scope hears of the coins that its groups need, and of no others. For a worker thread."""
+    needed = daemon.view.needed(scope) if scope else None
     now = daemon.clock.utc()
     newest = newest_marks(daemon.view)
     seen = daemon.view.sources
     return {
-        name: _item(stats, now, newest.get(name), seen.get(name, SourceView()))
+        name: _item(stats, now, newest.get(name), seen.get(name, SourceView()), needed)
         for name, stats in dict(daemon.feeds).items()
     }
 
@@ -97,8 +99,11 @@ def lag_of(newest: Mark | None) -> float | None:
     return round((newest.received_at - newest.price_at).total_seconds(), 3)
 
 
-def _item(stats: FeedStats, now: datetime, newest: Mark | None, seen: SourceView) -> FeedItem:
-    """`newest`: the price in force that this feed brought last."""
+def _item(
+    stats: FeedStats, now: datetime, newest: Mark | None, seen: SourceView, needed: frozenset[str] | None
+) -> FeedItem:
+    """`newest`: the price in force that this feed brought last; `needed`: the coins to speak of, None for all."""
+    states = {asset: why for asset, why in sorted(dict(stats.states).items()) if needed is None or asset in needed}
     return FeedItem(
         connected=stats.connected,
         reason=stats.reason,
@@ -106,7 +111,7 @@ def _item(stats: FeedStats, now: datetime, newest: Mark | None, seen: SourceView
         clock_offset_s=None if seen.offset is None else round(seen.offset.total_seconds(), 3),
         clock_off=seen.is_off,
         instruments=stats.instruments,
-        states=dict(sorted(stats.states.items())[:MOST_STATES]),
+        states=dict(list(states.items())[:MOST_STATES]),
         dropped=dict(seen.refused),
         frames=stats.frames,
         quotes=stats.quotes,

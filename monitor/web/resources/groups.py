@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from monitor import contacts
-from monitor.core.events.entries import Entry
+from monitor.core.events.entries import AttachAccount, Entry
 from monitor.core.events.events import API, BookEntry, Event, GroupClosed, GroupPut
 from monitor.core.loans.group import Group, GroupLine, parse_line
 from monitor.core.loans.line_bounds import label_problems
@@ -26,7 +26,7 @@ from monitor.core.rules.product import Product
 from monitor.core.schema import Id, Invalid, Problem, read_or_note
 from monitor.core.stages.stages import STAGES
 from monitor.core.text import stamp_or_none
-from monitor.web.auth import FEED, READ
+from monitor.web.auth import FEED, READ, Caller
 from monitor.web.http import (
     AFTER,
     INLINE_BYTES,
@@ -40,13 +40,12 @@ from monitor.web.http import (
     read_body,
 )
 from monitor.web.site import Call, Endpoint, Reply
+from monitor.web.view import told
 
 T = TypeVar("T")
 
 AHEAD = timedelta(seconds=60)
 """How far a peer's clock may be ahead of ours: more is a mistake about the date or the zone."""
-RACES = 3
-"""Tries of a scoped token's put while others change the group."""
 SORT_VALUES = (*SORTS, *(f"-{name}" for name in SORTS))
 _VERSION = re.compile(r'"?(\d{1,18})"?', re.ASCII)
 _OUTSIDE = "the group is outside this token's scope"
@@ -130,29 +129,32 @@ async def _put(call: Call) -> Reply:
     daemon = call.daemon
     id_ = call.id
     raw = await read_body(call.request)
-    group = await _off_loop(raw, lambda: _read_line(raw, id_, daemon.clock.utc(), daemon.rules().products))
-    if not call.caller.sees(group.labels):
+    caller = call.caller
+    group = await _off_loop(raw, lambda: _read_line(raw, call, daemon.clock.utc(), daemon.rules().products))
+    if not caller.sees(group.labels):
         raise Rejected("forbidden", _OUTSIDE)
 
     def make(at: datetime) -> Event:
         return GroupPut(at, _dated(group, at.date()), API)
 
-    for attempt in range(RACES):
-        version = await _precondition(call)
-        found = await daemon.inbox.request(Request(make, call.caller.name, "put group", id_, if_version=version))
-        is_theirs = "If-Match" in call.request.headers or "If-None-Match" in call.request.headers
-        if not found.is_stale or is_theirs or attempt == RACES - 1:
-            break
+    version = await _precondition(call)
+    asked = Request(make, caller.name, "put group", id_, if_version=version, scope=caller.scope)
+    found = await daemon.inbox.request(asked)
+    if found.is_outside:
+        raise Rejected("forbidden", _OUTSIDE)
     sight = _done(found, call).sight
     assert sight is not None, "a group that was put is there"
-    return Reply(row(sight), 201 if found.is_new else 200, _etag(sight.version))
+    return Reply(row(told(sight, caller.scope)), 201 if found.is_new else 200, _etag(sight.version))
 
 
 async def close(call: Call) -> None:
     """Closes a group: it is no longer watched."""
     id_ = call.id
     version = await _expected(call)
-    asked = Request(lambda at: GroupClosed(at, id_, API), call.caller.name, "close group", id_, if_version=version)
+    caller = call.caller
+    asked = Request(
+        lambda at: GroupClosed(at, id_, API), caller.name, "close group", id_, if_version=version, scope=caller.scope
+    )
     _done(await call.daemon.inbox.request(asked), call)
 
 
@@ -168,6 +170,8 @@ async def _enter(call: Call) -> Reply:
     key = call.request.headers.get("Idempotency-Key")
     now = call.daemon.clock.utc()
     head, entry = await _off_loop(raw, lambda: _read_entry(raw, key, now))
+    if isinstance(entry, AttachAccount) and (wrong := _unlike(call.caller, "account", entry.account)):
+        raise invalid(wrong)
     version = await _expected(call)
     entry_id = str(head.id)
     kind = str(type(entry).__struct_config__.tag)
@@ -179,9 +183,10 @@ async def _enter(call: Call) -> Reply:
         if_version=version,
         entry_id=entry_id,
         digest=_digest(head, entry),
+        scope=call.caller.scope,
     )
     found = _done(await call.daemon.inbox.request(asked), call)
-    sight = found.sight
+    sight = told(found.sight, call.caller.scope) if found.sight is not None else None
     body = EntryAnswer(
         id=entry_id,
         type=kind,
@@ -215,43 +220,31 @@ def _counted(call: Call) -> Iterator[None]:
 
 async def visible(call: Call) -> Look:
     """The group of the path between two events. Raises Rejected where there is none that the caller may see."""
-    look = await call.daemon.inbox.look(call.id)
-    if look is None or not call.caller.sees(look.sight.group.labels):
+    look = await call.daemon.inbox.look(call.id, call.caller.scope)
+    if look is None:
         raise nothing(call.id)
-    return look
+    return look._replace(sight=told(look.sight, call.caller.scope))
 
 
 async def _expected(call: Call) -> int | None:
     """The version that If-Match asks for. Raises Rejected for a group that is not there for the caller."""
     stated = _if_match(call)
-    if call.caller.scope or stated == "*":
+    if stated == "*":
         await visible(call)
     return stated if isinstance(stated, int) else None
 
 
 async def _precondition(call: Call) -> int | None:
-    """The version that a put may replace; 0 where there must be no group yet, None for any.
-
-    A token with a scope always gets one: between our look and the event the id may become another borrower's group.
-    """
+    """The version that a put may replace; 0 where there must be no group yet, None for any."""
     stated = _if_match(call)
     only_new = call.request.headers.get("If-None-Match")
     if only_new is not None and (only_new.strip() != "*" or stated is not None):
         raise Rejected("bad-request", 'If-None-Match may only be "*" (create, never replace), and not with If-Match')
     if only_new is not None:
         return 0
-    if isinstance(stated, int) and not call.caller.scope:
-        return stated
-    if stated is None and not call.caller.scope:
-        return None
-    look = await call.daemon.inbox.look(call.id)
-    if look is None:
-        if stated is not None:
-            raise Rejected("stale", f"If-Match asks for version {stated}, but there is no group {call.id}")
-        return 0
-    if not call.caller.sees(look.sight.group.labels):
-        raise Rejected("forbidden", _OUTSIDE)
-    return stated if isinstance(stated, int) else look.sight.version
+    if stated == "*" and await call.daemon.inbox.look(call.id, call.caller.scope) is None:
+        raise Rejected("stale", f"If-Match asks for version {stated}, but there is no group {call.id}")
+    return stated if isinstance(stated, int) else None
 
 
 def _etag(version: int) -> dict[str, str]:
@@ -271,6 +264,8 @@ def _if_match(call: Call) -> int | str | None:
 
 def _done(found: Answer, call: Call) -> Answer:
     """A change that was made now or before. Raises Rejected for any other."""
+    if found.is_outside:
+        raise nothing(call.id)
     if found.is_conflict:
         raise Rejected(
             "idempotency-conflict", "another entry of this group has this id; an id names one entry for ever"
@@ -301,8 +296,9 @@ async def _off_loop(raw: bytes, work: Callable[[], T]) -> T:
     return work() if len(raw) <= INLINE_BYTES else await asyncio.to_thread(work)
 
 
-def _read_line(raw: bytes, id_: str, at: datetime, products: Mapping[str, Product]) -> Group:
+def _read_line(raw: bytes, call: Call, at: datetime, products: Mapping[str, Product]) -> Group:
     line = parse(raw)
+    id_ = call.id
     problems: list[Problem] = []
     if line.setdefault("id", id_) != id_:
         problems.append(Problem("id", f"found {str(line['id'])[:60]!r}, expected {id_!r} as in the path"))
@@ -313,9 +309,19 @@ def _read_line(raw: bytes, id_: str, at: datetime, products: Mapping[str, Produc
         problems += e.problems
     if group is not None:
         problems += label_problems(line.get("labels", {})) + contacts.problems(group.contacts)
+        problems += _unlike(call.caller, "id", id_) + _unlike(call.caller, "receiving_account", group.receiving_account)
+        for account in group.collateral:
+            problems += _unlike(call.caller, f"collateral.{account[:60]}", account)
     if problems or group is None:
         raise invalid(problems)
     return group
+
+
+def _unlike(caller: Caller, where: str, name: str) -> list[Problem]:
+    """An id or an account that does not begin as this token's do: so it never learns that somebody else has it."""
+    if name.startswith(caller.prefix):
+        return []
+    return [Problem(where, f"found {name[:60]!r}, expected a name that begins with {caller.prefix!r}", "prefix")]
 
 
 def _dated(group: Group, day: date) -> Group:

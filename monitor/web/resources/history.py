@@ -12,6 +12,7 @@ import msgspec
 
 from monitor.core.events.history import LOAN, Row, opened
 from monitor.core.groups.daily_interest import Charge, Place, Stretch, charges
+from monitor.core.groups.snapshot import Scope
 from monitor.core.instants import EPOCH
 from monitor.core.loans.group import Loan
 from monitor.core.loans.interest import SETTLING
@@ -127,6 +128,8 @@ class _Asked(NamedTuple):
     daemon: Daemon
     group: str
     look: Look | None
+    life: int
+    scope: Scope
     loan: str | None
     after: str | None
     limit: int
@@ -139,14 +142,15 @@ async def history(call: Call) -> HistoryList:
     after, limit = call.query.page()
     call.query.done()
     daemon = call.daemon
-    look = await daemon.inbox.look(call.id)
-    if (look is None and call.caller.scope) or (look is not None and not call.caller.sees(look.sight.group.labels)):
+    scope = call.caller.scope
+    look = await daemon.inbox.look(call.id, scope)
+    # Of a group that is gone, or somebody else's by now, those who saw it keep what became of it in its last life.
+    life = look.sight.state.life if look is not None else await daemon.store.newest_life(call.id, scope)
+    if life is None:
         raise nothing(call.id)
-    asked = _Asked(daemon, call.id, look, loan, after, limit)
-    if look is None and not await daemon.store.history(HistoryFilter(call.id, limit=1)):
-        raise nothing(call.id)
+    asked = _Asked(daemon, call.id, look, life, scope, loan, after, limit)
     items, cursor = await (_interest(asked) if kind == INTEREST else _recorded(asked, kind))
-    return HistoryList([*items], cursor)
+    return HistoryList([msgspec.structs.replace(item, cursor=call.seal(item.cursor)) for item in items], cursor)
 
 
 async def _recorded(asked: _Asked, kind: str) -> tuple[Sequence[Item], str | None]:
@@ -158,7 +162,7 @@ async def _recorded(asked: _Asked, kind: str) -> tuple[Sequence[Item], str | Non
         number = 0
     else:
         number = _number(asked.after)
-    wanted = HistoryFilter(asked.group, (kind,), asked.loan, number, limit=asked.limit + 1)
+    wanted = HistoryFilter(asked.group, (kind,), asked.loan, number, None, asked.limit + 1, asked.life, asked.scope)
     found += [(str(n), row) for n, row in await asked.daemon.store.history(wanted)]
     page = found[: asked.limit]
     return [_item(cursor, row) for cursor, row in page], page[-1][0] if len(found) > asked.limit else None
@@ -166,12 +170,12 @@ async def _recorded(asked: _Asked, kind: str) -> tuple[Sequence[Item], str | Non
 
 async def _openings(asked: _Asked) -> list[Row]:
     """Loans whose opening was not recorded, by id. Where one changed since, its first row kept how it was."""
-    first = {row.loan: row for _, row in await asked.daemon.store.first_rows(asked.group)}
+    wanted = HistoryFilter(asked.group, life=asked.life, scope=asked.scope)
+    first = {row.loan: row for _, row in await asked.daemon.store.first_rows(wanted)}
     loans: dict[str, Loan] = {id_: row.before for id_, row in first.items() if row.before is not None}
     if asked.look is not None:
         loans |= {x.id: x for x in asked.look.sight.group.loans if x.id not in first}
-    wanted = [loans[id_] for id_ in sorted(loans) if asked.loan in (None, id_)]
-    return [opened(asked.group, loan) for loan in wanted]
+    return [opened(asked.group, loans[id_]) for id_ in sorted(loans) if asked.loan in (None, id_)]
 
 
 async def _interest(asked: _Asked) -> tuple[Sequence[Item], str | None]:
@@ -210,7 +214,8 @@ async def _stretches(asked: _Asked, after: Place | None) -> tuple[list[Stretch],
     number = 0
     read_until = None
     for scanned in range(SCANNED_PAGES + 1):
-        rows = await store.history(HistoryFilter(asked.group, (), asked.loan, number, since, MAX_LIMIT))
+        wanted = HistoryFilter(asked.group, (), asked.loan, number, since, MAX_LIMIT, asked.life, asked.scope)
+        rows = await store.history(wanted)
         if scanned == SCANNED_PAGES and rows:
             return found, read_until
         found += [s for _, row in rows if (s := _stretch(row, products, look)) is not None]

@@ -61,7 +61,7 @@ async def ltv(call: Call) -> LtvHistory:
     call.site.ltv.opened(id_)
     start = max(start, now - COARSE_FOR)
     end = min(end, now)
-    step_s, points = await call.site.ltv.points(id_, start, end, most) if start < end else (0, [])
+    step_s, points = await call.site.ltv.points(id_, (start, end), most, call.caller.scope) if start < end else (0, [])
     return LtvHistory(id_, stamp(start), stamp(end), step_s, _with_gaps(points, step_s))
 
 

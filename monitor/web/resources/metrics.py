@@ -32,6 +32,7 @@ async def metrics(call: Call) -> web.StreamResponse:
     """Prometheus metrics."""
     if call.caller.scope:
         raise Rejected("forbidden", "metrics are the whole desk's; a token with a scope cannot read them")
+    call.daemon.metrics.tasks.set(len(asyncio.all_tasks()))
     raw = await asyncio.to_thread(_scrape, call.daemon)
     return web.Response(body=raw, headers={"Content-Type": CONTENT_TYPE_LATEST})
 

@@ -41,13 +41,11 @@ async def sign_in(call: Call) -> web.StreamResponse | SessionItem:
     request = call.request
     if not site.tokens:
         return _item(LOOPBACK, has_tokens=False)
-    address = client_of(request, site.trusted_proxies)
-    site.failures.check(address)
     token = read_as(SignIn, await read_body(request)).token
     digest = site.tokens.digest_of(token)
     caller = None if digest is None else site.tokens.of_digest(digest)
     if digest is None or caller is None:
-        site.failures.count(address)
+        site.failures.count(client_of(request, site.trusted_proxies))
         raise Rejected("unauthorized", "there is no such token", headers={"WWW-Authenticate": "Bearer"})
     id_, until = site.sessions.open(digest)
     response = json_response(_item(msgspec.structs.replace(caller, until=until), has_tokens=True))
@@ -71,9 +69,9 @@ async def session(call: Call) -> SessionItem:
 async def sign_out(call: Call) -> web.StreamResponse:
     """Signs out."""
     response = web.Response(status=204)
-    if call.caller.session:
-        call.site.sessions.close(call.caller.session)
-        call.site.hub.disconnect(call.caller.session)
+    if mine := call.caller.session:
+        call.site.sessions.close(mine)
+        call.site.hub.disconnect(lambda caller: caller.session == mine)
         response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
     return response
 

@@ -77,7 +77,7 @@ class HiddenAlert(msgspec.Struct, frozen=True):
     """An alert that a silence would have hidden."""
 
     id: str
-    cursor: int
+    cursor: int | None
     type: str
     severity: Severity
     subject: str
@@ -203,7 +203,9 @@ async def _recent(call: Call, said: MakeSilence) -> HiddenAlerts:
             break
         wanted = msgspec.structs.replace(wanted, after=page[-1].cursor)
     types = Counter(x.alert.type for x in hidden)
-    return HiddenAlerts(len(hidden), told, dict(types), [_hidden_alert(x) for x in hidden[-NAMED:]], is_whole)
+    return HiddenAlerts(
+        len(hidden), told, dict(types), [_hidden_alert(x, call.caller) for x in hidden[-NAMED:]], is_whole
+    )
 
 
 def _stages(call: Call, groups: Iterable[str]) -> dict[str, str]:
@@ -227,9 +229,9 @@ def _hidden_group(said: MakeSilence, sight: Sight) -> HiddenGroup:
     return HiddenGroup(sight.group.id, sight.group.product, stage, worst)
 
 
-def _hidden_alert(logged: LoggedAlert) -> HiddenAlert:
+def _hidden_alert(logged: LoggedAlert, caller: Caller) -> HiddenAlert:
     a = logged.alert
-    return HiddenAlert(a.id, logged.cursor, a.type, a.severity, a.subject, stamp(a.at))
+    return HiddenAlert(a.id, None if caller.scope else logged.cursor, a.type, a.severity, a.subject, stamp(a.at))
 
 
 def _item(silence: Silence) -> SilenceItem:

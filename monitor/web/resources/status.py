@@ -53,7 +53,10 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """The daemon at a glance. `reasons` have no texts for a token with a scope: these may name other groups."""
+    """The daemon at a glance. `reasons` have no texts for a token with a scope: these may name other groups.
+
+    Groups, prices and streams are then those of its own.
+    """
 
     at: str
     name: str
@@ -63,7 +66,8 @@ class Status(msgspec.Struct, frozen=True):
     prices: PriceHealth
     oldest_undelivered_s: dict[str, float]
     feeds: dict[str, FeedItem]
-    cursor: int
+    cursor: int | None
+    """The end of the alert log; null for a token with a scope."""
     streams: int
     rules: list[str]
 
@@ -99,9 +103,9 @@ def _status(call: Call) -> Status:
         groups=group_counts(daemon.view, caller.scope),
         prices=prices,
         oldest_undelivered_s={} if caller.scope else _undelivered(daemon),
-        feeds=feed_items(daemon),
-        cursor=daemon.view.cursor,
-        streams=len(call.site.hub.clients),
+        feeds=feed_items(daemon, caller.scope),
+        cursor=None if caller.scope else daemon.view.cursor,
+        streams=sum(not caller.scope or c.caller.name == caller.name for c in call.site.hub.clients),
         rules=[p.rules_name(p.version_at(now)) for p in rules.products.values()],
     )
 

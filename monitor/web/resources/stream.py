@@ -8,7 +8,7 @@ from monitor.web.auth import READ
 from monitor.web.http import AFTER_NUMBER, Param, Rejected, whole_number
 from monitor.web.live import EVENTS
 from monitor.web.resources.groups import GROUP_FILTER, group_query
-from monitor.web.site import Call, Endpoint
+from monitor.web.site import Call, Endpoint, opened
 from monitor.web.stream import Client
 
 ROWS = 500
@@ -24,10 +24,12 @@ async def handle(call: Call) -> web.StreamResponse:
     last = call.request.headers.get("Last-Event-ID")
     if last:
         # A browser that comes back repeats the address it began with; the header knows how far it got.
+        last = opened(last, call.request, call.caller, call.site.seals)
         if not (last.isascii() and last.isdigit() and len(last) <= 18):
             raise Rejected("bad-cursor", f"found Last-Event-ID {last[:40]!r}, expected a cursor of the alert log")
         after = int(last)
-    return await call.site.hub.serve(call.request, Client(call.caller, events, wanted, after))
+    with call.site.quotas.stream(call.caller):
+        return await call.site.hub.serve(call.request, Client(call.caller, events, wanted, after))
 
 
 ROUTES = (

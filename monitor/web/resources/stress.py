@@ -52,7 +52,16 @@ async def stress(call: Call) -> StressAnswer | MatrixAnswer | ReverseAnswer | we
         raise Rejected(
             "bad-request", "a list as CSV is that of shocks or a scenario; ask a matrix and a reverse for JSON"
         )
-    async with call.site.turns.one():
+    if is_csv:
+        call.site.quotas.export(call.caller)
+    with call.site.quotas.stress(call.caller):
+        return await _answer(call, asked, name, is_csv=is_csv)
+
+
+async def _answer(
+    call: Call, asked: Stress, name: str | None, *, is_csv: bool
+) -> StressAnswer | MatrixAnswer | ReverseAnswer | web.StreamResponse:
+    async with call.site.turns.one(call.caller):
         book = await call.daemon.inbox.whole_book()
         if not asked.shocks:
             return await _stepped(call, book, asked)
@@ -61,7 +70,7 @@ async def stress(call: Call) -> StressAnswer | MatrixAnswer | ReverseAnswer | we
         if not is_csv:
             return await asyncio.to_thread(case.answer, asked.limit, name)
     # A slow reader holds up only the next list.
-    async with call.site.turns.sending():
+    async with call.site.turns.sending(call.caller):
         return await _csv(call.request, case)
 
 

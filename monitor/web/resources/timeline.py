@@ -16,7 +16,8 @@ from monitor.stores._base import AlertFilter, Audit, Delivery, DeliveryFilter, D
 from monitor.web.alert_log import may_see
 from monitor.web.auth import READ, Caller
 from monitor.web.http import AFTER, LIMIT, Param, Rejected
-from monitor.web.resources.groups import visible
+from monitor.web.resources.deliveries import detail_told, id_told
+from monitor.web.resources.groups import nothing
 from monitor.web.site import Call, Endpoint
 
 MOST_TOLD = 100
@@ -34,6 +35,8 @@ class ToldItem(msgspec.Struct, frozen=True):
     attempts: int
     delivered_at: str | None
     detail: str
+    held_until: str | None
+    """When the quiet time ends that holds it; null where none does."""
 
 
 class TimelineItem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -77,13 +80,18 @@ async def timeline(call: Call) -> GroupTimeline:
     place = _PLACE.fullmatch(after or "0-0")
     if place is None:
         raise Rejected("bad-cursor", "after is not the `next` of the page before; start without one")
-    id_ = (await visible(call)).sight.group.id
+    id_ = call.id
+    look = await call.daemon.inbox.look(id_, call.caller.scope)
+    if look is None and call.caller.scope and await call.daemon.store.newest_life(id_, call.caller.scope) is None:
+        raise nothing(id_)  # before anything is read: how much there is of another's takes time
     cursor = int(place[1])
     number = int(place[2])
     # One more of each than is shown tells whether there is another page.
     wanted = AlertFilter(after=cursor, group=id_, since=since, limit=limit + 1)
-    alerts = [x for x in await call.daemon.store.alerts(wanted) if may_see(call.caller, x.alert)]
-    audits = await call.daemon.store.audits(number, limit + 1, id_, since)
+    alerts = await _alerts(call, wanted)
+    audits = await call.daemon.store.audits(number, limit + 1, id_, since, call.caller.scope)
+    if look is None and after is None and not (alerts or audits):
+        raise nothing(id_)
     rows: list[tuple[datetime, int, LoggedAlert | Audit]] = [(x.alert.at, x.cursor, x) for x in alerts]
     rows += [(a.at, n, a) for n, a in audits]
     # What an operator or a book does comes before what follows from it at the same instant.
@@ -99,6 +107,18 @@ async def timeline(call: Call) -> GroupTimeline:
     return GroupTimeline(items, f"{cursor}-{number}" if len(rows) > limit else None)
 
 
+async def _alerts(call: Call, wanted: AlertFilter) -> list[LoggedAlert]:
+    """The next alerts of the group that the caller may see, at most the limit: those of another owner are passed over."""
+    found: list[LoggedAlert] = []
+    page = wanted
+    while True:
+        read = await call.daemon.store.alerts(page)
+        found += [x for x in read if may_see(call.caller, x.alert)]
+        if len(read) < page.limit or len(found) >= wanted.limit:
+            return found[: wanted.limit]
+        page = msgspec.structs.replace(wanted, after=read[-1].cursor)
+
+
 async def _alert(call: Call, logged: LoggedAlert) -> TimelineItem:
     a = logged.alert
     told = await call.daemon.store.deliveries(DeliveryFilter(alert=a.id, limit=MOST_TOLD))
@@ -107,7 +127,7 @@ async def _alert(call: Call, logged: LoggedAlert) -> TimelineItem:
         kind=kind,
         at=stamp(a.at),
         id=a.id,
-        cursor=logged.cursor,
+        cursor=None if call.caller.scope else logged.cursor,
         type=a.type,
         severity=a.severity,
         episode=a.episode,
@@ -117,14 +137,15 @@ async def _alert(call: Call, logged: LoggedAlert) -> TimelineItem:
         deadline=stamp_or_none(a.deadline),
         blind=a.blind,
         silenced_by=a.silenced_by,
-        told=[_told(d) for d in told],
+        told=[_told(d, call) for d in told],
     )
 
 
-def _told(d: Delivery) -> ToldItem:
+def _told(d: Delivery, call: Call) -> ToldItem:
     # The store sets `due_at` of a delivered one to the time of the delivery.
     delivered_at = stamp(d.due_at) if d.state == "delivered" else None
-    return ToldItem(d.id, d.notifier, list(d.to), d.state, d.attempts, delivered_at, d.detail)
+    detail, held_until = detail_told(d.detail, call.caller), stamp_or_none(d.held_until)
+    return ToldItem(id_told(d, call), d.notifier, list(d.to), d.state, d.attempts, delivered_at, detail, held_until)
 
 
 def _act(a: Audit, caller: Caller) -> TimelineItem:

@@ -13,6 +13,7 @@ from monitor.web.site import Call, Endpoint
 
 async def what_if_(call: Call) -> WhatIfAnswer:
     """What would follow; nothing is changed."""
+    call.site.quotas.what_if(call.caller)
     raw = await read_body(call.request)
     look = await visible(call)
     return await asyncio.to_thread(lambda: what_if(look, read_as(WhatIf, raw)))

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.core.alerts.alert_type import SEVERITY_RANK, AlertType
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, CATALOGUE, FAMILIES, GOOD_STAGE_NEWS, schema_of, title_of
-from monitor.core.stages.stages import TABLE
+from monitor.core.stages.stages import NORMAL, TABLE
 
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)
 
@@ -54,4 +54,6 @@ def test_an_unknown_type_is_spelled_out() -> None:
 def test_what_tells_of_a_new_stage_is_what_the_table_of_stages_says() -> None:
     worse = {row.alert for row in TABLE.values() if row.alert is not None and "cure" not in row.alert}
     assert {t for t in worse if t.endswith(("opened", "started", "triggered"))} == BAD_STAGE_NEWS
-    assert {t for t in CATALOGUE if t.endswith((".cured", ".cleared"))} == GOOD_STAGE_NEWS
+    better = {t for t in CATALOGUE if t.endswith((".cured", ".cleared"))}
+    assert better == {row.alert for row in TABLE.values() if row.stage == NORMAL}
+    assert {*better, "loan_group.closed"} == GOOD_STAGE_NEWS

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from monitor.core.events.events import GroupPut
+from monitor.core.alerts.catalogue import title_of
+from monitor.core.alerts.matching import Match
+from monitor.core.alerts.silences import MakeSilence
+from monitor.core.events.events import GroupPut, OperatorAct
 from monitor.core.loans.group import Group, parse_line, restated, same_line
 from monitor.core.schema import Invalid
 from tests.coin_desk import START, clock, line, loan, version
@@ -201,9 +204,63 @@ def test_a_changed_line_brings_its_own_interest_and_accrues_from_its_day() -> No
 def test_a_closed_group_is_silent_and_its_clocks_are_gone() -> None:
     desk = Desk(line(**ENROLLED))
     desk.play("00:00 0.92 delayed_liquidation.started")
-    desk.close("00:01")
+    assert desk.close("00:01") == "closed"
     assert desk.last.closed == {"G-1"}
     desk.play("99:00 0.99 -")
+
+
+@both_books
+@pytest.mark.parametrize(
+    ("before", "stage"),
+    [
+        ("00:00 0.8 margin_call.opened", "margin_call"),
+        ("00:00 0.92 delayed_liquidation.started", "delayed_liquidation"),
+        ("00:00 0.96 liquidation.triggered(immediate)", "liquidation"),
+    ],
+)
+def test_a_group_that_is_closed_in_an_episode_says_that_this_is_over_and_not_that_it_was_cured(
+    before: str, stage: str
+) -> None:
+    desk = Desk(line(**ENROLLED))
+    (bad,) = desk.play(before)
+    assert desk.close("00:01") == "closed"
+    said = desk.alerts[-1]
+    assert (said.episode, said.sequence, said.supersedes, said.reason) == (1, 2, bad.id, "closed")
+    told = desk.told(said)
+    assert told["data"]["stage"] == {"from": stage, "to": None}
+    assert (told["data"]["severity"], told["data"]["facts"]) == ("info", {"source": "book"})
+    assert told["data"]["ltv"] == desk.told(bad)["data"]["ltv"]
+    assert [told["data"][key] for key in ("cure", "liquidation_price", "deadline")] == [None, None, None]
+    assert title_of(said.type) == "closed: no longer watched"
+    assert [row.facts["reason"] for row in desk.last.history] == ["group_closed"]
+
+
+@both_books
+def test_a_group_that_is_closed_in_no_episode_says_nothing() -> None:
+    desk = Desk(line())
+    desk.play("00:00 0.8 margin_call.opened; 00:01 0.5 margin_call.cured")
+    assert desk.close("00:02") == "-"
+
+
+@both_books
+def test_a_group_that_is_closed_while_a_price_is_missing_still_ends_its_episode() -> None:
+    desk = Desk(line())
+    desk.play("00:00 0.8 margin_call.opened")
+    desk.put("00:01", line(loans=[loan("NEW", matures="240:00", rate={"kind": "fixed", "daily": "0"})]))
+    assert desk.close("00:02") == "closed"
+    assert desk.alerts[-1].figures is not None
+    assert desk.alerts[-1].figures.ltv is None
+
+
+@both_books
+def test_the_end_of_a_group_that_is_closed_is_hidden_by_no_silence() -> None:
+    desk = Desk(line())
+    desk.play("00:00 0.8 margin_call.opened")
+    silence = MakeSilence("sil-1", Match(), clock("09:00"), "maintenance", even_worse=True)
+    desk.handle(OperatorAct(clock("00:01"), "ops", silence))
+    assert desk.close("00:02") == "closed"
+    assert desk.alerts[-1].silenced_by is None
+    desk.play("10:00 ... -")
 
 
 @both_books
@@ -212,9 +269,9 @@ def test_a_closed_group_that_comes_back_counts_on_and_never_reuses_an_alert_id()
     desk.play("00:00 0.8 margin_call.opened")
     desk.close("00:01")
     assert desk.put("00:02", line()) == "margin_call.opened"
-    assert [(alert.episode, alert.sequence) for alert in desk.alerts] == [(1, 1), (2, 2)]
-    assert desk.alerts[0].id != desk.alerts[1].id
-    assert desk.alerts[1].supersedes is None
+    assert [(alert.episode, alert.sequence) for alert in desk.alerts] == [(1, 1), (1, 2), (2, 3)]
+    assert len({alert.id for alert in desk.alerts}) == 3
+    assert (desk.alerts[2].supersedes, desk.alerts[2].stage_from) == (None, "normal")
 
 
 @both_books
@@ -224,7 +281,7 @@ def test_counters_survive_a_close_and_a_restart() -> None:
     desk.close("00:01")
     desk.restart()
     assert desk.put("00:02", line()) == "margin_call.opened"
-    assert [alert.sequence for alert in desk.alerts] == [1, 2]
+    assert [alert.sequence for alert in desk.alerts] == [1, 2, 3]
 
 
 @both_books
@@ -237,7 +294,7 @@ def test_counters_survive_a_line_of_an_unknown_product_in_between() -> None:
     desk.handle(GroupPut(clock("00:02"), stranger, "book"))
     assert refusal(desk) == "unknown_product"
     assert desk.put("00:03", line()) == "margin_call.opened"
-    assert desk.alerts[-1].sequence == 2
+    assert desk.alerts[-1].sequence == 3
 
 
 # -- thresholds of a group against versions of the rules, rule 9 --

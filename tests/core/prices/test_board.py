@@ -22,6 +22,7 @@ from monitor.core.prices.quote import Frame, Mark, PriceChange, Quote, unconfirm
 from monitor.core.rules.settings import FeedTrust, Trust
 from tests.coin_desk import START, clock
 from tests.core.prices.slow_board import SlowBoard
+from tests.effort import examples, more_in_a_soak
 
 D = Decimal
 START_MS = int(START.timestamp() * 1000)
@@ -249,7 +250,8 @@ class Pair:
             assert (dict(view.marks), dict(view.usd), view.untrusted) == (marks, usd, untrusted)
 
 
-@settings(max_examples=1000, deadline=None)
+@more_in_a_soak
+@settings(max_examples=examples(300, 1000), deadline=None)
 @given(TRUSTS, days())
 def test_no_sequence_of_events_tells_the_boards_apart(trust: Trust, steps: list[tuple[Any, ...]]) -> None:
     pair = Pair(trust)

@@ -28,11 +28,15 @@ from monitor.engine.columns.names import Interned, NamesFull
 from monitor.engine.columns.text_search import mark_text
 from monitor.engine.index.index import Index
 from monitor.engine.schedule.dates import dates_of
+from tests.effort import examples, more_in_a_soak
 from tests.engine.groups import PRINTABLE, RECORDS, ordinary
 
 AT = datetime(2026, 1, 5, 10, 0, 0, 123456, tzinfo=UTC)
+pytestmark = more_in_a_soak
 often = settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(30, 80),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 

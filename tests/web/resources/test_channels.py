@@ -17,7 +17,7 @@ Session = aiohttp.ClientSession
 async def test_channels_say_how_they_do(desk: WebDesk, http: aiohttp.ClientSession) -> None:
     at = desk.clock.now
     desk.channels = [
-        ChannelState("risk-desk", "webhook", True, 3, at - timedelta(minutes=2), None, at, "HTTP 500"),
+        ChannelState("risk-desk", "webhook", True, 3, at - timedelta(minutes=2), None, at, "HTTP 500", held=7),
         ChannelState("desk-mail", "email", False, 0, None, at, None, None),
     ]
     found = (await ask(http, "GET", "/v1/channels"))[2]
@@ -27,6 +27,7 @@ async def test_channels_say_how_they_do(desk: WebDesk, http: aiohttp.ClientSessi
             "kind": "email",
             "breaker": "closed",
             "queued": 0,
+            "held": 0,
             "oldest_at": None,
             "oldest_age_s": None,
             "last_delivered_at": stamp(at),
@@ -41,6 +42,7 @@ async def test_channels_say_how_they_do(desk: WebDesk, http: aiohttp.ClientSessi
             "kind": "webhook",
             "breaker": "open",
             "queued": 3,
+            "held": 7,
             "oldest_at": "2026-03-02T11:58:00.000Z",
             "oldest_age_s": 120.0,
             "last_delivered_at": None,

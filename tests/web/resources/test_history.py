@@ -12,6 +12,7 @@ import pytest
 
 from monitor.core.events.entries import Repay
 from monitor.core.events.events import BookEntry
+from monitor.core.groups.snapshot import Scope
 from monitor.core.queries.inbox import Look
 from tests.book_lines import line
 from tests.web.desk import WebDesk, serving
@@ -147,8 +148,8 @@ async def test_a_change_between_the_look_and_the_rows_counts_no_day_twice(
     await live(desk, http)
     whole, look = await history(http, "interest"), desk.look
 
-    async def overtaken(group_id: str) -> Look | None:
-        seen = await look(group_id)
+    async def overtaken(group_id: str, scope: Scope) -> Look | None:
+        seen = await look(group_id, scope)
         desk.handle(BookEntry(desk.clock.now, group_id, "x", Repay("USDT", percent=Decimal(1))))
         return seen
 
@@ -226,4 +227,4 @@ async def test_a_token_with_a_scope_sees_the_histories_of_its_groups() -> None:
             for who in ("acme", "boss")
             for id_ in ("G-1", "G-2", "G-3")
         ]
-    assert seen == [200, 404, 404, 200, 200, 200], "what a closed group was labelled nobody knows any more"
+    assert seen == [200, 404, 200, 200, 200, 200], "the rows of a closed group have the labels that it had"

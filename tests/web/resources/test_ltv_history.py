@@ -80,7 +80,8 @@ async def test_what_was_kept_is_there_after_a_restart_and_joins_what_is_sampled(
     desk.clock.now -= timedelta(seconds=30)
     desk.prices({"BTC": "39062.5"})
     await after.sample()
-    step, points = await after.points("G-1", desk.clock.now - 9 * MINUTE, desk.clock.now + MINUTE, 500)
+    span = desk.clock.now - 9 * MINUTE, desk.clock.now + MINUTE
+    step, points = await after.points("G-1", span, 500)
     assert (step, [(p.low, p.high) for p in points]) == (60, [(D("0.78125"), D("0.78125")), (D("0.78125"), D("0.8"))])
 
 

@@ -15,6 +15,7 @@ from monitor.core.schema import read
 from monitor.web import sessions
 from monitor.web.app import Server
 from monitor.web.auth import Tokens
+from monitor.web.guessing import MOST_FAILURES
 from monitor.web_table import WebConfig
 from tests.book_lines import line
 from tests.web.desk import WebDesk
@@ -164,15 +165,45 @@ async def test_a_session_goes_with_its_token_and_follows_its_role(desk: WebDesk)
         assert (await ask(http, "GET", "/v1/session"))[0] == 401, "what was signed out stays so"
 
 
-async def test_whoever_guesses_must_wait(desk: WebDesk) -> None:
+async def test_other_tokens_end_only_the_sessions_and_streams_of_what_changed(desk: WebDesk) -> None:
+    async with daemon(desk, config()) as (server, url), browser(url) as ops, browser(url) as acme:
+        await sign_in(ops)
+        await sign_in(acme, "s-acme")
+        async with stream(ops) as gone, stream(acme) as stays:
+            await gone.next()
+            await stays.next()
+            server.use_tokens(Tokens(config(ops="rotated", acme="s-acme").tokens))
+            await until(lambda: len(server.site.hub.clients) == 1)
+            assert [client.caller.name for client in server.site.hub.clients] == ["acme"]
+            assert (await ask(acme, "GET", "/v1/session"))[0] == 200
+            server.use_tokens(Tokens(config().tokens))
+            assert (await ask(ops, "GET", "/v1/session"))[0] == 401, "what was signed out stays so, unasked too"
+            narrower = [msgspec.structs.replace(t, scope={"borrower": "B"}) for t in config().tokens]
+            server.use_tokens(Tokens(narrower))
+            await until(lambda: not server.site.hub.clients)
+
+
+async def test_without_tokens_a_reload_ends_no_stream(desk: WebDesk) -> None:
+    async with daemon(desk, WebConfig(port=0)) as (server, url), browser(url) as http, stream(http) as reader:
+        await reader.next()
+        (client,) = server.site.hub.clients
+        server.use_tokens(Tokens(()))
+        assert not client.is_over
+        server.use_tokens(Tokens(config().tokens))
+        assert client.is_over
+
+
+async def test_whoever_guesses_must_wait_and_the_right_token_passes(desk: WebDesk) -> None:
     async with daemon(desk, config()) as (_, url), browser(url) as http:
-        for _ in range(sessions.MOST_FAILURES):
+        for _ in range(MOST_FAILURES):
             assert (await sign_in(http, "wrong"))[0] == 401
-        status, headers, problem = await sign_in(http)
+        status, headers, problem = await sign_in(http, "wrong")
         assert (status, problem["type"]) == (429, "urn:loan-monitor:too-many-failures")
-        assert 0 < int(headers["Retry-After"]) <= 61
+        assert 0 < int(headers["Retry-After"]) <= 60
+        assert problem["retry_after_s"] == int(headers["Retry-After"])
+        assert (await sign_in(http))[0] == 200, "a stranger locks nobody out"
         desk.clock.now += timedelta(seconds=61)
-        assert (await sign_in(http))[0] == 200
+        assert (await sign_in(http, "wrong"))[0] == 401
 
 
 async def test_a_token_is_signed_in_at_a_bounded_number_of_browsers(desk: WebDesk) -> None:

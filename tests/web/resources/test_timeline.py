@@ -47,6 +47,7 @@ async def test_a_timeline_says_what_happened_who_was_told_and_who_did_what(desk:
             "attempts": 0,
             "delivered_at": None,
             "detail": "",
+            "held_until": None,
         }
     ]
     assert (acked["who"], acked["note"]) == ("loopback", "called")

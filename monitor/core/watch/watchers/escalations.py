@@ -7,7 +7,7 @@ deadlines like all others, so that a restart goes on where the last commit stood
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -25,6 +25,7 @@ from monitor.core.alerts.catalogue import (
 )
 from monitor.core.alerts.matching import Match, takes
 from monitor.core.deadlines import Deadline
+from monitor.core.groups.book_changes import BookChanges
 from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.watcher_states import InHand, OpenEscalation
@@ -34,7 +35,7 @@ from monitor.core.rules.duty import Escalation
 from monitor.core.stages.stages import NORMAL
 from monitor.core.text import stamp
 from monitor.core.watch.compose import GroupPart, Statement, raise_alert
-from monitor.core.watch.watcher import Ground, Watcher
+from monitor.core.watch.watcher import BookChange, Ground, Watcher
 from monitor.core.watch.watchers.silences import SilenceWatch
 
 MOST_OPEN = 1000
@@ -46,8 +47,9 @@ class EscalationWatch(Watcher):
 
     phases = (deadlines.ESCALATION,)
 
-    def __init__(self, ground: Ground, silences: SilenceWatch) -> None:
+    def __init__(self, ground: Ground, silences: SilenceWatch, book_changes: BookChanges) -> None:
         self._ground = ground
+        self._book_changes = book_changes
         self._silences = silences
         self._open: dict[str, OpenEscalation] = {}
 
@@ -159,10 +161,30 @@ class EscalationWatch(Watcher):
 
     # -- the steps --
 
+    @property
+    def _reopen(self) -> timedelta:
+        return self._ground.rules.lifecycle.reopen
+
+    def observe(self, change: BookChange, out: Outcome) -> None:
+        """A group goes on that a snapshot had left out: a step that waited for it comes now."""
+        if change.left_at is None:
+            return
+        until = change.left_at + self._reopen
+        back = {record.group.id for record in change.groups}
+        for one in [each for each in self._open.values() if each.subject in back and each.due == until]:
+            self._keep(msgspec.structs.replace(one, due=change.at))
+            out.memory_changed = True
+
     def due(self, deadline: Deadline, out: Outcome) -> None:
         """The next people are asked, unless it is over or somebody has it in hand."""
         one = self._open[deadline.subject]
         how, at = self._ground.rules.duty.find(one.name), deadline.at
+        until = self._book_changes.returns_until(one.subject, self._reopen) if one.group is not None else None
+        if until is not None and at < until:
+            # Only one snapshot lacks the group, perhaps. Whoever was told that it is over would not be asked again.
+            self._keep(msgspec.structs.replace(one, due=until))
+            out.memory_changed = True
+            return
         record = self._ground.book.find(one.subject) if one.group is not None else None
         is_gone = one.group is not None and record is None
         is_gone |= one.stage is not None and record is not None and not _lasts(one, record)

@@ -19,6 +19,7 @@ from tests.coin_desk import START, clock, line
 from tests.core.desk import Desk, both_books, plainly
 from tests.core.portfolio.test_exposure import BOOK, exposed_desk
 from tests.core.runs import DESK, TRUSTED, events, rules, steps
+from tests.effort import examples, more_in_a_soak
 
 D = Decimal
 
@@ -118,7 +119,8 @@ def test_a_restart_says_nothing_again() -> None:
 WATCHED = ExposureRules(max_share={"asset": D("0.5"), "product": D("0.99"), "desk": D("0.4")})
 
 
-@settings(max_examples=25, deadline=None)
+@more_in_a_soak
+@settings(max_examples=examples(10, 25), deadline=None)
 @given(steps(DESK), st.sets(st.integers(0, 60), max_size=3), st.lists(st.integers(1, 4000), max_size=6))
 def test_a_run_with_shares_under_watch_is_a_fold(run: Any, restarts: set[int], pauses: list[int]) -> None:
     """Restarts and the telling of time change nothing of what is said."""

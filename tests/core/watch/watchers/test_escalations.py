@@ -147,6 +147,14 @@ def test_what_is_over_is_told_to_those_who_were_asked() -> None:
     assert desk.monitor.escalations == ()
 
 
+def test_nobody_is_asked_about_a_group_that_is_closed_and_who_was_hears_of_it() -> None:
+    desk = desk_with(NIGHT, line(delayed_liquidation=True))
+    desk.play("00:01 0.92 delayed_liquidation.started; 00:06 ... escalated")
+    assert desk.close("00:07") == "closed monitor.escalation_ended"
+    assert ended(desk) == [("over", ("anna",))]
+    assert desk.monitor.escalations == ()
+
+
 def test_a_worse_stage_begins_anew() -> None:
     desk = desk_with(NIGHT, line(delayed_liquidation=True))
     desk.play("00:01 0.92 delayed_liquidation.started; 00:06 ... escalated")

@@ -1,0 +1,3 @@
+"""What the tests of this folder share."""
+
+from tests.here import here as here

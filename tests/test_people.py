@@ -1,0 +1,53 @@
+"""Who reads what comes to a contact: a link of acknowledgement goes to one person alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitor.people import reads_alone, without_links
+
+PEOPLE = {
+    "anna": {"mail": "anna@desk.example", "phone": "+46701740605", "anna-chat": "own", "room": "anna", "bot": "4711"},
+    "ben": {
+        "mail": "desk@desk.example",
+        "room": "ben",
+        "bot": "-100123",
+        "topic": "own",
+        "anna-mail": "x@desk.example",
+    },
+    "carla": {"mail-2": "desk@desk.example", "bot": "@desk_alerts", "routed": "carla"},
+}
+KINDS = {
+    "mail": "email", "mail-2": "email", "anna-mail": "email", "phone": "sms", "bot": "telegram", "topic": "ntfy",
+    "anna-chat": "slack", "room": "slack", "routed": "teams",
+}  # fmt: skip
+ROUTED = frozenset({"mail", "routed", "bot"})
+
+
+@pytest.mark.parametrize(
+    ("person", "notifier", "is_alone"),
+    [
+        ("anna", "mail", True),
+        ("anna", "phone", True),
+        ("ben", "mail", False),  # carla has the same mailbox, by another notifier
+        ("carla", "mail-2", False),
+        ("ben", "anna-mail", True),
+        ("anna", "bot", True),
+        ("ben", "bot", False),  # a group
+        ("carla", "bot", False),  # a channel
+        ("anna", "anna-chat", True),
+        ("ben", "topic", True),
+        ("anna", "room", False),  # ben is told there too
+        ("carla", "routed", False),  # alerts of the desk go there
+    ],
+)
+def test_one_person_alone_reads_what_nobody_else_states(person: str, notifier: str, is_alone: bool) -> None:
+    address = PEOPLE[person][notifier]
+    assert reads_alone(notifier, KINDS[notifier], address, PEOPLE, ROUTED) is is_alone
+
+
+def test_contacts_without_a_link_are_named() -> None:
+    assert without_links({"anna": PEOPLE["anna"], "ben": {"room": "ben"}}, KINDS, ROUTED) == [
+        f"person {who!r}: several read what comes to 'room', so no link to acknowledge is sent there"
+        for who in ("anna", "ben")
+    ]

@@ -1,0 +1,139 @@
+"""Makes a release in `dist/`: wheel and source archive with the page, the bill of materials, the licences, the digests.
+
+    make release
+
+Nothing is built before all that must be known is known: which bytes the images are, and that no package of the locks has a
+known weakness. Each refusal names what to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tools import images, sbom
+
+ROOT = Path(__file__).parent.parent
+PAGE = "monitor/web/static/index.html"
+AUDIT_S = 300
+"""A question for each package, and the index answers within a second as a rule."""
+
+
+class NotReleased(Exception):
+    """Why there is no release, one sentence a line."""
+
+
+def audited(root: Path) -> str:
+    """Asks the package index for known weaknesses of all that the locks name. Raises NotReleased."""
+    locks = [word for name in ("requirements.lock", "requirements-build.lock") for word in ("--requirement", name)]
+    command = [sys.executable, "-m", "pip_audit", *locks, "--disable-pip", "--require-hashes"]
+    command += ["--format", "json", "--progress-spinner", "off"]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own words
+            command, cwd=root, capture_output=True, text=True, check=False, timeout=AUDIT_S
+        )
+        found = json.loads(done.stdout)["dependencies"]
+    except subprocess.TimeoutExpired:
+        raise NotReleased(f"pip-audit had no answer within {AUDIT_S} s; {NETWORK}") from None
+    except ValueError:
+        last = (done.stderr.strip() or "nothing").splitlines()[-1]
+        raise NotReleased(f"pip-audit cannot ask the package index; {NETWORK}. It said: {last[:300]}") from None
+    return judged(found)
+
+
+NETWORK = "run `make release` where there is a network"
+
+
+def judged(found: list[dict[str, Any]]) -> str:
+    """What the answers mean. A package that nobody could look up is no package without weaknesses. Raises NotReleased."""
+    weak = [f"{one['name']} {one['version']}: {_weaknesses(one)}" for one in found if one.get("vulns")]
+    if weak:
+        raise NotReleased("\n".join([*weak, "raise these in pyproject.toml, then run `make lock`"]))
+    skipped = [one["skip_reason"] for one in found if "skip_reason" in one]
+    if skipped or not found:
+        why = f", the first: {skipped[0]}" if skipped else ""
+        raise NotReleased(f"{len(skipped)} of {len(found)} packages could not be audited{why}; {NETWORK}")
+    return f"{len(found)} packages have no known weakness"
+
+
+def _weaknesses(one: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{each['id']} (fixed in {', '.join(each['fix_versions']) or 'no version'})" for each in one["vulns"]
+    )
+
+
+def pinned(root: Path) -> str:
+    """Every image is stated by its bytes. Raises NotReleased."""
+    if found := images.unlocked(root):
+        raise NotReleased("\n".join(found))
+    return "every image has its digest"
+
+
+def built(root: Path, dist: Path) -> str:
+    """Wheel and source archive, with the tools of requirements-build.lock alone. Raises NotReleased."""
+    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(dist)]
+    if subprocess.run(command, cwd=root, check=False).returncode:  # noqa: S603 - our own words
+        raise NotReleased("the build failed, as it says above")
+    names = []
+    for archive in sorted(dist.iterdir()):
+        if not any(name.endswith(PAGE) for name in _names(archive)):
+            raise NotReleased(f"{archive.name} has no web page; install node and npm, then run it again")
+        names.append(archive.name)
+    return f"built {' and '.join(names)}, with the page"
+
+
+def _names(archive: Path) -> list[str]:
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            return wheel.namelist()
+    with tarfile.open(archive) as source:
+        return source.getnames()
+
+
+def stated(root: Path, dist: Path) -> str:
+    """Bill of materials, licences, and the digest of each file. Raises NotReleased."""
+    version = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    try:
+        shipped = sbom.parts(root)
+    except sbom.NotAsLocked as e:
+        raise NotReleased(str(e)) from None
+    (dist / "sbom.cdx.json").write_text(sbom.bill(version, shipped), encoding="utf-8")
+    (dist / "LICENCES.txt").write_text(sbom.licences(version, shipped), encoding="utf-8")
+    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(dist.iterdir())]
+    (dist / "SHA256SUMS").write_text("".join(sums), encoding="utf-8")
+    return f"{len(shipped)} packages are stated in sbom.cdx.json and LICENCES.txt"
+
+
+def release(root: Path, say: Callable[[str], None]) -> None:
+    """All of it, in order. Raises NotReleased."""
+    dist = root / "dist"
+    say(pinned(root))
+    say(audited(root))
+    if dist.exists():
+        shutil.rmtree(dist)
+    dist.mkdir()
+    say(built(root, dist))
+    say(stated(root, dist))
+
+
+def main(root: Path = ROOT) -> int:
+    """The command."""
+    try:
+        release(root, lambda line: print(line, flush=True))
+    except NotReleased as e:
+        print(f"no release:\n{e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
