@@ -117,10 +117,11 @@ class Channel(InTurn):
         )
         if isinstance(counted, BaseException):
             raise counted
-        pending = set(counted)
+        pending = set(counted.ids)
         for bundle, is_probe in batch:
             for waiting in bundle:
                 waiting.attempts += 1
+                waiting.counted_at = counted.at
             wanted = self._wanted([w for w in bundle if self._is_left(w, pending)], is_probe)
             if wanted:
                 cut = self._cut(wanted)
@@ -155,7 +156,8 @@ class Channel(InTurn):
         """One attempt, from the sending to what follows from it; its end is written with those of others."""
         lead = bundle[0]
         self.at_work.update(bundle)
-        at = self._clock.utc()
+        # A clock that was set back since the count must not look as if somebody had asked for it after its beginning.
+        at = max(self._clock.utc(), lead.counted_at)
         began_s = self._clock.monotonic_s()
         self._began_s[lead.delivery.id] = began_s
         try:
@@ -167,8 +169,7 @@ class Channel(InTurn):
             if answer.fault is not None and then.state != "delivered":
                 await self._failed(bundle, began_s, is_lost=then.state == "failed")
         except BaseException:
-            self._open -= 1
-            self.at_work.difference_update(bundle)
+            self._free(bundle)
             raise
         finally:
             self._began_s.pop(lead.delivery.id, None)

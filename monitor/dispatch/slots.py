@@ -23,7 +23,7 @@ _LEAST_S = 0.001
 
 
 class Slots:
-    """Those of one channel: `at_once` on the wire, and `room` with those that are counted or not yet recorded."""
+    """Those of one channel: `at_once` that were begun and are not recorded, and `room` with those that are only counted."""
 
     def __init__(self, usual: int, most: int, *, is_limited: bool) -> None:
         """`most`: how many at once a fast receiver gets. `is_limited`: a rate is kept, so nothing is counted ahead."""

@@ -31,7 +31,8 @@ class InTurn(Settling):
         self._slots = Slots(USUAL, most, is_limited=self._pace.is_limited)
         self._counted: deque[tuple[Bundle, bool]] = deque()
         """Counted in the store, and waiting for a slot; the flag says which is the breaker's probe."""
-        self._on_the_wire = 0
+        self._under_way = 0
+        """Attempts that were begun and whose end is not in the store: what a kill may repeat."""
         self._open = 0
         """Attempts that are counted and whose end is not in the store."""
         self._over: list[Over] = []
@@ -64,9 +65,15 @@ class InTurn(Settling):
 
     def _launch(self) -> None:
         """Begins attempts that are counted, as far as slots are free."""
-        while self._on_the_wire < self._slots.at_once and (next_ := self._next()) is not None:
-            self._on_the_wire += 1
+        while (next_ := self._begun()) is not None:
             self._tasks.begin(f"deliveries to {self.name}", self._work(*next_), self.attempts)
+
+    def _begun(self) -> tuple[Bundle, bool] | None:
+        """The next attempt, where a slot is free. It holds its slot until its end is in the store."""
+        next_ = self._next() if self._under_way < self._slots.at_once else None
+        if next_ is not None:
+            self._under_way += 1
+        return next_
 
     def _next(self) -> tuple[Bundle, bool] | None:
         """The next attempt that is counted and still wanted. Behind an open breaker all but the probe wait for their turn."""
@@ -83,17 +90,13 @@ class InTurn(Settling):
         return None
 
     async def _work(self, bundle: Bundle, is_probe: bool) -> None:
-        """One slot: makes attempts, one after the other, until none is counted."""
-        try:
-            next_: tuple[Bundle, bool] | None = bundle, is_probe
-            while next_ is not None:
-                await self._attempt(*next_)
-                self._trim()
-                next_ = self._next() if self._on_the_wire <= self._slots.at_once else None
-                self._launch()
-        finally:
-            self._on_the_wire -= 1
-            self._wake.set()
+        """Makes attempts, one after the other, until none is counted or no slot is free."""
+        next_: tuple[Bundle, bool] | None = bundle, is_probe
+        while next_ is not None:
+            await self._attempt(*next_)
+            self._trim()
+            next_ = self._begun()
+            self._launch()
 
     def _trim(self) -> None:
         """Gives back what is counted for a receiver that was fast and is not any more: something urgent may come."""
@@ -129,15 +132,20 @@ class InTurn(Settling):
                 crashpoint.reached("after mark", (self.name,))
                 for each in over:
                     self._close(each)
+                self._launch()
                 self._wake.set()
         finally:
             self._is_writing = False
 
     def _close(self, over: Over) -> None:
-        self._open -= 1
-        self.at_work.difference_update(over.bundle)
+        self._free(over.bundle)
         for waiting in over.bundle:
             self._end(waiting, over.then)
+
+    def _free(self, bundle: Bundle) -> None:
+        self._open -= 1
+        self._under_way -= 1
+        self.at_work.difference_update(bundle)
 
     def _end(self, waiting: Waiting, then: Next) -> None:
         """Takes a delivery out of the queue whose end is in the store, or puts it back."""

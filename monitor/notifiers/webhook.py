@@ -58,8 +58,6 @@ class WebhookNotifier:
     """One endpoint."""
 
     bodies = True
-    at_once = 32
-    """Posts under way together to a receiver that answers quickly."""
 
     def __init__(
         self,
@@ -73,6 +71,8 @@ class WebhookNotifier:
         """`until`: by key, where it signs no longer than that."""
         self.name = name
         self.batch = config.batch
+        self.at_once = 1 if config.batch else 32
+        """Notices under way together to a receiver that answers quickly. A body of a batch has many already."""
         self._clock = clock
         self._url = URL(config.url)
         self._http = Http(config.reach, clock, timeout_s=timeout_s)

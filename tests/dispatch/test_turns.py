@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -95,13 +96,73 @@ async def test_a_storm_is_counted_in_blocks_and_no_more_goes_at_a_time(open_desk
 
 
 async def test_a_notifier_that_permits_more_at_a_time_gets_them_when_it_is_fast(open_desk: Open) -> None:
-    many = FakeNotifier(lambda _: asyncio.sleep(0))
+    gate = asyncio.Event()
+    many = FakeNotifier()
     desk = await open_desk(mail=many)
     desk.dispatcher._channels["mail"]._slots = Slots(USUAL, 20, is_limited=False)
-    await desk.commit(*storm(600))
-    while len(many.took) < 600:
+    await fast(desk)
+    many.behave = lambda _: gate.wait()
+    await desk.commit(*storm(100))
+    assert many.at_once == 20
+    gate.set()
+
+
+async def test_what_was_sent_and_is_not_recorded_holds_its_slot(open_desk: Open, monkeypatch: Any) -> None:
+    """A kill repeats these and no others: as many as may be on the wire."""
+    gate = asyncio.Event()
+    mail = FakeNotifier(lambda _: asyncio.sleep(0))
+    desk = await open_desk(mail=mail)
+    desk.dispatcher._channels["mail"]._slots = Slots(USUAL, 20, is_limited=False)
+    await fast(desk)
+    end = desk.store.end_attempts
+
+    async def later(attempts: Any) -> None:
+        await gate.wait()
+        await end(attempts)
+
+    monkeypatch.setattr(desk.store, "end_attempts", later)
+    await desk.commit(*storm(300))
+    await settle(1000)
+    assert len(mail.took) == 200 + 20
+    gate.set()
+    while len(mail.took) < 500:
         await settle()
-    assert many.most_at_once == 20
+    await settle()
+    assert set(desk.states()) == {"delivered"}
+
+
+async def test_a_clock_that_is_set_back_between_count_and_turn_makes_nothing_go_again(open_desk: Open) -> None:
+    gate = asyncio.Event()
+    mail = FakeNotifier()
+    desk = await open_desk(mail=mail)
+    await fast(desk)
+    mail.behave = lambda _: gate.wait()
+    await desk.commit(*storm(60))
+    assert [d.attempts for d in desk.store.rows.values()] == [1] * 260, "all are counted"
+    assert mail.at_once == USUAL
+    desk.clock.wall_step = -timedelta(hours=1)
+    gate.set()
+    await settle(1000)
+    assert set(desk.states()) == {"delivered"}
+    assert len(mail.took) == 260
+
+
+async def test_what_is_asked_for_again_between_count_and_turn_goes_once(open_desk: Open) -> None:
+    """It had not gone yet: its turn is what was asked for."""
+    gate = asyncio.Event()
+    mail = FakeNotifier()
+    desk = await open_desk(mail=mail)
+    await fast(desk)
+    mail.behave = lambda _: gate.wait()
+    await desk.commit(*storm(60))
+    last = list(desk.store.rows.values())[-1]
+    await desk.clock.advance(0.01)
+    desk.dispatcher.offer([await desk.store.retry(last.id, desk.clock.utc())])
+    await desk.clock.advance(0.01)
+    gate.set()
+    await settle(1000)
+    assert set(desk.states()) == {"delivered"}
+    assert len(mail.took) == 260
 
 
 async def test_what_is_superseded_while_it_waits_for_its_turn_is_not_sent(open_desk: Open) -> None:

@@ -43,6 +43,7 @@ def slow_body(alert: Alert, cursor: int, products: Mapping[str, Product]) -> byt
             "stage": {"from": alert.stage_from, "to": alert.stage_to},
             "reason": alert.reason,
             **(figures_of(alert.figures, products.get(alert.group.product)) if alert.figures is not None else {}),
+            **({"cure": None, "liquidation_price": None} if alert.type == "loan_group.closed" else {}),
             "deadline": None if alert.deadline is None else stamp(alert.deadline),
             "supersedes": alert.supersedes,
             "suppressed": list(alert.suppressed),
