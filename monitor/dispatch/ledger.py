@@ -20,7 +20,7 @@ LONGEST_PAUSE_S = 5.0
 """A disk that has room again is noticed this soon, and one that has none is not asked without a pause."""
 
 
-class Counted(NamedTuple):
+class Started(NamedTuple):
     """Attempts that may be made, and the time that the store has of them."""
 
     ids: list[str]
@@ -73,7 +73,7 @@ class Ledger:
         self._store = store
         self._clock = clock
         self._log = BoundedLog()
-        self._attempts: _Together[str | Attempt, Counted] = _Together(self._write)
+        self._attempts: _Together[str | Attempt, Started] = _Together(self._write)
 
     async def open_deliveries(self) -> list[Delivery]:
         """All pending deliveries by cursor."""
@@ -107,7 +107,7 @@ class Ledger:
         """The notifiers that are off."""
         return await self._persist(self._store.switched_off)
 
-    async def started(self, ids: Sequence[str]) -> Counted:
+    async def started(self, ids: Sequence[str]) -> Started:
         """Counts an attempt for each, durably; what is not in the answer was superseded and must not be sent."""
         return await self._attempts.submit(ids)
 
@@ -115,22 +115,22 @@ class Ledger:
         """Records outcomes, durably."""
         await self._attempts.submit(attempts)
 
-    async def _write(self, items: list[str | Attempt]) -> Counted:
+    async def _write(self, items: list[str | Attempt]) -> Started:
         """Starts and ends at a time, so that a store can sync once for both; returns what was started."""
         ids = [item for item in items if isinstance(item, str)]
         ends = [item for item in items if isinstance(item, Attempt)]
         if not ids:
             await self._end(ends)
-            return Counted([], self._clock.utc())
+            return Started([], self._clock.utc())
         if not ends:
             return await self._start(ids)
         started, _ = await asyncio.gather(self._start(ids), self._end(ends))
         return started
 
-    async def _start(self, ids: list[str]) -> Counted:
-        async def count() -> Counted:
+    async def _start(self, ids: list[str]) -> Started:
+        async def count() -> Started:
             at = self._clock.utc()
-            return Counted(await self._store.start_attempts(ids, at), at)
+            return Started(await self._store.start_attempts(ids, at), at)
 
         return await self._persist(count)
 
