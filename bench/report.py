@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench import path, peers, plot, sources, storm
+from bench import deliveries, path, peers, plot, sources, storm
 from bench.lateness import Lateness
 from bench.memory import Figures as Memory
 from bench.misses import WHY
@@ -24,6 +24,9 @@ FASTER = {
 SOURCES = {3: 2.0, 5: 3.0}
 """How many times dearer a frame may be where so many feeds price the same coins."""
 
+WEBHOOKS = {"single": 4_000, "batched": 12_000}
+"""Alerts a second that reach a local receiver."""
+
 
 class Measured(NamedTuple):
     """All that a run found."""
@@ -37,6 +40,7 @@ class Measured(NamedTuple):
     lateness: Lateness
     path: path.Figures
     storm: storm.Figures
+    webhooks: deliveries.Storm
     sources: dict[int, sources.Cost]
     """By number of feeds."""
     memory: Memory
@@ -75,6 +79,8 @@ def results(m: Measured) -> dict[str, Any]:
         "tick_ten": e["ten"] / e["sweep"],
         "path_over_sweep": p["path"] / p["sweep"],
         "storm_gain": s["single"] / s["storm"],
+        "render_us": m.webhooks.render_us,
+        "webhooks_per_s": m.webhooks.a_second,
         "sources": {str(n): cost.median_us / m.sources[1].median_us for n, cost in m.sources.items()},
         "sources_ms": {str(n): cost.median_us / 1e3 for n, cost in m.sources.items()},
         "bytes_per_group": m.memory.total,
@@ -112,6 +118,12 @@ def rows(m: Measured) -> list[Row]:
             r["path_over_sweep"]),
         Row("storm_gain", "10,000 alerts in one tick, durable, per alert, against single commits", 50, r["storm_gain"],
             at_least=True),
+        Row("render_us", "one rendered alert", 60, r["render_us"], " us"),
+        *(
+            Row(f"webhooks_{way}", f"webhooks a second from a storm, one core each, {way}", limit,
+                r["webhooks_per_s"][way], at_least=True, unit=" a second")
+            for way, limit in WEBHOOKS.items()
+        ),
         *(
             Row(f"sources_{n}", f"a frame of 600 coins in core, {n} feeds against one", limit, r["sources"][str(n)])
             for n, limit in SOURCES.items()

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from bench import desk, lateness, machine, memory, path, peers, report, sources, storm, sweep
+from bench import deliveries, desk, lateness, machine, memory, path, peers, report, sources, storm, sweep
 from bench.book import Book, book, market
 from bench.contender import ticks
 from bench.ours import Ours
@@ -57,6 +57,8 @@ METHOD = """\
 - One, three and five feeds: every price of 600 coins moves in every frame, and the feeds stay within a hundredth of a per
   cent of each other. A frame is handled by a whole monitor without groups.
 - A storm and single commits go through the journal and the SQLite store as the daemon's do, on this disk, synced.
+- Webhooks: a storm goes through the store, the dispatcher and a signed webhook, each alert alone and then in batches. The
+  sending process has one core and the receiver the other. A body has the figures of eight coins at most.
 - Memory is resident memory of a process that read the book from JSON lines and took prices, less that of the same process
   with an empty file; before it, both processes load, use and drop another small book. Here the groups owe seven tenths, so
   that none is past a line: after the first prices of the book as it is, 18,861 alerts at once left the process at 442 bytes.
@@ -77,6 +79,8 @@ def measure(plan: Plan, bars: Bars, folder: Path) -> report.Measured:
     side_by_side = {n: _peers(whole.first(n), rounds, bars) for n, rounds in plan.peers.items()}
     with bars.part(f"a storm of {STORM:,} alerts", plan.storm + 1) as advance:
         stormed = storm.run(whole.market, STORM, plan.storm, folder, advance)
+    with bars.part(f"webhooks of {STORM:,} alerts", 1):
+        posted = deliveries.measure(STORM)
     lines, one_product = folder / "book.jsonl", desk.of_one_product(whole)
     with bars.part("one, three and five feeds", 3) as advance:
         fed = _sources(plan.sources, advance)
@@ -90,7 +94,7 @@ def measure(plan: Plan, bars: Bars, folder: Path) -> report.Measured:
     positions = (len(whole.collateral) + len(whole.debts)) / GROUPS
     took_s = time.perf_counter() - started
     return report.Measured(
-        facts, positions, engine, side_by_side, growth, late, whole_path, stormed, fed, held, took_s
+        facts, positions, engine, side_by_side, growth, late, whole_path, stormed, posted, fed, held, took_s
     )  # fmt: skip
 
 

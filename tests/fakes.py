@@ -15,7 +15,7 @@ import msgspec
 
 from monitor.core.alerts.alert import Alert, GroupRef, LoggedAlert
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
-from monitor.notifiers._base import Notice, Receipt
+from monitor.notifiers._base import Body, Notice, Receipt
 from monitor.stores._base import (
     AlertFilter,
     Applied,
@@ -112,6 +112,11 @@ def rendered(logged: LoggedAlert) -> dict[str, Any]:
             "detected_at": one.detected_at.isoformat(),
         },
     }
+
+
+def as_body(shown: dict[str, Any]) -> Body:
+    """The same as a dispatcher's `render` gives it."""
+    return Body.of(Notice(shown["type"], shown["timestamp"], shown["data"]))
 
 
 class FakeOutlet:

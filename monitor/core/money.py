@@ -20,6 +20,7 @@ from decimal import (
     localcontext,
 )
 from decimal import Overflow as DecimalOverflow
+from functools import cache
 from typing import Any
 
 # A quantity has at most 48 digits, a price and the USDT rate 40 each, a ratio and a threshold 18 each, rates summed over
@@ -65,7 +66,11 @@ def places(value: Decimal) -> int:
 
 def plain(value: Decimal) -> str:
     """Plain notation without trailing zeros: `1E+3` is `1000`, `0.500` is `0.5`, `-0` is `0`."""
-    text = format(value, "f")
+    text = str(value)
+    if "E" in text:
+        text = format(value, "f")
+    if text[-1] != "0":
+        return text
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text
@@ -93,6 +98,11 @@ def round_down(value: Decimal, unit: Decimal) -> Decimal:
 
 def divide_up_significant(numerator: Decimal, denominator: Decimal, digits: int) -> Decimal:
     """The quotient rounded up to 8 places or to `digits` significant digits, whichever is finer (prices of tiny coins)."""
-    quotient = _UP.divide(numerator, denominator)
-    unit = min(EIGHT_PLACES, Decimal(1).scaleb(quotient.adjusted() - digits + 1))
-    return _UP.quantize(quotient, unit)
+    quotient = _up_to(digits).divide(numerator, denominator)
+    # So many digits are at least 8 places up to here; a larger quotient needs more digits for them.
+    return quotient if quotient.adjusted() < digits - 8 else divide_up(numerator, denominator, EIGHT_PLACES)
+
+
+@cache
+def _up_to(digits: int) -> Context:
+    return Context(prec=digits, rounding=ROUND_UP, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])

@@ -16,7 +16,7 @@ MOST_NAMED = 50
 
 def stamp(when: datetime) -> str:
     """RFC 3339 in UTC with milliseconds."""
-    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03d}Z"
+    return when.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def stamp_or_none(when: datetime | None) -> str | None:

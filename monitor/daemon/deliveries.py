@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -16,10 +16,10 @@ from monitor.ack_links import PATH, open_links
 from monitor.config import Config, Part
 from monitor.core.alerts.alert import Alert, GroupRef, LoggedAlert
 from monitor.core.alerts.catalogue import ASKS, BOOK_LEFT_OUT, TO_PEOPLE
-from monitor.core.alerts.payload import alert_item
+from monitor.core.alerts.payload import alert_body
 from monitor.core.events.events import API, Noticed
 from monitor.core.loans.line_bounds import in_words, label_problems
-from monitor.core.text import as_json
+from monitor.core.text import stamp
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import subscriptions, wiring
 from monitor.daemon.journal import DEGRADED
@@ -29,7 +29,7 @@ from monitor.dispatch.digests import Firsts
 from monitor.dispatch.last_resort import LastResort
 from monitor.dispatch.router import route
 from monitor.dispatch.worker import Around, Dispatcher, Tell
-from monitor.notifiers._base import ChannelState, Notice, Notifier
+from monitor.notifiers._base import Body, ChannelState, Notice, Notifier
 from monitor.people import reads_alone
 from monitor.running import Running
 from monitor.stores._base import Committed, Delivery, StoreUnavailable, Target
@@ -182,16 +182,19 @@ class Deliveries:
     def _kinds(self) -> dict[str, str]:
         return {part.name: part.kind for part in self._config.notifiers}
 
-    def _render(self, logged: LoggedAlert) -> dict[str, Any]:
+    def _render(self, logged: LoggedAlert) -> Body:
+        alert = logged.alert
         products = self._monitor.rules.products
         public = self._config.web.public_url
-        url = None if public is None else link_of(public, logged.alert)
-        return as_json(alert_item(logged.alert, logged.cursor, products, durable=logged.durable, url=url))
+        url = None if public is None else link_of(public, alert)
+        return Body(
+            alert.id, stamp(alert.at), alert_body(alert, logged.cursor, products, durable=logged.durable, url=url)
+        )
 
     def _new_dispatcher(self) -> Dispatcher:
         settings = {part.name: _setting(part) for part in self._config.notifiers}
         dispatcher = Dispatcher(
-            self._running, self._all(), self._render, Around(self._tell, self.route, self._addressed), settings
+            self._running, self._all(), self._render, Around(self._tell, self.route, self._addressed, _aside), settings
         )
         dispatcher.hold(self._made.held)
         self._made.sender = dispatcher
@@ -222,6 +225,10 @@ class Deliveries:
 
     def _all(self) -> dict[str, Notifier]:
         return {**self._made.sending, **self._notifiers}
+
+
+async def _aside(work: Callable[[], None]) -> None:
+    await asyncio.to_thread(work)
 
 
 def _setting(part: Part) -> Setting:

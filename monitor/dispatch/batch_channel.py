@@ -9,10 +9,12 @@ from __future__ import annotations
 from monitor.dispatch.channel import Bundle, Channel, Shared
 from monitor.dispatch.notices import Shown
 from monitor.dispatch.queue import Waiting
-from monitor.notifiers._base import BatchNotifier, DeliveryError, Fault, Notice, Notifier, Receipt, batch_id, batches
+from monitor.dispatch.turns import Over
+from monitor.notifiers._base import BatchNotifier, Body, DeliveryError, Fault, Notifier, Receipt, batch_id, batches
 
 TOGETHER = 60
-"""Notices that are counted and rendered together: some five bodies, which go one after the other."""
+"""Notices that are taken and cut together: some ten bodies."""
+BODIES = 10
 ALONE = -1
 """The bundle of a notice whose batch was refused: it goes by itself, which shows whose fault it was."""
 
@@ -23,9 +25,11 @@ class BatchChannel(Channel):
     def __init__(self, name: str, notifier: Notifier, shared: Shared) -> None:
         super().__init__(name, notifier, shared)
         self._batches: dict[int, Bundle] = {}
-        """By number: what was tried together and has not ended."""
-        self._notices_of: dict[str, list[Notice]] = {}
-        """By the first delivery of a batch that is under way."""
+        """By number: what was cut together and has not ended."""
+
+    def _room(self) -> int:
+        """In bundles, each of which is cut into bodies."""
+        return -(-super()._room() // BODIES)
 
     def _bundle(self, lead: Waiting, now_s: float) -> Bundle:
         """A batch that failed, the same as before; else as many heads as are due. A probe is as small as can be."""
@@ -50,55 +54,43 @@ class BatchChannel(Channel):
             bundle.append(more)
         return bundle
 
-    async def _attempt(self, bundle: Bundle, is_probe: bool) -> None:
-        """One attempt after the other, each with a body of its own. Behind one that fails the rest waits for its turn."""
-        if bundle[0].delivery.gather:
-            await super()._attempt(bundle, is_probe)
-            return
-        self.at_work.update(bundle)
-        try:
-            cut = await self._cut(bundle)
-        finally:
-            self.at_work.difference_update(bundle)
-        for i, batch in enumerate(cut):
-            if i and (self._breaker.is_open or self._is_stopping):
-                for waiting in (w for rest in cut[i:] for w in rest):
-                    waiting.attempts -= 1
-                    self._queue.release(waiting, self._clock.monotonic_s())
-                return
-            await super()._attempt(batch, is_probe)
-            self._notices_of.pop(batch[0].delivery.id, None)
-            number = batch[0].bundle
-            if not any(map(self._queue.holds, batch)):
-                self._batches.pop(number, None)
+    def _wanted(self, bundle: Bundle, is_probe: bool) -> Bundle:
+        """A batch without what was superseded is another batch."""
+        wanted = super()._wanted(bundle, is_probe)
+        if wanted and wanted[0].bundle in self._batches:
+            self._batches[wanted[0].bundle] = wanted
+        return wanted
 
-    async def _cut(self, bundle: Bundle) -> list[Bundle]:
-        """The batches of a bundle. One that was tried before stays whole; what the log has lost goes alone, to its end."""
-        notices: list[Notice] = []
-        by_notice: dict[int, Waiting] = {}
-        lost: list[Bundle] = []
-        for waiting in bundle:
-            shown = await self._notices.of(waiting.delivery)
-            if shown is None:
-                lost.append([waiting])
-            else:
-                notices.append(shown.notice)
-                by_notice[id(shown.notice)] = waiting
-        if bundle == self._batches.get(bundle[0].bundle) or bundle[0].bundle == ALONE:
-            self._notices_of[bundle[0].delivery.id] = notices
+    def _close(self, over: Over) -> None:
+        """A batch is forgotten when the last of its notices has ended."""
+        super()._close(over)
+        number = over.bundle[0].bundle
+        if number in self._batches and not any(map(self._queue.holds, over.bundle)):
+            self._batches.pop(number)
+
+    def _cut(self, bundle: Bundle) -> list[Bundle]:
+        """The batches of a bundle. One that was tried before stays whole; what the log has lost goes alone."""
+        if bundle[0].delivery.gather or bundle[0].bundle == ALONE or bundle == self._batches.get(bundle[0].bundle):
             return [bundle]
         for number in {waiting.bundle for waiting in bundle} - {0}:
             self._scatter(number)
-        found = []
-        for some in batches(notices):
-            batch = [by_notice[id(notice)] for notice in some]
-            self._notices_of[batch[0].delivery.id] = some
+        bodies: list[Body] = []
+        by_body: dict[int, Waiting] = {}
+        alone: list[Bundle] = []
+        for waiting in bundle:
+            body = self._notices.at_hand(waiting.delivery)
+            if body is not None:
+                bodies.append(body)
+                by_body[id(body)] = waiting
+            else:
+                alone.append([waiting])
+        cut = [[by_body[id(body)] for body in some] for some in batches(bodies)]
+        for batch in cut:
             self._bundles += 1
             self._batches[self._bundles] = batch
             for waiting in batch:
                 waiting.bundle = self._bundles
-            found.append(batch)
-        return [*found, *lost]
+        return [*cut, *alone]
 
     def _name_of(self, bundle: Bundle) -> str:
         if bundle[0].delivery.gather:
@@ -106,14 +98,19 @@ class BatchChannel(Channel):
         return batch_id(w.delivery.alert for w in bundle)
 
     async def _shown(self, bundle: Bundle) -> Shown | None:
+        if bundle[0].delivery.gather:
+            return await super()._shown(bundle)
         return await self._notices.of(bundle[0].delivery)
 
-    async def _deliver(self, notice: Notice, bundle: Bundle) -> Receipt:
-        notices = self._notices_of.get(bundle[0].delivery.id)
-        if notices is None:
-            return await super()._deliver(notice, bundle)
+    async def _deliver(self, shown: Shown, bundle: Bundle) -> Receipt:
         notifier: BatchNotifier = self._notifier  # type: ignore[assignment]  # `channel_for` has looked
-        return await notifier.send_batch(notices)
+        if len(bundle) == 1 or bundle[0].delivery.gather:
+            return await notifier.send_batch([shown.body])
+        bodies = [shown.body]
+        for waiting in bundle[1:]:
+            if (more := await self._notices.of(waiting.delivery)) is not None:
+                bodies.append(more.body)
+        return await notifier.send_batch(bodies)
 
     def _fault(self, waiting: Waiting, error: DeliveryError) -> Fault:
         """A refusal that may be about one notice is about none of a batch: each is tried alone."""

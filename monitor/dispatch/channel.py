@@ -19,16 +19,16 @@ from monitor.core.alerts.catalogue import ASKS
 from monitor.dispatch.digests import digest, digest_id
 from monitor.dispatch.notices import Shown
 from monitor.dispatch.queue import Waiting
-from monitor.dispatch.settling import AT_ONCE as AT_ONCE
 from monitor.dispatch.settling import ATTEMPT_TIMEOUT_S as ATTEMPT_TIMEOUT_S
-from monitor.dispatch.settling import DETAIL_LENGTH, TOO_LATE, Ending, Next, Settling
+from monitor.dispatch.settling import DETAIL_LENGTH, TOO_LATE, Ending
 from monitor.dispatch.settling import Bundle as Bundle
 from monitor.dispatch.settling import Setting as Setting
 from monitor.dispatch.settling import Shared as Shared
+from monitor.dispatch.turns import InTurn, Over
 from monitor.notifiers._base import (
+    BodyNotifier,
     DeliveryError,
     Fault,
-    Notice,
     Notifier,
     Receipt,
     RefusedRecipient,
@@ -37,7 +37,7 @@ from monitor.notifiers._base import (
 from monitor.stores._base import Attempt, Delivery
 
 
-class Channel(Settling):
+class Channel(InTurn):
     """One notifier with its own loop, its own slots and its own breaker: a slow one delays no other."""
 
     @property
@@ -85,7 +85,7 @@ class Channel(Settling):
         """What may go now, the most urgent first, and whether it is the breaker's probe."""
         now_s = self._clock.monotonic_s()
         taken: list[tuple[Bundle, bool]] = []
-        free = AT_ONCE - len(self.attempts) if self.off is None else 0
+        free = self._room() if self.off is None else 0
         while len(taken) < free and self._breaker.room(now_s, 1) and self._pace.next_s() <= now_s:
             waiting = self._queue.take(self.name, now_s)
             if waiting is None:
@@ -107,22 +107,31 @@ class Channel(Settling):
         return sorted(bundle, key=lambda w: (SEVERITY_RANK[w.delivery.severity], w.delivery.cursor))
 
     async def _start(self, batch: Sequence[tuple[Bundle, bool]]) -> None:
-        """Counts the attempts in one transaction, then makes those that are still wanted."""
-        pending = set(await self._ledger.started([w.delivery.id for bundle, _ in batch for w in bundle]))
+        """Counts the attempts in one transaction, and renders them meanwhile; makes those that are still wanted."""
+        deliveries = [w.delivery for bundle, _ in batch for w in bundle]
+        counted, _ = await asyncio.gather(
+            self._ledger.started([d.id for d in deliveries]),
+            # What cannot be rendered shows in the attempt, which must tell of it.
+            self._notices.prepare(deliveries),
+            return_exceptions=True,
+        )
+        if isinstance(counted, BaseException):
+            raise counted
+        pending = set(counted.ids)
         for bundle, is_probe in batch:
-            wanted = []
             for waiting in bundle:
                 waiting.attempts += 1
-                if waiting.delivery.id in pending and not waiting.is_cancelled:
-                    wanted.append(waiting)
-                else:
-                    self._queue.drop(waiting.delivery.id)
-            if not wanted:
-                self._breaker.abandoned(is_probe)
-            elif not self._is_stopping:
-                name = f"delivery to {self.name}"
-                task = self._tasks.begin(name, self._attempt(wanted, is_probe), self.attempts)
-                task.add_done_callback(lambda _: self._wake.set())
+                waiting.counted_at = counted.at
+            wanted = self._wanted([w for w in bundle if self._is_left(w, pending)], is_probe)
+            if wanted:
+                cut = self._cut(wanted)
+                self._open += len(cut)
+                self._counted.extend([(each, is_probe) for each in cut])
+        self._launch()
+
+    def _cut(self, bundle: Bundle) -> list[Bundle]:
+        """What goes in one attempt each."""
+        return [bundle]
 
     async def _wait(self) -> None:
         """Until something is due and may go, or until anything changed."""
@@ -132,7 +141,7 @@ class Channel(Settling):
         if self._breaker.is_open and due_s is not None:
             probe_s = self._breaker.next_probe_s
             due_s = None if probe_s is None else max(due_s, probe_s)
-        if due_s is None or len(self.attempts) >= AT_ONCE:
+        if due_s is None or self._room() <= 0:
             await self._wake.wait()
             return
         woken = asyncio.ensure_future(self._wake.wait())
@@ -144,32 +153,30 @@ class Channel(Settling):
             timer.cancel()
 
     async def _attempt(self, bundle: Bundle, is_probe: bool) -> None:
-        """One attempt, from the sending to its durable end."""
-        self.at_work.update(bundle)
-        self._began_s[bundle[0].delivery.id] = self._clock.monotonic_s()
-        try:
-            await self._attempt_once(bundle, is_probe)
-        finally:
-            self.at_work.difference_update(bundle)
-            self._began_s.pop(bundle[0].delivery.id, None)
-
-    async def _attempt_once(self, bundle: Bundle, is_probe: bool) -> None:
+        """One attempt, from the sending to what follows from it; its end is written with those of others."""
         lead = bundle[0]
-        at = self._clock.utc()
+        self.at_work.update(bundle)
+        # A clock that was set back since the count must not look as if somebody had asked for it after its beginning.
+        at = max(self._clock.utc(), lead.counted_at)
         began_s = self._clock.monotonic_s()
-        answer = TOO_LATE if self._laggards.is_overtaken(lead) else await self._send(bundle)
-        crashpoint.reached("after send", (self.name,))
-        then = self._settle(lead, is_probe, answer)
-        took_ms = (self._clock.monotonic_s() - began_s) * 1000
-        if answer.fault is not None and then.state != "delivered":
-            await self._failed(bundle, began_s, is_lost=then.state == "failed")
+        self._began_s[lead.delivery.id] = began_s
+        try:
+            answer = TOO_LATE if self._laggards.is_overtaken(lead) else await self._send(bundle)
+            crashpoint.reached("after send", (self.name,))
+            then = self._settle(lead, is_probe, answer)
+            took_s = self._clock.monotonic_s() - began_s
+            self._slots.ended(took_s, answer.fault)
+            if answer.fault is not None and then.state != "delivered":
+                await self._failed(bundle, began_s, is_lost=then.state == "failed")
+        except BaseException:
+            self._free(bundle)
+            raise
+        finally:
+            self._began_s.pop(lead.delivery.id, None)
         where = f"in {self._name_of(bundle)}, {len(bundle)} notices: " if len(bundle) > 1 else ""
         detail = (where + answer.detail)[:DETAIL_LENGTH]
-        ends = [Attempt(w.delivery.id, at, then.state, detail, then.due_at, took_ms) for w in bundle]
-        await self._ledger.ended(ends)
-        crashpoint.reached("after mark", (self.name,))
-        for waiting in bundle:
-            self._end(waiting, then)
+        ends = [Attempt(w.delivery.id, at, then.state, detail, then.due_at, took_s * 1000) for w in bundle]
+        self._finish(Over(bundle, then, ends))
 
     async def _failed(self, bundle: Bundle, began_s: float, *, is_lost: bool) -> None:
         """Remembers since when these fail. What is lost here goes to the fallback before it is recorded as lost."""
@@ -180,22 +187,6 @@ class Channel(Settling):
             critical = [w.delivery for w in bundle if w.delivery.severity == CRITICAL]
             await self.fallback.take(self.name, critical)
 
-    def _end(self, waiting: Waiting, then: Next) -> None:
-        """Takes a delivery out of the queue whose end is in the store, or puts it back."""
-        id = waiting.delivery.id
-        if waiting.is_asked_again:
-            waiting.is_asked_again = False
-            self._laggards.over(waiting)
-            self._queue.retry(waiting, self._clock.monotonic_s())
-        elif then.state != "pending" or waiting.is_cancelled:
-            self._laggards.over(waiting)
-            self._queue.drop(id)
-        elif then.is_late and not waiting.is_late:
-            self._laggards.begin(waiting)
-            self._queue.set_aside(waiting, then.due_s)
-        else:
-            self._queue.retry(waiting, then.due_s, then.not_before_s)
-
     def _name_of(self, bundle: Bundle) -> str:
         """The id under which several went."""
         return digest_id([w.delivery for w in bundle])
@@ -204,39 +195,41 @@ class Channel(Settling):
         """What is sent: the notice, or a digest of several."""
         found = await self._notices.of(bundle[0].delivery)
         if len(bundle) > 1 and found is not None:
-            return found._replace(notice=digest([w.delivery for w in bundle], page_of(found.notice)))
+            return found.as_notice(digest([w.delivery for w in bundle], page_of(found.notice)))
         return found
 
-    async def _deliver(self, notice: Notice, _: Bundle) -> Receipt:
-        return await self._notifier.send(notice)
+    async def _deliver(self, shown: Shown, _: Bundle) -> Receipt:
+        if getattr(self._notifier, "bodies", False):
+            notifier: BodyNotifier = self._notifier  # type: ignore[assignment]  # it says so
+            return await notifier.send_body(shown.body)
+        return await self._notifier.send(shown.notice)
 
     async def _send(self, bundle: Bundle) -> Ending:
         """Makes the attempt and says how it ended; raises nothing but its cancellation."""
-        deadline = None
+        found: Shown | None = None
         waiting = bundle[0]
         has_links = any(w.delivery.type in ASKS for w in bundle)
         try:
             found = await self._shown(bundle)
             if found is None:
                 return Ending("the alert is no longer in the log", Fault.NOTICE)
-            deadline = _deadline(found.notice)
             crashpoint.reached("before send", (self.name,))
             try:
                 async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
-                    receipt = await self._deliver(found.notice, bundle)
+                    receipt = await self._deliver(found, bundle)
             finally:
                 if waiting.attempts == 1:
                     waited_s = (self._clock.utc() - found.detected_at).total_seconds()
-                    self._metrics.tick_to_sent.labels(self.name).observe(max(waited_s, 0.0))
+                    self._waited.observe(max(waited_s, 0.0))
             receipt = _without_tokens(receipt) if has_links else receipt
             return Ending(receipt.detail, None, receipt)
         except DeliveryError as e:
             reason = e.reason
             if has_links:
                 reason, e.receipt = without_tokens(reason), _without_tokens(e.receipt)
-            return Ending(reason, self._fault(waiting, e), error=e, deadline=deadline)
+            return Ending(reason, self._fault(waiting, e), error=e, deadline=_deadline(found))
         except TimeoutError:
-            return Ending(f"no end within {ATTEMPT_TIMEOUT_S:g} s", Fault.PASSING, deadline=deadline)
+            return Ending(f"no end within {ATTEMPT_TIMEOUT_S:g} s", Fault.PASSING, deadline=_deadline(found))
         except Exception as e:  # noqa: BLE001
             # A notifier is a plug-in and may raise anything. Passed on, the error would end this channel's loop and
             # silence it. As a failure that may pass it is retried, recorded, and told of on another channel. The log
@@ -246,7 +239,7 @@ class Channel(Settling):
             facts = {"notifier": self.name, "error": type(e).__name__, "where": where}
             now_s = self._clock.monotonic_s()
             self._log.warning(now_s, f"{self.name} {where}", "a notifier raised what it should not", **facts)
-            return Ending(f"{type(e).__name__} at {where}", Fault.PASSING, deadline=deadline)
+            return Ending(f"{type(e).__name__} at {where}", Fault.PASSING, deadline=_deadline(found))
 
 
 def _without_tokens(receipt: Receipt) -> Receipt:
@@ -258,9 +251,9 @@ def _without_tokens(receipt: Receipt) -> Receipt:
     return msgspec.structs.replace(receipt, detail=without_tokens(receipt.detail), refused=refused, later=later)
 
 
-def _deadline(notice: Notice) -> datetime | None:
+def _deadline(shown: Shown | None) -> datetime | None:
     """When the time to act ends, where the notice is about a grace period."""
-    stated = notice.data.get("deadline")
+    stated = shown.notice.data.get("deadline") if shown is not None else None
     try:
         return datetime.fromisoformat(stated) if isinstance(stated, str) else None
     except ValueError:

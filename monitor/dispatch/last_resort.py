@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from monitor.clock import Clock
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.dispatch.channel import AT_ONCE
 from monitor.dispatch.notices import Render
+from monitor.dispatch.slots import USUAL
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
 from monitor.notifiers._borrowers import for_borrower
 from monitor.stores._base import Target
@@ -32,14 +32,14 @@ class LastResort:
         self._clock = clock
         self._notifiers = notifiers
         self._render = render
-        self._gates: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
+        self._gates: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(USUAL))
         self._attempts: set[asyncio.Task[None]] = set()
 
     def send(self, logged: LoggedAlert, targets: Iterable[Target]) -> None:
         """Begins one attempt for each target and does not wait. What a quiet time holds is left to the commit."""
-        shown, now = self._render(logged), self._clock.utc()
+        whole, now = self._render(logged).notice, self._clock.utc()
         for target in (t for t in targets if t.until is None or t.until <= now):
-            notice = Notice(shown["type"], shown["timestamp"], shown["data"])
+            notice = whole
             if target.to:
                 notice = for_borrower(notice, logged.alert.contacts, target.to)
             task = asyncio.create_task(self._attempt(target.notifier, notice))

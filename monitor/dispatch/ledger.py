@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from monitor.clock import Clock
 from monitor.core.alerts.alert import LoggedAlert
@@ -18,6 +18,13 @@ R = TypeVar("R")
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 5.0
 """A disk that has room again is noticed this soon, and one that has none is not asked without a pause."""
+
+
+class Started(NamedTuple):
+    """Attempts that may be made, and the time that the store has of them."""
+
+    ids: list[str]
+    at: datetime
 
 
 class _Batch(Generic[T, R]):
@@ -66,12 +73,7 @@ class Ledger:
         self._store = store
         self._clock = clock
         self._log = BoundedLog()
-        self._starts: _Together[str, list[str]] = _Together(
-            lambda ids: self._persist(lambda: store.start_attempts(ids, clock.utc()))
-        )
-        self._ends: _Together[Attempt, None] = _Together(
-            lambda attempts: self._persist(lambda: store.end_attempts(attempts))
-        )
+        self._attempts: _Together[str | Attempt, Started] = _Together(self._write)
 
     async def open_deliveries(self) -> list[Delivery]:
         """All pending deliveries by cursor."""
@@ -105,13 +107,35 @@ class Ledger:
         """The notifiers that are off."""
         return await self._persist(self._store.switched_off)
 
-    async def started(self, ids: Sequence[str]) -> list[str]:
+    async def started(self, ids: Sequence[str]) -> Started:
         """Counts an attempt for each, durably; what is not in the answer was superseded and must not be sent."""
-        return await self._starts.submit(ids)
+        return await self._attempts.submit(ids)
 
     async def ended(self, attempts: Sequence[Attempt]) -> None:
         """Records outcomes, durably."""
-        await self._ends.submit(attempts)
+        await self._attempts.submit(attempts)
+
+    async def _write(self, items: list[str | Attempt]) -> Started:
+        """Starts and ends at a time, so that a store can sync once for both; returns what was started."""
+        ids = [item for item in items if isinstance(item, str)]
+        ends = [item for item in items if isinstance(item, Attempt)]
+        if not ids:
+            await self._end(ends)
+            return Started([], self._clock.utc())
+        if not ends:
+            return await self._start(ids)
+        started, _ = await asyncio.gather(self._start(ids), self._end(ends))
+        return started
+
+    async def _start(self, ids: list[str]) -> Started:
+        async def count() -> Started:
+            at = self._clock.utc()
+            return Started(await self._store.start_attempts(ids, at), at)
+
+        return await self._persist(count)
+
+    async def _end(self, ends: list[Attempt]) -> None:
+        await self._persist(lambda: self._store.end_attempts(ends))
 
     async def _persist(self, call: Callable[[], Awaitable[R]]) -> R:
         """Calls until the store answers; one log line a minute says that it does not."""

@@ -14,6 +14,11 @@ class Pace:
         self._limit = limit
         self._begun: deque[float] = deque(maxlen=limit.count if limit is not None else 1)
 
+    @property
+    def is_limited(self) -> bool:
+        """There is a limit to keep."""
+        return self._limit is not None
+
     def next_s(self) -> float:
         """When the next attempt may begin; it may be past."""
         if self._limit is None or len(self._begun) < self._limit.count:

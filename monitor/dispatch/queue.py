@@ -32,6 +32,7 @@ class Waiting:
     __slots__ = (
         "attempts",
         "bundle",
+        "counted_at",
         "debt",
         "delivery",
         "due_s",
@@ -50,6 +51,8 @@ class Waiting:
         self.due_s = due_s
         self.lane = lane
         self.attempts = delivery.attempts
+        self.counted_at = delivery.created_at
+        """When its newest attempt was counted, by the store."""
         self.not_before_s = 0.0
         """The peer asked not to be asked before."""
         self.is_in_flight = False

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from prometheus_client import Counter
+
 from monitor import crashpoint
 from monitor.channel_rules import ChannelRules
 from monitor.core.events.events import Noticed
@@ -34,8 +36,6 @@ from monitor.running import Running, Task
 from monitor.stores._base import Delivery, DeliveryState, Switched
 from monitor.telemetry import BoundedLog, log
 
-AT_ONCE = 8
-"""Attempts of one notifier under way together: a relay that takes a second serves a storm of 500 in a minute."""
 ATTEMPT_TIMEOUT_S = 60.0
 """The backstop behind the notifiers' own limits, which are shorter."""
 LATE_AFTER = 3
@@ -114,6 +114,9 @@ class Settling:
         self._clock = shared.running.clock
         self._metrics = shared.running.metrics
         self._tasks = shared.running.tasks
+        self._counters: dict[str, Counter] = {}
+        """Of attempts by how they ended: to look one up costs as much as a tenth of an attempt."""
+        self._waited = self._metrics.tick_to_sent.labels(name)
         self._log = shared.log
         self._tell = shared.tell
         self._breaker = Breaker()
@@ -181,7 +184,7 @@ class Settling:
         delay_s = max(backoff.delay_s(severity, waiting.attempts, delivery.id), pause_s)
         due_at = now + timedelta(seconds=delay_s)
         is_over = answer.fault is Fault.NOTICE or backoff.is_given_up(severity, delivery.created_at, due_at)
-        self._metrics.attempts.labels(self.name, "failed" if is_over else "retry").inc()
+        self._count("failed" if is_over else "retry")
         self._failed_at = now
         self._failure = answer.detail[:DETAIL_LENGTH]
         about = {"notifier": self.name, "alert": delivery.alert, "about": delivery.subject}
@@ -268,12 +271,19 @@ class Settling:
 
     def _delivered(self, waiting: Waiting, receipt: Receipt, now_s: float, now: datetime) -> Next:
         self._refusals.passed(waiting.delivery.id)
-        self._metrics.attempts.labels(self.name, "partial" if receipt.refused else "delivered").inc()
+        self._count("partial" if receipt.refused else "delivered")
         self._delivered_at = now
         self._laggards.passed(waiting)
         self._tell_all(self._outage.delivered(now_s, now, receipt))
         self._tell_all(self._outage.refused(now, waiting.delivery, receipt.refused))
         return Next("delivered", now, now_s)
+
+    def _count(self, outcome: str) -> None:
+        counter = self._counters.get(outcome)
+        if counter is None:
+            counter = self._metrics.attempts.labels(self.name, outcome)
+            self._counters[outcome] = counter
+        counter.inc()
 
     def _tell_all(self, events: Iterable[Noticed]) -> None:
         for event in events:

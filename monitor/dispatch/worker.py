@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,10 +15,10 @@ from monitor.core.alerts.catalogue import DELIVERY_FAILING
 from monitor.core.events.events import Noticed
 from monitor.dispatch import backoff, switch
 from monitor.dispatch.batch_channel import channel_for
-from monitor.dispatch.channel import Setting, Shared
+from monitor.dispatch.channel import Channel, Setting, Shared
 from monitor.dispatch.held import HeldNotices, Reroute
 from monitor.dispatch.ledger import Ledger
-from monitor.dispatch.notices import Address, Notices, Render
+from monitor.dispatch.notices import Address, Aside, Notices, Render
 from monitor.dispatch.outage import Outage
 from monitor.dispatch.outages import Outages
 from monitor.dispatch.queue import DeliveryQueue
@@ -43,6 +43,7 @@ class Around(NamedTuple):
     tell: Tell
     reroute: Reroute
     address: Address | None = None
+    aside: Aside | None = None
 
 
 class Dispatcher:
@@ -63,7 +64,7 @@ class Dispatcher:
         self._reroute = desk.reroute
         self._settings = settings or {}
         self._ledger = Ledger(running.store, running.clock)
-        self._notices = Notices(self._ledger, render, desk.address)
+        self._notices = Notices(self._ledger, render, desk.address, desk.aside)
         self._queue = DeliveryQueue()
         self._offered: deque[Delivery] = deque()
         """What a storm brought and the queue has not taken in yet. One that is superseded here is not started either."""
@@ -166,9 +167,7 @@ class Dispatcher:
             return
         self._refreshers.end(name)
         channel.stop()
-        at_work = {self._loop_of.pop(name), *channel.attempts}
-        await asyncio.wait(at_work, timeout=timeout_s)
-        left = {task for task in at_work if not task.done()}
+        left = await _ended({self._loop_of.pop(name)}, [channel], timeout_s)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -246,9 +245,7 @@ class Dispatcher:
         self._refreshers.end_all()
         for channel in self._channels.values():
             channel.stop()
-        at_work = self._loops | {t for c in self._channels.values() for t in c.attempts}
-        if at_work:
-            await asyncio.wait(at_work, timeout=timeout_s)
+        at_work = await _ended(self._loops, list(self._channels.values()), timeout_s)
         self._outages.flush(self._clock.utc())
         errands = self._errands | {t for c in self._channels.values() for t in c.errands}
         if errands:
@@ -294,6 +291,18 @@ class Dispatcher:
         self._log.warning(now_s, f"no {delivery.notifier}", reason, notifier=delivery.notifier, alert=delivery.alert)
         self._tell(Outage(delivery.notifier).lost(now, delivery, reason))
         await self._ledger.ended([Attempt(delivery.id, now, "failed", reason, now)])
+
+
+async def _ended(loops: set[Task], channels: Sequence[Channel], timeout_s: float) -> set[Task]:
+    """Waits for attempts under way, and for their ends to be written; returns what is still at work after that time."""
+    clock = asyncio.get_running_loop()
+    until_s = clock.time() + timeout_s
+    while True:
+        at_work = {t for t in (*loops, *(t for channel in channels for t in channel.attempts)) if not t.done()}
+        left_s = until_s - clock.time()
+        if not at_work or left_s <= 0:
+            return at_work
+        await asyncio.wait(at_work, timeout=left_s)
 
 
 def _wait_s(delivery: Delivery, now: datetime) -> float:

@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 from unicodedata import bidirectional
 
 import msgspec
@@ -51,6 +51,31 @@ class Notice(msgspec.Struct, frozen=True):
     def body(self) -> bytes:
         """The exact bytes that are signed and sent; the same for every attempt."""
         return msgspec.json.encode({"type": self.type, "timestamp": self.timestamp, "data": self.data})
+
+
+class Body(NamedTuple):
+    """A notice as the bytes that are sent, with what of it stands beside them."""
+
+    id: str
+    timestamp: str
+    content: bytes
+
+    @classmethod
+    def of(cls, notice: Notice) -> Body:
+        """The bytes of a notice."""
+        return cls(notice.id, notice.timestamp, notice.body())
+
+    def body(self) -> bytes:
+        """As a notice says it."""
+        return self.content
+
+    @property
+    def notice(self) -> Notice:
+        """The object that the bytes are of."""
+        return _read_notice(self.content)
+
+
+_read_notice = msgspec.json.Decoder(Notice).decode
 
 
 class RefusedRecipient(msgspec.Struct, frozen=True):
@@ -146,12 +171,21 @@ class ChannelState(msgspec.Struct, frozen=True):
     """Notices that wait for the end of a quiet time; they are not among the queued ones."""
 
 
+class BodyNotifier(Protocol):
+    """A notifier that sends a notice as it is and reads nothing of it. It says so by `bodies`."""
+
+    bodies: bool
+
+    async def send_body(self, body: Body) -> Receipt:
+        """ONE attempt, as `Notifier.send`."""
+
+
 class BatchNotifier(Protocol):
     """A notifier whose other side takes several notices in one body. It says so by `batch`; without it each goes alone."""
 
     batch: bool
 
-    async def send_batch(self, notices: Sequence[Notice]) -> Receipt:
+    async def send_batch(self, notices: Sequence[Body]) -> Receipt:
         """ONE attempt for all of them, in order: all are taken, or none. Raises DeliveryError."""
 
 
@@ -161,9 +195,12 @@ _BATCH_FRAME = 150
 """What stands around the items, at most."""
 
 
-def batches(notices: Sequence[Notice]) -> list[list[Notice]]:
+Sent = TypeVar("Sent", Notice, Body)
+
+
+def batches(notices: Sequence[Sent]) -> list[list[Sent]]:
     """Notices in order, cut into as many as a body holds. One that is too long by itself has its own."""
-    found: list[list[Notice]] = []
+    found: list[list[Sent]] = []
     left = 0
     for notice in notices:
         size = len(notice.body()) + 1

@@ -13,6 +13,9 @@ from typing import Any
 
 import aiohttp
 import msgspec
+from aiohttp.connector import Connection
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import StreamReader
 from yarl import URL
 
 from monitor.addresses import (
@@ -170,17 +173,21 @@ class HttpAnswer(msgspec.Struct, frozen=True):
 
 
 class _Kept:
-    """A session, and who uses it."""
+    """Connections to the peer, and who uses them."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self.session = session
+    def __init__(self, connector: aiohttp.TCPConnector) -> None:
+        self.connector = connector
         self.users = 0
         self.is_warm = False
         """It had an answer, so that it may hold a connection which the peer has closed since."""
 
 
 class Http:
-    """A client for one peer. It keeps connections for a few seconds, so a storm does not shake hands for every notice."""
+    """A client for one peer. It keeps connections for a few seconds, so a storm does not shake hands for every notice.
+
+    aiohttp resolves, connects and reads the answer. The request is one write of ours: a session's own way costs as much as
+    all the rest of a delivery, and what it can do beside that (redirects, cookies, proxies) is not wanted here.
+    """
 
     def __init__(self, reach: Reach, clock: Clock | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
         self._clock = clock or SystemClock()
@@ -190,6 +197,8 @@ class Http:
         if reach.ca_file is not None:
             self._tls = ssl.create_default_context(cafile=str(reach.ca_file))
         self._kept: _Kept | None = None
+        self._ends: dict[str | URL, aiohttp.ClientRequest] = {}
+        """By address: where it leads to, and what aiohttp says to it whatever is posted. A notifier has one or two."""
 
     async def post(self, url: str | URL, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         """Posts once and follows no redirect. Raises DeliveryError where there is no answer; any status is one."""
@@ -205,7 +214,7 @@ class Http:
             if self._kept is kept:
                 self._kept = None
             if not kept.users:
-                await kept.session.close()
+                await kept.connector.close()
             return await self._exchange(self._open(), url, body, headers)
         except TimeoutError:
             raise DeliveryError(f"no answer within {self._timeout_s:g} s", retry=True) from None
@@ -219,6 +228,8 @@ class Http:
             raise DeliveryError(f"cannot connect: {e.strerror or e.os_error}", retry=True) from None
         except AnswerTooLong:
             raise DeliveryError(f"the answer is longer than {ANSWER_LIMIT_BYTES:,} bytes", retry=True) from None
+        except HttpProcessingError:
+            raise DeliveryError("the exchange failed: the answer is not HTTP", retry=True) from None
         except (aiohttp.ClientError, OSError) as e:
             raise DeliveryError(f"the exchange failed: {type(e).__name__}", retry=True) from None
 
@@ -229,61 +240,105 @@ class Http:
     async def _exchange(self, kept: _Kept, url: str | URL, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         kept.users += 1
         try:
-            async with kept.session.post(url, data=body, headers=headers, allow_redirects=False) as response:
-                found = await _read_some(response)
-                kept.is_warm = True
-                after_s = retry_after_s(response.headers.get("Retry-After"), self._clock.utc())
-                return HttpAnswer(response.status, found, after_s)
+            end = self._end(url)
+            request = _head(end, headers, len(body)) + body
+            async with asyncio.timeout(self._timeout_s):
+                connection = await kept.connector.connect(end, [], _NO_LIMIT)
+                try:
+                    status, found, content = await _say(connection, request)
+                except BaseException:
+                    connection.close()
+                    raise
+            answer = await _read_some(connection, content)
+            kept.is_warm = True
+            after_s = retry_after_s(found.get("Retry-After"), self._clock.utc())
+            return HttpAnswer(status, answer, after_s)
         finally:
             kept.users -= 1
             if kept is not self._kept and not kept.users:
                 # Others were at work on it when it was replaced; the last of them closes it.
-                await kept.session.close()
+                await kept.connector.close()
+
+    def _end(self, url: str | URL) -> aiohttp.ClientRequest:
+        end = self._ends.get(url)
+        if end is None:
+            end = aiohttp.ClientRequest("POST", URL(url), loop=asyncio.get_running_loop())
+            self._ends[url] = end
+        return end
 
     async def close(self) -> None:
         """Frees connections. A later post opens new ones."""
         kept, self._kept = self._kept, None
+        self._ends.clear()
         if kept is not None:
-            await kept.session.close()
+            await kept.connector.close()
 
     def _open(self) -> _Kept:
         """Made at the first attempt, because it belongs to the running loop."""
         if self._kept is None:
-            self._kept = _Kept(self._make())
+            self._ends.clear()
+            connector = BoundedConnector(
+                head_bytes=ANSWER_LIMIT_BYTES, socket_factory=self._guard, keepalive_timeout=KEEP_ALIVE_S, ssl=self._tls
+            )
+            self._kept = _Kept(connector)
         return self._kept
 
-    def _make(self) -> aiohttp.ClientSession:
-        """It ignores proxies of the environment."""
-        connector = BoundedConnector(
-            head_bytes=ANSWER_LIMIT_BYTES, socket_factory=self._guard, keepalive_timeout=KEEP_ALIVE_S, ssl=self._tls
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,
-        )
+
+_NO_LIMIT = aiohttp.ClientTimeout(total=None)
+"""The whole exchange has one of its own."""
 
 
-USER_AGENT = "loan-monitor"
-JSON = {"content-type": "application/json", "user-agent": USER_AGENT}
+def _head(end: aiohttp.ClientRequest, headers: Mapping[str, str], length: int) -> bytes:
+    """The first part of a request. Raises ValueError where a value would end its line."""
+    named = {name.lower() for name in headers}
+    usual = {name: value for name, value in end.headers.items() if name.lower() not in named}
+    fields = {"Host": usual.pop("Host"), **headers, **usual, "Content-Length": str(length)}
+    lines = [f"POST {end.url.raw_path_qs} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+    head = "\r\n".join(lines)
+    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
+        raise ValueError("a header of a request has more than one line")
+    return head.encode()
 
 
-async def _read_some(response: aiohttp.ClientResponse) -> bytes:
+async def _say(connection: Connection, request: bytes) -> tuple[int, Mapping[str, str], StreamReader]:
+    """Sends a request; the status and the headers of its answer, and where its body is read."""
+    peer, transport = connection.protocol, connection.transport
+    if peer is None or transport is None or transport.is_closing():
+        raise aiohttp.ServerDisconnectedError
+    peer.set_response_params(read_until_eof=True, auto_decompress=False)
+    transport.write(request)
+    while True:
+        message, content = await peer.read()
+        # An interim answer, such as 102, is not yet the one.
+        if not 100 <= message.code < 200 or message.code == SWITCHING:
+            return message.code, message.headers, content
+
+
+async def _read_some(connection: Connection, content: StreamReader) -> bytes:
     """Reads a short body and leaves a long or slow one, as the status is the answer."""
     left = BODY_LIMIT_BYTES
     found = b""
     try:
-        async with asyncio.timeout(BODY_TIME_S):
-            while left > 0 and (chunk := await response.content.read(left)):
-                left -= len(chunk)
-                found += chunk
+        if not content.at_eof():
+            async with asyncio.timeout(BODY_TIME_S):
+                while left > 0 and (chunk := await content.read(left)):
+                    left -= len(chunk)
+                    found += chunk
     except (TimeoutError, aiohttp.ClientError):
         left = 0
+    except BaseException:
+        connection.close()
+        raise
     if left <= 0:
-        response.close()
+        connection.close()
+    else:
+        connection.release()
     return found
+
+
+SWITCHING = 101
+USER_AGENT = "loan-monitor"
+JSON = {"content-type": "application/json", "user-agent": USER_AGENT}
 
 
 def judge(answer: HttpAnswer, words: str = "") -> Receipt:

@@ -11,7 +11,7 @@ from yarl import URL
 
 from monitor.addresses import shown_url
 from monitor.clock import Clock, SystemClock
-from monitor.notifiers._base import Notice, Receipt, batch_id
+from monitor.notifiers._base import Body, Notice, Receipt, batch_id
 from monitor.notifiers._http import JSON, TIMEOUT_S, Http, Reach, check_url, judge
 from monitor.secret_files import read_secret
 from monitor.webhook_keys import KeyRing
@@ -57,6 +57,8 @@ def build(name: str, config: Config) -> WebhookNotifier:
 class WebhookNotifier:
     """One endpoint."""
 
+    bodies = True
+
     def __init__(
         self,
         name: str,
@@ -69,6 +71,8 @@ class WebhookNotifier:
         """`until`: by key, where it signs no longer than that."""
         self.name = name
         self.batch = config.batch
+        self.at_once = 1 if config.batch else 32
+        """Notices under way together to a receiver that answers quickly. A body of a batch has many already."""
         self._clock = clock
         self._url = URL(config.url)
         self._http = Http(config.reach, clock, timeout_s=timeout_s)
@@ -79,11 +83,15 @@ class WebhookNotifier:
 
     async def send(self, notice: Notice) -> Receipt:
         """Posts once. 2xx is success. A redirect is a failure: nobody follows it."""
-        if self.batch:
-            return await self.send_batch([notice])
-        return await self._send(notice.id, notice.body())
+        return await self.send_body(Body.of(notice))
 
-    async def send_batch(self, notices: Sequence[Notice]) -> Receipt:
+    async def send_body(self, body: Body) -> Receipt:
+        """The same, of the bytes of a notice."""
+        if self.batch:
+            return await self.send_batch([body])
+        return await self._send(body.id, body.content)
+
+    async def send_batch(self, notices: Sequence[Notice | Body]) -> Receipt:
         """Posts all of them in one body. The same notices have the same id and the same bytes in every attempt."""
         return await self._send(batch_id(notice.id for notice in notices), batch_body(notices))
 
@@ -104,7 +112,7 @@ class WebhookNotifier:
         }
 
 
-def batch_body(notices: Sequence[Notice]) -> bytes:
+def batch_body(notices: Sequence[Notice | Body]) -> bytes:
     """The alerts in order, each as it would have gone alone; the time is that of the newest."""
     newest = max(notices, key=lambda notice: notice.timestamp).timestamp
     items = b",".join(notice.body() for notice in notices)

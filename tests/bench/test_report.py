@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import lateness, machine, memory, path, peers, plot, report, sources, storm, sweep
+from bench import deliveries, lateness, machine, memory, path, peers, plot, report, sources, storm, sweep
 from bench.report import LARGE, MIDDLE, SMALL, Measured
 
 LATE = lateness.Lateness(np.array([0.5, 1.0]), np.array([0.1, 0.5, 1.0]), 3)
@@ -42,6 +42,11 @@ def measured() -> Measured:
         LATE,
         whole,
         storm.Figures({"storm": [1e-5], "single": [1e-3]}, 12_000, 0.5),
+        deliveries.Storm(
+            10_000,
+            55.0,
+            {"single": deliveries.Figures(10_000, 2.0, 1.9), "batched": deliveries.Figures(1_700, 0.8, 0.7)},
+        ),
         {n: sources.Cost(n, 100.0 + 50 * n, 900.0) for n in (1, 3, 5)},
         memory.Figures(390.0, {"arena": 50.0}),
         60.0,
@@ -58,6 +63,8 @@ def test_the_results_have_the_keys_that_were_agreed(measured: Measured) -> None:
         "tick_ten",
         "path_over_sweep",
         "storm_gain",
+        "render_us",
+        "webhooks_per_s",
         "sources",
         "sources_ms",
         "bytes_per_group",

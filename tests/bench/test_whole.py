@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from bench import desk, path, storm
+from bench import deliveries, desk, path, storm
 from bench.book import book, market
 
 GROUPS = 300
@@ -39,3 +40,12 @@ def test_a_storm_is_committed_at_once_and_one_by_one(tmp_path: Path) -> None:
     assert {name: len(each) for name, each in found.seconds.items()} == {"storm": 2, "single": 2}
     assert found.handled >= 60 + storm.SINGLES
     assert sum(found.seconds["storm"]) < sum(found.seconds["single"])
+
+
+def test_a_storm_reaches_a_receiver_alone_and_in_batches() -> None:
+    cores = os.sched_getaffinity(0)
+    found = deliveries.measure(40)
+    assert (found.alerts, found.ways["single"].posts) == (40, 40)
+    assert found.ways["batched"].posts < 20
+    assert min(found.render_us, *found.a_second.values(), *found.cpu_us.values()) > 0
+    assert os.sched_getaffinity(0) == cores, "the core is given back"

@@ -1,10 +1,10 @@
 """Exact arithmetic, the permitted roundings, and how numbers are written (docs/alerts.md; decision 8)."""
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, Inexact
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_UP, Context, Decimal, Inexact
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.core import money
@@ -81,6 +81,24 @@ def test_a_price_shows_eight_places_or_twelve_digits_and_is_not_below_the_line(t
     quotient = Fraction(top) / Fraction(bottom)
     assert 0 <= Fraction(shown) - quotient <= max(quotient * Fraction(1, 10**11), 0)
     assert places(shown) >= 0
+
+
+@given(
+    st.decimals(min_value=D("1e-30"), max_value=D("1e30")),
+    st.one_of(
+        st.decimals(min_value=D("1e-18"), max_value=D("1e15")), st.sampled_from([D(1), D("0.1"), D(3), D("1e9")])
+    ),
+)
+@example(D("9999.99999999995"), D(1))
+@example(D("9999999.999999123"), D(1))
+@example(D("999.9999999999"), D(1))
+@example(D("12345.123456789"), D(1))
+@example(D(1000), D("1.0000000000000001"))
+def test_a_price_is_the_same_as_by_a_quotient_of_250_digits(top: Decimal, bottom: Decimal) -> None:
+    up = Context(prec=250, rounding=ROUND_UP)
+    quotient = up.divide(top, bottom)
+    slow = up.quantize(quotient, min(money.EIGHT_PLACES, D(1).scaleb(quotient.adjusted() - 11)))
+    assert plain(money.divide_up_significant(top, bottom, 12)) == plain(slow)
 
 
 def test_places_counts_what_counts() -> None:

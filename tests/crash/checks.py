@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fnmatch import fnmatch
@@ -26,8 +26,8 @@ STAGE_NEWS = tuple(
 )  # fmt: skip
 GOOD_NEWS = tuple(type_ for type_ in STAGE_NEWS if type_.endswith(("cured", "cleared", "closed")))
 TRIGGERED = "loan_group.liquidation.triggered"
-IN_FLIGHT = 8
-"""Attempts that one channel makes at a time, and so the most that one kill can repeat on it."""
+IN_FLIGHT, MOST_IN_FLIGHT = 8, 32
+"""Attempts that one channel makes at a time, and what a webhook gets that answers quickly."""
 SLACK = timedelta(seconds=5)
 """How late a busy machine may notice a deadline; a second as a rule."""
 
@@ -214,10 +214,24 @@ def _repeated(trial: Trial, channel: str, arrivals: list[Arrival]) -> None:
         if arrival.what == TAKEN and not arrival.in_outage:
             assert arrival.id not in by_life[arrival.life], f"twice in life {arrival.life}: {arrival.id}"
             by_life[arrival.life].add(arrival.id)
+    sent = Counter(arrival.life for arrival in arrivals)
     for life in trial.lives:
         again = by_life[life.number] & set().union(*(ids for n, ids in by_life.items() if n > life.number))
         assert not again or life.code == -signal.SIGKILL
-        assert len(again) <= IN_FLIGHT, f"{len(again)} were sent again after one kill"
+        most = most_in_flight(sent[life.number])
+        assert len(again) <= most, f"{len(again)} were sent again after one kill, {most} were under way"
+
+
+def most_in_flight(sent: int) -> int:
+    """How many a webhook can have under way, and so the most that one kill can repeat, after so many in one life.
+
+    One more each time that all which may be under way were taken quickly.
+    """
+    most = IN_FLIGHT
+    while sent >= most < MOST_IN_FLIGHT:
+        sent -= most
+        most += 1
+    return most
 
 
 def _ordered(arrivals: list[Arrival]) -> None:

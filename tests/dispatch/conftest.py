@@ -5,16 +5,15 @@ from typing import Any
 
 import pytest
 
-from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.events.events import Noticed
 from monitor.dispatch.channel import Setting
-from monitor.dispatch.notices import Render
 from monitor.dispatch.worker import Around, Dispatcher, Tell
 from monitor.notifiers._base import DeliveryError, Fault, Notice
 from monitor.running import Running, Tasks
 from monitor.stores._base import Change, Target
 from monitor.telemetry import Health, Metrics
-from tests.fakes import START, FakeClock, FakeNotifier, FakeStore, rendered, settle
+from tests.fakes import START, FakeClock, FakeNotifier, FakeStore, as_body, rendered, settle
 
 
 class DispatchDesk:
@@ -32,10 +31,12 @@ class DispatchDesk:
         """Where what waits for a notifier that is gone goes."""
         self.dispatcher = self.new_dispatcher()
 
-    def new_dispatcher(self, render: Render = rendered, tell: Tell | None = None) -> Dispatcher:
+    def new_dispatcher(
+        self, render: Callable[[LoggedAlert], dict[str, Any]] = rendered, tell: Tell | None = None
+    ) -> Dispatcher:
         running = Running(self.store, self.clock, self.metrics, Health(), self.tasks)
         desk = Around(tell or self._noticed, lambda _: self.routed)
-        return Dispatcher(running, self.notifiers, render, desk, self.settings)
+        return Dispatcher(running, self.notifiers, lambda x: as_body(render(x)), desk, self.settings)
 
     async def _noticed(self, event: Noticed) -> None:
         self.events.append(event)

@@ -15,7 +15,7 @@ from monitor.dispatch.digests import gather_key
 from monitor.dispatch.last_resort import LastResort
 from monitor.stores._base import Change, Target
 from tests.dispatch.conftest import DispatchDesk, Open, failing
-from tests.fakes import START, FakeClock, FakeNotifier, alert, rendered, settle
+from tests.fakes import START, FakeClock, FakeNotifier, alert, as_body, rendered, settle
 
 OPENED, CURED = "loan_group.margin_call.opened", "loan_group.margin_call.cured"
 LIQUIDATION, REMINDER = "loan_group.liquidation.triggered", "loan_group.margin_call.reminder"
@@ -234,7 +234,7 @@ async def test_what_is_superseded_while_its_end_is_written_is_not_sent(open_desk
 
 async def test_while_the_store_fails_the_night_is_kept_too() -> None:
     mail, clock = FakeNotifier(), FakeClock()
-    last = LastResort(lambda: {"mail": mail}, rendered, clock)
+    last = LastResort(lambda: {"mail": mail}, lambda x: as_body(rendered(x)), clock)
     last.send(LoggedAlert(0, alert(OPENED, "G-1")), [Target("mail", (), "", END)])
     last.send(LoggedAlert(0, alert(LIQUIDATION, "G-2")), [Target("mail")])
     await settle()

@@ -1,5 +1,10 @@
 """Which alerts the dispatcher has at hand when it sends, and which it reads from the store."""
 
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
 from monitor.dispatch import notices
 from monitor.stores._base import Change, Committed, Target
 from tests.dispatch.conftest import DispatchDesk, Open, failing
@@ -45,30 +50,78 @@ async def test_a_retry_soon_after_the_commit_reads_nothing(open_desk: Open) -> N
     assert reads == []
 
 
-async def test_a_storm_keeps_a_bounded_number_of_alerts_and_reads_the_rest(open_desk: Open) -> None:
-    desk = await open_desk(hook=FakeNotifier(), mail=FakeNotifier())
+async def test_a_storm_is_rendered_once_and_never_read_though_one_channel_is_slower(open_desk: Open) -> None:
+    """The bodies that a fast channel has had rendered are at hand for a slow one, far behind it."""
+    rendered_ids: list[str] = []
+    gate = asyncio.Event()
+    desk = await open_desk(hook=FakeNotifier(), mail=FakeNotifier(lambda _: gate.wait()))
+    render = desk.dispatcher._notices._render
+    desk.dispatcher._notices._render = lambda logged: (rendered_ids.append(logged.alert.id), render(logged))[1]
     reads = counted(desk)
-    count = 10 * notices.KEPT
+    count = 2_000
     desk.dispatcher.take_over(await storm_of(desk, count))
-    most_kept = 0
-    while desk.states().count("delivered") < 2 * count:
-        most_kept = max(most_kept, len(desk.dispatcher._notices._kept))
+    while len(desk.notifiers["hook"].took) < count:
         await settle(200)
-    assert most_kept == notices.KEPT
+    gate.set()
+    while len(desk.notifiers["mail"].took) < count:
+        await settle(200)
+    assert reads == []
+    assert sorted(rendered_ids) == sorted(desk.store.by_id)
+
+
+async def test_what_is_kept_of_a_storm_is_bounded_and_the_rest_is_read(
+    open_desk: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "KEPT_BYTES", 60_000)
+    monkeypatch.setattr(notices, "KEPT_ALERTS", 300)
+    gate = asyncio.Event()
+    desk = await open_desk(hook=FakeNotifier(), mail=FakeNotifier(lambda _: gate.wait()))
+    reads = counted(desk)
+    count = 1_000
+    desk.dispatcher.take_over(await storm_of(desk, count))
+    kept = desk.dispatcher._notices
+    assert len(kept._untold) == 150, "the first of the storm: each goes to two channels"
+    most_bytes = 0
+    while desk.states().count("delivered") < 2 * count:
+        most_bytes = max(most_bytes, sum(len(shown.body.content) for shown in kept._kept.values()))
+        if len(desk.notifiers["hook"].took) == count:
+            gate.set()
+        await settle(50)
+    assert 30_000 < most_bytes <= 60_000
+    assert kept._kept_bytes == sum(len(shown.body.content) for shown in kept._kept.values())
     assert len(desk.notifiers["mail"].took) == len(desk.notifiers["hook"].took) == count
     assert {n.id for n in desk.notifiers["mail"].took} == set(desk.store.by_id)
     assert reads, "a storm does not fit into what is kept"
-    assert len(set(reads)) <= count - notices.KEPT // 2, "the first alerts of the storm are at hand"
 
 
-async def test_the_alerts_of_a_newer_commit_take_the_place_of_older_ones(open_desk: Open) -> None:
+async def test_the_bodies_of_a_newer_commit_take_the_place_of_older_ones(
+    open_desk: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "KEPT_BYTES", 60_000)
     desk = await open_desk(hook=FakeNotifier(failing()), mail=FakeNotifier())
-    await desk.commit(*(alert(subject=f"old-{n}") for n in range(notices.KEPT)), to="hook")
+    await desk.commit(*(alert(subject=f"old-{n}") for n in range(300)), to="hook")
     reads = counted(desk)
-    await desk.commit(*(alert(subject=f"new-{n}") for n in range(notices.KEPT)), to="mail")
+    await desk.commit(*(alert(subject=f"new-{n}") for n in range(100)), to="mail")
     await settle(3000)
-    assert len(desk.notifiers["mail"].took) == notices.KEPT
+    assert len(desk.notifiers["mail"].took) == 100
     assert reads == []
+
+
+async def test_many_are_rendered_beside_the_loop_and_few_on_it(open_desk: Open) -> None:
+    desk = await open_desk(mail=FakeNotifier())
+    aside: list[int] = []
+
+    async def away(work: Callable[[], None]) -> None:
+        aside.append(1)
+        await asyncio.to_thread(work)
+
+    desk.dispatcher._notices._aside = away
+    await desk.commit(alert(subject="one"))
+    assert aside == []
+    await desk.commit(*(alert(subject=f"G-{n}") for n in range(8)))
+    while desk.states().count("delivered") < 9:
+        await settle()
+    assert aside == [1]
 
 
 async def test_after_a_restart_the_alerts_are_read_from_the_store(open_desk: Open) -> None:

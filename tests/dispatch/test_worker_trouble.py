@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor.core.events.events import Noticed
-from monitor.dispatch import channel
+from monitor.dispatch import turns
 from monitor.dispatch.worker import ADMITTED_AT_ONCE
 from monitor.notifiers._base import DeliveryError, Notice, Receipt, RefusedRecipient
 from monitor.stores._base import Change, Target
@@ -120,7 +120,7 @@ async def test_stopping_waits_for_attempts_under_way_and_leaves_the_rest_pending
     """SIGTERM with 50 in flight on two channels: one ends in time, the other hangs."""
     gate = asyncio.Event()
     quick, hanging = FakeNotifier(lambda _: gate.wait()), FakeNotifier(lambda _: asyncio.Event().wait())
-    monkeypatch.setattr(channel, "AT_ONCE", 25)
+    monkeypatch.setattr(turns, "USUAL", 25)
     desk = DispatchDesk(quick=quick, hanging=hanging)
     await desk.dispatcher.start()
     await desk.commit(*(alert(subject=f"G-{n}") for n in range(60)), to=("quick", "hanging"))

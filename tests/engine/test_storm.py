@@ -24,14 +24,14 @@ from monitor.daemon.journal import Journal
 from monitor.dispatch.worker import Around, Dispatcher
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
-from monitor.notifiers._base import Notice
+from monitor.notifiers._base import Body, Notice
 from monitor.running import Running, Tasks
 from monitor.stores import sqlite
 from monitor.stores._base import Change, Committed, Target
 from monitor.telemetry import Health, Metrics
 from tests.coin_desk import START, line, version
 from tests.core.desk import OFF, product, quotes
-from tests.fakes import FakeClock, FakeNotifier, FakeOutlet, rendered
+from tests.fakes import FakeClock, FakeNotifier, FakeOutlet, as_body, rendered
 
 GROUPS = 10_000
 FLOWING = 1_500
@@ -142,10 +142,10 @@ class _Nothing(list[Any]):
         pass
 
 
-def _shown(logged: LoggedAlert) -> dict[str, Any]:
+def _shown(logged: LoggedAlert) -> Body:
     shown = rendered(logged)
     shown["data"]["inputs"] = "x" * 20_000
-    return shown
+    return as_body(shown)
 
 
 async def _untold(_: Noticed) -> None:

@@ -16,6 +16,7 @@ from email.utils import format_datetime
 from ipaddress import IPv4Address
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 from cryptography import x509
@@ -26,7 +27,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from monitor.clock import SystemClock
 from monitor.notifiers import _http, webhook
-from monitor.notifiers._base import DeliveryError, batches
+from monitor.notifiers._base import Body, DeliveryError, batches
 from monitor.notifiers.webhook import Config, WebhookNotifier
 from monitor.secret_files import BadSecret
 from tests.fakes import FakeClock
@@ -603,3 +604,84 @@ def test_batches_keep_the_order_and_the_length_of_a_body(make_notice: MakeNotice
     assert len(cut) < 25, "bodies are half empty"
     giant = make_notice(id="evt_giant", reason="x" * 30_000)
     assert batches([notices[0], giant, notices[1]]) == [[notices[0]], [giant], [notices[1]]]
+
+
+class _Ear(asyncio.Protocol):
+    """Keeps the bytes of requests as they come, and takes them."""
+
+    got = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        type(self).got += data
+        if data.endswith(b"hello"):
+            assert isinstance(self._transport, asyncio.Transport)
+            self._transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+
+@pytest.mark.parametrize("where", ["/a/b?x=1&y=%20#part", "/\u00e4 b", "", "//user:p%40ss@/in"])
+async def test_a_request_is_byte_by_byte_what_a_session_of_aiohttp_sends(where: str) -> None:
+    """Only the way to it is shorter."""
+
+    class Ear(_Ear):
+        pass
+
+    server = await asyncio.get_running_loop().create_server(Ear, "127.0.0.1", 0)
+    host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    user, _, path = where.removeprefix("//").rpartition("@") if where.startswith("//") else ("", "", where)
+    url = f"http://{user}{'@' if user else ''}{host}{path}"
+    headers = {**_http.JSON, "webhook-id": "evt_\u00e4", "x-more": "1"}
+    client = _http.Http(_http.Reach(allow_private=True))
+    for _ in range(2):
+        assert (await client.post(url, b"hello", headers)).status == 204
+    await client.close()
+    ours, Ear.got = Ear.got, b""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        for _ in range(2):
+            async with session.post(url, data=b"hello", headers=headers, allow_redirects=False) as answer:
+                assert answer.status == 204
+    server.close()
+    assert ours == Ear.got
+    assert ours.count(b"POST ") == 2
+
+
+@pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\nb", "a\rb", "a\0b"])
+async def test_a_header_never_has_a_second_line(receiver: ScriptedServer, value: str) -> None:
+    client = _http.Http(_http.Reach(allow_private=True))
+    with pytest.raises(ValueError, match="more than one line"):
+        await client.post(receiver.url, b"{}", {**_http.JSON, "webhook-id": value})
+    assert receiver.got == []
+    await client.close()
+
+
+async def test_a_peer_that_speaks_no_http_may_come_back() -> None:
+    async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(babble, "127.0.0.1", 0)
+    client = _http.Http(_http.Reach(allow_private=True))
+    with pytest.raises(DeliveryError, match="not HTTP") as failed:
+        await client.post(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", b"{}", _http.JSON)
+    assert failed.value.fault == "passing"
+    await client.close()
+    server.close()
+
+
+async def test_a_notice_as_bytes_is_signed_and_sent_like_the_notice(
+    receiver: ScriptedServer, make_notice: MakeNotice
+) -> None:
+    notice = make_notice()
+    body = Body.of(notice)
+    assert body.notice == notice
+    hook = WebhookNotifier("hook", Config(url=receiver.url, secret=SECRET, allow_private=True), SystemClock())
+    await hook.send(notice)
+    await hook.send_body(body)
+    await hook.close()
+    (first, one), (second, other) = receiver.got
+    assert one == other == body.content
+    assert first["webhook-id"] == second["webhook-id"] == notice.id
+    Webhook(SECRET).verify(other, second)

@@ -20,6 +20,7 @@ import pytest
 
 from monitor import plugins
 from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.payload import alert_body, alert_item
 from monitor.core.events.events import Event, GroupPut, GroupsPut, MarkPrices, ProductsChanged, TimePassed
 from monitor.core.loans.group import Loan, parse_line
 from monitor.core.loans.interest import interest
@@ -30,12 +31,14 @@ from monitor.core.rules.product import Ladder, Product, Version
 from monitor.core.rules.settings import Rules, Trust
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
+from monitor.core.text import as_json
 from monitor.core.valuation.ladder import by_deduction, recognised
 from monitor.core.valuation.valuation import band
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
 from tests.book_lines import book_line
+from tests.core.alerts.slow_body import slow_body
 from tests.products.shelf import shipped
 
 D = Decimal
@@ -244,6 +247,19 @@ def test_a_thousand_books_give_the_same_alerts_in_another_run_and_through_idle_t
     again = play(RiskMonitor(rules_of(product)), [*idle, tape[-1]])
     assert sorted(again, key=by_id) == sorted(alerts, key=by_id)
     assert {a["type"] for a in alerts} >= {"loan_group.liquidation.triggered", "loan_group.liquidation.cleared"}
+
+
+@every_product
+def test_the_body_of_each_alert_is_that_of_the_long_way(kind: str) -> None:
+    """Cure amounts and liquidation prices included, as bytes: prices fall, rise and come back, and rules change."""
+    products = {kind: shipped(kind)}
+    alerts = [Alert(**alert) for alert in reference(kind).alerts]
+    some = alerts[:: max(len(alerts) // 400, 1)]
+    assert any(alert.figures is not None and alert.group is not None for alert in some)
+    for alert in some:
+        for rules in (products, {kind: harder(products[kind])}, {}):
+            assert alert_body(alert, 7, rules) == slow_body(alert, 7, rules)
+            assert alert_body(alert, 7, rules) == msgspec.json.encode(as_json(alert_item(alert, 7, rules)))
 
 
 def by_id(alert: dict[str, Any]) -> str:

@@ -39,7 +39,20 @@ from monitor.stores._base import (
 from monitor.stores.sqlite import file, packed
 from monitor.stores.sqlite.rows import BY_ID
 from tests.stores import committer, folder
-from tests.stores.examples import AT, CURED, DESK, PHONE, TRIGGERED, alert, core_state, full_alert, say, state, stored
+from tests.stores.examples import (
+    AT,
+    CURED,
+    DESK,
+    PHONE,
+    TRIGGERED,
+    alert,
+    core_state,
+    ended,
+    full_alert,
+    say,
+    state,
+    stored,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -377,6 +390,56 @@ async def test_a_commit_that_breaks_in_its_middle_leaves_nothing_behind(store: s
         await store.commit(Change(AT, groups=(stored(),), alerts=((alert(), (DESK,)), (broken, (DESK,)))))
     assert (await store.open()).groups == ()
     assert (await store.commit(say(alert()))).cursor == 1
+
+
+async def test_starts_and_ends_of_attempts_that_come_together_are_one_transaction(store: sqlite.SqliteStore) -> None:
+    """One sync of the disk for all of them, and each caller has its own answer."""
+    made = (await store.commit(say(*(alert(subject=f"G-{n}") for n in range(40))))).deliveries
+    ids = [d.id for d in made]
+    await store.start_attempts(ids[:20], AT)
+    statements: list[str] = []
+    await store._write(lambda db: db.set_trace_callback(statements.append))
+    writes = [store.end_attempts([ended(id, "delivered")]) for id in ids[:20]]
+    writes += [store.start_attempts([id, "dlv_1_nothing"], AT) for id in ids[20:]]
+    found = await asyncio.gather(*writes)
+    await store._write(lambda db: db.set_trace_callback(None))
+    assert found == [None] * 20 + [[id] for id in ids[20:]]
+    assert statements.count("COMMIT") <= 3, "one for the first, one for all that came meanwhile"
+    pending = await store.deliveries(DeliveryFilter(state="pending", limit=100))
+    assert {d.id for d in pending} == set(ids[20:])
+    assert {d.attempts for d in pending} == {1}
+
+
+async def test_of_writes_that_come_together_each_is_done_once_or_its_caller_is_told(store: sqlite.SqliteStore) -> None:
+    """One that breaks takes the transaction with it. The others are written alone."""
+    made = (await store.commit(say(*(alert(subject=f"G-{n}") for n in range(10))))).deliveries
+    await store.start_attempts([d.id for d in made], AT)
+    ends = [ended(d.id, "delivered") for d in made]
+    ends[3] = msgspec.structs.replace(ends[3], detail=object())
+    found = await asyncio.gather(*(store.end_attempts([end]) for end in ends), return_exceptions=True)
+    assert isinstance(found[3], TypeError)
+    assert found.count(None) >= 8, "only who made the transaction is told of the mistake as well"
+    written = [int(answer is None) for answer in found]
+    assert [len(await store.attempts(d.id)) for d in made] == written
+    pending = {d.id for d in await store.deliveries(DeliveryFilter(state="pending"))}
+    assert [int(d.id not in pending) for d in made] == written
+
+
+async def test_a_write_that_was_refused_is_not_done_later(store: sqlite.SqliteStore) -> None:
+    """The store is closed, or locked by a stranger: the caller was told, tries again, and counts once."""
+    made = (await store.commit(say(alert()))).deliveries
+    await store.close()
+    with pytest.raises(StoreUnavailable, match="not open"):
+        await store.start_attempts([made[0].id], AT)
+    await store.open()
+    assert await store.start_attempts([made[0].id], AT) == [made[0].id]
+    with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as stranger:
+        stranger.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            await store.start_attempts([made[0].id], AT)
+        stranger.execute("ROLLBACK")
+    assert await store.start_attempts([made[0].id], AT) == [made[0].id]
+    assert [d.attempts for d in await store.deliveries(DeliveryFilter())] == [2]
 
 
 async def test_a_store_that_is_not_open_says_so(tmp_path: Path) -> None:

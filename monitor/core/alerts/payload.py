@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef
+from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef, Input
 from monitor.core.alerts.alert_type import Severity
 from monitor.core.loans.line_bounds import bounded_labels
-from monitor.core.money import EXACT, ZERO
+from monitor.core.money import EXACT, ZERO, plain
 from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.product import Product
 from monitor.core.stages.stages import CLOSED, Ack, Stage
-from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
+from monitor.core.text import plain_or_none, stamp, stamp_or_none
 from monitor.core.valuation.remedies import CureShown, cure_shown, liquidation_prices, valued
 from monitor.core.valuation.valuation import Position, Weight
 
@@ -162,53 +163,74 @@ def alert_item(
     url: str | None = None,
 ) -> AlertItem:
     """An item of the log, a webhook's body. `url` is the page that a notice leads to."""
-    data = AlertData(
-        id=alert.id,
-        cursor=cursor,
-        severity=alert.severity,
-        test=test,
-        durable=durable,
-        blind=alert.blind,
-        sequence=alert.sequence,
-        episode=alert.episode,
-        detected_at=stamp(alert.detected_at),
-        silenced_by=alert.silenced_by or UNSET,
-        url=url or UNSET,
-    )
+    data, _ = _cut(_data_of(alert, cursor, products, durable=durable, test=test, url=url))
+    return AlertItem(alert.type, _shared_stamp(alert.at), data)
+
+
+def alert_body(
+    alert: Alert, cursor: int, products: Mapping[str, Product], *, durable: bool = True, url: str | None = None
+) -> bytes:
+    """The same item as JSON: the bytes that its size was judged by, so that nothing is encoded twice."""
+    _, encoded = _cut(_data_of(alert, cursor, products, durable=durable, test=False, url=url))
+    return b'{"type":%b,"timestamp":%b,"data":%b}' % (_json(alert.type), _json(_shared_stamp(alert.at)), encoded)
+
+
+def _data_of(
+    alert: Alert, cursor: int | None, products: Mapping[str, Product], *, durable: bool, test: bool, url: str | None
+) -> AlertData:
+    fields: dict[str, Any] = {
+        "id": alert.id,
+        "cursor": cursor,
+        "severity": alert.severity,
+        "test": test,
+        "durable": durable,
+        "blind": alert.blind,
+        "sequence": alert.sequence,
+        "episode": alert.episode,
+        "detected_at": _shared_stamp(alert.detected_at),
+        "silenced_by": alert.silenced_by or UNSET,
+        "url": url or UNSET,
+    }
     if alert.group is None:
-        data = _cut(replace(data, subject=alert.subject, facts=dict(alert.facts)))
+        fields["subject"] = alert.subject
+        fields["facts"] = dict(alert.facts)
     else:
         if alert.figures is not None:
-            data = _with_figures(data, alert.figures, products.get(alert.group.product))
+            fields |= _with_figures(alert.figures, products.get(alert.group.product))
         if alert.type == CLOSED:
-            data = replace(data, cure=None, liquidation_price=None)  # nobody is asked for anything
-        data = _cut(_of_group(data, alert, alert.group))
-    return AlertItem(alert.type, stamp(alert.at), data)
+            fields |= {"cure": None, "liquidation_price": None}  # nobody is asked for anything
+        fields |= _of_group(alert, alert.group)
+    return AlertData(**fields)
 
 
-def _of_group(data: AlertData, alert: Alert, group: GroupRef) -> AlertData:
+_json = msgspec.json.Encoder().encode
+_shared_stamp = lru_cache(maxsize=4096)(stamp)
+_shared_plain = lru_cache(maxsize=16384)(plain)
+"""For what all alerts of a tick have in common: its times and its prices."""
+
+
+def _of_group(alert: Alert, group: GroupRef) -> dict[str, Any]:
     """Why the stage changed stands beside the reason; other facts are the alert's own.
 
     A store of an older version may hold labels beyond the bounds.
     """
     labels = bounded_labels(group.labels)
     beyond = len(group.labels) - len(labels)
-    return replace(
-        data,
-        group=replace(group, labels=labels) if beyond else group,
-        labels_cut=beyond or UNSET,
-        stage=StageChange(alert.stage_from, alert.stage_to),
-        reason=alert.reason,
-        deadline=stamp_or_none(alert.deadline),
-        supersedes=alert.supersedes,
-        suppressed=list(alert.suppressed),
-        cause=alert.facts.get("cause", UNSET),
-        rules_from=alert.facts.get("rules_from", UNSET),
-        facts={key: value for key, value in alert.facts.items() if key not in CAUSE} or UNSET,
-    )
+    return {
+        "group": replace(group, labels=labels) if beyond else group,
+        "labels_cut": beyond or UNSET,
+        "stage": StageChange(alert.stage_from, alert.stage_to),
+        "reason": alert.reason,
+        "deadline": stamp_or_none(alert.deadline),
+        "supersedes": alert.supersedes,
+        "suppressed": list(alert.suppressed),
+        "cause": alert.facts.get("cause", UNSET),
+        "rules_from": alert.facts.get("rules_from", UNSET),
+        "facts": {key: value for key, value in alert.facts.items() if key not in CAUSE} or UNSET,
+    }
 
 
-def _with_figures(data: AlertData, figures: Figures, product: Product | None) -> AlertData:
+def _with_figures(figures: Figures, product: Product | None) -> dict[str, Any]:
     lines, metric = figures.thresholds, figures.thresholds.metric
     level: str | None = None
     way: CureShown | None = None
@@ -222,21 +244,49 @@ def _with_figures(data: AlertData, figures: Figures, product: Product | None) ->
             way = cure_shown(of, lines)
             found = liquidation_prices(of, lines.liquidation, _owed(figures.debts))
             prices = {asset: plain_or_none(price) for asset, price in found.items()}
-    return replace(
-        data,
-        ltv=plain_or_none(figures.ltv),
-        debt_usd=plain_or_none(figures.debt_usd),
-        recognised_usd=plain_or_none(figures.recognised_usd),
-        market_usd=plain_or_none(figures.market_usd),
-        thresholds=lines.shown,
-        cure=way,
-        liquidation_price=prices,
-        inputs=[InputShown(**texts(each) | {"pinned": pinned_shown(each.pinned)}) for each in figures.inputs],
-        debts=[DebtShown(**texts(each) | {"pinned": pinned_shown(each.pinned)}) for each in figures.debts],
-        inputs_cut=0,
-        rules=figures.rules,
-        metric=metric.name if metric.falls else UNSET,
-        **({metric.name: level} if metric.falls else {}),
+    fields = {
+        "ltv": plain_or_none(figures.ltv),
+        "debt_usd": plain_or_none(figures.debt_usd),
+        "recognised_usd": plain_or_none(figures.recognised_usd),
+        "market_usd": plain_or_none(figures.market_usd),
+        "thresholds": lines.shown,
+        "cure": way,
+        "liquidation_price": prices,
+        "inputs": [_input_shown(each) for each in figures.inputs],
+        "debts": [_debt_shown(each) for each in figures.debts],
+        "inputs_cut": 0,
+        "rules": figures.rules,
+    }
+    if metric.falls:
+        fields |= {"metric": metric.name, metric.name: level}
+    return fields
+
+
+def _input_shown(of: Input) -> InputShown:
+    return InputShown(
+        of.asset,
+        plain(of.quantity),
+        None if of.price is None else _shared_plain(of.price),
+        of.quote,
+        None if of.quote_price is None else _shared_plain(of.quote_price),
+        of.source,
+        None if of.price_at is None else _shared_stamp(of.price_at),
+        of.trust,
+        plain_or_none(of.value_usd),
+        plain_or_none(of.recognised_usd),
+        pinned_shown(of.pinned),
+    )
+
+
+def _debt_shown(of: Debt) -> DebtShown:
+    return DebtShown(
+        of.loan,
+        of.asset,
+        plain(of.principal),
+        plain(of.interest),
+        None if of.price is None else _shared_plain(of.price),
+        plain_or_none(of.value_usd),
+        pinned_shown(of.pinned),
     )
 
 
@@ -247,13 +297,14 @@ def _owed(debts: Sequence[Debt]) -> dict[str, Decimal]:
     return owed
 
 
-def _cut(data: AlertData) -> AlertData:
+def _cut(data: AlertData) -> tuple[AlertData, bytes]:
     """Makes a long body short enough: labels go first, then long facts, then rows of debts, and inputs last.
 
-    The rows of the smallest values go first. What is left out is counted; the sums stay whole.
+    The rows of the smallest values go first. What is left out is counted; the sums stay whole. Returns it as JSON too.
     """
-    if _size(data) <= BODY_LIMIT:
-        return data
+    encoded = _json(data)
+    if len(encoded) <= BODY_LIMIT:
+        return data, encoded
     if isinstance(data.group, GroupRef) and data.group.labels:
         data = _without_labels(data, data.group, _size(data) - BODY_LIMIT)
     if _size(data) > BODY_LIMIT and isinstance(data.facts, dict):
@@ -263,7 +314,7 @@ def _cut(data: AlertData) -> AlertData:
         data = replace(data, debts=debts, debts_cut=len(data.debts) - len(debts))
     if (excess := _size(data) - BODY_LIMIT) > 0 and data.inputs is not UNSET:
         data = _with_fewer_inputs(data, data.inputs, excess)
-    return data
+    return data, _json(data)
 
 
 _DEBTS_KEPT = 5
@@ -345,4 +396,4 @@ def _size(of: msgspec.Struct) -> int:
 
 
 def _length(of: Any) -> int:
-    return len(msgspec.json.encode(of))
+    return len(_json(of))

@@ -240,7 +240,11 @@ class Product(msgspec.Struct, frozen=True, dict=True):
 
     def version_named(self, rules: str) -> Version | None:
         """The version that `rules_name` named, or None when the product file no longer has it."""
-        return next((v for v in self.versions if self.rules_name(v) == rules), None)
+        return self._by_name.get(rules)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Version]:
+        return {self.rules_name(version): version for version in reversed(self.versions)}
 
     def rules_name(self, version: Version) -> str:
         """`vip_loan@2024-04-29`, for example; with the time of day only where another version begins on the same day."""

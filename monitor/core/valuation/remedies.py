@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
 
@@ -188,16 +189,36 @@ def _to_add(held: Position, ladder: Ladder, debt: Decimal, counted: Decimal, ini
 
 def _value_for(ladder: Ladder, target: Decimal, scale: Decimal) -> tuple[Decimal, Decimal] | None:
     """The least market value whose recognised part is target/scale, as (numerator, denominator)."""
-    done, floor = ZERO, ZERO
-    for bound, share in ladder:
-        full = None if bound is None else done + (bound - floor) * share
-        if share > 0 and (full is None or target <= full * scale):
+    for full, share, floor, done in _rising(ladder):
+        if full is None or target <= full * scale:
             denominator = scale * share
             return floor * denominator + target - done * scale, denominator
-        if bound is None or full is None:
-            return None
-        done, floor = full, bound
     return None
+
+
+class _Tier(NamedTuple):
+    """One tier that counts something: what the ladder recognises at its end and at its floor."""
+
+    full: Decimal | None
+    share: Decimal
+    floor: Decimal
+    done: Decimal
+
+
+@lru_cache(maxsize=4096)
+def _rising(ladder: Ladder) -> tuple[_Tier, ...]:
+    """The tiers that count something, each after those below it."""
+    tiers = []
+    with exact():
+        done, floor = ZERO, ZERO
+        for bound, share in ladder:
+            full = None if bound is None else done + (bound - floor) * share
+            if share > 0:
+                tiers.append(_Tier(full, share, floor, done))
+            if bound is None or full is None:
+                break
+            done, floor = full, bound
+    return tuple(tiers)
 
 
 def liquidation_prices(of: Valued, line: Decimal, debts: Mapping[str, Decimal]) -> dict[str, Decimal | None]:
@@ -211,9 +232,35 @@ def liquidation_prices(of: Valued, line: Decimal, debts: Mapping[str, Decimal]) 
 
 
 def _line_price(of: Valued, held: Position, owed: Decimal, line: Decimal) -> Decimal | None:
-    """Solves of_debt debt(p) = of_recognised recognised(p) tier by tier; both are linear in p while p stays in its tiers."""
+    """The price at which of_debt debt(p) = of_recognised recognised(p)."""
     if held.price is None or held.recognised is None:
         return None
+    if owed:
+        return _price_tier_by_tier(of, held, owed, line)
+    of_debt, of_recognised = of.terms.factors(line)
+    # What the coin must be recognised for, times `of_recognised`. A ladder never falls: there is one such value, or none.
+    target = of_debt * of.debt - of_recognised * (of.counted - held.recognised)
+    if target < 0 or not held.quantity:
+        return None
+    for full, share, floor, done in _rising(of.ladders[held.asset]) if target else ():
+        edge = None if full is None else full * of_recognised
+        if edge is None or target < edge:
+            denominator = of_recognised * share
+            numerator = floor * denominator + target - done * of_recognised
+            return divide_up_significant(numerator, denominator * held.quantity, 12)
+        if target == edge:
+            break
+    else:
+        if target:
+            return None
+    # At the edge of a tier that counts nothing a whole range of prices is at the line.
+    return _price_tier_by_tier(of, held, owed, line)
+
+
+def _price_tier_by_tier(of: Valued, held: Position, owed: Decimal, line: Decimal) -> Decimal | None:
+    """The nearest of all such prices: both sides are linear in p while p stays in its tiers."""
+    assert held.price is not None, "the caller has looked"
+    assert held.recognised is not None, "the caller has looked"
     terms, ladder = of.terms, of.ladders[held.asset]
     of_debt, of_recognised = terms.factors(line)
     required = terms.required(held.asset) if owed else WHOLE

@@ -44,7 +44,7 @@ from monitor.stores._base import (
 )
 from monitor.stores.sqlite import deliveries, file, history, lock, log, restoring, subscriptions
 from monitor.stores.sqlite import points as ltv
-from monitor.stores.sqlite.connection import Connection, explained
+from monitor.stores.sqlite.connection import Connection, Together, explained
 from monitor.stores.sqlite.engine import EXTRA, PLAIN, Engine, has_cipher
 from monitor.stores.sqlite.restoring import Restored
 
@@ -126,6 +126,7 @@ class SqliteStore:
         self._reader: Connection | None = None
         self._file_id: tuple[int, int] | None = None
         self._opened = AsyncExitStack()
+        self._together = Together()
 
     async def open(self) -> StoredState:
         """Takes the lock, creates or migrates the file, loads. Raises StoreRefused where only a person can help."""
@@ -172,10 +173,10 @@ class SqliteStore:
         return await self._write(deliveries.pending)
 
     async def start_attempts(self, ids: Sequence[str], at: datetime) -> list[str]:
-        return await self._write(partial(deliveries.start, ids=ids, at=at))
+        return await self._write_together(partial(deliveries.start, ids=ids, at=at))
 
     async def end_attempts(self, attempts: Sequence[Attempt]) -> None:
-        await self._write(partial(deliveries.end, attempts=attempts))
+        await self._write_together(partial(deliveries.end, attempts=attempts))
 
     async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]:
         return await self._read(partial(log.alerts, wanted=wanted))
@@ -294,6 +295,17 @@ class SqliteStore:
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with explained(self.path):
             return await self._required(self._writer).run(partial(self._in_place, work))
+
+    async def _write_together(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Writes with all that waits for the thread just now: one sync of the disk for them all."""
+        job = self._together.add(work)
+        try:
+            await self._write(self._together.write)
+        except StoreUnavailable:
+            job.is_wanted = False
+            raise
+        # Without a result another one failed, in the same transaction.
+        return job.result[0] if job.result else await self._write(work)
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with explained(self.path):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import aiosqlite
 
@@ -35,9 +36,49 @@ class Connection(aiosqlite.Connection):
         return result
 
 
+class Job(Generic[T]):
+    """A small write that goes with others."""
+
+    def __init__(self, work: Callable[[sqlite3.Connection], T]) -> None:
+        self.work = work
+        self.result: list[T] = []
+        """Empty until it is written."""
+        self.is_wanted = True
+        """False: its caller was told that it is not written."""
+
+
+class Together:
+    """Small writes of many callers: all that wait when the thread comes to them go in one transaction, and in one sync."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Job[Any]] = deque()
+
+    def add(self, work: Callable[[sqlite3.Connection], T]) -> Job[T]:
+        """Called on the event loop, before `write` on the connection's thread."""
+        job = Job(work)
+        self._waiting.append(job)
+        return job
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Writes all that wait, in order. Where one of them fails, none is written, and the others have no result."""
+        jobs = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        if not jobs:
+            return
+        with transaction(db):
+            found = [(job, job.work(db)) for job in jobs if job.is_wanted]
+        for job, result in found:
+            job.result.append(result)
+
+
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing. When COMMIT itself fails (disk full) the transaction is rolled back as well."""
+    """All or nothing. When COMMIT itself fails (disk full) the transaction is rolled back as well.
+
+    Within another one it is a part of that.
+    """
+    if db.in_transaction:
+        yield
+        return
     db.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -133,11 +133,38 @@ def pending(db: sqlite3.Connection) -> list[Delivery]:
     return [delivery(row) for row in db.execute(sql)]
 
 
+# One statement for all of a block: for each of many the thread would ask for the interpreter, which the loop has.
+_START = """
+UPDATE deliveries SET attempts = attempts + 1, due_at = ?
+FROM (SELECT json_extract(value, '$[0]') AS at_cursor, json_extract(value, '$[1]') AS of_id FROM json_each(?)) AS one
+WHERE cursor = one.at_cursor AND id = one.of_id AND state = 'pending'
+RETURNING id
+"""
+_COLUMNS = ("at_cursor", "of_id", "at", "new_state", "words", "due", "took_ms")
+_ENDED = (
+    "(SELECT key AS place, "  # noqa: S608
+    + ", ".join(f"json_extract(value, '$[{i}]') AS {name}" for i, name in enumerate(_COLUMNS))
+    + " FROM json_each(?)) AS one"
+)
+_TAKES = "iif(state = 'pending', due_at <= one.at, one.new_state = 'delivered')"
+_END = f"""
+UPDATE deliveries SET
+    detail = one.words, due_at = iif({_TAKES}, one.due, due_at), state = iif({_TAKES}, one.new_state, state)
+FROM {_ENDED} WHERE cursor = one.at_cursor AND id = one.of_id
+"""  # noqa: S608
+_ATTEMPTS = f"""
+INSERT INTO attempts (delivery, at, state, detail, due_at, took_ms)
+SELECT of_id, at, new_state, words, due, took_ms FROM {_ENDED} CROSS JOIN deliveries
+WHERE cursor = at_cursor AND id = of_id ORDER BY place
+"""  # noqa: S608
+
+
 def start(db: sqlite3.Connection, ids: Sequence[str], at: datetime) -> list[str]:
     """Counts an attempt for each that is still pending, and returns those. Due later than `at` means: asked for again."""
-    sql = "UPDATE deliveries SET attempts = attempts + 1, due_at = ? WHERE cursor = ? AND id = ? AND state = 'pending'"
+    wanted = dict.fromkeys(ids)
     with transaction(db):
-        return [id for id in dict.fromkeys(ids) if db.execute(sql, (micros_of(at), *_key(id))).rowcount]
+        counted = {id for (id,) in db.execute(_START, (micros_of(at), each(map(_key, wanted)))).fetchall()}
+    return [id for id in wanted if id in counted]
 
 
 def end(db: sqlite3.Connection, attempts: Sequence[Attempt]) -> None:
@@ -145,17 +172,27 @@ def end(db: sqlite3.Connection, attempts: Sequence[Attempt]) -> None:
 
     One that was made due after the attempt began was asked for again: it stays pending, however the attempt ended.
     """
-    takes = "iif(state = 'pending', due_at <= ?, ? = 'delivered')"
-    update = (
-        f"UPDATE deliveries SET detail = ?, due_at = iif({takes}, ?, due_at), state = iif({takes}, ?, state) "  # noqa: S608
-        "WHERE cursor = ? AND id = ?"
-    )
-    insert = "INSERT INTO attempts (delivery, at, state, detail, due_at, took_ms) VALUES (?,?,?,?,?,?)"
     with transaction(db):
-        for a in attempts:
-            at, due_at = micros_of(a.at), micros_of(a.due_at)
-            if db.execute(update, (a.detail, at, a.state, due_at, at, a.state, a.state, *_key(a.delivery))).rowcount:
-                db.execute(insert, (a.delivery, at, a.state, a.detail, due_at, a.took_ms))
+        for block in _without_repeats(attempts):
+            rows = [
+                (*_key(a.delivery), micros_of(a.at), a.state, a.detail, micros_of(a.due_at), a.took_ms) for a in block
+            ]
+            ended = [each(rows)]
+            db.execute(_ATTEMPTS, ended)
+            db.execute(_END, ended)
+
+
+def _without_repeats(attempts: Sequence[Attempt]) -> list[list[Attempt]]:
+    """In order, cut so that no block names a delivery twice: a second end sees what the first one left."""
+    blocks: list[list[Attempt]] = [[]]
+    named: set[str] = set()
+    for one in attempts:
+        if one.delivery in named:
+            blocks.append([])
+            named.clear()
+        named.add(one.delivery)
+        blocks[-1].append(one)
+    return blocks
 
 
 def listed(db: sqlite3.Connection, wanted: DeliveryFilter) -> list[Delivery]:

@@ -8,11 +8,13 @@ import msgspec
 import pytest
 
 from monitor.core.alerts.catalogue import CATALOGUE
-from monitor.core.alerts.payload import BODY_LIMIT, alert_item
+from monitor.core.alerts.payload import BODY_LIMIT, alert_body, alert_item
+from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.settings import Trust
 from monitor.core.stages.stages import TABLE
 from monitor.core.text import as_json, stamp
 from tests.coin_desk import START, clock, line, loan, version
+from tests.core.alerts.slow_body import slow_body
 from tests.core.desk import Desk, both_books, product
 
 D = Decimal
@@ -344,3 +346,33 @@ def test_long_facts_never_make_a_body_too_long(about: str, fact: Any) -> None:
     assert len(msgspec.json.encode(body)) < 20_000
     assert body["data"]["facts"]["short"] == "stays"
     assert body["data"]["facts_cut"] == 1
+
+
+@pytest.mark.parametrize("about", sorted(CATALOGUE))
+def test_the_bytes_of_every_type_are_those_of_the_long_way(about: str) -> None:
+    """With a group and figures, with a group alone, with facts, pins and nulls, and with neither."""
+    whole = msgspec.structs.replace(example().alerts[0], type=about)
+    assert whole.figures is not None
+    pinned = Pinned("ann", START, 'because of "it"')
+    dark = msgspec.structs.replace(whole.figures.inputs[0], price=None, price_at=None, value_usd=None, pinned=pinned)
+    pins = tuple(msgspec.structs.replace(debt, pinned=pinned) for debt in whole.figures.debts)
+    blind = msgspec.structs.replace(whole.figures, ltv=None, debt_usd=None, inputs=(dark,), debts=pins)
+    facts = {"loan": "L-1", "rate": "0.0001", "cause": "rules", "rules_from": "2026-01-05", "list": ["a", 1, None]}
+    late = START + timedelta(hours=24, microseconds=123_999)
+    for alert in (
+        whole,
+        msgspec.structs.replace(whole, figures=None, facts=facts, deadline=late, silenced_by="sil_1"),
+        msgspec.structs.replace(whole, figures=blind, blind=True, reason=None, supersedes="evt_1", suppressed=("a",)),
+        msgspec.structs.replace(whole, figures=None, group=None, subject="BTC \u20ac", facts=facts),
+    ):
+        body = alert_body(alert, 3, RULES_BY_KIND)
+        assert body == slow_body(alert, 3, RULES_BY_KIND)
+        assert body == msgspec.json.encode(as_json(alert_item(alert, 3, RULES_BY_KIND)))
+
+
+def test_a_body_that_is_cut_is_the_item_that_is_cut() -> None:
+    alert = msgspec.structs.replace(example().alerts[0], facts={"long": "x" * 50_000})
+    url = "https://risk.desk.example/#/group/G-1"
+    body = alert_body(alert, 3, RULES_BY_KIND, durable=False, url=url)
+    assert body == msgspec.json.encode(as_json(alert_item(alert, 3, RULES_BY_KIND, durable=False, url=url)))
+    assert len(body) < 20_000

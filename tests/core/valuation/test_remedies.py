@@ -12,8 +12,18 @@ from hypothesis import strategies as st
 from monitor.core.money import EIGHT_PLACES, exact, plain
 from monitor.core.rules.product import Ladder
 from monitor.core.valuation.ladder import recognised
-from monitor.core.valuation.remedies import PermitLines, Permitted, Valued, cure, liquidation_prices, permitted
+from monitor.core.valuation.remedies import (
+    LTV_TERMS,
+    LineFactors,
+    PermitLines,
+    Permitted,
+    Valued,
+    cure,
+    liquidation_prices,
+    permitted,
+)
 from monitor.core.valuation.valuation import Position
+from tests.core.alerts.slow_body import price as slow_price
 from tests.core.valuation.test_ladder import ladders, tiers
 from tests.reference import figures
 
@@ -229,6 +239,38 @@ def test_liquidation_prices_agree_with_the_reference_where_the_coin_is_not_owed(
             assert (got is None) == (want is None)
             if got is not None and want is not None:
                 assert 0 <= figures.Fraction(got) - want <= max(want / 10**11, figures.Fraction(1, 10**30))
+
+
+@st.composite
+def flat_ladders(draw: st.DrawFn) -> Ladder:
+    """Tiers of which some count nothing, before others that do: at their edges a whole range of prices is at the line."""
+    bounds = sorted(draw(st.sets(st.sampled_from([100, 200, 300, 500, 1000]), max_size=4)))
+    shares = [draw(st.sampled_from([D(0), D("0.5"), D(1)])) for _ in bounds]
+    last = draw(st.sampled_from([None, D(0), D("0.25")]))
+    return tuple(zip(map(D, bounds), shares, strict=True)) + (() if last is None else ((None, last),))
+
+
+@settings(max_examples=300)
+@given(
+    flat_ladders().filter(bool),
+    st.sampled_from([D(0), D(1), D(50), D(100), D(150), D(250), D(700)]),
+    st.sampled_from([D(0), D(20), D(100), D(250), D(999)]),
+    st.sampled_from([D(0), D(1), D("2.5")]),
+    st.sampled_from([LTV_TERMS, LineFactors(falls=True)]),
+)
+def test_the_short_way_to_a_liquidation_price_ends_where_the_long_one_does(
+    ladder: Ladder, debt: Decimal, others: Decimal, quantity: Decimal, terms: LineFactors
+) -> None:
+    """On edges of tiers, with nothing owed or held, and where no price is at the line."""
+    held = position("X", quantity, D(100), ladder)
+    with exact():
+        assert held.recognised is not None
+        for line in (D("0.5"), D(1), D(2)):
+            of = Valued(debt, others + held.recognised, [held], {"X": ladder}, terms)
+            shown = liquidation_prices(of, line, {})["X"]
+            slow = slow_price(of, held, D(0), line)
+            assert (shown is None) == (slow is None)
+            assert shown is None or slow is None or plain(shown) == plain(slow)
 
 
 def test_an_asset_that_does_not_decide_has_no_liquidation_price() -> None:
