@@ -196,7 +196,8 @@ def _digests(desk: Desk, rows: list[dict[str, Any]]) -> None:
         digest = hashlib.sha256("|".join(sorted(members)).encode()).digest()
         assert id_ == "dgs_" + b32encode(digest).decode().lower()[:26], f"{id_} is not made of {members}"
         assert id_ in arrived, f"{id_} was never taken"
-    assert by_digest, "there was no digest"
+    # How many fall into one wait is a matter of the machine's speed: who kills in a digest must have had one.
+    assert by_digest or not desk.is_about_mail, "there was no digest"
 
 
 def missing(desk: Desk) -> list[str]:

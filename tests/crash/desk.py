@@ -123,6 +123,7 @@ class Desk:
 
     def __init__(self, folder: Path, plan: list[str]) -> None:
         self.folder, self.plan = folder, list(plan)
+        self.is_about_mail = any("mail" in place for place in plan)
         self.clock = SystemClock()
         self.venue = Venue(ping_every_s=None)
         self.house = House(folder, self.venue)
