@@ -22,7 +22,7 @@ from monitor.engine.columns.names import Names
 from monitor.engine.ingest.reader import BlockReader
 from tests.coin_desk import START, line
 from tests.core.desk import plainly, quotes
-from tests.core.runs import DESK, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, events, rules, settings_, steps
+from tests.core.runs import DESK, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, Step, events, rules, settings_, steps
 
 MANY = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -82,6 +82,31 @@ def test_a_restart_from_blocks_loses_nothing(desk: Any, restarts: set[int], book
             monitor = RiskMonitor(monitor.rules, memory=monitor.memory, book=book())
     theirs = [a for t in told(RiskMonitor(now), run) for a in t[0]]
     assert plainly(ours) == theirs
+
+
+def test_nobody_hears_that_prices_agree_on_a_coin_that_only_a_closed_group_held() -> None:
+    """A block names the coins of groups that are closed until it is laid anew; a restart forgets what it held."""
+
+    def group(number: int, btc: str) -> Step:
+        held = {f"a{number}": {"USDT": "80", "BTC": btc}, f"b{number}": {"USDT": "20"}}
+        return Step(0, "put", line(f"G-{number}", collateral=held, receiving_account=f"in-G-{number}"))
+
+    puts = [group(1, "0"), group(2, "0"), group(3, "1"), Step(0, "close", "G-3")]
+    prices = [
+        Step(0, "prices", "BTC=20"),
+        Step(600, "prices", "0.45"),
+        Step(0, "close", "G-1"),
+        Step(0, "prices", "0.45"),
+    ]
+    lifecycle = Lifecycle(clear_hold=timedelta(0), margin_call_repeat=timedelta(0), grace_reminders=())
+    now, run = a_run(([*puts, *prices], {"vip_loan": rules(4)}, PAIR_TRUST, lifecycle))
+    monitor, ours = RiskMonitor(now, book=BOOKS[0]()), []
+    for i, each in enumerate(run):
+        ours += monitor.handle(each).alerts
+        if i == 0:
+            monitor = RiskMonitor(monitor.rules, memory=monitor.memory, book=BOOKS[0]())
+    assert plainly(ours) == [a for t in told(RiskMonitor(now), run) for a in t[0]]
+    assert "price.agreed" not in {alert.type for alert in ours}
 
 
 @pytest.mark.parametrize("make", [PlainBook, *BOOKS])

@@ -106,13 +106,15 @@ class ContradictionWatch(Watcher):
 
     def _tell(self, assets: Sequence[str], at: datetime, out: Outcome) -> None:
         needed, wait = self._alerts.needed(), self._ground.rules.trust.contradiction_after
+        said: set[str] = set()
+        for some in _batches([asset for asset in assets if asset in needed]):
+            # A book may name a coin that only a closed group held: of that nothing is said.
+            said |= set(some) if self._say(CONTRADICTION, some, at, out) else set()
         for asset in assets:
             told = self._coins[asset]
             # A group that comes later and needs it must hear of it too.
-            is_news = asset in needed
-            self._put(asset, replace(told, is_told=told.is_told or is_news, due=at + (REPEAT if is_news else wait)))
-        for some in _batches([asset for asset in assets if asset in needed]):
-            self._say(CONTRADICTION, some, at, out)
+            is_said = asset in said
+            self._put(asset, replace(told, is_told=told.is_told or is_said, due=at + (REPEAT if is_said else wait)))
 
     def _end(self, assets: Sequence[str], at: datetime, out: Outcome) -> None:
         for some in _batches(assets):
@@ -131,10 +133,11 @@ class ContradictionWatch(Watcher):
 
     # -- what is said --
 
-    def _say(self, type_: str, assets: Sequence[str], at: datetime, out: Outcome) -> None:
+    def _say(self, type_: str, assets: Sequence[str], at: datetime, out: Outcome) -> bool:
+        """Whether it concerns anybody, and so is said."""
         exposed = self._sums.of(assets, at)
         if not exposed.groups and type_ == CONTRADICTION:
-            return
+            return False
         is_one = len(assets) == 1
         subject = assets[0] if is_one else MANY
         times = self._times[subject] = self._times.get(subject, 0) + 1
@@ -150,6 +153,7 @@ class ContradictionWatch(Watcher):
             facts |= self._contradiction(assets, at)
         what = Statement(type_, subject, times, facts, blind=type_ == CONTRADICTION)
         raise_alert(out, self._ground.rules.name, what, at)
+        return True
 
     def _contradiction(self, assets: Sequence[str], at: datetime) -> dict[str, Any]:
         said = (_source_row(asset, each, at) for asset in assets for each in self._board.sources(asset, at))
