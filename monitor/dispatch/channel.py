@@ -168,7 +168,7 @@ class Channel(InTurn):
             self._slots.ended(took_s, answer.fault)
             if answer.fault is not None and then.state != "delivered":
                 await self._failed(bundle, began_s, is_lost=then.state == "failed")
-        except BaseException:
+        except BaseException:  # a cut-off as well: what is not under way any more must hold no slot
             self._free(bundle)
             raise
         finally:

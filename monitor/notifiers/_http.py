@@ -246,7 +246,7 @@ class Http:
                 connection = await kept.connector.connect(end, [], _NO_LIMIT)
                 try:
                     status, found, content = await _say(connection, request)
-                except BaseException:
+                except BaseException:  # a cut-off as well: an answer half read must not be the next one's
                     connection.close()
                     raise
             answer = await _read_some(connection, content)
@@ -326,7 +326,7 @@ async def _read_some(connection: Connection, content: StreamReader) -> bytes:
                     found += chunk
     except (TimeoutError, aiohttp.ClientError):
         left = 0
-    except BaseException:
+    except BaseException:  # a cut-off as well: what is left of the body must not be the next answer
         connection.close()
         raise
     if left <= 0:

@@ -85,7 +85,7 @@ class Engine:
             quoted = self._stated_key.replace('"', '""')
             db.execute(f'PRAGMA key = "{quoted}"')
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except BaseException as e:
+        except BaseException as e:  # Ctrl-C as well: an open connection would hold the lock of the file
             db.close()
             if getattr(e, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
                 file = place.removeprefix("file://").partition("?")[0]

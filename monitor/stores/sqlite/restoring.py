@@ -50,7 +50,7 @@ def restore(path: Path, engine: Engine, wanted: Backup, at: datetime | None) -> 
             taken.enter_context(lock.held(path, is_local=lock.network_kind(path.parent) is None))
         try:
             found = _checked_copy(wanted, new, engine)
-        except BaseException:
+        except BaseException:  # Ctrl-C as well: half a copy must not stay where the store lies
             _remove(new)
             raise
         # From here on the new file stays whatever happens: without it a start would make an empty store.

@@ -3,9 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
-from monitor.core.alerts.silences import Acknowledge
+from monitor.core.alerts.matching import Match
+from monitor.core.alerts.silences import Acknowledge, MakeSilence
 from monitor.core.events.events import OperatorAct
 from monitor.core.rules.duty import Duty, Escalation, EscalationStep
 from tests.coin_desk import clock, line, loan
@@ -95,6 +97,24 @@ def test_nobody_hears_that_a_group_is_closed_while_it_may_come_back() -> None:
     assert closed.facts == {"source": "book", "left_at": "2026-01-05T01:00:00.000Z"}
     desk.restart()
     assert desk.pass_time("09:00") == "-"
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(0, "01:10"), (15, "01:15"), (90, "02:30")])
+def test_other_rules_give_a_group_another_time_to_come_back(minutes: int, told: str) -> None:
+    desk = in_grace(**HOUR)
+    desk.close("01:00")
+    lifecycle = msgspec.structs.replace(desk.monitor.rules.lifecycle, reopen=timedelta(minutes=minutes))
+    assert desk.change("01:10", lifecycle=lifecycle) == "-"
+    assert desk.pass_time("03:00") == f"closed@{told}"
+
+
+def test_a_silence_hides_no_end_of_an_episode() -> None:
+    desk = in_grace(**HOUR)
+    silence = MakeSilence("s-1", Match(group="G-1"), clock("09:00"), "maintenance")
+    desk.handle(OperatorAct(clock("00:30"), "ops", silence))
+    desk.close("01:00")
+    assert desk.pass_time("02:30") == "closed@02:00"
+    assert desk.alerts[-1].silenced_by is None
 
 
 def test_a_group_that_came_back_is_not_told_to_be_closed() -> None:
