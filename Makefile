@@ -70,9 +70,9 @@ bench: .venv-bench/.ready
 	@$(BENCH)/uv pip install --quiet --python $(BENCH)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Which bytes the images are; needs a network. `make release` refuses without.
+# Which bytes the images are, asked of REGISTRY=https://...; needs a network. `make release` refuses without.
 images-lock: setup
-	$(BIN)/python -m tools.images
+	$(BIN)/python -m tools.images --registry "$(REGISTRY)"
 
 # Wheel and source archive with the page, bill of materials, licences and digests, in dist/; needs a network for the audit.
 release: setup

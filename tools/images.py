@@ -1,10 +1,9 @@
 """Writes into Dockerfile and docker-compose.yml which bytes the images are: the digest that each tag has now.
 
-    make images-lock
-    python -m tools.images --registry http://127.0.0.1:5000
+    make images-lock REGISTRY=http://127.0.0.1:5000
 
-A tag moves, a digest does not: `make release` refuses an image without one. `--registry` names a mirror to be asked in place
-of the registry that an image's name stands for.
+A tag moves, a digest does not: `make release` refuses an image without one. `--registry` names the registry or mirror that
+is asked. Without it only images whose names begin with a host can be looked up, at that host.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ FILES = {
     "docker-compose.yml": re.compile(r"^(\s*image:\s*[\"']?)([^\s\"'#]+)", re.MULTILINE),
 }
 """Where images are named, and how."""
-HUB = "registry-1.docker.io"
 KINDS = ", ".join(
     f"application/vnd.{kind}+json"
     for kind in (
@@ -66,7 +64,7 @@ def named(root: Path) -> list[tuple[str, str]]:
 def unlocked(root: Path) -> list[str]:
     """A sentence for each image whose bytes are not stated."""
     return [
-        f"{file}: {image} has no digest; run `make images-lock` where there is a network"
+        f"{file}: {image} has no digest; run `make images-lock REGISTRY=https://...` where there is a network"
         for file, image in named(root)
         if not _LOCKED.fullmatch(image)
     ]
@@ -77,7 +75,7 @@ def parse(text: str) -> Image:
     name = text.partition("@")[0]
     first, slash, rest = name.partition("/")
     is_host = bool(slash) and ("." in first or ":" in first or first == "localhost")
-    registry, path = (first, rest) if is_host else (HUB, name)
+    registry, path = (first, rest) if is_host else ("", name)
     path, _, tag = path.partition(":")
     if not is_host and "/" not in path:
         path = f"library/{path}"
@@ -103,7 +101,12 @@ def _with(image: str, digests: dict[str, str]) -> str:
 
 async def digest(http: aiohttp.ClientSession, image: Image, registry: str = "") -> str:
     """The digest of the bytes that the registry sends for a tag, worked out here. Raises NoDigest."""
-    url = f"{registry or f'https://{image.registry}'}/v2/{image.path}/manifests/{image.tag}"
+    host = f"https://{image.registry}" if image.registry else ""
+    if not (registry or host):
+        raise NoDigest(
+            f"{image.path}:{image.tag} names no host; say which registry to ask: make images-lock REGISTRY=https://..."
+        )
+    url = f"{registry or host}/v2/{image.path}/manifests/{image.tag}"
     try:
         status, headers, body = await _got(http, url, {})
         if status == 401:
@@ -148,7 +151,9 @@ async def _token(http: aiohttp.ClientSession, challenge: str) -> str:
 def main(root: Path = ROOT) -> int:
     """The command."""
     parser = argparse.ArgumentParser(description="Writes the digests of images.")
-    parser.add_argument("--registry", default="", help="a mirror, such as http://127.0.0.1:5000")
+    parser.add_argument(
+        "--registry", default="", help="the registry or the mirror that is asked, such as http://127.0.0.1:5000"
+    )
     try:
         print("\n".join(asyncio.run(lock(root, parser.parse_args().registry))))
     except NoDigest as e:

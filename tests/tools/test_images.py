@@ -136,7 +136,7 @@ def test_a_release_refuses_images_without_digests_and_names_each(root: Path) -> 
     with pytest.raises(release.NotReleased) as caught:
         release.release(root, print)
     assert str(caught.value).splitlines() == [
-        f"{place} has no digest; run `make images-lock` where there is a network"
+        f"{place} has no digest; run `make images-lock REGISTRY=https://...` where there is a network"
         for place in (
             "Dockerfile: node:20-slim", "Dockerfile: python:3.11-slim",
             f"docker-compose.yml: redis:8-alpine@{DIGEST}0", "docker-compose.yml: axllent/mailpit:v1.29",
@@ -149,3 +149,8 @@ def test_our_own_images_are_found() -> None:
     """Whatever the form of the two files, none of their images is overlooked."""
     found = [image.partition("@")[0] for _, image in images.named(images.ROOT)]
     assert found == ["node:20-slim", "python:3.11-slim", "python:3.11-slim", "redis:8-alpine", "axllent/mailpit:v1.29"]
+
+
+async def test_an_image_without_a_host_is_looked_up_only_where_somebody_says(root: Path) -> None:
+    with pytest.raises(images.NoDigest, match=r"names no host; say which registry to ask"):
+        await images.lock(root)
