@@ -92,6 +92,11 @@ export interface AttemptItem {
   readonly took_ms: number;
 }
 
+export interface AuditHeadItem {
+  readonly number: number;
+  readonly digest: string;
+}
+
 export interface AuditItem {
   readonly cursor: number;
   readonly at: string;
@@ -105,6 +110,7 @@ export interface AuditItem {
 export interface AuditList {
   readonly items: readonly AuditItem[];
   readonly next: number | null;
+  readonly head: AuditHeadItem;
 }
 
 export interface Axis {
