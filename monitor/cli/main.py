@@ -21,7 +21,7 @@ from cyclopts import CycloptsError
 
 from monitor import config as configuration
 from monitor import plugins, private_files, telemetry, terminal
-from monitor.cli import copies, delivery, keys, operator, output, portfolio
+from monitor.cli import audit, copies, delivery, keys, operator, output, portfolio
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
@@ -58,6 +58,7 @@ for _command in (
     copies.restore,
 ):
     commands.command(_command)
+commands.command(audit.commands)
 
 
 def main() -> NoReturn:
@@ -167,6 +168,7 @@ def check_config(*, config: ConfigFile = CONFIG) -> int:
     asyncio.run(_close(notifiers.values()))
     problems += wrong + wiring.unusable(config, named) + wiring.absent_books(config, named)
     problems += wiring.stated_rates(named.rates)[1]
+    problems += wiring.stated_audit_keys(loaded) if loaded is not None else []
     if loaded is None or problems:
         raise BadConfig(problems)
     output.notes(

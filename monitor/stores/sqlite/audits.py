@@ -131,16 +131,20 @@ def prune(db: sqlite3.Connection, before: datetime, keys: AuditKeys) -> int:
 def trail(db: sqlite3.Connection) -> AuditTrail:
     """All of it, in order. Of an older file its records without digests."""
     if db.execute("PRAGMA user_version").fetchone()[0] < CHAINED_FROM:
-        rows = db.execute("SELECT number, at, subject, body FROM audits ORDER BY number")
-        return AuditTrail(
-            (AuditLink(n, at, subject, bytes(body)) for n, at, subject, body in rows), None, None, _highest(db)
-        )
+        rows = db.execute("SELECT number, at, subject, body, NULL, '', NULL FROM audits ORDER BY number")
+        return AuditTrail(map(_link, rows), None, None, _highest(db))
     rows = db.execute("SELECT number, at, subject, body, digest, key, mac FROM audits ORDER BY number")
-    links = (
-        AuditLink(n, at, subject, bytes(body), bytes(d or b""), key, bytes(mac))
-        for n, at, subject, body, d, key, mac in rows
-    )
-    return AuditTrail(links, _mark(db, BEGUN), _mark(db, PRUNED), _highest(db))
+    return AuditTrail(map(_link, rows), _mark(db, BEGUN), _mark(db, PRUNED), _highest(db))
+
+
+def _link(row: tuple[Any, ...]) -> AuditLink:
+    number, at, subject, body, digest, key, mac = row
+    return AuditLink(number, at, subject, _raw(body), _raw(digest), str(key), _raw(mac))
+
+
+def _raw(value: object) -> bytes:
+    """The bytes of a column, whatever another hand put there: that it is another than was written is for the look to say."""
+    return value if isinstance(value, bytes) else b"" if value is None else str(value).encode()
 
 
 def _highest(db: sqlite3.Connection) -> int:
@@ -150,7 +154,7 @@ def _highest(db: sqlite3.Connection) -> int:
 
 def _mark(db: sqlite3.Connection, kind: MarkKind) -> AuditMark | None:
     row = db.execute("SELECT number, at, digest, key, mac FROM audit_marks WHERE kind = ?", [kind]).fetchone()
-    return None if row is None else AuditMark(kind, row[0], row[1], bytes(row[2]), row[3], bytes(row[4]))
+    return None if row is None else AuditMark(kind, row[0], row[1], _raw(row[2]), str(row[3]), _raw(row[4]))
 
 
 def _set_mark(db: sqlite3.Connection, mark: AuditMark) -> None:
