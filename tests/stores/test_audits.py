@@ -20,6 +20,7 @@ from monitor.stores import sqlite
 from monitor.stores._base import Audit, Backup, Change, StoreUnavailable, Subscription, Switched
 from monitor.stores.sqlite import file
 from monitor.stores.sqlite.engine import has_cipher
+from tests.effort import examples, more_in_a_soak
 from tests.faults.house import environment
 from tests.stores.examples import AT, MINUTE
 
@@ -170,9 +171,10 @@ async def acts(path: str, key: str) -> None:
         await store.switch_off(Switched(name, AT, "because", ""), record(n))
 
 
+@more_in_a_soak
 async def test_a_kill_leaves_no_act_without_its_record_and_no_record_without_its_act(tmp_path: Path) -> None:
     path, key = tmp_path / "monitor.db", new_key()
-    for kill in ({"MONITOR_CRASH_AT": "before audit:4"}, {}):
+    for kill in [{"MONITOR_CRASH_AT": "before audit:4"}, *[{}] * examples(0, 20)]:
         command = [sys.executable, "-m", "tests.stores.test_audits", str(path), key]
         child = await asyncio.create_subprocess_exec(
             *command, env=environment(kill), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
