@@ -100,6 +100,10 @@ class RiskMonitor:
         """The rules in force."""
         return self._ground.rules
 
+    def with_rates(self, rules: Rules) -> Rules:
+        """Rules as a reload would put them in force: with the rates that were given beside them."""
+        return self._rates.into(rules)
+
     @property
     def next_due(self) -> datetime | None:
         """When TimePassed must come if nothing else does."""

@@ -6,6 +6,7 @@ floats, and groups within the guard of a line are evaluated exactly, so every st
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -29,6 +30,7 @@ from monitor.core.groups.snapshot import (
     Swept,
     within,
 )
+from monitor.core.loans.group import Group
 from monitor.core.money import CENT, EIGHT_PLACES, exact, round_down, round_up
 from monitor.core.portfolio.snapshot import (
     LABEL_PREFIX,
@@ -39,8 +41,12 @@ from monitor.core.portfolio.snapshot import (
     urgency,
     worth_of,
 )
-from monitor.core.stages.stages import LIQUIDATION, STAGES, Stage
+from monitor.core.portfolio.under_rules import Decide, by_reload, renewed
+from monitor.core.rules.settings import Rules
+from monitor.core.stages.stages import LIQUIDATION, MARGIN_CALL, STAGES, Stage
 from monitor.core.valuation.clearance import fee_rate
+from monitor.core.valuation.valuation import BANDS
+from monitor.core.valuation.valuation import MARGIN_CALL as CALL_BAND
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import DELAYED, F64, GROUPS, I64, NO_GROUP, U8, Bools
 from monitor.engine.columns.floats import cents
@@ -51,10 +57,14 @@ from monitor.engine.queries.merging import joined_exposures, joined_pairs, joine
 from monitor.engine.queries.snapshot_kernels import Weighed, by_asset, of_asset, weigh_book
 from monitor.engine.schedule.in_force import InForce
 from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED, LadderTiers, Positions
+from monitor.engine.screen.block_screen import BlockScreen
+from monitor.engine.screen.exposures import examples
 
 NEAR_LIMIT = 50_000
 """At most this many groups near a line are evaluated exactly, about 50 us each. Beyond, floats decide, as the answer says."""
 _LIQUIDATED = STAGES.index(LIQUIDATION)
+_CALLED = STAGES.index(MARGIN_CALL)
+_CALL_BAND = BANDS.index(CALL_BAND)
 
 
 class BookCopy(NamedTuple):
@@ -76,9 +86,11 @@ class BookCopy(NamedTuple):
 class ColumnarBookSnapshot:
     """A BookSnapshot of a BookCopy, joined with that of the fresh groups."""
 
-    def __init__(self, copy: BookCopy) -> None:
+    def __init__(self, copy: BookCopy, decide: Decide | None = None) -> None:
+        """`decide`: see `under`; without it no time passes."""
         self._copy = copy
-        self._fresh = PlainBookSnapshot(copy.fresh, copy.now)
+        self._decide = decide
+        self._fresh = PlainBookSnapshot(copy.fresh, copy.now, decide)
         self._numbers: I64 = np.array([number for number, _ in copy.blocks], np.int64)
         self._stage = np.full(len(copy.blocks) * GROUPS, NO_GROUP, np.uint8)
         for k, (number, block) in enumerate(copy.blocks):
@@ -117,6 +129,38 @@ class ColumnarBookSnapshot:
         unknown = int(np.count_nonzero(wanted & ~known))
         rows = Swept(moves, unknown, loss, newly, are_exact, False)
         return joined_sweeps(rows, self._fresh.sweep(on, scope), lambda some: self._keyed(some, on))
+
+    def under(self, rules: Rules) -> ColumnarBookSnapshot:
+        """Lays all positions again: a million groups take seconds of the thread that asks."""
+        copy = self._copy
+        names = copy.names.beside()
+        now = InForce.of(copy.now, rules, names)
+        screen = BlockScreen(names, now.versions)
+        for number, block, alive in self._blocks():
+            screen.put(number, block, alive, now.debts.owed(block))
+        store, tiers = screen.fast.laid
+        with exact():
+            fresh = [renewed(sight, rules, copy.now) for sight in copy.fresh]
+        after = copy._replace(store=store, tiers=tiers, names=names, in_force=now, fresh=fresh)
+        return ColumnarBookSnapshot(after, by_reload(rules.lifecycle))
+
+    def examples(self) -> Iterator[Group]:
+        yield from self._fresh.examples()
+        for _, block, alive in self._blocks():
+            yield from (block.record(i, self._copy.names).group for i in examples(block, self._copy.names, alive))
+
+    def by_product(self) -> Mapping[str, int]:
+        found = Counter(self._fresh.by_product())
+        for _, block, alive in self._blocks():
+            for place, count in enumerate(np.bincount(block.columns.product[alive]).tolist()):
+                if count:
+                    found[self._copy.names.products[place]] += count
+        return found
+
+    def _blocks(self) -> Iterator[tuple[int, Block, Bools]]:
+        """Each block with its number, and which of its rows are groups."""
+        for k, (number, block) in enumerate(self._copy.blocks):
+            yield number, block, self._stage[k * GROUPS : k * GROUPS + len(block)] != NO_GROUP
 
     def exposures(self, by: str, on: Prices, scope: Scope, *, has_distances: bool = True) -> Exposures:
         if len(self) <= EXACT_SUMS:
@@ -167,7 +211,7 @@ class ColumnarBookSnapshot:
     def _plain(self) -> PlainBookSnapshot:
         """For few groups: each is looked at exactly."""
         rows = np.flatnonzero(self._stage != NO_GROUP).tolist()
-        return PlainBookSnapshot([*self._copy.fresh, *map(self.sight, rows)], self._copy.now)
+        return PlainBookSnapshot([*self._copy.fresh, *map(self.sight, rows)], self._copy.now, self._decide)
 
     def _prices(self, on: Prices) -> tuple[F64, U8]:
         """[assets] USD prices and flags. An asset without a price is zero and missing."""
@@ -222,6 +266,9 @@ class ColumnarBookSnapshot:
             is_near |= _near(lines, part)
             # Only the group itself says whether an overdue loan keeps a liquidation open.
             is_near |= (stage == _LIQUIDATED) & is_good
+            if self._decide is not None:
+                is_near |= (stage == _CALLED) & (band < _CALL_BAND)  # its hold may be over
+                is_near |= _has_late_loan(block, self._copy.names)
             near.append(k * GROUPS + np.flatnonzero(is_near & alive))
         rows_near = np.concatenate(near)
         for row in rows_near[:NEAR_LIMIT].tolist():
@@ -229,7 +276,7 @@ class ColumnarBookSnapshot:
             with exact():
                 worth = worth_of(sight.held, on)
                 if worth is not None:
-                    after[row] = STAGES.index(stage_then(sight, worth.weight, on, self._copy.now))
+                    after[row] = STAGES.index((self._decide or stage_then)(sight, worth.weight, on, self._copy.now))
         return after, len(rows_near) <= NEAR_LIMIT
 
     def _loss(self, weighed: Weighed, known: Bools, after: U8, on: Prices) -> Loss:
@@ -327,6 +374,15 @@ def _near(lines: F64, part: Weighed) -> Bools:
         slack = 2 * GUARD * (part.debt + 2 * lines * part.liable)
     is_near: Bools = (apart <= slack) & np.isfinite(lines)
     return cast("Bools", is_near.any(axis=0))
+
+
+def _has_late_loan(block: Block, names: Names) -> Bools:
+    """[n] A loan had matured when the group was put or last changed: a reload may find that its dates have passed."""
+    c = block.columns
+    matures, rows = block.matures(names), block.loan_rows()
+    found = np.zeros(len(block), np.bool_)
+    found[rows[(matures >= 0) & (matures <= c.times[c.put][rows])]] = True
+    return found
 
 
 def _distance(lines: F64, part: Weighed) -> F64:
