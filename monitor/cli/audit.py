@@ -33,6 +33,8 @@ from monitor.text_files import read_text
 CsvFile = Annotated[Path | None, Parameter(name="--csv")]
 COLUMNS = ("number", "at", "who", "action", "subject", "before", "after")
 PAGE = 1000
+WIDE = 80
+"""Columns of the table."""
 SHOWN = 50
 """Records of a table where nothing else is asked."""
 CODES = {"proven": FINE, "broken": TROUBLE, "unproven": WRONG}
@@ -77,7 +79,7 @@ def listed(
     if csv_file is not None:
         return _export(csv_file, rows)
     found = list(rows)
-    output.json(found) if as_json else output.audits(found)
+    output.json(found) if as_json else _table(found)
     return FINE
 
 
@@ -116,7 +118,7 @@ def verify(
     except (ValueError, StoreUnavailable) as e:  # BadSecret is a ValueError
         output.problems([f"--head: {e}" if head is not None and "N:DIGEST" in str(e) else str(e)])
         return WRONG
-    output.json(msgspec.to_builtins(proof)) if as_json else output.audit_proof(proof)
+    output.json(msgspec.to_builtins(proof)) if as_json else _findings(proof)
     return CODES[proof.result]
 
 
@@ -219,3 +221,20 @@ def _past(text: str | None, flag: str) -> str | None:
         return stamp(SystemClock().utc() - ago)
     except (Invalid, ValueError, OverflowError) as e:
         raise NoAnswer(f"{flag}: {e}, or a time such as 2026-01-05T10:00:00Z", is_wrong_use=True) from None
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> None:
+    """Who did what: at most 80 columns wide. What was before and after is in the exports."""
+    table = output.table_of("number", "at", "who", "action", "subject")
+    for row in rows:
+        at = row["at"][:19].replace("T", " ")
+        table.add_row(str(row["cursor"]), at, row["who"], row["action"], row["subject"])
+    output.out.print(table, width=min(output.out.width, WIDE)) if rows else output.say("nobody did any of that")
+
+
+def _findings(proof: AuditProof) -> None:
+    """What a look at the audit record proves, and what it cannot."""
+    words = {"proven": "[green]proven[/]   ", "broken": "[bold red]broken[/]   ", "unproven": "[yellow]not known[/]"}
+    for finding in proof.findings:
+        output.out.print(f"{words[finding.kind]} {output.shown(finding.text)}", soft_wrap=True)
+    output.say(f"{proof.records:,} records; the last one is {proof.head}")

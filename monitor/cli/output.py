@@ -30,7 +30,6 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from monitor.audit_chain import AuditProof
 from monitor.cli.options import FINE, TROUBLE
 from monitor.config import Config
 from monitor.control_characters import visible
@@ -42,8 +41,6 @@ WIDE = 160
 """Columns of a pipe, which has no width of its own: a table there must not cut a figure."""
 SAY_S = 2.0
 """Progress shows after this long, and the log gets at most one line in this time."""
-AUDIT_WIDE = 80
-"""Columns of the table of the audit record."""
 NAMED = 20
 """So many refusals of a replay are named."""
 
@@ -480,23 +477,6 @@ def findings(rows: Sequence[Any]) -> None:
     colours = {"fine": "green", "trouble": "bold red", "note": "yellow"}
     for row in rows:
         out.print(f"[{colours[row.status]}]{row.status:<8}[/] {shown(row.part):<24} {shown(row.text)}", soft_wrap=True)
-
-
-def audits(rows: Sequence[dict[str, Any]]) -> None:
-    """Who did what: at most 80 columns wide. What was before and after is in the exports."""
-    table = table_of("number", "at", "who", "action", "subject")
-    for row in rows:
-        at = row["at"][:19].replace("T", " ")
-        table.add_row(str(row["cursor"]), at, row["who"], row["action"], row["subject"])
-    out.print(table, width=min(out.width, AUDIT_WIDE)) if rows else say("nobody did any of that")
-
-
-def audit_proof(proof: AuditProof) -> None:
-    """What a look at the audit record proves, and what it cannot."""
-    words = {"proven": "[green]proven[/]   ", "broken": "[bold red]broken[/]   ", "unproven": "[yellow]not known[/]"}
-    for finding in proof.findings:
-        out.print(f"{words[finding.kind]} {shown(finding.text)}", soft_wrap=True)
-    say(f"{proof.records:,} records; the last one is {proof.head}")
 
 
 def working(title: str) -> AbstractContextManager[object]:

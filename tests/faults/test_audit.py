@@ -65,6 +65,7 @@ NO_ACTS = {
     ("POST", "/v1/session"),
     ("DELETE", "/v1/session"),
     ("POST", "/v1/stress"),
+    ("POST", "/v1/rules/preview"),
     ("POST", "/v1/groups/{id}/what-if"),
 }
 """Signing in and out, and questions: they change nothing of the monitor."""

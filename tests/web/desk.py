@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import hashlib
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -354,6 +354,9 @@ class WebDesk:
         return WholeBook(
             self.clock.now, Prices(usd, untrusted), self.risk.rules, self.risk.book.snapshot(self.clock.now)
         )
+
+    async def whole_book_under(self, replaced: Callable[[Rules], Rules]) -> tuple[WholeBook, Rules]:
+        return await self.whole_book(), self.risk.rates.into(replaced(self.risk.rules))
 
     async def give_rates(self, asked: Asked, who: str) -> Given:
         self.store.check()

@@ -6,11 +6,9 @@ floats, and groups within the guard of a line are evaluated exactly, so every st
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 
@@ -18,7 +16,6 @@ from monitor.core.groups.loan_book import EXACT_SUMS
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.snapshot import (
-    Coins,
     Exposed,
     Exposures,
     Loss,
@@ -28,9 +25,7 @@ from monitor.core.groups.snapshot import (
     Scope,
     Sums,
     Swept,
-    within,
 )
-from monitor.core.loans.group import Group
 from monitor.core.money import CENT, EIGHT_PLACES, exact, round_down, round_up
 from monitor.core.portfolio.snapshot import (
     LABEL_PREFIX,
@@ -52,13 +47,13 @@ from monitor.engine.columns.fields import DELAYED, F64, GROUPS, I64, NO_GROUP, U
 from monitor.engine.columns.floats import cents
 from monitor.engine.columns.names import Names
 from monitor.engine.index.rows import unpacked_state
+from monitor.engine.queries.copied_rows import BookCopy, CopiedRows
 from monitor.engine.queries.levels import NEXT, BlockLevels, bands
 from monitor.engine.queries.merging import joined_exposures, joined_pairs, joined_sweeps
 from monitor.engine.queries.snapshot_kernels import Weighed, by_asset, of_asset, weigh_book
 from monitor.engine.schedule.in_force import InForce
-from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED, LadderTiers, Positions
+from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED
 from monitor.engine.screen.block_screen import BlockScreen
-from monitor.engine.screen.exposures import examples
 
 NEAR_LIMIT = 50_000
 """At most this many groups near a line are evaluated exactly, about 50 us each. Beyond, floats decide, as the answer says."""
@@ -67,52 +62,14 @@ _CALLED = STAGES.index(MARGIN_CALL)
 _CALL_BAND = BANDS.index(CALL_BAND)
 
 
-class BookCopy(NamedTuple):
-    """What a snapshot reads: all of one instant. Nothing of it changes."""
-
-    blocks: list[tuple[int, Block]]
-    stage: U8
-    """By row of the book."""
-    states: Mapping[int, bytes]
-    """By row, packed. Untouched groups have none."""
-    store: Positions
-    tiers: LadderTiers
-    names: Names
-    in_force: InForce
-    fresh: Sequence[Sight]
-    now: datetime
-
-
-class ColumnarBookSnapshot:
+class ColumnarBookSnapshot(CopiedRows):
     """A BookSnapshot of a BookCopy, joined with that of the fresh groups."""
 
     def __init__(self, copy: BookCopy, decide: Decide | None = None) -> None:
         """`decide`: see `under`; without it no time passes."""
-        self._copy = copy
+        super().__init__(copy, PlainBookSnapshot(copy.fresh, copy.now, decide))
         self._decide = decide
-        self._fresh = PlainBookSnapshot(copy.fresh, copy.now, decide)
-        self._numbers: I64 = np.array([number for number, _ in copy.blocks], np.int64)
-        self._stage = np.full(len(copy.blocks) * GROUPS, NO_GROUP, np.uint8)
-        for k, (number, block) in enumerate(copy.blocks):
-            stage = copy.stage[number * GROUPS : number * GROUPS + len(block)]
-            self._stage[k * GROUPS : k * GROUPS + len(block)] = stage
-        self._count = int(np.count_nonzero(self._stage != NO_GROUP))
         self._levels = BlockLevels(copy.names, copy.in_force.versions)
-
-    def __len__(self) -> int:
-        return self._count + len(self._fresh)
-
-    def coins(self, scope: Scope) -> Coins:
-        names, fresh, wanted = self._copy.names, self._fresh.coins(scope), self._wanted(scope)
-        held: set[int] = set()
-        owed: set[int] = set()
-        for k, (_, block) in enumerate(self._copy.blocks):
-            mine = wanted[k * GROUPS : k * GROUPS + len(block)]
-            held.update(np.unique(block.columns.asset[mine[block.position_rows()]]).tolist())
-            owed.update(np.unique(block.columns.loan_asset[mine[block.loan_rows()]]).tolist())
-        versions, coins = self._copy.in_force.versions.values(), (names.assets[place] for place in held)
-        counted = frozenset(coin for coin in coins if any(v.ladder(coin) is not None for v in versions))
-        return Coins(counted | fresh.held, frozenset(names.assets[place] for place in owed) | fresh.owed)
 
     def sweep(self, on: Prices, scope: Scope) -> Swept:
         if len(self) <= EXACT_SUMS:
@@ -143,24 +100,6 @@ class ColumnarBookSnapshot:
             fresh = [renewed(sight, rules, copy.now) for sight in copy.fresh]
         after = copy._replace(store=store, tiers=tiers, names=names, in_force=now, fresh=fresh)
         return ColumnarBookSnapshot(after, by_reload(rules.lifecycle))
-
-    def examples(self) -> Iterator[Group]:
-        yield from self._fresh.examples()
-        for _, block, alive in self._blocks():
-            yield from (block.record(i, self._copy.names).group for i in examples(block, self._copy.names, alive))
-
-    def by_product(self) -> Mapping[str, int]:
-        found = Counter(self._fresh.by_product())
-        for _, block, alive in self._blocks():
-            for place, count in enumerate(np.bincount(block.columns.product[alive]).tolist()):
-                if count:
-                    found[self._copy.names.products[place]] += count
-        return found
-
-    def _blocks(self) -> Iterator[tuple[int, Block, Bools]]:
-        """Each block with its number, and which of its rows are groups."""
-        for k, (number, block) in enumerate(self._copy.blocks):
-            yield number, block, self._stage[k * GROUPS : k * GROUPS + len(block)] != NO_GROUP
 
     def exposures(self, by: str, on: Prices, scope: Scope, *, has_distances: bool = True) -> Exposures:
         if len(self) <= EXACT_SUMS:
@@ -225,14 +164,6 @@ class ColumnarBookSnapshot:
         price, flag = self._prices(on)
         weigh_book(self._numbers, copy.store, copy.tiers, price, flag, weighed)
         return weighed
-
-    def _wanted(self, scope: Scope) -> Bools:
-        wanted: Bools = self._stage != NO_GROUP
-        if scope:
-            matches = np.array([within(scope, labels) for labels in list(self._copy.names.labels)], bool)
-            for k, (_, block) in enumerate(self._copy.blocks):
-                wanted[k * GROUPS : k * GROUPS + len(block)] &= matches[block.columns.labels]
-        return wanted
 
     def _distances(self, weighed: Weighed, known: Bools, on: Prices) -> F64:
         """[rows] Percent to the next line. A row on a line may have crossed it, so it is evaluated exactly."""

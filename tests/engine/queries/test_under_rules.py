@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,15 +13,21 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import monitor.engine.queries.snapshot
+import tests.core.desk
 from monitor.core.events.events import ProductsChanged
 from monitor.core.groups.book_changes import check_fit_all
 from monitor.core.groups.snapshot import BookSnapshot, Prices
 from monitor.core.refusal import Refused
 from monitor.core.rules.settings import Lifecycle, Rules
 from monitor.core.watch.risk import RiskMonitor
+from monitor.engine.book import ColumnarBook
+from tests.coin_desk import clock, line, loan
+from tests.core.desk import Desk
+from tests.effort import examples, more_in_a_soak
 from tests.engine.kinds import DAILY_AND_HOURLY
 from tests.engine.market import PAUSES, QUICK, TRUSTED, WARY, Market
 
+both = pytest.mark.parametrize("fold_at", [0, 512], ids=["columns", "objects"])
 LOANS = ("vip_loan", "flat_loan")
 Stages = dict[str, str]
 
@@ -66,7 +74,7 @@ def play(seed: int, groups: int, kind: str, fold_at: int, steps: int, products: 
         plain, columns = market.twins.plain, market.twins.columns
         assert plain.at is not None
         rules = other_rules(market, plain.rules)
-        full = plain.with_rates(rules)
+        full = plain.rates.into(rules)
         _, usd, untrusted = plain.board.snapshot()
         on, before = Prices(dict(usd), untrusted), stages_of(plain)
         snapshots = [monitor.book.snapshot(plain.at) for monitor in (plain, columns)]
@@ -86,17 +94,70 @@ def play(seed: int, groups: int, kind: str, fold_at: int, steps: int, products: 
     return moved
 
 
-@pytest.mark.parametrize(("kind", "fold_at"), [("trusted", 0), ("wary", 64)])
-def test_a_reload_does_what_its_preview_said(kind: str, fold_at: int) -> None:
-    assert play(11, 200, kind, fold_at, 24, LOANS) > 20, "a run in which no group moves shows nothing"
+@more_in_a_soak
+@pytest.mark.parametrize(("kind", "fold_at", "products"), [("trusted", 0, DAILY_AND_HOURLY), ("wary", 64, LOANS)])
+def test_a_reload_does_what_its_preview_said(kind: str, fold_at: int, products: Sequence[str]) -> None:
+    moved = play(11, examples(80, 200), kind, fold_at, examples(7, 24), products)
+    assert moved > examples(8, 20), "a run in which no group moves shows nothing"
 
 
-def test_a_reload_of_every_kind_of_product_does_what_its_preview_said() -> None:
-    assert play(13, 150, "trusted", 0, 18, DAILY_AND_HOURLY) > 20
+def ends(of: Desk, time: str, **rules: Any) -> tuple[str, str]:
+    """The stage of G-1 by the preview of other rules, and after the reload with them."""
+    at = clock(time)
+    of.pass_time(time)
+    changed = msgspec.structs.replace(of.monitor.rules, **rules)
+    _, usd, untrusted = of.monitor.board.snapshot()
+    before = stages_of(of.monitor)
+    expected = previewed(of.monitor.book.snapshot(at), changed, Prices(dict(usd), untrusted), before)
+    of.change(time, **rules)
+    return expected["G-1"], stages_of(of.monitor)["G-1"]
 
 
+@both
+def test_a_hold_that_is_over_by_its_new_length_cures_at_once(fold_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tests.core.desk, "new_book", lambda: ColumnarBook(fold_at))
+    of = Desk(line(), clear_hold=timedelta(minutes=15))
+    of.price("00:01", "COIN=0.8")
+    of.price("00:02", "COIN=0.745")
+    assert ends(of, "00:05", lifecycle=Lifecycle(clear_hold=timedelta(minutes=10))) == ("margin_call",) * 2
+    assert ends(of, "00:06", lifecycle=Lifecycle(clear_hold=timedelta(minutes=1))) == ("normal",) * 2
+
+
+@both
+def test_a_loan_that_is_overdue_by_other_rules_is_liquidated(fold_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had matured when it was put; by the rules before it was not overdue then."""
+    monkeypatch.setattr(tests.core.desk, "new_book", lambda: ColumnarBook(fold_at))
+    of = Desk()
+    of.price("00:01", "COIN=0.5")
+    of.put("26:00", line(loans=[loan(matures="24:00")]))
+    was = of.monitor.rules.products["vip_loan"]
+    versions = tuple(msgspec.structs.replace(v, overdue_after=timedelta(hours=1)) for v in was.versions)
+    strict = {"vip_loan": msgspec.structs.replace(was, versions=versions)}
+    assert ends(of, "26:01", lifecycle=Lifecycle()) == ("normal",) * 2
+    assert ends(of, "26:02", products=strict) == ("liquidation",) * 2
+
+
+def test_rules_that_are_tried_out_take_no_place() -> None:
+    """Coins and products of a preview are not those of the book."""
+    market = Market(5, 60, 2, TRUSTED, 0)
+    names = market.twins.book.names
+    before = list(names.assets), list(names.products)
+    at = market.twins.plain.at
+    assert at is not None
+    odd = {kind: msgspec.structs.replace(p, kind=kind) for kind, p in market.twins.rules.products.items()}
+    versions = odd["vip_loan"].versions
+    never = {"NEVER": ((None, Decimal(1)),)}
+    new = tuple(msgspec.structs.replace(v, ladders={**v.ladders, **never}) for v in versions)
+    odd["vip_loan"] = msgspec.structs.replace(odd["vip_loan"], versions=new)
+    under = market.twins.columns.book.snapshot(at).under(msgspec.structs.replace(market.twins.rules, products=odd))
+    assert "NEVER" not in names.assets
+    assert (list(names.assets), list(names.products)) == before
+    assert sum(under.by_product().values()) == len(market.twins.book)
+
+
+@more_in_a_soak
 @settings(
-    max_examples=3,
+    max_examples=examples(1, 40),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
