@@ -36,9 +36,9 @@ class DaemonClient(NamedTuple):
         """The JSON answer. Raises NoAnswer."""
         return _answer(*self._ask("GET", path, None, timeout_s))
 
-    def post(self, path: str, body: object, timeout_s: float = TIMEOUT_S) -> Any:
-        """The JSON answer. Raises NoAnswer."""
-        return _answer(*self._ask("POST", path, body, timeout_s))
+    def post(self, path: str, body: object, timeout_s: float = TIMEOUT_S, secret: str | None = None) -> Any:
+        """The JSON answer; `secret` is that of a token where no file of one is named. Raises NoAnswer."""
+        return _answer(*self._ask("POST", path, body, timeout_s, secret))
 
     def post_for_bytes(self, path: str, body: object, timeout_s: float = TIMEOUT_S) -> bytes:
         """The answer as it comes, such as CSV. Raises NoAnswer."""
@@ -49,9 +49,11 @@ class DaemonClient(NamedTuple):
         """Raises NoAnswer."""
         _answer(*self._ask("DELETE", path, None, TIMEOUT_S))
 
-    def _ask(self, method: str, path: str, body: object | None, timeout_s: float) -> tuple[int, bytes]:
+    def _ask(
+        self, method: str, path: str, body: object | None, timeout_s: float, secret: str | None = None
+    ) -> tuple[int, bytes]:
         url = self.url.rstrip("/") + path
-        return asyncio.run(_ask(method, url, _token(self.token_file), body, timeout_s))
+        return asyncio.run(_ask(method, url, _token(self.token_file) or secret, body, timeout_s))
 
 
 def _token(token_file: Path | None) -> str | None:

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import msgspec
 
 from monitor import contacts, plugins
+from monitor.audit_keys import KEY_FILE
 from monitor.channel_rules import KEYS, ChannelRules, Gathering, channel_problems, gathering_problems
 from monitor.channel_rules import Wait as GroupWait
 from monitor.core.alerts.alert_type import CRITICAL
@@ -33,7 +34,7 @@ from monitor.core.schema import Invalid, Name, Problem, read
 from monitor.people import Contacts, HeartbeatTable, Person, SmsReplies, contacts_of, misfits
 from monitor.quiet_times import Calendar, Holidays, QuietTimes, holidays_of, no_calendar, twice
 from monitor.secret_files import with_credentials
-from monitor.tables import EndpointsTable, LifecycleTable, MonitorTable, PricesTable
+from monitor.tables import AuditTable, EndpointsTable, LifecycleTable, MonitorTable, PricesTable
 from monitor.telemetry import without_passwords
 from monitor.text_files import read_text
 from monitor.web_table import TokenConfig, UnsafeBind, WebConfig, check_bind
@@ -108,6 +109,12 @@ class Config(msgspec.Struct, frozen=True):
     heartbeat: HeartbeatTable | None = None
     sms_replies: SmsReplies | None = None
     holidays: Holidays = {}
+    audit: AuditTable = AuditTable()
+
+    @property
+    def audit_key_file(self) -> Path:
+        """Where the keys of the audit record are."""
+        return self.audit.key_file or self.state_dir / KEY_FILE
 
     @property
     def routed(self) -> frozenset[str]:
@@ -166,7 +173,7 @@ def _pieces(value: object) -> Iterator[str]:
 
 _SHORTEST_PIECE = 4
 """A shorter one would take away letters of other words."""
-_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure", "endpoints"}
+_TABLES = {"monitor", "store", "audit", "web", "prices", "lifecycle", "fund", "exposure", "endpoints"}
 _TABLES |= {"person", "rota", "escalation", "heartbeat", "sms_replies"}
 _TABLES |= {"product", "rates", "book", "feed", "notifier", "route", "calendar"}
 
@@ -200,6 +207,7 @@ class _Loader:
         fund = self.table(Fund, table, "fund") if "fund" in table else None
         exposure = self.table(ExposureRules, table, "exposure") or ExposureRules()
         endpoints = self.table(EndpointsTable, table, "endpoints") or EndpointsTable()
+        audit = self.table(AuditTable, table, "audit") or AuditTable()
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
@@ -226,7 +234,7 @@ class _Loader:
         config = Config(
             self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old, endpoints
         )
-        more = {"heartbeat": heartbeat, "sms_replies": replies, "holidays": holidays_of(calendars)}
+        more = {"heartbeat": heartbeat, "sms_replies": replies, "holidays": holidays_of(calendars), "audit": audit}
         return msgspec.structs.replace(config, contacts=contacts_of(people), **more)
 
     def duty(self, table: dict[str, Any]) -> tuple[tuple[Person, ...], Duty]:
@@ -379,8 +387,7 @@ class _Loader:
     def products(self, rows: list[dict[str, Any]]) -> Mapping[str, Product]:
         products: dict[str, Product] = {}
         if not rows:
-            what = 'is missing; add [[product]] with kind = "vip_loan" and its file'
-            self.note("product", what)
+            self.note("product", 'is missing; add [[product]] with kind = "vip_loan" and its file')
         for i, row in enumerate(rows):
             entry = self.read(ProductTable, row, f"product[{i}]")
             if entry is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -57,6 +58,13 @@ def _bytes(size: str) -> int:
 
 PORT_FILE = "port"
 """The daemon's port stands in this file of `state_dir` while it runs."""
+
+
+class AuditTable(msgspec.Struct, frozen=True):
+    """[audit]"""
+
+    key_file: Path | None = None
+    """The keys that sign the audit record, one a line: the first signs. Without it the daemon keeps one in `state_dir`."""
 
 
 class EndpointsTable(msgspec.Struct, frozen=True):

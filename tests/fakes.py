@@ -334,11 +334,11 @@ class FakeStore:
             self._set(i, **({"due_at": at, "created_at": at} if end is None else {"due_at": end}))
         return [self.rows[i] for i in found]
 
-    async def switch_off(self, switched: Switched) -> None:
+    async def switch_off(self, switched: Switched, audit: Audit | None = None) -> None:
         self._check()
         self.switched[switched.notifier] = switched
 
-    async def switch_on(self, notifier: str) -> None:
+    async def switch_on(self, notifier: str, audit: Audit | None = None) -> None:
         self._check()
         self.switched.pop(notifier, None)
 

@@ -92,6 +92,11 @@ export interface AttemptItem {
   readonly took_ms: number;
 }
 
+export interface AuditHeadItem {
+  readonly number: number;
+  readonly digest: string;
+}
+
 export interface AuditItem {
   readonly cursor: number;
   readonly at: string;
@@ -105,6 +110,7 @@ export interface AuditItem {
 export interface AuditList {
   readonly items: readonly AuditItem[];
   readonly next: number | null;
+  readonly head: AuditHeadItem;
 }
 
 export interface Axis {
@@ -134,6 +140,13 @@ export interface Cell {
   readonly shortfall_usd: string;
   readonly expected_shortfall_usd: string;
   readonly is_exact: Exactness;
+}
+
+export interface ChangedProduct {
+  readonly product: string;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly groups: number;
 }
 
 export interface ChannelItem {
@@ -784,6 +797,22 @@ export interface PinnedShown {
   readonly reason: string;
 }
 
+export interface PreviewedGroup {
+  readonly id: string;
+  readonly product: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly from: Stage;
+  readonly to: Stage;
+  readonly ltv_before: string | null;
+  readonly ltv: string | null;
+  readonly level_before: string | null;
+  readonly level: string | null;
+  readonly debt_usd: string;
+  readonly recognised_before_usd: string | null;
+  readonly recognised_usd: string;
+  readonly next_line: NextLineShown | null;
+}
+
 export interface PriceHealth {
   readonly needed: number;
   readonly untrusted: number;
@@ -867,6 +896,11 @@ export interface Reason {
   readonly text: string;
 }
 
+export interface ReloadRefused {
+  readonly reason: string;
+  readonly detail: string;
+}
+
 export interface Renewal {
   readonly opens_at: string;
   readonly closes_at: string;
@@ -926,6 +960,19 @@ export interface RotaItem {
 
 export interface RotaList {
   readonly items: readonly RotaItem[];
+}
+
+export interface RulesPreview {
+  readonly at: string;
+  readonly refused: ReloadRefused | null;
+  readonly products: readonly ChangedProduct[];
+  readonly lifecycle: readonly string[];
+  readonly groups: number;
+  readonly unknown: number;
+  readonly is_exact: boolean;
+  readonly moves: readonly MovedGroups[];
+  readonly items: readonly PreviewedGroup[];
+  readonly cut: number;
 }
 
 export interface SessionItem {

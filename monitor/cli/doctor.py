@@ -19,10 +19,11 @@ from redis.exceptions import RedisError
 
 from monitor import plugins
 from monitor.addresses import scrubbed
+from monitor.audit_keys import read_keys
 from monitor.cli.feed_checks import DaemonSeen, ask_daemon, daemon_port, first_price, seen_by_daemon
 from monitor.clock import SystemClock
 from monitor.config import Config, Part
-from monitor.secret_files import read_secret
+from monitor.secret_files import BadSecret, read_secret
 from monitor.stores._base import StoreUnavailable
 
 CONNECT_S = 5.0
@@ -45,7 +46,7 @@ class Finding(msgspec.Struct, frozen=True):
 async def examine(config: Config) -> list[Finding]:
     """All findings, in the order in which a person would look."""
     daemon, seen = await _daemon(config)
-    findings = [_clock(), _sqlite(), *_disk(config), *_store(config), daemon]
+    findings = [_clock(), _sqlite(), *_disk(config), *_store(config), _audit(config), daemon]
     of_feed = partial(_feed, config, seen)
     findings += await asyncio.gather(*(_checked(f"feed {part.name}", part, of_feed) for part in config.feeds))
     for part in config.notifiers:
@@ -125,6 +126,26 @@ def _store(config: Config) -> list[Finding]:
         return [Finding("store", "trouble", f"{path} is damaged: {answer}; restore it from a backup")]
     encrypted = ", encrypted" if config.store.config.is_encrypted else ""
     return [Finding("store", "fine", f"{path}, {path.stat().st_size:,} bytes, whole{encrypted}")]
+
+
+def _audit(config: Config) -> Finding:
+    """Whether the audit record is signed, and by a key that proves something."""
+    path = config.audit_key_file
+    if config.audit.key_file is None and not path.exists():
+        return Finding(
+            "audit", "note", f"{path} does not exist yet; the first run makes it, and it signs the audit record"
+        )
+    try:
+        keys = read_keys(path)
+    except BadSecret as e:
+        return Finding("audit", "trouble", str(e))
+    signs = f"key {keys.ids[0]} of {path} signs"
+    if config.audit.key_file is None:
+        text = "on the machine of the store it proves less: who reads both can write records that verify"
+        return Finding(
+            "audit", "note", f"{signs}; {text}. Name [audit] key_file elsewhere, and keep the heads of heartbeats"
+        )
+    return Finding("audit", "fine", signs + (f", {len(keys.ids) - 1} older verify" if len(keys.ids) > 1 else ""))
 
 
 async def _daemon(config: Config) -> tuple[Finding, DaemonSeen | None]:

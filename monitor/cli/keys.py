@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from monitor.audit_keys import write_private
 from monitor.cli import output
 from monitor.cli.options import FINE, TROUBLE, WRONG, Flag
 from monitor.secret_files import BadSecret
@@ -33,7 +33,7 @@ def webhook_key(file: Path, *, pair: Flag = False) -> int:
         return WRONG
     made = new_key("pair" if pair else "secret")
     try:
-        _write(file, "\n".join([made.secret, *old]) + "\n")
+        write_private(file, "\n".join([made.secret, *old]) + "\n")
     except OSError as e:
         output.problems([f"{file}: cannot be written: {e.strerror or e}"])
         return TROUBLE
@@ -42,14 +42,3 @@ def webhook_key(file: Path, *, pair: Flag = False) -> int:
         f"The receiver verifies with {made.public}" if pair else "The receiver needs the first line of the file."
     )
     return FINE
-
-
-def _write(file: Path, text: str) -> None:
-    """Whole or not at all, and never readable by others, not even for a moment."""
-    new = file.with_name(f"{file.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    new.replace(file)

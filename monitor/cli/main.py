@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 from urllib.parse import quote
 
 import msgspec
@@ -21,7 +21,7 @@ from cyclopts import CycloptsError
 
 from monitor import config as configuration
 from monitor import plugins, private_files, telemetry, terminal
-from monitor.cli import copies, delivery, keys, operator, output, portfolio
+from monitor.cli import audit, copies, delivery, keys, operator, output, portfolio
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
@@ -58,6 +58,7 @@ for _command in (
     copies.restore,
 ):
     commands.command(_command)
+commands.command(audit.commands)
 
 
 def main() -> NoReturn:
@@ -147,13 +148,36 @@ async def _serve(config: Config) -> int:
 
 
 @commands.command
-def check_config(*, config: ConfigFile = CONFIG) -> int:
+def check_config(
+    *,
+    config: ConfigFile = CONFIG,
+    against: Literal["running"] | None = None,
+    url: str | None = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> int:
     """Checks a configuration and all that it names; names every problem.
 
     Parameters
     ----------
     config: the configuration file (TOML).
+    against: `running`: also which groups its rules would move to another stage if the running daemon reloaded it now.
+    url: address of the running daemon; else that of the configuration.
+    token_file: file with the token of an admin; else one of the configuration.
+    as_json: what would change as JSON, with all groups.
     """
+    loaded = _checked(config)
+    if not as_json:
+        output.config_is_fine(loaded)
+    if against is None:
+        return FINE
+    from monitor.cli.rules_preview import against_running  # imported late: `monitor --help` need not load the web
+
+    return against_running(loaded, url, token_file, as_json=as_json)
+
+
+def _checked(config: Path) -> Config:
+    """The configuration, with notes about it. Raises BadConfig."""
     from monitor.daemon import wiring
 
     loaded, problems = None, []
@@ -167,6 +191,7 @@ def check_config(*, config: ConfigFile = CONFIG) -> int:
     asyncio.run(_close(notifiers.values()))
     problems += wrong + wiring.unusable(config, named) + wiring.absent_books(config, named)
     problems += wiring.stated_rates(named.rates)[1]
+    problems += wiring.stated_audit_keys(loaded) if loaded is not None else []
     if loaded is None or problems:
         raise BadConfig(problems)
     output.notes(
@@ -175,8 +200,7 @@ def check_config(*, config: ConfigFile = CONFIG) -> int:
     if loaded.web.public_url is not None and loaded.rules.duty.escalations:
         output.notes(without_links(loaded.contacts, {n.name: n.kind for n in named.notifiers}, loaded.routed))
     output.notes(told_by_puts(loaded.web.tokens))
-    output.config_is_fine(loaded)
-    return FINE
+    return loaded
 
 
 async def _close(notifiers: Iterable[Notifier]) -> None:

@@ -74,6 +74,7 @@ class App:
 
     async def _build(self) -> None:
         running = self._running
+        self.store.sign_audits(await asyncio.to_thread(wiring.audit_keys, self.config))
         snapshot = await self.store.open()
         # Made just now, some of them, and for their owner alone.
         await asyncio.to_thread(startup.keep_store_private, self.config)
@@ -199,11 +200,13 @@ class App:
         notifiers = wiring.build_notifiers(new)
         tokens = wiring.read_tokens(new)
         keys = wiring.keys(new)
+        audit_keys = await asyncio.to_thread(wiring.audit_keys, new)
         old = self.config
 
         def adopt() -> None:
             self.config = new
             self.deliveries.adopt(new, keys)
+            self.store.sign_audits(audit_keys)
 
         try:
             changed = await self.requests.change_rules(new.rules, who, reload.audited(old), reload.audited(new), adopt)

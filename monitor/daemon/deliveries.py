@@ -32,7 +32,7 @@ from monitor.dispatch.worker import Around, Dispatcher, Tell
 from monitor.notifiers._base import Body, ChannelState, Notice, Notifier
 from monitor.people import reads_alone
 from monitor.running import Running
-from monitor.stores._base import Committed, Delivery, StoreUnavailable, Target
+from monitor.stores._base import Audit, Committed, Delivery, StoreUnavailable, Target
 from monitor.web.proxy import link_of
 
 STOP_DELIVERIES_S = 5.0
@@ -171,13 +171,13 @@ class Deliveries:
         if not self.is_changing:
             self._dispatcher.offer([delivery])
 
-    async def enable(self, name: str) -> bool:
+    async def enable(self, name: str, audit: Audit | None = None) -> bool:
         """Switches a channel on; False where it was on. Raises KeyError where there is none."""
-        return await self._dispatcher.enable(name)
+        return await self._dispatcher.enable(name, audit)
 
-    async def disable(self, name: str, reason: str) -> bool:
+    async def disable(self, name: str, reason: str, audit: Audit | None = None) -> bool:
         """Switches a channel off; False where it was off. Raises KeyError where there is none."""
-        return await self._dispatcher.disable(name, reason)
+        return await self._dispatcher.disable(name, reason, audit)
 
     def _kinds(self) -> dict[str, str]:
         return {part.name: part.kind for part in self._config.notifiers}

@@ -132,6 +132,7 @@ class Heartbeat:
         counts = await asyncio.to_thread(self._view.counts)
         last = max((mark.received_at for mark in state.marks), default=None)
         cursor = self._view.cursor
+        head = await self._running.store.audit_head()
         digest = sha256(msgspec.json.encode([dict(counts.stages), cursor, state.marks]) + state.standing).hexdigest()
         facts = {
             "last_tick_at": None if last is None else stamp(last),
@@ -139,6 +140,7 @@ class Heartbeat:
             "groups": dict(counts.stages),
             "digest": digest,
             "cursor": cursor,
+            "audit_head": str(head),
         }
         monitor = self._monitor.rules.name
         alert = compose(monitor, Statement(HEARTBEAT, name, int(state.at.timestamp() * 1000), facts), state.at)

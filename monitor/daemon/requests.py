@@ -83,6 +83,14 @@ class Requests:
         await asyncio.to_thread(self._monitor.book.prepare_snapshot)
         return await self._sequencer.ask(lambda at, _: self._whole_book(at), needs_commit=False)
 
+    async def whole_book_under(self, replaced: Callable[[Rules], Rules]) -> tuple[WholeBook, Rules]:
+        def look(at: datetime, _: Turn) -> tuple[WholeBook, Rules]:
+            monitor = self._monitor
+            return self._whole_book(at), monitor.rates.into(replaced(monitor.rules))
+
+        await asyncio.to_thread(self._monitor.book.prepare_snapshot)
+        return await self._sequencer.ask(look, needs_commit=False)
+
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
 
         def run(at: datetime, turn: Turn) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import monitor
-from monitor import descriptors, private_files
+from monitor import audit_keys, descriptors, private_files
 from monitor.ack_links import KEY_FILE
 from monitor.config import BadConfig, Config
 from monitor.core.groups.outcome import Memory
@@ -65,7 +65,9 @@ def keep_private(config: Config) -> None:
         with contextlib.suppress(OSError):  # who needs the folder says so
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
-    places = private_files.Places(folders, files, keys=[config.state_dir / KEY_FILE])
+    places = private_files.Places(
+        folders, files, keys=[config.state_dir / name for name in (KEY_FILE, audit_keys.KEY_FILE)]
+    )
     private_files.narrow(config.monitor.group, places, keep_open=[config.path.parent])
 
 

@@ -20,7 +20,7 @@ from monitor.notifiers._base import DeliveryError, Notice, Notifier
 from monitor.stores._base import SigningKey, Store, Subscription, Target
 from monitor.tables import EndpointsTable
 from monitor.telemetry import log
-from monitor.web.subscriptions import AskedEndpoint, EndpointRefused, TestedEndpoint
+from monitor.web.subscriptions import AskedEndpoint, AuditedChange, EndpointRefused, TestedEndpoint
 from monitor.webhook_keys import Kind, NewKey, new_key
 
 KIND = "webhook"
@@ -119,7 +119,7 @@ class MadeEndpoints:
         """Why an endpoint cannot send."""
         return self._problems.get(name)
 
-    async def make(self, asked: AskedEndpoint) -> tuple[Subscription, NewKey]:
+    async def make(self, asked: AskedEndpoint, audited: AuditedChange | None = None) -> tuple[Subscription, NewKey]:
         """A new endpoint and its key. Raises EndpointRefused."""
         async with self._changing:
             if asked.name in self._all or asked.name in self.taken:
@@ -140,14 +140,16 @@ class MadeEndpoints:
                 note=asked.note,
             )
             notifier = self._notifier(kept)  # raises before anything is kept
-            await self._keep(kept)
+            await self._keep(None, kept, audited)
             self._all[kept.name] = kept
             self._notifiers[kept.name] = notifier
             if self.sender is not None:
                 await self.sender.add(kept.name, notifier)
             return kept, key
 
-    async def rotate(self, name: str, kind: Kind, overlap: timedelta) -> tuple[Subscription, NewKey]:
+    async def rotate(
+        self, name: str, kind: Kind, overlap: timedelta, audited: AuditedChange | None = None
+    ) -> tuple[Subscription, NewKey]:
         """A new key; those before it sign until the overlap is over."""
         async with self._changing:
             now = self._clock.utc()
@@ -155,17 +157,17 @@ class MadeEndpoints:
             old = [_ending(each, now + overlap) for each in self._all[name].keys]
             keys = [each for each in old if each.until is not None and each.until > now][: MOST_KEYS - 1]
             kept = msgspec.structs.replace(self._all[name], keys=(SigningKey(key.secret), *keys))
-            await self._replace(kept)
+            await self._replace(kept, audited)
             return kept, key
 
-    async def switch(self, name: str, *, is_enabled: bool) -> Subscription:
+    async def switch(self, name: str, *, is_enabled: bool, audited: AuditedChange | None = None) -> Subscription:
         """Switches an endpoint on or off. While it is off what waits for it stays, and it gets no new alert."""
         async with self._changing:
             before = self._all[name]
             kept = msgspec.structs.replace(before, is_enabled=is_enabled)
             if kept == before:
                 return kept
-            await self._keep(kept)
+            await self._keep(before, kept, audited)
             self._all[name] = kept
             if self.sender is not None and name in self._notifiers:
                 if is_enabled:
@@ -174,10 +176,11 @@ class MadeEndpoints:
                     await self.sender.remove(name, REMOVE_S)
             return kept
 
-    async def drop(self, name: str) -> None:
+    async def drop(self, name: str, audited: AuditedChange | None = None) -> None:
         """Forgets an endpoint. What waits for it goes by the routes of now; where nobody else takes it, that is told."""
         async with self._changing:
-            await self._store.drop_subscription(name)
+            audit = None if audited is None else audited(self._all[name], None)
+            await self._store.drop_subscription(name, audit)
             crashpoint.reached("after endpoint")
             self._all.pop(name)
             self._problems.pop(name, None)
@@ -202,9 +205,9 @@ class MadeEndpoints:
             is_delivered, detail = False, e.reason
         return TestedEndpoint(is_delivered, detail, round((self._clock.monotonic_s() - began_s) * 1000, 3))
 
-    async def _replace(self, kept: Subscription) -> None:
+    async def _replace(self, kept: Subscription, audited: AuditedChange | None) -> None:
         notifier = self._notifier(kept)
-        await self._keep(kept)
+        await self._keep(self._all[kept.name], kept, audited)
         self._all[kept.name] = kept
         old = self._notifiers.get(kept.name)
         self._notifiers[kept.name] = notifier
@@ -215,8 +218,8 @@ class MadeEndpoints:
         if self.sender is not None:
             self.sender.change(kept.name, notifier)
 
-    async def _keep(self, kept: Subscription) -> None:
-        await self._store.keep_subscription(kept)
+    async def _keep(self, before: Subscription | None, kept: Subscription, audited: AuditedChange | None) -> None:
+        await self._store.keep_subscription(kept, None if audited is None else audited(before, kept))
         crashpoint.reached("after endpoint")
 
     def _build(self, kept: Subscription) -> None:

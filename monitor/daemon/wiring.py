@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from monitor import contacts, plugins
+from monitor.audit_keys import AuditKeys, opened_keys, read_keys
 from monitor.books._base import PlainReader
 from monitor.books._lines import incomplete
 from monitor.clock import Clock, SystemClock
@@ -57,6 +58,28 @@ def sms_secret(config: Config) -> str:
         return "" if replies is None else read_secret(replies.auth_token, replies.auth_token_file)
     except BadSecret as e:
         raise BadConfig([f"{config.path}: sms_replies: {e}"]) from None
+
+
+def audit_keys(config: Config) -> AuditKeys:
+    """What signs the audit record: the configured file, or one of the daemon's own, made at the first start.
+
+    Raises BadConfig."""
+    try:
+        if config.audit.key_file is not None:
+            return read_keys(config.audit.key_file)
+        return opened_keys(config.audit_key_file)
+    except (BadSecret, OSError) as e:
+        raise BadConfig([f"{config.path}: audit.key_file: {e}"]) from None
+
+
+def stated_audit_keys(config: Config) -> list[str]:
+    """What is wrong with the keys of the audit record that are there; makes none."""
+    try:
+        if config.audit.key_file is not None or config.audit_key_file.exists():
+            read_keys(config.audit_key_file)
+    except BadSecret as e:
+        return [f"{config.path}: audit.key_file: {e}"]
+    return []
 
 
 def keys(config: Config) -> dict[Path, bytes]:

@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from monitor.clock import Clock
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.stores._base import Attempt, Delivery, Store, StoreUnavailable, Switched, Target
+from monitor.stores._base import Attempt, Audit, Delivery, Store, StoreUnavailable, Switched, Target
 from monitor.telemetry import BoundedLog
 
 T = TypeVar("T")
@@ -95,13 +95,13 @@ class Ledger:
         """Moves the ends of quiet times, or ends them (None), durably; returns those that still wait."""
         return await self._persist(lambda: self._store.hold(until, self._clock.utc()))
 
-    async def switch_off(self, switched: Switched) -> None:
+    async def switch_off(self, switched: Switched, audit: Audit | None = None) -> None:
         """A notifier sends no more, over restarts."""
-        await self._persist(lambda: self._store.switch_off(switched))
+        await self._persist(lambda: self._store.switch_off(switched, audit))
 
-    async def switch_on(self, notifier: str) -> None:
+    async def switch_on(self, notifier: str, audit: Audit | None = None) -> None:
         """It sends again."""
-        await self._persist(lambda: self._store.switch_on(notifier))
+        await self._persist(lambda: self._store.switch_on(notifier, audit))
 
     async def switched_off(self) -> list[Switched]:
         """The notifiers that are off."""

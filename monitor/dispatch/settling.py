@@ -33,7 +33,7 @@ from monitor.notifiers._base import (
     RefusedRecipient,
 )
 from monitor.running import Running, Task
-from monitor.stores._base import Delivery, DeliveryState, Switched
+from monitor.stores._base import Audit, Delivery, DeliveryState, Switched
 from monitor.telemetry import BoundedLog, log
 
 ATTEMPT_TIMEOUT_S = 60.0
@@ -231,17 +231,17 @@ class Settling:
             for waiting in due:
                 waiting.is_handed_over = True
 
-    async def switch_off(self, switched: Switched) -> None:
-        """Sends nothing more, durably, and says so."""
+    async def switch_off(self, switched: Switched, audit: Audit | None = None) -> None:
+        """Sends nothing more, durably, and says so. `audit`: where a person wants it."""
         self.off = switched
-        await self._ledger.switch_off(switched)
+        await self._ledger.switch_off(switched, audit)
         crashpoint.reached("after switch off", (self.name,))
         log.warning("a channel is switched off", notifier=self.name, reason=switched.reason)
         self.tell_off()
 
-    async def switch_on(self) -> None:
+    async def switch_on(self, audit: Audit | None = None) -> None:
         """Sends again, all that waits, durably."""
-        await self._ledger.switch_on(self.name)
+        await self._ledger.switch_on(self.name, audit)
         crashpoint.reached("after switch on", (self.name,))
         self.off = None
         self._gone = Gone()

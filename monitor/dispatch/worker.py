@@ -25,7 +25,7 @@ from monitor.dispatch.queue import DeliveryQueue
 from monitor.dispatch.refresher import Refreshers
 from monitor.notifiers._base import ChannelState, Notifier
 from monitor.running import Running, Task
-from monitor.stores._base import Attempt, Committed, Delivery, Switched
+from monitor.stores._base import Attempt, Audit, Committed, Delivery, Switched
 from monitor.telemetry import BoundedLog, log
 
 ADMITTED_AT_ONCE = 500
@@ -129,21 +129,22 @@ class Dispatcher:
                 channel.tell_off()
             await self._clock.sleep(switch.LOOK_S)
 
-    async def enable(self, name: str) -> bool:
+    async def enable(self, name: str, audit: Audit | None = None) -> bool:
         """Switches a channel on and sends what waits; False where it was on."""
         channel = self._channels[name]
         if channel.off is None:
             return False
-        await channel.switch_on()
+        await channel.switch_on(audit)
         return True
 
-    async def disable(self, name: str, reason: str) -> bool:
+    async def disable(self, name: str, reason: str, audit: Audit | None = None) -> bool:
         """Switches a channel off; False where it was off."""
         channel = self._channels[name]
         if channel.off is not None:
             return False
         digest = self._settings.get(name, Setting()).digest
-        await channel.switch_off(Switched(name, self._clock.utc(), reason, digest))
+        at = self._clock.utc() if audit is None else audit.at
+        await channel.switch_off(Switched(name, at, reason, digest), audit)
         return True
 
     # -- channels that come and go while the others send --

@@ -29,7 +29,8 @@ from monitor.engine.columns.fields import GROUPS, HAS_EXTRAS, Bools
 from monitor.engine.columns.names import Names, NamesFull
 from monitor.engine.index.rows import RowIndex
 from monitor.engine.ingest.packer import PackedGroups
-from monitor.engine.queries.snapshot import BookCopy, ColumnarBookSnapshot
+from monitor.engine.queries.copied_rows import BookCopy
+from monitor.engine.queries.snapshot import ColumnarBookSnapshot
 from monitor.engine.schedule.agenda import ColumnarAgenda
 from monitor.engine.schedule.dates import has_other_dates
 from monitor.engine.schedule.in_force import InForce

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -18,6 +18,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from monitor.audit_chain import AuditHead
+from monitor.audit_keys import AuditKeys
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.alert_type import Severity
 from monitor.core.alerts.catalogue import CATALOGUE
@@ -60,6 +62,31 @@ class Audit(msgspec.Struct, frozen=True):
     after: Any
     labels: Mapping[str, str] | None = None
     """Those of the group that it is about, as it was then; of a change of labels those that stayed."""
+
+
+class AuditFilter(msgspec.Struct, frozen=True):
+    """Which records of the audit are wanted. `action` may be a glob."""
+
+    after: int = 0
+    """Only records behind this number; with `newest_first` those before it, and 0 is the end."""
+    limit: int = 100
+    who: str | None = None
+    action: str | None = None
+    subject: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """Before this time."""
+    newest_first: bool = False
+
+    def keeps(self, audit: Audit) -> bool:
+        """Whether a record is wanted, whatever its number."""
+        return (
+            self.who in (None, audit.who)
+            and self.subject in (None, audit.subject)
+            and (self.action is None or fnmatchcase(audit.action, self.action))
+            and (self.since is None or audit.at >= self.since)
+            and (self.until is None or audit.at < self.until)
+        )
 
 
 class CoreState(msgspec.Struct, frozen=True):
@@ -421,6 +448,10 @@ def _target_id(target: Target) -> str:
     return base64.b32encode(digest[:5]).decode().lower()
 
 
+Audited = Callable[[Sequence[Delivery]], Audit]
+"""Makes the audit of what was done, from the deliveries that it was done to; it goes into the same transaction."""
+
+
 class Store(Protocol):
     """Durable state. Its module has `Config` and `build(config) -> Store`. Every method may raise StoreUnavailable."""
 
@@ -470,24 +501,26 @@ class Store(Protocol):
         Passes over what is pending no longer, and what was tried. Returns the others as they are now.
         """
 
-    async def switch_off(self, switched: Switched) -> None:
-        """A notifier sends no more until `switch_on`."""
+    async def switch_off(self, switched: Switched, audit: Audit | None = None) -> None:
+        """A notifier sends no more until `switch_on`. What a person did has its audit in the same transaction."""
 
-    async def switch_on(self, notifier: str) -> None: ...
+    async def switch_on(self, notifier: str, audit: Audit | None = None) -> None: ...
 
     async def switched_off(self) -> list[Switched]:
         """By name."""
 
-    async def retry_all(self, deliveries: Sequence[str], at: datetime) -> list[Delivery]:
+    async def retry_all(
+        self, deliveries: Sequence[str], at: datetime, audited: Audited | None = None
+    ) -> list[Delivery]:
         """As `retry` of each, in one transaction.
 
         News of a stage is passed over where its channel had newer news of that group: older never comes after newer.
         """
 
-    async def retry(self, delivery: str, at: datetime) -> Delivery | None:
+    async def retry(self, delivery: str, at: datetime, audited: Audited | None = None) -> Delivery | None:
         """Makes a delivery due at once, even one that was delivered; None if there is no such id."""
 
-    async def send_again(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+    async def send_again(self, deliveries: Sequence[Delivery], audited: Audited | None = None) -> list[Delivery]:
         """Makes deliveries due, whether the store has them already or not, all in one transaction. Returns them as they are.
 
         They are as young as the ones given: what is sent again has its whole horizon. Attempts made before still count.
@@ -496,10 +529,10 @@ class Store(Protocol):
     async def subscriptions(self) -> list[Subscription]:
         """Every endpoint that was made by API, by name."""
 
-    async def keep_subscription(self, kept: Subscription) -> None:
+    async def keep_subscription(self, kept: Subscription, audit: Audit | None = None) -> None:
         """Makes an endpoint, or replaces the one of that name."""
 
-    async def drop_subscription(self, name: str) -> None:
+    async def drop_subscription(self, name: str, audit: Audit | None = None) -> None:
         """Forgets an endpoint."""
 
     async def entry(self, group_id: str, id: str, scope: Scope = ()) -> Applied | None:
@@ -509,6 +542,15 @@ class Store(Protocol):
         self, after: int, limit: int, subject: str | None = None, since: datetime | None = None, scope: Scope = ()
     ) -> list[tuple[int, Audit]]:
         """The audits after a number, oldest first; of one subject, not before a time, within a scope, if given."""
+
+    async def audit_page(self, wanted: AuditFilter) -> list[tuple[int, Audit]]:
+        """A page of the audit record, each with its number."""
+
+    def sign_audits(self, keys: AuditKeys) -> None:
+        """Signs records from now on, see audit_chain.py. Call it before `open`; a reload may bring other keys."""
+
+    async def audit_head(self) -> AuditHead:
+        """The last record that was committed."""
 
     async def key(self, name: str) -> bytes:
         """A secret of 32 bytes, made when it is first asked for and kept from then on."""
@@ -533,6 +575,8 @@ class Store(Protocol):
 
     async def prune(self, before: datetime) -> int:
         """Deletes older alerts with their deliveries and attempts, entries, audits, history; returns how many rows.
+
+        Audits go from the first on, up to one that is not older; a signed mark says up to where.
 
         An alert stays while a delivery of it is pending. It also stays while its episode runs, as the record of what was
         told decides who gets the good news.

@@ -11,12 +11,26 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from monitor.audit_chain import (
+    BEGUN,
+    NO_HEAD,
+    PRUNED,
+    AuditHead,
+    AuditLink,
+    AuditMark,
+    AuditTrail,
+    MarkKind,
+    linked,
+    marked,
+)
+from monitor.audit_keys import NO_KEYS, AuditKeys
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.groups.watcher_states import WatcherStates
+from monitor.core.instants import time_at
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import NORMAL, GroupState
@@ -26,6 +40,8 @@ from monitor.stores._base import (
     Applied,
     Attempt,
     Audit,
+    Audited,
+    AuditFilter,
     Change,
     Committed,
     CoreState,
@@ -58,10 +74,75 @@ def build(config: Config) -> MemoryStore:
     return MemoryStore()
 
 
-class _Beside:
+class _Audits:
+    """The audit record, chained and signed as in a file."""
+
+    def __init__(self) -> None:
+        self._links: dict[int, AuditLink] = {}
+        self._marks: dict[MarkKind, AuditMark] = {}
+        self._head = NO_HEAD
+        self._audit_keys = NO_KEYS
+
+    def sign_audits(self, keys: AuditKeys) -> None:
+        self._audit_keys = keys
+
+    async def audit_head(self) -> AuditHead:
+        return self._head
+
+    def audit_trail(self) -> AuditTrail:
+        """All of it, for tests."""
+        return AuditTrail(
+            list(self._links.values()), self._marks.get(BEGUN), self._marks.get(PRUNED), self._head.number
+        )
+
+    async def audit_page(self, wanted: AuditFilter) -> list[tuple[int, Audit]]:
+        numbers = sorted(self._links, reverse=wanted.newest_first)
+        if wanted.newest_first and wanted.after:
+            numbers = [n for n in numbers if n < wanted.after]
+        else:
+            numbers = [n for n in numbers if n > wanted.after]
+        return [(n, a) for n in numbers if wanted.keeps(a := self._audit(n))][: wanted.limit]
+
+    async def audits(
+        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None, scope: Scope = ()
+    ) -> list[tuple[int, Audit]]:
+        wanted = AuditFilter(after, len(self._links), subject=subject, since=since)
+        return [(n, a) for n, a in await self.audit_page(wanted) if sees(scope, a.labels)][:limit]
+
+    def _audit(self, number: int) -> Audit:
+        return msgspec.json.decode(self._links[number].body, type=Audit)
+
+    def _keep_audit(self, audit: Audit | None) -> None:
+        if audit is None:
+            return
+        before, keys = self._head, self._audit_keys
+        if keys and BEGUN not in self._marks:
+            self._marks[BEGUN] = marked(BEGUN, before.number, audit.at, before.digest, keys)
+        body = msgspec.json.encode(audit)
+        link = linked(before.digest, before.number + 1, audit.at, audit.subject, body, keys)
+        self._links[link.number] = link
+        self._head = AuditHead(link.number, link.digest)
+
+    def _prune_audits(self, before: datetime) -> int:
+        old: list[int] = []
+        for number in self._links:
+            if self._audit(number).at >= before:
+                break
+            old.append(number)
+        for number in old:
+            last = self._links.pop(number)
+            self._marks[PRUNED] = marked(PRUNED, number, before, last.digest, self._audit_keys)
+            begun = self._marks.get(BEGUN)
+            if begun is not None and begun.number <= number:
+                self._marks[BEGUN] = marked(BEGUN, number, time_at(begun.at), last.digest, self._audit_keys)
+        return len(old)
+
+
+class _Beside(_Audits):
     """What stands beside the log: endpoints that were made by API, and the history of LTV."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._subscriptions: dict[str, Subscription] = {}
         self._points: dict[tuple[str, int, datetime], LtvPoint] = {}
         self._keys: dict[str, bytes] = {}
@@ -72,11 +153,13 @@ class _Beside:
     async def subscriptions(self) -> list[Subscription]:
         return [self._subscriptions[name] for name in sorted(self._subscriptions)]
 
-    async def keep_subscription(self, kept: Subscription) -> None:
+    async def keep_subscription(self, kept: Subscription, audit: Audit | None = None) -> None:
         self._subscriptions[kept.name] = _kept(kept, Subscription)
+        self._keep_audit(audit)
 
-    async def drop_subscription(self, name: str) -> None:
+    async def drop_subscription(self, name: str, audit: Audit | None = None) -> None:
         self._subscriptions.pop(name, None)
+        self._keep_audit(audit)
 
     async def keep_points(self, points: Sequence[LtvPoint]) -> None:
         for p in points:
@@ -125,19 +208,23 @@ class _Handovers(_Beside):
             found.append(self._deliveries[id])
         return found
 
-    async def switch_off(self, switched: Switched) -> None:
+    async def switch_off(self, switched: Switched, audit: Audit | None = None) -> None:
         self._switched[switched.notifier] = switched
+        self._keep_audit(audit)
 
-    async def switch_on(self, notifier: str) -> None:
+    async def switch_on(self, notifier: str, audit: Audit | None = None) -> None:
         self._switched.pop(notifier, None)
+        self._keep_audit(audit)
 
     async def switched_off(self) -> list[Switched]:
         return [self._switched[name] for name in sorted(self._switched)]
 
-    async def retry_all(self, ids: Sequence[str], at: datetime) -> list[Delivery]:
+    async def retry_all(self, ids: Sequence[str], at: datetime, audited: Audited | None = None) -> list[Delivery]:
         wanted = [d for id in dict.fromkeys(ids) if (d := self._deliveries.get(id)) is not None]
         found = [d for d in wanted if not self._has_newer(d)]
-        return [again for d in found if (again := await self.retry(d.id, at)) is not None]
+        again = [d for old in found if (d := await self.retry(old.id, at)) is not None]
+        self._keep_audit(None if audited is None else audited(again))
+        return again
 
     def _has_newer(self, old: Delivery) -> bool:
         """Its channel had newer news of the group's stage."""
@@ -147,11 +234,12 @@ class _Handovers(_Beside):
             if d.cursor > old.cursor and d.attempts > 0 and d.type in STAGE_NEWS
         )
 
-    async def retry(self, delivery: str, at: datetime) -> Delivery | None:
+    async def retry(self, delivery: str, at: datetime, audited: Audited | None = None) -> Delivery | None:
         found = self._deliveries.get(delivery)
         if found is not None:
             found = msgspec.structs.replace(found, state="pending", due_at=at)
             self._deliveries[delivery] = found
+            self._keep_audit(None if audited is None else audited([found]))
         return found
 
 
@@ -171,8 +259,6 @@ class MemoryStore(_Handovers):
         self._log: dict[str, LoggedAlert] = {}
         self._attempts: dict[str, list[Attempt]] = {}
         self._entries: dict[tuple[Any, ...], Applied] = {}
-        self._audits: dict[int, Audit] = {}
-        self._audited = 0
         self._history: dict[int, Row] = {}
         self._told = 0
 
@@ -208,8 +294,7 @@ class MemoryStore(_Handovers):
         for entry in change.entries:
             self._entries.setdefault((entry.group_id, entry.id, entry.life, _as_text(entry.labels)), entry)
         for audit in change.audits:
-            self._audited += 1
-            self._audits[self._audited] = _kept(audit, Audit)
+            self._keep_audit(audit)
         for row in change.history:
             self._told += 1
             self._history[self._told] = _kept(row, Row)
@@ -324,22 +409,18 @@ class MemoryStore(_Handovers):
         self._deliveries |= {d.id: d for d in new}
         return new
 
-    async def send_again(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+    async def send_again(self, deliveries: Sequence[Delivery], audited: Audited | None = None) -> list[Delivery]:
         for new in deliveries:
             old = self._deliveries.get(new.id, new)
             again = msgspec.structs.replace(old, state="pending", due_at=new.due_at, created_at=new.created_at)
             self._deliveries[new.id] = again
-        return [self._deliveries[d.id] for d in deliveries]
+        found = [self._deliveries[d.id] for d in deliveries]
+        self._keep_audit(None if audited is None else audited(found))
+        return found
 
     async def entry(self, group_id: str, id: str, scope: Scope = ()) -> Applied | None:
         found = [e for key, e in self._entries.items() if key[:2] == (group_id, id) and sees(scope, e.labels)]
         return found[-1] if found else None
-
-    async def audits(
-        self, after: int, limit: int, subject: str | None = None, since: datetime | None = None, scope: Scope = ()
-    ) -> list[tuple[int, Audit]]:
-        found = [(n, a) for n, a in self._audits.items() if n > after and subject in (None, a.subject)]
-        return [(n, a) for n, a in found if (since is None or a.at >= since) and sees(scope, a.labels)][:limit]
 
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         rows = [(n, row) for n, row in self._history.items() if n > wanted.after and row.group == wanted.group]
@@ -367,19 +448,17 @@ class MemoryStore(_Handovers):
         deliveries = {id for id, d in self._deliveries.items() if d.alert in alerts}
         attempts = sum(len(self._attempts.pop(id, ())) for id in deliveries)
         entries = {key for key, e in self._entries.items() if e.at < before}
-        audits = {n for n, a in self._audits.items() if a.at < before}
         rows = {n for n, row in self._history.items() if row.at < before}
         gone: list[tuple[dict[Any, Any], set[Any]]] = [
             (self._log, alerts),
             (self._deliveries, deliveries),
             (self._entries, entries),
-            (self._audits, audits),
             (self._history, rows),
         ]
         for table, keys in gone:
             for key in keys:
                 del table[key]
-        return attempts + sum(len(keys) for _, keys in gone)
+        return attempts + sum(len(keys) for _, keys in gone) + self._prune_audits(before)
 
     def _is_running(self, alert: Alert) -> bool:
         state = self._states.get(alert.subject)

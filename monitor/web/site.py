@@ -20,7 +20,7 @@ from monitor.addresses import networks_of
 from monitor.core.alerts.catalogue import GUESSING
 from monitor.core.events.events import Noticed
 from monitor.core.money import plain
-from monitor.stores._base import KEY_BYTES, StoreUnavailable
+from monitor.stores._base import KEY_BYTES, Audit, StoreUnavailable
 from monitor.telemetry import BoundedLog, log
 from monitor.web.alert_log import AlertLog
 from monitor.web.auth import Caller, Tokens
@@ -135,6 +135,10 @@ class Call(NamedTuple):
     def id(self) -> str:
         """The id in the path."""
         return self.request.match_info["id"]
+
+    def audit(self, action: str, subject: str, before: object, after: object) -> Audit:
+        """The record of what the caller does now, for the transaction that does it."""
+        return Audit(self.daemon.clock.utc(), self.caller.name, action, subject, before, after)
 
     def seal(self, cursor: object) -> str:
         """A place of this list as the caller gets it: a token with a scope gets a text that it alone can use."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -10,7 +10,7 @@ import msgspec
 
 from monitor.core.alerts.matching import Match
 from monitor.notifiers._base import Notice
-from monitor.stores._base import Subscription
+from monitor.stores._base import Audit, Subscription
 from monitor.webhook_keys import Kind, NewKey
 
 
@@ -44,6 +44,10 @@ class EndpointRefused(Exception):
         self.is_taken = is_taken
 
 
+AuditedChange = Callable[[Subscription | None, Subscription | None], Audit]
+"""Makes the audit of a change from the endpoint before and after; it goes into the transaction of the change."""
+
+
 class SubscriptionDesk(Protocol):
     """The endpoints of a daemon. `find` first: the rest expects a name that is there."""
 
@@ -53,12 +57,14 @@ class SubscriptionDesk(Protocol):
 
     def problem(self, name: str) -> str | None: ...
 
-    async def make(self, asked: AskedEndpoint) -> tuple[Subscription, NewKey]: ...
+    async def make(self, asked: AskedEndpoint, audited: AuditedChange | None = None) -> tuple[Subscription, NewKey]: ...
 
-    async def rotate(self, name: str, kind: Kind, overlap: timedelta) -> tuple[Subscription, NewKey]: ...
+    async def rotate(
+        self, name: str, kind: Kind, overlap: timedelta, audited: AuditedChange | None = None
+    ) -> tuple[Subscription, NewKey]: ...
 
-    async def switch(self, name: str, *, is_enabled: bool) -> Subscription: ...
+    async def switch(self, name: str, *, is_enabled: bool, audited: AuditedChange | None = None) -> Subscription: ...
 
-    async def drop(self, name: str) -> None: ...
+    async def drop(self, name: str, audited: AuditedChange | None = None) -> None: ...
 
     async def test(self, name: str, notice: Notice) -> TestedEndpoint: ...

@@ -34,7 +34,7 @@ from monitor.core.valuation.clearance import FundSight
 from monitor.feeds._base import FeedStats
 from monitor.notifiers._base import ChannelState
 from monitor.people import Contacts
-from monitor.stores._base import Delivery, Store, Target
+from monitor.stores._base import Audit, Delivery, Store, Target
 from monitor.telemetry import Health, Metrics
 from monitor.web.subscriptions import SubscriptionDesk
 
@@ -207,9 +207,9 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """How the people of the desk are reached."""
     sms_secret: str = ""
     """With it a gateway signs the replies that it hands over; empty where none are taken."""
-    enable: Callable[[str], Awaitable[bool]] | None = None
-    """Switches a channel on; False where it was on."""
-    disable: Callable[[str, str], Awaitable[bool]] | None = None
+    enable: Callable[[str, Audit], Awaitable[bool]] | None = None
+    """Switches a channel on; False where it was on, and then nothing is audited."""
+    disable: Callable[[str, str, Audit], Awaitable[bool]] | None = None
     """Switches a channel off, with a reason."""
     route: Callable[[Alert], Sequence[Target]] = lambda _: ()
     """Where an alert goes by the routes and endpoints of now."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,8 @@ import msgspec
 import pytest
 
 from monitor import plugins
+from monitor.audit_chain import AuditTrail, look_through
+from monitor.audit_keys import keys_of, new_key
 from monitor.core import schema
 from monitor.core.groups.outcome import StoredBlock
 from monitor.core.groups.watcher_states import WatcherStates
@@ -23,6 +26,7 @@ from monitor.stores._base import (
     AlertFilter,
     Applied,
     Audit,
+    AuditFilter,
     Change,
     CoreState,
     DeliveryFilter,
@@ -31,10 +35,12 @@ from monitor.stores._base import (
     Store,
     StoredState,
     StoreRefused,
+    Subscription,
     Switched,
     Target,
     delivery_id,
 )
+from monitor.stores.memory import MemoryStore
 from tests.stores.examples import (
     AT,
     CLEARED,
@@ -688,6 +694,68 @@ async def test_an_entry_is_of_one_owner_and_another_may_use_its_id(case: Case) -
     assert await case.store.entry("G-1", "e-1") == new
     assert await case.store.entry("G-1", "e-1", OLD_SCOPE) == old
     assert await case.store.entry("G-1", "e-1", NEW_SCOPE) == new
+
+
+async def test_the_audit_record_is_looked_through_by_who_did_what_and_when(store: Store) -> None:
+    did = [("ops", "put group"), ("boss", "put group"), ("ops", "enable endpoint"), ("ops", "disable endpoint")]
+    audits = [Audit(AT + n * MINUTE, who, action, f"G-{n}", None, n) for n, (who, action) in enumerate(did)]
+    await store.commit(Change(AT, audits=tuple(audits)))
+
+    async def found(**wanted: Any) -> list[int]:
+        page = await store.audit_page(AuditFilter(**wanted))
+        assert all(audits[n - 1] == audit for n, audit in page)
+        return [n for n, _ in page]
+
+    assert await found() == [1, 2, 3, 4]
+    assert await found(newest_first=True, limit=3) == [4, 3, 2]
+    assert await found(newest_first=True, limit=3, after=2) == [1]
+    assert await found(after=2) == [3, 4]
+    assert await found(who="ops", newest_first=True, limit=2) == [4, 3]
+    assert await found(action="*endpoint", who="ops") == [3, 4]
+    assert await found(subject="G-1") == [2]
+    assert await found(since=AT + MINUTE, until=AT + 3 * MINUTE) == [2, 3]
+
+
+async def test_the_audit_record_is_a_signed_chain_over_restarts_and_pruning(case: Case) -> None:
+    """What a person did with a channel, a delivery or an endpoint has its record in the same transaction."""
+    keys = keys_of(new_key())
+    records = [Audit(AT + n * MINUTE, "ops", "put", f"G-{n}", None, n) for n in range(9)]
+    await case.store.commit(Change(AT, audits=(records[0],)))
+    case.store.sign_audits(keys)
+    (made,) = (await case.store.commit(say(alert(), to=(DESK,)))).deliveries
+    await case.store.commit(Change(AT, audits=(records[1], records[2])))
+    await case.store.switch_off(Switched("desk", AT, "410", "digest"), records[3])
+    await case.store.switch_on("desk", records[4])
+    await case.restart()
+    case.store.sign_audits(keys)
+    await case.store.keep_subscription(Subscription("mine", "https://example.com/", (), AT), records[5])
+    await case.store.drop_subscription("mine", records[6])
+    await case.store.retry(made.id, AT, lambda found: records[7])
+    await case.store.retry("dlv_1_none", AT, lambda found: records[8])
+    await case.store.retry_all([made.id], AT, lambda found: records[8])
+    await case.store.send_again([made], lambda found: records[8])
+    assert await case.store.audits(0, 20) == list(enumerate([*records, records[8]], 1))
+    head = await case.store.audit_head()
+    await case.restart()
+    assert await case.store.audit_head() == head
+    with trail_of(case) as trail:
+        proof = look_through(trail, keys, head)
+    assert (proof.result, proof.signed, proof.before_the_chain) == ("proven", 9, 1), proof
+    case.store.sign_audits(keys)
+    await case.store.prune(AT + 4 * MINUTE)
+    with trail_of(case) as trail:
+        proof = look_through(trail, keys)
+    assert (proof.result, proof.records) == ("proven", 6), proof
+
+
+@contextmanager
+def trail_of(case: Case) -> Iterator[AuditTrail]:
+    if isinstance(case.store, MemoryStore):
+        yield case.store.audit_trail()
+        return
+    module = plugins.module("stores", case.kind)
+    with module.audit_trail(schema.read(module.Config, TABLES[case.kind](case.folder))) as trail:
+        yield trail
 
 
 async def test_audits_are_read_as_far_as_a_scope_may_see_them(case: Case) -> None:

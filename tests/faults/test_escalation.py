@@ -14,6 +14,7 @@ from signal import SIGKILL
 
 from aiohttp import web
 
+from monitor.audit_chain import head_of
 from monitor.clock import SystemClock
 from tests.faults.house import SECRET, Daemon, House, free_port, until, webhook
 from tests.feeds.venue import Venue
@@ -190,6 +191,7 @@ async def test_heartbeats_come_by_the_whole_path_and_stand_in_no_list(tmp_path: 
             assert bodies[-1]["type"] == "monitor.heartbeat"
             assert len(data["facts"]["digest"]) == 64
             assert {"groups", "cursor", "last_tick_age_s", "last_tick_at"} <= data["facts"].keys()
+            assert head_of(data["facts"]["audit_head"]).number == 0
             async with daemon.http.get(f"{daemon.url}/v1/alerts?type=monitor.heartbeat") as answer:
                 assert (await answer.json())["items"] == []
             assert pings == []  # no feed evaluates a price: the path does not move

@@ -119,7 +119,7 @@ async def _opened_to_a_group(house: House, daemon: Daemon) -> None:
     await _alerted(house, daemon, "G-2")
     found = modes(house.folder, "var", "mail", "out/texts.log")
     found.pop("var/link")
-    assert found.pop("var/ack.key") == "600", "a key is for its owner alone"
+    assert [found.pop(f"var/{key}.key") for key in ("ack", "audit")] == ["600"] * 2, "a key is for its owner alone"
     folders = {name for name in found if (house.folder / name).is_dir()}
     assert {name: mode for name, mode in found.items() if mode != ("2750" if name in folders else "640")} == {}
     gid = grp.getgrnam(GROUP).gr_gid

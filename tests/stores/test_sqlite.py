@@ -637,6 +637,10 @@ async def test_a_desk_of_schema_5_is_read_as_what_each_watcher_remembers(tmp_pat
         db.execute("DROP TABLE owners")
         db.execute("DROP TABLE holders")
         db.execute("DROP TABLE keys")
+        db.execute("DROP TABLE audit_marks")
+        db.execute("DROP INDEX audits_unlinked")
+        for column in ("digest", "key", "mac"):
+            db.execute(f"ALTER TABLE audits DROP COLUMN {column}")
         db.execute("PRAGMA user_version = 5")
         db.commit()
     store = built(path)

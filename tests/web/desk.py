@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import hashlib
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from monitor.audit_chain import AuditHead
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.silences import Acknowledge, Act
 from monitor.core.events.events import API, Event, MarkPrices, Noticed, OperatorAct, RatesChanged, TimePassed
@@ -39,6 +40,9 @@ from monitor.stores._base import (
     Applied,
     Attempt,
     Audit,
+    Audited,
+    AuditFilter,
+    Change,
     Delivery,
     DeliveryFilter,
     HistoryFilter,
@@ -152,20 +156,33 @@ class DeskStore:
     async def attempts(self, delivery: str) -> list[Attempt]:
         return [t for t in self.tries if t.delivery == delivery]
 
-    async def retry_all(self, ids: Sequence[str], at: datetime) -> list[Delivery]:
-        return [d for id_ in ids if (d := await self.retry(id_, at)) is not None]
+    async def retry_all(self, ids: Sequence[str], at: datetime, audited: Audited | None = None) -> list[Delivery]:
+        again = [d for id_ in ids if (d := await self.retry(id_, at)) is not None]
+        self.audit_log += [] if audited is None else [audited(again)]
+        return again
 
-    async def retry(self, delivery: str, at: datetime) -> Delivery | None:
+    async def retry(self, delivery: str, at: datetime, audited: Audited | None = None) -> Delivery | None:
         self.check()
         found = self.sent.get(delivery)
         if found is not None:
             found = self.sent[delivery] = msgspec.structs.replace(found, state="pending", due_at=at)
+            self.audit_log += [] if audited is None else [audited([found])]
         return found
 
-    async def send_again(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+    async def send_again(self, deliveries: Sequence[Delivery], audited: Audited | None = None) -> list[Delivery]:
         self.check()
         self.sent |= {d.id: d for d in deliveries}
+        self.audit_log += [] if audited is None else [audited(deliveries)]
         return list(deliveries)
+
+    async def audit_page(self, wanted: AuditFilter) -> list[tuple[int, Audit]]:
+        self.check()
+        kept = MemoryStore()
+        await kept.commit(Change(START, audits=tuple(self.audit_log)))
+        return await kept.audit_page(wanted)
+
+    async def audit_head(self) -> AuditHead:
+        return AuditHead(len(self.audit_log), bytes(32))
 
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
         self.check()
@@ -219,6 +236,17 @@ class DeskStore:
         return await self._points.prune_points(step_s, before)
 
 
+class EndpointStore(MemoryStore):
+    """Endpoints, whose audits stand in the desk's own record."""
+
+    def __init__(self, desk: DeskStore) -> None:
+        super().__init__()
+        self._desk = desk
+
+    def _keep_audit(self, audit: Audit | None) -> None:
+        self._desk.audit_log += [] if audit is None else [audit]
+
+
 class WebDesk:
     """The monitor, what it published, and the inbox through which the web reaches it."""
 
@@ -233,7 +261,7 @@ class WebDesk:
         self.view = View(PlainGroupLists(self.book.records), self.clock)
         self.retried: list[Delivery] = []
         self.channels: list[ChannelState] = []
-        self.endpoints = MadeEndpoints(MemoryStore(), self.clock, EndpointsTable(allow=("127.0.0.0/8",)))
+        self.endpoints = MadeEndpoints(EndpointStore(self.store), self.clock, EndpointsTable(allow=("127.0.0.0/8",)))
         self.routed: tuple[Target, ...] = ()
         """Where every alert goes by the routes of now."""
         self.make_delay_s = 0.0
@@ -326,6 +354,9 @@ class WebDesk:
         return WholeBook(
             self.clock.now, Prices(usd, untrusted), self.risk.rules, self.risk.book.snapshot(self.clock.now)
         )
+
+    async def whole_book_under(self, replaced: Callable[[Rules], Rules]) -> tuple[WholeBook, Rules]:
+        return await self.whole_book(), self.risk.rates.into(replaced(self.risk.rules))
 
     async def give_rates(self, asked: Asked, who: str) -> Given:
         self.store.check()

@@ -19,6 +19,7 @@ from monitor.web import ack_page, page
 from monitor.web.app import Server
 from monitor.web_table import WebConfig
 from tests.book_lines import line
+from tests.faults.house import PRODUCT
 from tests.web.desk import WebDesk, serving
 from tests.web.sse import stream
 from tests.web.test_admission import MATRIX, ask
@@ -115,6 +116,7 @@ STATED = line(collateral={"a": {"BTC": "4", "SOL": "6000", "DOGE": "1"}}, delaye
 STATED["loans"].append(TERM)
 ENROLL = {"type": "enroll", "delayed_liquidation": True, "id": "e"}
 WITHDRAW = {"type": "withdraw", "account": "a", "asset": "BTC", "quantity": "9", "id": "f"}
+OTHER_RULES = PRODUCT.format(initial="0.1", margin_call="0.2", grace="24h").splitlines()
 TWO_SHOCKS = {"x": {"asset": "BTC", "shocks": ["-10%"]}, "y": {"asset": "ETH", "shocks": ["1"]}}
 QUIET = {"match": {"group": "G-*"}, "until": "2026-03-02T14:00:00Z", "reason": "a test"}
 PINNED = {"pin": "10500", "until": "2026-03-02T14:00:00Z", "reason": "a test"}
@@ -130,6 +132,8 @@ CALM: list[tuple[str, str, Any]] = [
     ("POST", "/v1/groups/G-1/entries", WITHDRAW),
     ("POST", "/v1/groups/G-1/what-if", {"shock": {"BTC": "-90%"}}),
     ("POST", "/v1/groups/G-9/what-if", {}),
+    ("POST", "/v1/rules/preview", {"products": [{"kind": "vip_loan", "lines": OTHER_RULES}]}),
+    ("POST", "/v1/rules/preview", {"products": [{"kind": "vip_loan", "lines": ["= ="]}]}),
     ("POST", "/v1/stress", {"shocks": {"BTC": "-90%"}}),
     ("POST", "/v1/stress", {"matrix": TWO_SHOCKS}),
     ("POST", "/v1/stress", {"reverse": {"share": "0.1"}}),
@@ -265,7 +269,7 @@ def test_every_path_was_asked_but_the_stream(answered: list[Answered]) -> None:
 
 def _template(path: str) -> str:
     parts = path.partition("?")[0].split("/")
-    if len(parts) > 3 and parts[3] not in ("replay", "retry"):
+    if len(parts) > 3 and parts[3] not in ("replay", "retry", "preview"):
         parts[3] = "{id}"
     return "/".join(parts)
 

@@ -469,6 +469,7 @@ _ROWS = (
             Fact("groups", COUNTS, "how many groups are in each stage", optional=True),
             Fact("digest", TEXT, "SHA-256 over stages, prices and what the monitor remembers", optional=True),
             Fact("cursor", COUNT, "the end of the log of alerts", optional=True),
+            Fact("audit_head", TEXT, "the last audit record, for `monitor audit verify --head`", optional=True),
         ),
     ),
 )  # fmt: skip

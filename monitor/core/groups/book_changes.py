@@ -6,7 +6,7 @@ Bookkeeping only: nothing is valued or decided here. What is refused changes not
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -49,7 +49,7 @@ class BookChanges:
         for stored in memory.groups:
             _product(rules.products, stored.group)
         self.book.restore(memory, rules)
-        self._check_all(rules, memory.at)
+        check_fit_all(self.book.examples(), rules, memory.at)
         gone = (s for s in memory.states if self.book.find(s.group) is None)
         self.retired = {id_: GroupState(id_, life=1) for id_ in memory.closed}
         # Lives were not counted at first: a group that was closed then had one.
@@ -150,11 +150,7 @@ class BookChanges:
 
     def check_rules(self, rules: Rules, at: datetime) -> None:
         """Raises Refused where a group does not fit other rules."""
-        self._check_all(rules, at)
-
-    def _check_all(self, rules: Rules, at: datetime) -> None:
-        for group in self.book.examples():
-            _check_kept(group, _product(rules.products, group), at)
+        check_fit_all(self.book.examples(), rules, at)
 
     def _known(self, group_id: str) -> GroupRecord:
         record = self.book.find(group_id)
@@ -170,6 +166,12 @@ class BookChanges:
                     "account_in_use",
                     f"the current collateral account has been used (VIP FAQ 6): {account} belongs to group {owner}",
                 )
+
+
+def check_fit_all(examples: Iterable[Group], rules: Rules, at: datetime) -> None:
+    """Raises Refused where a group does not fit rules that may come into force; the examples stand for all groups."""
+    for group in examples:
+        _check_kept(group, _product(rules.products, group), at)
 
 
 def may_come_back(event: GroupClosed, reopen: timedelta) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from operator import add
 from typing import NamedTuple, Protocol
 
 from monitor.core.groups.outcome import Sight
+from monitor.core.loans.group import Group
 from monitor.core.money import CENT, ZERO, round_up
+from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import Stage
 
 Scope = tuple[tuple[str, str], ...]
@@ -153,6 +155,18 @@ class BookSnapshot(Protocol):
 
     def sweep(self, on: Prices, scope: Scope) -> Swept:
         """Evaluates every group at these prices, all other things being as they are."""
+
+    def under(self, rules: Rules) -> BookSnapshot:
+        """The same groups as a reload with these rules would leave them: `sweep` it at the prices of now.
+
+        Every group must fit the rules, see `examples`.
+        """
+
+    def examples(self) -> Iterable[Group]:
+        """Groups such that rules which fit these fit all."""
+
+    def by_product(self) -> Mapping[str, int]:
+        """How many groups each product has."""
 
     def exposures(self, by: str, on: Prices, scope: Scope, *, has_distances: bool = True) -> Exposures:
         """The book by "asset", "product" or "label.<name>"; distances cost as much as all else."""

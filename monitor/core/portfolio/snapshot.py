@@ -7,6 +7,7 @@ of every group is exact, as core looks again at each group near a line; sums of 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -27,8 +28,10 @@ from monitor.core.groups.snapshot import (
     Swept,
     within,
 )
+from monitor.core.loans.group import Group
 from monitor.core.money import CENT, EIGHT_PLACES, ZERO, divide_down, exact, round_down
 from monitor.core.portfolio.group_list import seen_weight
+from monitor.core.portfolio.under_rules import Decide, by_reload, renewed
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import waits_for_overdue
 from monitor.core.stages.stages import LIQUIDATION, STAGES, TABLE, Signal, Stage, signal_of
@@ -65,9 +68,11 @@ class WholeBook(NamedTuple):
 class PlainBookSnapshot:
     """Every group looked at, every figure exact."""
 
-    def __init__(self, sights: Sequence[Sight], at: datetime) -> None:
+    def __init__(self, sights: Sequence[Sight], at: datetime, decide: Decide | None = None) -> None:
+        """`decide`: see `under`; without it no time passes."""
         self._sights = sights
         self._at = at
+        self._decide = decide or stage_then
 
     def __len__(self) -> int:
         return len(self._sights)
@@ -86,12 +91,23 @@ class PlainBookSnapshot:
                 if worth is None:
                     unknown += 1
                     continue
-                stage, after = sight.state.stage, stage_then(sight, worth.weight, on, self._at)
+                stage, after = sight.state.stage, self._decide(sight, worth.weight, on, self._at)
                 moves[stage, after] = moves.get((stage, after), Sums()).plus(worth.sums)
                 loss = loss.plus(loss_of(sight.held, worth, after))
                 if stage != after:
                     newly[after].append((sight, worth.weight))
         return Swept(moves, unknown, loss, {stage: _worst_first(found) for stage, found in newly.items()})
+
+    def under(self, rules: Rules) -> PlainBookSnapshot:
+        with exact():
+            sights = [renewed(sight, rules, self._at) for sight in self._sights]
+        return PlainBookSnapshot(sights, self._at, by_reload(rules.lifecycle))
+
+    def examples(self) -> Iterator[Group]:
+        return (sight.group for sight in self._sights)
+
+    def by_product(self) -> Mapping[str, int]:
+        return Counter(sight.group.product for sight in self._sights)
 
     def exposures(self, by: str, on: Prices, scope: Scope, *, has_distances: bool = True) -> Exposures:
         total, unknown, rows = Sums(), 0, _Keyed()

@@ -291,7 +291,7 @@ class Shocked:
                 after=_by_stage(then, 1),
                 moves=[
                     MovedGroups(*move, *astuple(sums_shown(sums)))
-                    for move, sums in sorted(then.moves.items(), key=_by_rank)
+                    for move, sums in sorted(then.moves.items(), key=by_stage_rank)
                 ],
                 bankrupt=then.loss.bankrupt,
                 shortfall_usd=shortfall,
@@ -478,7 +478,8 @@ def _total(some: Iterable[Sums]) -> Sums:
     return total
 
 
-def _by_rank(move: tuple[tuple[Stage, Stage], Sums]) -> tuple[int, int]:
+def by_stage_rank(move: tuple[tuple[Stage, Stage], Sums]) -> tuple[int, int]:
+    """In the order of the worst stage after, then before."""
     (before, after), _ = move
     return STAGE_RANK[after], STAGE_RANK[before]
 

@@ -144,5 +144,8 @@ class Inbox(Protocol):
     async def whole_book(self) -> WholeBook:
         """All groups between two events, to be asked in any thread."""
 
+    async def whole_book_under(self, replaced: Callable[[Rules], Rules]) -> tuple[WholeBook, Rules]:
+        """All groups between two events, and the rules that a reload with others would put in force then."""
+
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
         """Audits a change that is not in the book, with the state before and after (JSON values)."""

@@ -59,11 +59,11 @@ class RiskMonitor:
     """
 
     def __init__(self, rules: Rules, memory: Memory | None = None, book: LoanBook | None = None) -> None:
-        self._rates = Rates(memory.rates if memory else ())
+        self.rates = Rates(memory.rates if memory else ())
         self.at = memory.at if memory else None
         self.board = PriceBoard(rules.trust, *((memory.marks, memory.heard, memory.board) if memory else ()))
         self.book: LoanBook = book if book is not None else PlainBook()
-        ground = Ground(self._rates.into(rules), self.board, self.book)
+        ground = Ground(self.rates.into(rules), self.board, self.book)
         self._ground = ground
         self._changes = BookChanges(self.book)
         self._noticed = NoticedWatch(ground)
@@ -71,7 +71,7 @@ class RiskMonitor:
         self._decisions = PriceDecisions(ground)
         self._fund = FundWatch(ground)
         self._concentration = Concentration(ground)
-        self._rules = RulesWatch(ground, self._rates)
+        self._rules = RulesWatch(ground, self.rates)
         self._schedule = Schedule(ground)
         self._silences = SilenceWatch(ground.agenda)
         self._escalations = EscalationWatch(ground, self._silences, self._changes)
@@ -171,7 +171,7 @@ class RiskMonitor:
             heard=self.board.heard,
             awaited=self._priced.prices.awaited,
             blocks=kept.blocks,
-            rates=self._rates.kept(),
+            rates=self.rates.kept(),
             board=self.board.memory,
         )
 

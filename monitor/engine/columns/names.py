@@ -58,6 +58,13 @@ class Interned(list[T], Generic[T]):
         """The place of a value, or None if it is new."""
         return self._places.get(self._key(value))
 
+    def copied(self) -> Interned[T]:
+        """The same values at the same places; what is placed in the copy is not placed here."""
+        copy: Interned[T] = Interned(self.what, self.limit)
+        for value in list(self):
+            copy.place(value)
+        return copy
+
     def _append(self, key: Hashable, value: T) -> int:
         if len(self) == self.limit:
             raise NamesFull(self.what, self.limit)
@@ -91,3 +98,13 @@ class Names:
         self.sources: Interned[str] = Interned("sources", _U16)
         self.labels = LabelSets()
         self.terms: Interned[LoanTerms] = Interned("loan terms", _U32)
+
+    def beside(self) -> Names:
+        """For rules that are only tried out: their products and coins take no place here. All else is shared."""
+        names = Names()
+        names.assets = self.assets.copied()
+        names.products = self.products.copied()
+        names.sources = self.sources
+        names.labels = self.labels
+        names.terms = self.terms
+        return names

@@ -7,9 +7,8 @@ floats, and groups within the guard of a line are evaluated exactly, so every st
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from monitor.core.groups.loan_book import EXACT_SUMS
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.snapshot import (
-    Coins,
     Exposed,
     Exposures,
     Loss,
@@ -27,7 +25,6 @@ from monitor.core.groups.snapshot import (
     Scope,
     Sums,
     Swept,
-    within,
 )
 from monitor.core.money import CENT, EIGHT_PLACES, exact, round_down, round_up
 from monitor.core.portfolio.snapshot import (
@@ -39,68 +36,40 @@ from monitor.core.portfolio.snapshot import (
     urgency,
     worth_of,
 )
-from monitor.core.stages.stages import LIQUIDATION, STAGES, Stage
+from monitor.core.portfolio.under_rules import Decide, by_reload, renewed
+from monitor.core.rules.settings import Rules
+from monitor.core.stages.stages import LIQUIDATION, MARGIN_CALL, STAGES, Stage
 from monitor.core.valuation.clearance import fee_rate
+from monitor.core.valuation.valuation import BANDS
+from monitor.core.valuation.valuation import MARGIN_CALL as CALL_BAND
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import DELAYED, F64, GROUPS, I64, NO_GROUP, U8, Bools
 from monitor.engine.columns.floats import cents
 from monitor.engine.columns.names import Names
 from monitor.engine.index.rows import unpacked_state
+from monitor.engine.queries.copied_rows import BookCopy, CopiedRows
 from monitor.engine.queries.levels import NEXT, BlockLevels, bands
 from monitor.engine.queries.merging import joined_exposures, joined_pairs, joined_sweeps
 from monitor.engine.queries.snapshot_kernels import Weighed, by_asset, of_asset, weigh_book
 from monitor.engine.schedule.in_force import InForce
-from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED, LadderTiers, Positions
+from monitor.engine.screen.arrays import GUARD, MISSING, UNTRUSTED
+from monitor.engine.screen.block_screen import BlockScreen
 
 NEAR_LIMIT = 50_000
 """At most this many groups near a line are evaluated exactly, about 50 us each. Beyond, floats decide, as the answer says."""
 _LIQUIDATED = STAGES.index(LIQUIDATION)
+_CALLED = STAGES.index(MARGIN_CALL)
+_CALL_BAND = BANDS.index(CALL_BAND)
 
 
-class BookCopy(NamedTuple):
-    """What a snapshot reads: all of one instant. Nothing of it changes."""
-
-    blocks: list[tuple[int, Block]]
-    stage: U8
-    """By row of the book."""
-    states: Mapping[int, bytes]
-    """By row, packed. Untouched groups have none."""
-    store: Positions
-    tiers: LadderTiers
-    names: Names
-    in_force: InForce
-    fresh: Sequence[Sight]
-    now: datetime
-
-
-class ColumnarBookSnapshot:
+class ColumnarBookSnapshot(CopiedRows):
     """A BookSnapshot of a BookCopy, joined with that of the fresh groups."""
 
-    def __init__(self, copy: BookCopy) -> None:
-        self._copy = copy
-        self._fresh = PlainBookSnapshot(copy.fresh, copy.now)
-        self._numbers: I64 = np.array([number for number, _ in copy.blocks], np.int64)
-        self._stage = np.full(len(copy.blocks) * GROUPS, NO_GROUP, np.uint8)
-        for k, (number, block) in enumerate(copy.blocks):
-            stage = copy.stage[number * GROUPS : number * GROUPS + len(block)]
-            self._stage[k * GROUPS : k * GROUPS + len(block)] = stage
-        self._count = int(np.count_nonzero(self._stage != NO_GROUP))
+    def __init__(self, copy: BookCopy, decide: Decide | None = None) -> None:
+        """`decide`: see `under`; without it no time passes."""
+        super().__init__(copy, PlainBookSnapshot(copy.fresh, copy.now, decide))
+        self._decide = decide
         self._levels = BlockLevels(copy.names, copy.in_force.versions)
-
-    def __len__(self) -> int:
-        return self._count + len(self._fresh)
-
-    def coins(self, scope: Scope) -> Coins:
-        names, fresh, wanted = self._copy.names, self._fresh.coins(scope), self._wanted(scope)
-        held: set[int] = set()
-        owed: set[int] = set()
-        for k, (_, block) in enumerate(self._copy.blocks):
-            mine = wanted[k * GROUPS : k * GROUPS + len(block)]
-            held.update(np.unique(block.columns.asset[mine[block.position_rows()]]).tolist())
-            owed.update(np.unique(block.columns.loan_asset[mine[block.loan_rows()]]).tolist())
-        versions, coins = self._copy.in_force.versions.values(), (names.assets[place] for place in held)
-        counted = frozenset(coin for coin in coins if any(v.ladder(coin) is not None for v in versions))
-        return Coins(counted | fresh.held, frozenset(names.assets[place] for place in owed) | fresh.owed)
 
     def sweep(self, on: Prices, scope: Scope) -> Swept:
         if len(self) <= EXACT_SUMS:
@@ -117,6 +86,20 @@ class ColumnarBookSnapshot:
         unknown = int(np.count_nonzero(wanted & ~known))
         rows = Swept(moves, unknown, loss, newly, are_exact, False)
         return joined_sweeps(rows, self._fresh.sweep(on, scope), lambda some: self._keyed(some, on))
+
+    def under(self, rules: Rules) -> ColumnarBookSnapshot:
+        """Lays all positions again: a million groups take seconds of the thread that asks."""
+        copy = self._copy
+        names = copy.names.beside()
+        now = InForce.of(copy.now, rules, names)
+        screen = BlockScreen(names, now.versions)
+        for number, block, alive in self._blocks():
+            screen.put(number, block, alive, now.debts.owed(block))
+        store, tiers = screen.fast.laid
+        with exact():
+            fresh = [renewed(sight, rules, copy.now) for sight in copy.fresh]
+        after = copy._replace(store=store, tiers=tiers, names=names, in_force=now, fresh=fresh)
+        return ColumnarBookSnapshot(after, by_reload(rules.lifecycle))
 
     def exposures(self, by: str, on: Prices, scope: Scope, *, has_distances: bool = True) -> Exposures:
         if len(self) <= EXACT_SUMS:
@@ -167,7 +150,7 @@ class ColumnarBookSnapshot:
     def _plain(self) -> PlainBookSnapshot:
         """For few groups: each is looked at exactly."""
         rows = np.flatnonzero(self._stage != NO_GROUP).tolist()
-        return PlainBookSnapshot([*self._copy.fresh, *map(self.sight, rows)], self._copy.now)
+        return PlainBookSnapshot([*self._copy.fresh, *map(self.sight, rows)], self._copy.now, self._decide)
 
     def _prices(self, on: Prices) -> tuple[F64, U8]:
         """[assets] USD prices and flags. An asset without a price is zero and missing."""
@@ -181,14 +164,6 @@ class ColumnarBookSnapshot:
         price, flag = self._prices(on)
         weigh_book(self._numbers, copy.store, copy.tiers, price, flag, weighed)
         return weighed
-
-    def _wanted(self, scope: Scope) -> Bools:
-        wanted: Bools = self._stage != NO_GROUP
-        if scope:
-            matches = np.array([within(scope, labels) for labels in list(self._copy.names.labels)], bool)
-            for k, (_, block) in enumerate(self._copy.blocks):
-                wanted[k * GROUPS : k * GROUPS + len(block)] &= matches[block.columns.labels]
-        return wanted
 
     def _distances(self, weighed: Weighed, known: Bools, on: Prices) -> F64:
         """[rows] Percent to the next line. A row on a line may have crossed it, so it is evaluated exactly."""
@@ -222,6 +197,9 @@ class ColumnarBookSnapshot:
             is_near |= _near(lines, part)
             # Only the group itself says whether an overdue loan keeps a liquidation open.
             is_near |= (stage == _LIQUIDATED) & is_good
+            if self._decide is not None:
+                is_near |= (stage == _CALLED) & (band < _CALL_BAND)  # its hold may be over
+                is_near |= _has_late_loan(block, self._copy.names)
             near.append(k * GROUPS + np.flatnonzero(is_near & alive))
         rows_near = np.concatenate(near)
         for row in rows_near[:NEAR_LIMIT].tolist():
@@ -229,7 +207,7 @@ class ColumnarBookSnapshot:
             with exact():
                 worth = worth_of(sight.held, on)
                 if worth is not None:
-                    after[row] = STAGES.index(stage_then(sight, worth.weight, on, self._copy.now))
+                    after[row] = STAGES.index((self._decide or stage_then)(sight, worth.weight, on, self._copy.now))
         return after, len(rows_near) <= NEAR_LIMIT
 
     def _loss(self, weighed: Weighed, known: Bools, after: U8, on: Prices) -> Loss:
@@ -327,6 +305,15 @@ def _near(lines: F64, part: Weighed) -> Bools:
         slack = 2 * GUARD * (part.debt + 2 * lines * part.liable)
     is_near: Bools = (apart <= slack) & np.isfinite(lines)
     return cast("Bools", is_near.any(axis=0))
+
+
+def _has_late_loan(block: Block, names: Names) -> Bools:
+    """[n] A loan had matured when the group was put or last changed: a reload may find that its dates have passed."""
+    c = block.columns
+    matures, rows = block.matures(names), block.loan_rows()
+    found = np.zeros(len(block), np.bool_)
+    found[rows[(matures >= 0) & (matures <= c.times[c.put][rows])]] = True
+    return found
 
 
 def _distance(lines: F64, part: Weighed) -> F64:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from monitor import crashpoint
+from monitor.audit_chain import AuditHead, AuditTrail
+from monitor.audit_keys import NO_KEYS, AuditKeys
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.events.history import Row
 from monitor.core.groups.snapshot import Scope
@@ -28,6 +31,8 @@ from monitor.stores._base import (
     Applied,
     Attempt,
     Audit,
+    Audited,
+    AuditFilter,
     Backup,
     Change,
     Committed,
@@ -42,9 +47,9 @@ from monitor.stores._base import (
     Switched,
     Target,
 )
-from monitor.stores.sqlite import deliveries, file, history, lock, log, restoring, subscriptions
+from monitor.stores.sqlite import audits, deliveries, file, history, lock, log, restoring, subscriptions
 from monitor.stores.sqlite import points as ltv
-from monitor.stores.sqlite.connection import Connection, Together, explained
+from monitor.stores.sqlite.connection import Connection, Together, explained, transaction
 from monitor.stores.sqlite.engine import EXTRA, PLAIN, Engine, has_cipher
 from monitor.stores.sqlite.restoring import Restored
 
@@ -102,6 +107,24 @@ def restore(config: Config, wanted: Backup, at: datetime | None) -> Restored:
         return restoring.restore(Path(config.path), config.engine(), wanted, at)
 
 
+@contextmanager
+def audit_trail(config: Config, backup: Backup | None = None) -> Iterator[AuditTrail]:
+    """The audit record of a store that a daemon may be writing just now, or of a backup of it; nothing of either is changed.
+
+    Raises as `copy` does.
+    """
+    path = lock.real(Path(config.path))
+    with explained(path), ExitStack() as opened:
+        if backup is not None:
+            db = opened.enter_context(restoring.looked_into(path, config.engine(), backup))
+        elif not path.is_file():
+            raise StoreRefused(f"store {path} is not there; name the configuration whose store it is, or --backup FILE")
+        else:
+            db = opened.enter_context(closing(config.engine().connect_read_only(path)))
+        db.execute("BEGIN")  # all of it is of one instant
+        yield audits.trail(db)
+
+
 def damage(config: Config) -> str | None:
     """What is wrong with the store's file, by its own quick check; None where it is whole. Raises as `copy` does."""
     path = lock.real(Path(config.path))
@@ -125,6 +148,7 @@ class SqliteStore:
         self._writer: Connection | None = None
         self._reader: Connection | None = None
         self._file_id: tuple[int, int] | None = None
+        self._keys = NO_KEYS
         self._opened = AsyncExitStack()
         self._together = Together()
 
@@ -139,6 +163,7 @@ class SqliteStore:
                 writer = Connection(partial(file.connect, self.path, self._engine))
                 await opening.enter_async_context(writer)
                 await writer.run(file.migrate)
+                await writer.run(audits.adopt)
                 reader = Connection(partial(file.connect_read_only, self.path, self._engine))
                 await opening.enter_async_context(reader)
                 self._file_id = _file_id(self.path)
@@ -167,7 +192,7 @@ class SqliteStore:
             return taking.pop_all()
 
     async def commit(self, change: Change) -> Committed:
-        return await self._write(partial(log.commit, change=change))
+        return await self._write(partial(log.commit, change=change, keys=self._keys))
 
     async def open_deliveries(self) -> list[Delivery]:
         return await self._write(deliveries.pending)
@@ -202,32 +227,35 @@ class SqliteStore:
     async def hold(self, until: Mapping[str, datetime | None], at: datetime) -> list[Delivery]:
         return await self._write(partial(deliveries.hold, until=until, at=at))
 
-    async def switch_off(self, switched: Switched) -> None:
-        await self._write(partial(deliveries.switch_off, switched=switched))
+    async def switch_off(self, switched: Switched, audit: Audit | None = None) -> None:
+        await self._write_audited(partial(deliveries.switch_off, switched=switched), lambda _: audit)
 
-    async def switch_on(self, notifier: str) -> None:
-        await self._write(partial(deliveries.switch_on, notifier=notifier))
+    async def switch_on(self, notifier: str, audit: Audit | None = None) -> None:
+        await self._write_audited(partial(deliveries.switch_on, notifier=notifier), lambda _: audit)
 
     async def switched_off(self) -> list[Switched]:
         return await self._write(deliveries.switched_off)
 
-    async def retry_all(self, ids: Sequence[str], at: datetime) -> list[Delivery]:
-        return await self._write(partial(deliveries.retry_all, ids=ids, at=at))
+    async def retry_all(self, ids: Sequence[str], at: datetime, audited: Audited | None = None) -> list[Delivery]:
+        return await self._write_audited(partial(deliveries.retry_all, ids=ids, at=at), audited)
 
-    async def retry(self, delivery: str, at: datetime) -> Delivery | None:
-        return await self._write(partial(deliveries.retry, delivery=delivery, at=at))
+    async def retry(self, delivery: str, at: datetime, audited: Audited | None = None) -> Delivery | None:
+        def audit(found: Delivery | None) -> Audit | None:
+            return None if found is None or audited is None else audited([found])
 
-    async def send_again(self, again: Sequence[Delivery]) -> list[Delivery]:
-        return await self._write(partial(deliveries.send_again, again=again))
+        return await self._write_audited(partial(deliveries.retry, delivery=delivery, at=at), audit)
+
+    async def send_again(self, again: Sequence[Delivery], audited: Audited | None = None) -> list[Delivery]:
+        return await self._write_audited(partial(deliveries.send_again, again=again), audited)
 
     async def subscriptions(self) -> list[Subscription]:
         return await self._write(subscriptions.listed)
 
-    async def keep_subscription(self, kept: Subscription) -> None:
-        await self._write(partial(subscriptions.keep, kept=kept))
+    async def keep_subscription(self, kept: Subscription, audit: Audit | None = None) -> None:
+        await self._write_audited(partial(subscriptions.keep, kept=kept), lambda _: audit)
 
-    async def drop_subscription(self, name: str) -> None:
-        await self._write(partial(subscriptions.drop, name=name))
+    async def drop_subscription(self, name: str, audit: Audit | None = None) -> None:
+        await self._write_audited(partial(subscriptions.drop, name=name), lambda _: audit)
 
     async def entry(self, group_id: str, id: str, scope: Scope = ()) -> Applied | None:
         # Asked before an entry is applied, so it must not stand behind a long list.
@@ -236,8 +264,18 @@ class SqliteStore:
     async def audits(
         self, after: int, limit: int, subject: str | None = None, since: datetime | None = None, scope: Scope = ()
     ) -> list[tuple[int, Audit]]:
-        work = partial(log.audits, after=after, limit=limit, subject=subject, since=since, scope=scope)
+        work = partial(audits.listed, after=after, limit=limit, subject=subject, since=since, scope=scope)
         return await self._read(work)
+
+    async def audit_page(self, wanted: AuditFilter) -> list[tuple[int, Audit]]:
+        return await self._read(partial(audits.page, wanted=wanted))
+
+    def sign_audits(self, keys: AuditKeys) -> None:
+        self._keys = keys
+
+    async def audit_head(self) -> AuditHead:
+        # A heartbeat asks, and must not stand behind a long list.
+        return await self._write(audits.head)
 
     async def key(self, name: str) -> bytes:
         return await self._write(partial(file.key, name=name))
@@ -268,7 +306,8 @@ class SqliteStore:
         """Small batches, each a transaction of its own, between which commits go on."""
         total = 0
         batches: list[Callable[..., int]] = [log.prune_alerts]
-        batches += [partial(log.prune, table=table) for table in ("entries", "audits", "history")]
+        batches += [partial(log.prune, table=table) for table in ("entries", "history")]
+        batches += [partial(audits.prune, keys=self._keys)]
         for batch in batches:
             while count := await self._write(partial(batch, before=before)):
                 total += count
@@ -295,6 +334,21 @@ class SqliteStore:
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with explained(self.path):
             return await self._required(self._writer).run(partial(self._in_place, work))
+
+    async def _write_audited(
+        self, work: Callable[[sqlite3.Connection], T], audited: Callable[[T], Audit | None] | None
+    ) -> T:
+        """What a person did, and the record of it: both or neither."""
+
+        def both(db: sqlite3.Connection) -> T:
+            with transaction(db):
+                result = work(db)
+                crashpoint.reached("before audit")
+                audit = None if audited is None else audited(result)
+                audits.write(db, [] if audit is None else [audit], self._keys)
+            return result
+
+        return await self._write(both)
 
     async def _write_together(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Writes with all that waits for the thread just now: one sync of the disk for them all."""

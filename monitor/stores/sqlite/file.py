@@ -161,7 +161,22 @@ CREATE TABLE owners (number INTEGER PRIMARY KEY, labels TEXT NOT NULL UNIQUE);
 ALTER TABLE ltv ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE keys (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 """
-MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, _SCHEMA_7, _SCHEMA_8, _SCHEMA_9)
+# The chain of the audit record: each with a digest over the one before and itself, signed by a key that is not here. Records
+# from before have no signature; their digests are worked out when the store is opened.
+_SCHEMA_10 = """
+ALTER TABLE audits ADD COLUMN digest BLOB;
+ALTER TABLE audits ADD COLUMN key TEXT NOT NULL DEFAULT '';
+ALTER TABLE audits ADD COLUMN mac BLOB NOT NULL DEFAULT x'';
+CREATE INDEX audits_unlinked ON audits (number) WHERE digest IS NULL;
+CREATE TABLE audit_marks (
+    kind TEXT PRIMARY KEY, number INTEGER NOT NULL, at INTEGER NOT NULL, digest BLOB NOT NULL, key TEXT NOT NULL,
+    mac BLOB NOT NULL
+) WITHOUT ROWID;
+"""
+MIGRATIONS = (
+    *(_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, _SCHEMA_7, _SCHEMA_8, _SCHEMA_9),
+    _SCHEMA_10,
+)
 """The script at index i takes a file from schema i to i + 1; a script once released is never changed."""
 
 

@@ -1,15 +1,15 @@
-"""The commit of one event, and the records of what was said and done: alerts, entries, audit."""
+"""The commit of one event, and the records of what was said and entered: alerts and entries."""
 
 from __future__ import annotations
 
 import sqlite3
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 import msgspec
 
 from monitor import crashpoint
+from monitor.audit_keys import AuditKeys
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of, time_at
@@ -17,29 +17,25 @@ from monitor.core.stages.stages import NORMAL
 from monitor.stores._base import (
     AlertFilter,
     Applied,
-    Audit,
     Change,
     Committed,
     StoredState,
     Target,
 )
-from monitor.stores.sqlite import book, history, packed
+from monitor.stores.sqlite import audits, book, history, packed
+from monitor.stores.sqlite.audits import PRUNED_AT_ONCE
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.deliveries import Outbox
-from monitor.stores.sqlite.rows import BY_ID, EACH, each, encode, labels_of, labels_text
-
-# Deleted in one transaction: some ten milliseconds, which a commit may have to wait.
-_PRUNED_AT_ONCE = 500
-
-_audit = msgspec.json.Decoder(Audit).decode
+from monitor.stores.sqlite.rows import BY_ID, EACH, each, labels_of, labels_text
 
 
-def commit(db: sqlite3.Connection, change: Change) -> Committed:
-    """Everything of one event, or nothing of it."""
+def commit(db: sqlite3.Connection, change: Change, keys: AuditKeys) -> Committed:
+    """Everything of one event, or nothing of it. `keys` sign its audits."""
     with transaction(db):
         book.write(db, change)
         committed = _write_alerts(db, change)
         _write_records(db, change)
+        audits.write(db, change.audits, keys)
         crashpoint.reached("before commit", (a.type for a, _ in change.alerts))
     crashpoint.reached("after commit", (a.type for a, _ in change.alerts))
     return committed
@@ -86,9 +82,7 @@ def _write_records(db: sqlite3.Connection, change: Change) -> None:
     entries = (
         (e.group_id, e.id, e.digest, e.version, micros_of(e.at), e.life, labels_text(e.labels)) for e in change.entries
     )
-    audits = ((micros_of(a.at), a.subject, encode(a)) for a in change.audits)
     db.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", entries)
-    db.executemany("INSERT INTO audits (at, subject, body) VALUES (?, ?, ?)", audits)
     history.write(db, change.history)
 
 
@@ -147,23 +141,6 @@ def entry(db: sqlite3.Connection, group_id: str, id: str, scope: Scope) -> Appli
     return None
 
 
-def audits(
-    db: sqlite3.Connection, after: int, limit: int, subject: str | None, since: datetime | None, scope: Scope
-) -> list[tuple[int, Audit]]:
-    """A page of the audit record."""
-    conditions = ["number > :after"]
-    values = {"after": after, "subject": subject, "since": 0}
-    if subject is not None:
-        conditions.append("subject = :subject")
-    if since is not None:
-        conditions.append("at >= :since")
-        values["since"] = micros_of(since)
-    index = "NOT INDEXED" if subject is None else "INDEXED BY audits_subject"
-    sql = f"SELECT number, body FROM audits {index} WHERE {' AND '.join(conditions)} ORDER BY number"  # noqa: S608
-    rows = ((number, _audit(body)) for number, body in db.execute(sql, values))
-    return list(islice(((number, each) for number, each in rows if sees(scope, each.labels)), limit))
-
-
 def prune_alerts(db: sqlite3.Connection, before: datetime) -> int:
     """One batch of alerts with their deliveries and attempts; 0 when nothing is left to delete."""
     with transaction(db):
@@ -173,7 +150,7 @@ def prune_alerts(db: sqlite3.Connection, before: datetime) -> int:
             " AND NOT EXISTS (SELECT 1 FROM states AS s WHERE s.id = a.subject AND s.episode = a.episode"
             "   AND s.stage <> ?)"
             " ORDER BY at LIMIT ?",
-            (micros_of(before), NORMAL, _PRUNED_AT_ONCE),
+            (micros_of(before), NORMAL, PRUNED_AT_ONCE),
         ).fetchall()
         cursors = [each(cursor for (cursor,) in rows)]
         theirs = f"SELECT id FROM deliveries WHERE cursor IN {EACH}"  # noqa: S608
@@ -191,4 +168,4 @@ def prune(db: sqlite3.Connection, table: str, before: datetime) -> int:
     """One batch of rows of a table; 0 when nothing is left to delete."""
     old = f"SELECT rowid FROM {table} WHERE at < ? LIMIT ?"  # noqa: S608
     with transaction(db):
-        return db.execute(f"DELETE FROM {table} WHERE rowid IN ({old})", (micros_of(before), _PRUNED_AT_ONCE)).rowcount  # noqa: S608
+        return db.execute(f"DELETE FROM {table} WHERE rowid IN ({old})", (micros_of(before), PRUNED_AT_ONCE)).rowcount  # noqa: S608

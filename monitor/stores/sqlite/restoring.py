@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -59,6 +60,16 @@ def restore(path: Path, engine: Engine, wanted: Backup, at: datetime | None) -> 
         new.rename(path)
         file.sync_folder(path)
         return found._replace(kept=kept)
+
+
+@contextmanager
+def looked_into(path: Path, engine: Engine, wanted: Backup) -> Iterator[sqlite3.Connection]:
+    """A checked copy of a backup, for reading; it goes again. Raises StoreRefused."""
+    new = Path(f"{file.restoring(path)}.check")
+    with ExitStack() as taken:
+        taken.callback(_remove, new)
+        _checked_copy(wanted, new, engine)
+        yield taken.enter_context(closing(engine.connect(new)))
 
 
 def _checked_copy(wanted: Backup, new: Path, engine: Engine) -> Restored:

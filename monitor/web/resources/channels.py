@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from monitor.core.text import stamp_or_none
+from monitor.core.text import stamp, stamp_or_none
 from monitor.notifiers._base import ChannelState
 from monitor.web.auth import OPERATE, READ
 from monitor.web.http import AFTER, LIMIT, Rejected, age_s, paged_by_name, read_as, read_body
@@ -80,10 +80,9 @@ def _item(c: ChannelState, now: datetime) -> ChannelItem:
 async def enable(call: Call) -> ChannelItem:
     """Switches a channel on; what waits for it is sent."""
     before = _known(call)
-    if call.daemon.enable is not None and await call.daemon.enable(before.name):
-        await call.daemon.inbox.record(
-            call.caller.name, "enable channel", before.name, _off(before), _off(_known(call))
-        )
+    if call.daemon.enable is not None:
+        after = {"off_at": None, "reason": None}
+        await call.daemon.enable(before.name, call.audit("enable channel", before.name, _off(before), after))
     return _item(_known(call), call.daemon.clock.utc())
 
 
@@ -91,10 +90,11 @@ async def disable(call: Call) -> ChannelItem:
     """Switches a channel off: nothing is sent, critical notices go to its fallback, all others wait."""
     before = _known(call)
     body = read_as(OffBody, await read_body(call.request))
-    if call.daemon.disable is not None and await call.daemon.disable(before.name, f"{call.caller.name}: {body.reason}"):
-        await call.daemon.inbox.record(
-            call.caller.name, "disable channel", before.name, _off(before), _off(_known(call))
-        )
+    if call.daemon.disable is not None:
+        reason = f"{call.caller.name}: {body.reason}"
+        after = {"off_at": stamp(call.daemon.clock.utc()), "reason": reason}
+        audit = call.audit("disable channel", before.name, _off(before), after)
+        await call.daemon.disable(before.name, reason, audit)
     return _item(_known(call), call.daemon.clock.utc())
 
 

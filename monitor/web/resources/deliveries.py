@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -11,7 +12,7 @@ import msgspec
 
 from monitor.core.alerts.alert_type import Severity
 from monitor.core.text import stamp, stamp_or_none
-from monitor.stores._base import Attempt, Delivery, DeliveryFilter, DeliveryState
+from monitor.stores._base import Attempt, Audit, Delivery, DeliveryFilter, DeliveryState
 from monitor.web.alert_log import SCANNED_PAGES, may_see
 from monitor.web.auth import OPERATE, READ, Caller
 from monitor.web.http import AFTER, LIMIT, MAX_LIMIT, Param, Query, Rejected, one_of, read_as, read_body
@@ -93,12 +94,15 @@ async def delivery(call: Call) -> DeliveryDetail:
 async def retry(call: Call) -> DeliveryItem:
     """Makes a delivery due at once."""
     found = await _visible(call)
-    again = await call.daemon.store.retry(found.id, call.daemon.clock.utc())
+
+    def audited(made: Sequence[Delivery]) -> Audit:
+        before, after = ({"state": one.state, "attempts": one.attempts} for one in (found, made[0]))
+        return call.audit("retry delivery", found.id, before, after)
+
+    again = await call.daemon.store.retry(found.id, call.daemon.clock.utc(), audited)
     if again is None:
         raise _absent(call.id)
     call.daemon.on_retry(again)
-    before, after = ({"state": one.state, "attempts": one.attempts} for one in (found, again))
-    await call.daemon.inbox.record(call.caller.name, "retry delivery", again.id, before, after)
     return _item(again, call)
 
 
@@ -135,14 +139,14 @@ async def retry_all(call: Call) -> Retried:
         state=body.state, notifier=body.notifier, type=body.type, since=body.since, until=body.until, limit=MAX_LIMIT
     )
     found, more = await _all(call, wanted, body.limit)
-    again = await call.daemon.store.retry_all([d.id for d in found], call.daemon.clock.utc())
+
+    def audited(made: Sequence[Delivery]) -> Audit:
+        return call.audit("retry deliveries", body.notifier or "all channels", asked, {"count": len(made)})
+
+    again = await call.daemon.store.retry_all([d.id for d in found], call.daemon.clock.utc(), audited)
     for one in again:
         call.daemon.on_retry(one)
-    result = Retried(len(again), len(found) - len(again), more)
-    await call.daemon.inbox.record(
-        call.caller.name, "retry deliveries", body.notifier or "all channels", asked, {"count": result.count}
-    )
-    return result
+    return Retried(len(again), len(found) - len(again), more)
 
 
 async def _all(call: Call, wanted: DeliveryFilter, limit: int) -> tuple[list[Delivery], bool]:

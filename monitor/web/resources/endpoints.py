@@ -13,12 +13,12 @@ from monitor.core.alerts.matching import Match
 from monitor.core.schema import Pattern, Problem, Span
 from monitor.core.text import stamp, stamp_or_none
 from monitor.notifiers._sample import sample
-from monitor.stores._base import DeliveryFilter, Subscription
+from monitor.stores._base import Audit, DeliveryFilter, Subscription
 from monitor.web.auth import ADMIN
 from monitor.web.http import AFTER, LIMIT, Param, Rejected, invalid, one_of, paged_by_name, read_as, read_body
 from monitor.web.resources.deliveries import STATES, DeliveryList, listed
 from monitor.web.site import Call, Endpoint, Reply
-from monitor.web.subscriptions import AskedEndpoint, EndpointRefused, SubscriptionDesk, TestedEndpoint
+from monitor.web.subscriptions import AskedEndpoint, AuditedChange, EndpointRefused, SubscriptionDesk, TestedEndpoint
 from monitor.webhook_keys import Kind, NewKey, public_keys, signers_of
 
 MOST_TYPES = 50
@@ -110,12 +110,11 @@ async def make(call: Call) -> Reply:
     name = body.name or f"endpoint-{secrets.token_hex(4)}"
     asked = AskedEndpoint(name, body.url, body.key, body.types, body.match, body.batch, body.note)
     try:
-        kept, key = await desk.make(asked)
+        kept, key = await desk.make(asked, _audited(call, "make endpoint"))
     except EndpointRefused as e:
         if e.is_taken:
             raise Rejected("refused", str(e), reason="name_taken") from None
         raise invalid([Problem(e.where, e.what)]) from None
-    await _record(call, "make endpoint", kept.name, None, kept)
     return Reply(_with_secret(call, kept, key), 201, {"Location": f"/v1/endpoints/{kept.name}"})
 
 
@@ -124,10 +123,9 @@ async def rotate(call: Call) -> EndpointWithSecret:
     before = _found(call)
     body = read_as(RotationBody, await read_body(call.request) or b"{}")
     try:
-        kept, key = await _desk(call).rotate(before.name, body.key, body.overlap)
+        kept, key = await _desk(call).rotate(before.name, body.key, body.overlap, _audited(call, "rotate endpoint"))
     except EndpointRefused as e:
         raise invalid([Problem(e.where, e.what)]) from None
-    await _record(call, "rotate endpoint", kept.name, before, kept)
     return _with_secret(call, kept, key)
 
 
@@ -144,8 +142,7 @@ async def disable(call: Call) -> EndpointItem:
 async def drop(call: Call) -> None:
     """Deletes an endpoint. What waits for it goes by the routes of now."""
     before = _found(call)
-    await _desk(call).drop(before.name)
-    await _record(call, "delete endpoint", before.name, before, None)
+    await _desk(call).drop(before.name, _audited(call, "delete endpoint"))
 
 
 async def test(call: Call) -> TestedEndpoint:
@@ -153,6 +150,8 @@ async def test(call: Call) -> TestedEndpoint:
     kept = _found(call)
     rules = call.daemon.rules()
     notice = sample(rules.name, rules.products, call.daemon.clock.utc())
+    # Before it goes out: what was sent cannot be taken back where the record fails.
+    await call.daemon.inbox.record(call.caller.name, "test endpoint", kept.name, None, None)
     return await _desk(call).test(kept.name, notice)
 
 
@@ -164,9 +163,8 @@ async def history(call: Call) -> DeliveryList:
 
 async def _switch(call: Call, *, is_enabled: bool) -> EndpointItem:
     before = _found(call)
-    kept = await _desk(call).switch(before.name, is_enabled=is_enabled)
-    if kept != before:
-        await _record(call, "enable endpoint" if is_enabled else "disable endpoint", kept.name, before, kept)
+    audited = _audited(call, "enable endpoint" if is_enabled else "disable endpoint")
+    kept = await _desk(call).switch(before.name, is_enabled=is_enabled, audited=audited)
     return _item(call, kept)
 
 
@@ -185,13 +183,18 @@ def _found(call: Call) -> Subscription:
     return kept
 
 
-async def _record(call: Call, action: str, name: str, before: Subscription | None, after: Subscription | None) -> None:
-    """The audit record has no key in it, and no query of an address."""
-    shown = [None if kept is None else msgspec.to_builtins(_item(call, kept)) for kept in (before, after)]
-    for each in shown:
-        if each is not None:
-            each["url"] = re.sub(r"\?.*", "?***", each["url"])
-    await call.daemon.inbox.record(call.caller.name, action, name, *shown)
+def _audited(call: Call, action: str) -> AuditedChange:
+    """Makes the record of a change. It has no key in it, and no query of an address."""
+
+    def audited(before: Subscription | None, after: Subscription | None) -> Audit:
+        shown = [None if kept is None else msgspec.to_builtins(_item(call, kept)) for kept in (before, after)]
+        for each in shown:
+            if each is not None:
+                each["url"] = re.sub(r"\?.*", "?***", each["url"])
+        name = next(kept.name for kept in (after, before) if kept is not None)
+        return call.audit(action, name, *shown)
+
+    return audited
 
 
 def _item(call: Call, kept: Subscription) -> EndpointItem:

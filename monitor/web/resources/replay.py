@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Annotated
@@ -12,7 +12,7 @@ import msgspec
 from monitor import crashpoint
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.schema import Id, Pattern, Problem
-from monitor.stores._base import AlertFilter, Delivery, new_delivery
+from monitor.stores._base import AlertFilter, Audit, Delivery, new_delivery
 from monitor.web.alert_log import may_see
 from monitor.web.auth import OPERATE
 from monitor.web.http import MAX_LIMIT, Rejected, bad_cursor, invalid, read_as, read_body
@@ -70,11 +70,18 @@ async def replay(call: Call) -> Replayed:
     sent: list[int] = []
     looked = 0
     next_: int | None = None
+    asked = msgspec.to_builtins(body)
+
+    def audited(made: Sequence[Delivery]) -> Audit:
+        cursors = [d.cursor for d in made]
+        told = {"sent": len(made), "first": min(cursors, default=None), "last": max(cursors, default=None)}
+        return call.audit("replay", body.notifier, asked, told)
+
     async for page in _pages(call, body):
         looked += len(page)
         theirs = await of_others(call, {x.alert.subject for x in page})
         mine = [x for x in page if x.alert.subject not in theirs]
-        again = await call.daemon.store.send_again(_deliveries(call, body, mine))
+        again = await call.daemon.store.send_again(_deliveries(call, body, mine), audited)
         crashpoint.reached("after replay")
         for delivery in again:
             call.daemon.on_retry(delivery)
@@ -83,10 +90,7 @@ async def replay(call: Call) -> Replayed:
             next_ = page[-1].cursor
             break
     told = [] if call.caller.scope else sent
-    answer = Replayed(body.notifier, len(sent), min(told, default=None), max(told, default=None), next_)
-    asked = msgspec.to_builtins(body)
-    await call.daemon.inbox.record(call.caller.name, "replay", body.notifier, asked, msgspec.to_builtins(answer))
-    return answer
+    return Replayed(body.notifier, len(sent), min(told, default=None), max(told, default=None), next_)
 
 
 def _opened(call: Call, body: ReplayBody) -> ReplayBody:
