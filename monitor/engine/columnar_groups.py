@@ -58,7 +58,7 @@ class ColumnarGroups:
         stored = self.rows.stored(row)
         state = self.rows.state(row, stored.group.id)
         with exact():  # a list asks from another thread, and the record works out interest
-            return GroupRecord(stored, state, self._now.rules.products[stored.group.product], self._now.at)
+            return GroupRecord(stored, state, self._now.rules.product_of(stored.group), self._now.at)
 
     def keep(self, record: GroupRecord) -> None:
         """Writes back the state of a group that is here."""

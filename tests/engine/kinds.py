@@ -53,7 +53,7 @@ class Kinds:
         }.get(kind, vip_loan)
         made: Callable[[], Table] = getattr(self, f"_{kind}", self._vip)
         product: Product = module.load({"version": [{"effective": date, **made()} for date in dates]})
-        return msgspec.structs.replace(product, kind=kind)
+        return msgspec.structs.replace(product, kind=kind, name=kind)
 
     def _vip(self) -> Table:
         r = self._random

@@ -158,7 +158,7 @@ class ColumnarBookSnapshot:
         kept = block.record(row % GROUPS, copy.names)
         state = unpacked_state(copy.states.get(number * GROUPS + row % GROUPS), kept.group.id)
         with exact():
-            product = copy.in_force.rules.products[kept.group.product]
+            product = copy.in_force.rules.product_of(kept.group)
             record = GroupRecord(kept, state, product, copy.in_force.at)
         return record.sight()
 
