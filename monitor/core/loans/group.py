@@ -13,7 +13,7 @@ import msgspec
 from monitor.core.loans.line_bounds import bounded_labels
 from monitor.core.money import ZERO, plain
 from monitor.core.rules.product import Product, Version
-from monitor.core.rules.terms import Terms, stated_terms
+from monitor.core.rules.terms import NO_TERMS, Terms, stated_terms
 from monitor.core.rules.thresholds import Level as Level
 from monitor.core.rules.thresholds import Line
 from monitor.core.rules.thresholds import lines_of as lines_of
@@ -270,6 +270,7 @@ def _group(stated: GroupLine, line: object, at: datetime) -> Group:
         "loans": loans,
         "labels": bounded_labels(stated.labels),
         "line": line_digest(canonical(line)).hex(),
+        "terms": None if stated.terms == NO_TERMS else stated.terms,
     }
     return Group(**(msgspec.structs.asdict(stated) | changed))
 

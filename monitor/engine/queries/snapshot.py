@@ -85,7 +85,7 @@ class ColumnarBookSnapshot:
             stage = copy.stage[number * GROUPS : number * GROUPS + len(block)]
             self._stage[k * GROUPS : k * GROUPS + len(block)] = stage
         self._count = int(np.count_nonzero(self._stage != NO_GROUP))
-        self._levels = BlockLevels(copy.names, copy.in_force.versions)
+        self._levels = BlockLevels(copy.names, copy.in_force.agreements)
 
     def __len__(self) -> int:
         return self._count + len(self._fresh)
@@ -98,7 +98,7 @@ class ColumnarBookSnapshot:
             mine = wanted[k * GROUPS : k * GROUPS + len(block)]
             held.update(np.unique(block.columns.asset[mine[block.position_rows()]]).tolist())
             owed.update(np.unique(block.columns.loan_asset[mine[block.loan_rows()]]).tolist())
-        versions, coins = self._copy.in_force.versions.values(), (names.assets[place] for place in held)
+        versions, coins = self._copy.in_force.agreements.met(), (names.assets[place] for place in held)
         counted = frozenset(coin for coin in coins if any(v.ladder(coin) is not None for v in versions))
         return Coins(counted | fresh.held, frozenset(names.assets[place] for place in owed) | fresh.owed)
 

@@ -228,7 +228,7 @@ class FastScreen:
 
     def _shift(self, blocks: I64, asked: U8, price: F64, touched: int) -> I64:
         store, before = self._layout.store, self._price
-        moved = np.flatnonzero(asked[self._tiers.asset]).astype(np.uint16)
+        moved = np.flatnonzero(asked[self._tiers.asset]).astype(np.uint32)
 
         def part(some: I64, named: U32) -> int:
             return kernels.shift(some, moved, store, self._tiers, before, price, self._rows, self._table.lines, named)
@@ -262,7 +262,7 @@ def _longer(column: NDArray[T], size: int) -> NDArray[T]:
 
 def _side(side: BlockSide) -> BlockSide:
     assert np.isfinite(side.amount).all(), "an amount must be a number"
-    return BlockSide(_plain(side.row, np.uint16), _plain(side.instrument, np.uint16), _plain(side.amount, np.float64))
+    return BlockSide(_plain(side.row, np.uint16), _plain(side.instrument, np.uint32), _plain(side.amount, np.float64))
 
 
 def _plain(array: NDArray[Any], kind: type[T]) -> NDArray[T]:

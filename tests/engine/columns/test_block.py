@@ -188,9 +188,9 @@ def test_a_damaged_block_is_refused_wherever_the_damage_is() -> None:
 def test_a_block_of_a_newer_monitor_is_refused_with_what_to_do() -> None:
     names = Names()
     raw = Block.of(ordinary(1), names).dump(names)
-    newer = raw[:4] + struct.pack("<H", 3) + raw[6:]
+    newer = raw[:4] + struct.pack("<H", 4) + raw[6:]
     with pytest.raises(
-        UnreadableBlock, match="has format 3, this monitor reads up to 2; start the newer monitor"
+        UnreadableBlock, match="has format 4, this monitor reads up to 3; start the newer monitor"
     ) as caught:
         Block.load(newer, names)
     assert caught.value.reason == "newer"

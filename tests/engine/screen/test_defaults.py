@@ -13,10 +13,11 @@ from monitor.core.groups.outcome import StoredGroup
 from monitor.core.loans.group import parse_line
 from monitor.core.money import exact, plain
 from monitor.core.rules.product import Product
-from monitor.core.rules.settings import Lifecycle
+from monitor.core.rules.settings import Lifecycle, Rules
 from monitor.core.stages.decision import calm
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.valuation import holding
+from monitor.engine.columns.agreements import Agreements
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.names import Names
 from monitor.engine.screen.defaults import defaults
@@ -53,8 +54,7 @@ def check(products: dict[str, Product], lines: list[dict[str, Any]]) -> int:
     names = Names()
     groups = [parse_line(stated, NOW, products) for stated in lines]
     block = Block.of([StoredGroup(group, "book", 1, NOW) for group in groups], names)
-    versions = {names.products.place(kind): p.version_at(NOW) for kind, p in products.items()}
-    low, high, unsure = defaults(block, names, versions, HOW)
+    low, high, unsure = defaults(block, Agreements(NOW, Rules("desk", products), names), names, HOW)
     for i, group in enumerate(groups):
         if i not in unsure:
             with exact():
