@@ -29,7 +29,7 @@ from monitor.core.rules.cadence import too_slow
 from monitor.core.rules.duty import Duty, Escalation, Rota
 from monitor.core.rules.product import Product, override_problems
 from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Rules, Trust
-from monitor.core.rules.terms import Override
+from monitor.core.rules.terms import LabelTerms
 from monitor.core.schema import Invalid, Name, Pattern, Problem, read
 from monitor.people import Contacts, HeartbeatTable, Person, SmsReplies, contacts_of, misfits
 from monitor.quiet_times import Calendar, Holidays, QuietTimes, holidays_of, no_calendar, twice
@@ -395,17 +395,9 @@ class _Loader:
             if name in products:
                 key = "kind" if entry.name is None else "name"
                 self.note(f"product[{i}].{key}", f"{name!r} stands twice; give each agreement a `name` of its own")
-            table = self.toml(entry.file)
-            if table is None:
-                continue
-            try:
-                product = msgspec.structs.replace(module.load(table), name=name, overrides=entry.override)
-            except Invalid as e:
-                self.wrong(entry.file, e.problems)
-                continue
-            for problem in override_problems(product, f"product[{i}].override"):
-                self.note(problem.where, problem.what)
-            products[name] = product
+            product = _agreement(self, module, entry, name, f"product[{i}].override")
+            if product is not None:
+                products[name] = product
         return products
 
     def calendars(self, table: dict[str, Any]) -> list[Calendar]:
@@ -433,6 +425,20 @@ class _Loader:
                     self.note(f"route[{i}].quiet.calendar", problem)
                 routes.append(route)
         return tuple(routes)
+
+
+def _agreement(loader: _Loader, module: Any, entry: ProductTable, name: str, where: str) -> Product | None:
+    """An agreement of the file; None, and its problems noted, where its rules cannot be read."""
+    table = loader.toml(entry.file)
+    if table is None:
+        return None
+    try:
+        product: Product = msgspec.structs.replace(module.load(table), name=name, overrides=entry.override)
+    except Invalid as e:
+        loader.wrong(entry.file, e.problems)
+        return None
+    loader.wrong(loader.path, list(override_problems(product, where)))
+    return product
 
 
 def _names_the_store(store: Part | None, families: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, str]]:
@@ -551,4 +557,4 @@ class ProductTable(msgspec.Struct, frozen=True):
         Annotated[str, Pattern(r"[a-z0-9][a-z0-9_-]{0,63}", "at most 64 lower-case letters, digits, _ and -")] | None
     ) = None
     """What groups call the agreement; its kind where it has no name."""
-    override: tuple[Override, ...] = ()
+    override: tuple[LabelTerms, ...] = ()

@@ -205,8 +205,9 @@ class ColumnarGroups:
 
     def examples(self) -> Iterator[Group]:
         """Groups such that rules which fit these fit all."""
+        seen: set[tuple[int, ...]] = set()
         for number, block in self.rows.living():
-            places = examples(block, self.names, self.rows.alive(number, block))
+            places = examples(block, self.names, self.rows.alive(number, block), seen)
             yield from (block.record(i, self.names).group for i in places)
 
     def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook, exact_to: int) -> Exposure:

@@ -12,7 +12,7 @@ import msgspec
 
 from monitor.core.money import exact, plain
 from monitor.core.rules.product import Product
-from monitor.core.rules.terms import Override
+from monitor.core.rules.terms import LabelTerms
 from monitor.core.schema import read
 from monitor.core.valuation.ladder import recognised
 from monitor.core.valuation.valuation import Holding, Weight
@@ -65,7 +65,7 @@ class Kinds:
         some = [found for found in labels if r.random() < 0.7]
         lines = (*OWN[product.name], STRICT.get(product.name, {}))
         stated = [{**self.terms(product.name), "labels": each, "thresholds": r.choice(({}, *lines))} for each in some]
-        return msgspec.structs.replace(product, overrides=tuple(read(Override, each) for each in stated))
+        return msgspec.structs.replace(product, overrides=tuple(read(LabelTerms, each) for each in stated))
 
     def terms(self, kind: str) -> Table:
         """A few figures of a label or a group."""

@@ -25,9 +25,9 @@ from monitor.core.money import ONE, ZERO, exact, plain
 from monitor.core.prices.decisions import Decision, Exclude, Pin
 from monitor.core.prices.quote import GOOD, MISSING, Mark, SourcePrice
 from monitor.core.queries.inbox import Look
+from monitor.core.queries.terms_shown import TermShown, terms_shown
 from monitor.core.rules.product import Ladder, Product
 from monitor.core.rules.settings import Rules
-from monitor.core.rules.terms import NO_TERMS, Terms, stated_terms
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.decision import is_overdue
 from monitor.core.stages.stages import LIQUIDATION, NORMAL, Stage
@@ -196,15 +196,6 @@ class LoanDetail(msgspec.Struct, frozen=True):
     pinned: PinnedShown | UnsetType = UNSET
 
 
-class TermShown(msgspec.Struct, frozen=True):
-    """A figure in which the group differs from its agreement, such as `thresholds.liquidation`, and who states it: its own
-    line (`line`), or the override for groups with labels (`borrower acme`)."""
-
-    figure: str
-    value: str
-    origin: str
-
-
 class GroupDetail(Standing, frozen=True, kw_only=True):
     """All that is known of a group at one instant."""
 
@@ -339,7 +330,7 @@ def detail(look: Look) -> GroupDetail:
             acknowledged=acknowledged(state.ack) if state.ack else None,
             thresholds=held.lines.shown,
             rules=product.rules_name(held.version),
-            terms=_terms(look),
+            terms=terms_shown(group, look.rules.products[group.product]),
             contributions=[_contribution(look, p) for p in positions(held, look.usd)],
             uncounted=_uncounted(look),
             liabilities=UNSET if held.tiers is None else liabilities(group, held, look.usd),
@@ -445,31 +436,6 @@ def decision_shown(decision: Decision) -> DecisionShown:
 def product_of(look: Look) -> Product:
     """The product of the group that is looked at."""
     return look.rules.product_of(look.sight.group)
-
-
-def _terms(look: Look) -> list[TermShown]:
-    """Figure by figure the line comes first, then the override; what neither states is the agreement's."""
-    group, agreement = look.sight.group, look.rules.products[look.sight.group.product]
-    found: dict[str, TermShown] = {}
-    place = agreement.override_of(group.labels)
-    if place is not None:
-        override = agreement.overrides[place]
-        found |= _origins(override.thresholds, override, override.name)
-        if group.terms is not None and (group.terms.scale is not None or group.terms.haircut is not None):
-            found = {figure: each for figure, each in found.items() if figure not in ("scale", "haircut")}
-    found |= _origins(group.thresholds, group.terms or NO_TERMS, "line")
-    return list(found.values())
-
-
-def _origins(lines: Mapping[str, Decimal], terms: Terms, origin: str) -> dict[str, TermShown]:
-    stated = stated_terms(terms)
-    ladders = stated.pop("ladders", {})
-    shown = {f"thresholds.{name}": plain(level) for name, level in lines.items()}
-    shown |= {
-        f"ladders.{asset}": ", ".join(f"{share} up to {bound}" for bound, share in tiers)
-        for asset, tiers in ladders.items()
-    }
-    return {figure: TermShown(figure, value, origin) for figure, value in (shown | stated).items()}
 
 
 def _exchange_age_s(then: datetime | None, at: datetime) -> float | None:

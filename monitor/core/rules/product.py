@@ -20,7 +20,7 @@ import msgspec
 from monitor.core.rules.ladders import NOTHING as NOTHING
 from monitor.core.rules.ladders import WHOLE as WHOLE
 from monitor.core.rules.ladders import Ladder as Ladder
-from monitor.core.rules.terms import NO_TERMS, Override, Terms, above_one, spread, with_ladders
+from monitor.core.rules.terms import NO_TERMS, LabelTerms, Terms, above_one, spread, with_ladders
 from monitor.core.rules.thresholds import Thresholds, lines_of
 from monitor.core.schema import Problem, in_words
 
@@ -274,7 +274,7 @@ class Product(msgspec.Struct, frozen=True, dict=True):
     """Flexible rates by coin beside those of the versions, oldest first (core/events/rates.py); no coin without one."""
     name: str = ""
     """What groups call it; the kind, unless the configuration names it."""
-    overrides: tuple[Override, ...] = ()
+    overrides: tuple[LabelTerms, ...] = ()
     """Terms of groups with certain labels."""
     terms: Terms | None = None
     """By what terms `of` made this of an agreement; None for the agreement itself."""

@@ -84,7 +84,7 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 NO_TERMS = Terms()
 
 
-class Override(Terms, frozen=True, omit_defaults=True, kw_only=True):
+class LabelTerms(Terms, frozen=True, omit_defaults=True, kw_only=True):
     """[[product.override]]: terms of the groups that have all of these labels. The first that fits a group counts."""
 
     labels: dict[str, str]
@@ -105,7 +105,30 @@ def with_ladders(found: Mapping[str, Ladder] | None, terms: Terms) -> Mapping[st
     """All ladders of a version by these terms; the very same mapping where they leave them as they are."""
     if found is None or not terms.has_ladders:
         return found
-    return {asset: terms.cut(each) for asset, each in found.items()} | own_ladders(terms)
+    return CutLadders(found, terms)
+
+
+class CutLadders(Mapping[str, Ladder]):
+    """The ladders of a version by other terms, each made when it is asked for: a group holds few of all coins, and thousands
+    of terms would fill the memory with ladders that nobody needs."""
+
+    __slots__ = ("_found", "_own", "_terms")
+
+    def __init__(self, found: Mapping[str, Ladder], terms: Terms) -> None:
+        self._found = found
+        self._terms = terms
+        self._own = own_ladders(terms)
+
+    def __getitem__(self, asset: str) -> Ladder:
+        own = self._own.get(asset)
+        return self._terms.cut(self._found[asset]) if own is None else own
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._found
+        yield from (asset for asset in self._own if asset not in self._found)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def own_ladders(terms: Terms) -> dict[str, Ladder]:
@@ -122,8 +145,8 @@ def above_one(found: Mapping[str, Ladder], terms: Terms) -> Iterator[tuple[str, 
     """(key, what is wrong) for the first coin of which more than all would count."""
     key = "scale" if terms.scale is not None else "haircut"
     value = terms.scale if terms.scale is not None else terms.haircut
-    if value is None:
-        return
+    if value is None or (ONE if terms.scale is None else terms.scale) - (terms.haircut or ZERO) <= ONE:
+        return  # no share is above one, so none becomes it
     for asset, each in sorted(found.items()):
         for _, share in each if asset not in terms.ladders else ():
             now = share * (ONE if terms.scale is None else terms.scale) - (terms.haircut or ZERO)

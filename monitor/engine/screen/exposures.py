@@ -50,6 +50,8 @@ class Instruments:
         self._liable: frozenset[int] = frozenset()
         """Products whose loans are liabilities."""
         self._is_given = False
+        self._are_others = True
+        """Ladders that were given before are others now."""
         self._by_terms: dict[_Key, int | None] = {}
         """Instruments of holdings under other terms, numbered when they are met; None for a coin that counts nothing."""
 
@@ -76,14 +78,17 @@ class Instruments:
                 self._ladders[number] = _floats(self._ladder_by_terms(key) or ())
         self._by_terms = {}
         self._is_given = False
+        self._are_others = True
         self._table = np.full((0, 0), _NONE, np.uint32)
         return self._listed != before
 
     def give(self, screen: FastScreen) -> None:
         """Hands the ladders to the screen, unless it has them all."""
         if not self._is_given:
-            screen.instruments(np.array(self._assets, np.uint16), self._ladders)
+            assets = np.array(self._assets, np.uint16)
+            screen.instruments(assets, self._ladders, are_added=not self._are_others)
             self._is_given = True
+            self._are_others = False
 
     def collateral(self, block: Block, alive: Bools) -> tuple[BlockSide, frozenset[str]]:
         """What the living groups hold that counts, and in which coins."""
@@ -184,11 +189,12 @@ class Instruments:
         return frozenset(self._names.assets[p] for p in np.unique(places).tolist())
 
 
-def examples(block: Block, names: Names, alive: Bools) -> Iterable[int]:
+def examples(block: Block, names: Names, alive: Bools, seen: set[tuple[int, ...]]) -> Iterable[int]:
     """Places of living groups that stand for all: rules that fit these fit every group of the block.
 
     For each product: one group a coin that is owed, flexibly or not; one a leverage, enrolled or not; and one with the most
-    coins. And one a set of labels and of lines and terms of its own: whether these fit depends on the terms of the labels.
+    coins. And one a set of labels and of lines and terms of its own, as whether these fit depends on the terms of the labels:
+    those that are not `seen` yet, in a block before.
     """
     c, rows = block.columns, block.loan_rows()
     living = np.flatnonzero(alive)
@@ -204,8 +210,10 @@ def examples(block: Block, names: Names, alive: Bools) -> Iterable[int]:
     own = living[(c.own_lines[living] != 0) | (c.own_terms[living] != 0)]
     figures = np.stack([c.product[own], c.labels[own], c.own_lines[own], c.own_terms[own], c.leverage[own]])
     _, by_figures = np.unique(figures, axis=1, return_index=True)
-    odd = own[by_figures]
-    return {*rows[owed[by_loan]].tolist(), *living[by_kind].tolist(), *living[order[fullest]].tolist(), *odd.tolist()}
+    new = {tuple(figures[:, k].tolist()): own.item(k) for k in by_figures.tolist()}
+    odd = [row for key, row in new.items() if key not in seen]
+    seen.update(new)
+    return {*rows[owed[by_loan]].tolist(), *living[by_kind].tolist(), *living[order[fullest]].tolist(), *odd}
 
 
 def _floats(ladder: Ladder) -> FloatLadder:

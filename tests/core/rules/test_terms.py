@@ -17,7 +17,7 @@ from monitor.core.money import exact
 from monitor.core.queries.explain import detail
 from monitor.core.queries.inbox import Look
 from monitor.core.rules.product import Product, override_problems
-from monitor.core.rules.terms import Override
+from monitor.core.rules.terms import LabelTerms
 from monitor.core.schema import Invalid, read
 from monitor.core.valuation.valuation import holding
 from tests.coin_desk import START, line, loan, version
@@ -28,7 +28,7 @@ TOGETHER = {"borrower": "acme", "desk": "EU"}
 
 
 def agreement(*overrides: dict[str, Any], **changes: Any) -> Product:
-    stated = tuple(read(Override, each) for each in overrides)
+    stated = tuple(read(LabelTerms, each) for each in overrides)
     return msgspec.structs.replace(product(version(**({"ladders": LADDER} | changes))), overrides=stated)
 
 
@@ -175,7 +175,7 @@ def test_a_reload_that_changes_an_override_decides_its_groups_again_and_says_why
     desk = Desk(line(labels={"borrower": "acme"}), line("G-2"), of=agreement(ladders={"USDT": [["inf", "1"]]}))
     desk.play("00:01  0.80  margin_call.opened margin_call.opened:G-2")
     (rules,) = desk.monitor.rules.products.values()
-    harder = read(Override, {"labels": {"borrower": "acme"}, "scale": "0.85"})
+    harder = read(LabelTerms, {"labels": {"borrower": "acme"}, "scale": "0.85"})
     changed = {"vip_loan": msgspec.structs.replace(rules, overrides=(harder,))}
     assert desk.change("00:02", products=changed) == "liquidation.triggered(ltv)"
     told = desk.told(desk.alerts[-1])["data"]
