@@ -152,6 +152,19 @@ class BookChanges:
         """Raises Refused where a group does not fit other rules."""
         self._check_all(rules, at)
 
+    def check_kinds(self, before: Rules, rules: Rules) -> None:
+        """Raises Refused where an agreement that has groups would become one of another kind: what they owe counts by it."""
+        kinds = {name: product.kind for name, product in before.products.items()}
+        others = {name: p.kind for name, p in rules.products.items() if kinds.get(name, p.kind) != p.kind}
+        for group in self.book.examples() if others else ():
+            if group.product in others:
+                name = group.product
+                raise Refused(
+                    "other_kind",
+                    f"product {name!r} would be of kind {others[name]}, and group {group.id} is in it under kind "
+                    f"{kinds[name]}; give the new agreement another name, or close the group first",
+                )
+
     def _check_all(self, rules: Rules, at: datetime) -> None:
         for group in self.book.examples():
             _check_kept(group, _product(rules.products, group), at)

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.core.events.events import GroupPut
+from monitor.core.events.events import GroupPut, RatesChanged
 from monitor.core.loans.group import Group, GroupLine, parse_line, restated
 from monitor.core.loans.interest import rate_at
 from monitor.core.money import exact
 from monitor.core.queries.explain import detail
 from monitor.core.queries.inbox import Look
-from monitor.core.rules.product import Product, override_problems
+from monitor.core.rules.product import Product, RateRow, override_problems
 from monitor.core.rules.terms import LabelTerms
 from monitor.core.schema import Invalid, read
 from monitor.core.valuation.valuation import holding
@@ -209,6 +209,19 @@ def test_an_agreement_with_groups_cannot_be_taken_away_or_renamed() -> None:
     assert list(desk.monitor.rules.products) == ["vip_loan"]
 
 
+def test_an_agreement_with_groups_does_not_become_one_of_another_kind() -> None:
+    desk = Desk(line())
+    other = msgspec.structs.replace(product(), kind="bybit_loan", name="vip_loan")
+    assert desk.change("00:01", products={"vip_loan": other}) == "-"
+    assert str(desk.last.refused) == (
+        "product 'vip_loan' would be of kind bybit_loan, and group G-1 is in it under kind vip_loan; give the new agreement "
+        "another name, or close the group first"
+    )
+    desk.close("00:02")
+    desk.change("00:03", products={"vip_loan": other})
+    assert desk.last.refused is None
+
+
 def test_explain_names_where_each_figure_is_from() -> None:
     of = agreement({"labels": {"borrower": "acme"}, "scale": "0.5", "thresholds": {"liquidation": "0.85"}})
     own = {"haircut": "0.1", "ladders": {"ETH": [["inf", "0.4"]]}}
@@ -227,3 +240,20 @@ def test_a_put_that_a_label_moves_to_other_terms_is_under_them() -> None:
     desk = Desk(line(), of=of)
     desk.handle(GroupPut(START + timedelta(minutes=1), group(of, labels={"borrower": "acme"}), "book"))
     assert desk.sight().held.version.ladders["USDT"][0][1] == Decimal("0.45")
+
+
+@both_books
+def test_rates_of_an_agreement_reach_its_groups_alone_and_a_spread_stands_over_them() -> None:
+    flat = version(ladders={"USDT": [["inf", "1"]]}, rates={"COIN": "0"})
+    agreements = {name: msgspec.structs.replace(product(flat), name=name) for name in ("acme", "beta")}
+    desk = Desk()
+    assert desk.change("00:00", products=agreements) == "-"
+    desk.put("00:01", line("G-1", product="acme"))
+    desk.put("00:01", line("G-2", product="acme", terms={"rate_spread": "0.001"}))
+    desk.put("00:01", line("G-3", product="beta"))
+    rows = (RateRow(START + timedelta(hours=1), "COIN", Decimal("0.01")),)
+    desk.handle(RatesChanged(START + timedelta(minutes=2), "acme", "api", rows))
+    desk.pass_time("24:30")
+    owed = [dict(desk.sight(id_).held.debts)["COIN"] for id_ in ("G-1", "G-2", "G-3")]
+    assert owed == [Decimal(101), Decimal("101.1"), Decimal(100)]
+    assert desk.monitor.rules.products["acme"].name == "acme"
