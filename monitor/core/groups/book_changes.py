@@ -148,11 +148,12 @@ class BookChanges:
         self.book.put(record)
         return record
 
-    def check_rules(self, rules: Rules, at: datetime) -> None:
+    def check_rules(self, before: Rules, rules: Rules, at: datetime) -> None:
         """Raises Refused where a group does not fit other rules."""
+        self._check_kinds(before, rules)
         self._check_all(rules, at)
 
-    def check_kinds(self, before: Rules, rules: Rules) -> None:
+    def _check_kinds(self, before: Rules, rules: Rules) -> None:
         """Raises Refused where an agreement that has groups would become one of another kind: what they owe counts by it."""
         kinds = {name: product.kind for name, product in before.products.items()}
         others = {name: p.kind for name, p in rules.products.items() if kinds.get(name, p.kind) != p.kind}
