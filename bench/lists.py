@@ -110,6 +110,9 @@ class Columnar:
         self.fast = SimpleNamespace(debt=debt, recognised=recognised, blind=blind)
         self.screen = self
 
+    def ladders_of(self, block: Block) -> np.ndarray:
+        return block.columns.product.astype(np.int64)
+
     def record_at(self, row: int) -> GroupRecord:
         group = self.blocks[row // BLOCK].group(row % BLOCK, self.names.labels)
         return GroupRecord(StoredGroup(group, "bench", 1, START), self.state(row), PRODUCTS[group.product], START)

@@ -28,9 +28,10 @@ from monitor.core.events.events import API
 from monitor.core.prices.quote import USDT
 from monitor.core.rules.cadence import too_slow
 from monitor.core.rules.duty import Duty, Escalation, Rota
-from monitor.core.rules.product import Product
+from monitor.core.rules.product import Product, override_problems
 from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Rules, Trust
-from monitor.core.schema import Invalid, Name, Problem, read
+from monitor.core.rules.terms import LabelTerms
+from monitor.core.schema import Invalid, Name, Pattern, Problem, read
 from monitor.people import Contacts, HeartbeatTable, Person, SmsReplies, contacts_of, misfits
 from monitor.quiet_times import Calendar, Holidays, QuietTimes, holidays_of, no_calendar, twice
 from monitor.secret_files import with_credentials
@@ -374,11 +375,11 @@ class _Loader:
 
     def rates(self, rows: list[dict[str, Any]], products: list[dict[str, Any]]) -> tuple[Part, ...]:
         """The sources of rates. Each names a product of the file, even one that has problems of its own."""
-        kinds = [str(row.get("kind")) for row in products]
+        names = [str(row.get("name", row.get("kind"))) for row in products]
         for i, row in enumerate(rows):
             product = row.get("product")
-            if isinstance(product, str) and product not in kinds:
-                what = f"found {product!r}, expected one of: {', '.join(kinds)}"
+            if isinstance(product, str) and product not in names:
+                what = f"found {product!r}, expected one of: {', '.join(names)}"
                 self.note(f"rates[{i}].product", what)
             if row.get("name") == API:
                 self.note(f"rates[{i}].name", f"{API!r} names the rates that come by API; choose another name")
@@ -397,15 +398,13 @@ class _Loader:
             except plugins.UnknownKind as e:
                 self.note(f"product[{i}].kind", str(e))
                 continue
-            if entry.kind in products:
-                self.note(f"product[{i}].kind", f"{entry.kind!r} stands twice")
-            table = self.toml(entry.file)
-            if table is None:
-                continue
-            try:
-                products[entry.kind] = module.load(table)
-            except Invalid as e:
-                self.wrong(entry.file, e.problems)
+            name = entry.name or entry.kind
+            if name in products:
+                key = "kind" if entry.name is None else "name"
+                self.note(f"product[{i}].{key}", f"{name!r} stands twice; give each agreement a `name` of its own")
+            product = _agreement(self, module, entry, name, f"product[{i}].override")
+            if product is not None:
+                products[name] = product
         return products
 
     def calendars(self, table: dict[str, Any]) -> list[Calendar]:
@@ -433,6 +432,20 @@ class _Loader:
                     self.note(f"route[{i}].quiet.calendar", problem)
                 routes.append(route)
         return tuple(routes)
+
+
+def _agreement(loader: _Loader, module: Any, entry: ProductTable, name: str, where: str) -> Product | None:
+    """An agreement of the file; None, and its problems noted, where its rules cannot be read."""
+    table = loader.toml(entry.file)
+    if table is None:
+        return None
+    try:
+        product: Product = msgspec.structs.replace(module.load(table), name=name, overrides=entry.override)
+    except Invalid as e:
+        loader.wrong(entry.file, e.problems)
+        return None
+    loader.wrong(loader.path, list(override_problems(product, where)))
+    return product
 
 
 def _names_the_store(store: Part | None, families: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, str]]:
@@ -547,3 +560,8 @@ class ProductTable(msgspec.Struct, frozen=True):
 
     kind: str
     file: Path
+    name: (
+        Annotated[str, Pattern(r"[a-z0-9][a-z0-9_-]{0,63}", "at most 64 lower-case letters, digits, _ and -")] | None
+    ) = None
+    """What groups call the agreement; its kind where it has no name."""
+    override: tuple[LabelTerms, ...] = ()

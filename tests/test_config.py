@@ -210,7 +210,22 @@ WRONG = [
     (LEAST + "[store]\nkind = 'memory'\nkeep = 400\n", "store.keep: found 400, expected a duration"),
     (LEAST.replace("vip_loan", "vip_laon"), "product[0].kind: no such kind 'vip_laon' among the products; did you mean 'vip_loan'?"),
     (LEAST.replace("vip.toml", "nothing.toml"), "nothing.toml: cannot be read: No such file or directory"),
-    (LEAST + LEAST, "product[1].kind: 'vip_loan' stands twice"),
+    (LEAST + LEAST, "product[1].kind: 'vip_loan' stands twice; give each agreement a `name` of its own"),
+    (LEAST + LEAST.replace("kind", 'name = "vip_loan"\nkind'), "product[1].name: 'vip_loan' stands twice"),
+    (LEAST.replace("kind", 'name = "Acme 2026"\nkind'), "product[0].name: found 'Acme 2026', expected at most 64 lower-case letters"),
+    (
+        LEAST + '[[product.override]]\nlabels = { borrower = "a" }\nthresholds = { liquidation = "0.7" }\n',
+        "product[0].override[0].thresholds: lines out of order",
+    ),
+    (
+        LEAST + '[[product.override]]\nlabels = { borrower = "a" }\nscale = "1.5"\n',
+        "product[0].override[0].scale: found 1.5: the share 0.9 of BTC becomes 1.35; no coin counts more than 1, state less",
+    ),
+    (LEAST + "[[product.override]]\nlabels = {}\n", "product[0].override[0].labels: is empty; name the groups"),
+    (
+        LEAST.replace("kind", 'name = "acme"\nkind') + '[[rates]]\nkind = "file"\npath = "r.csv"\nproduct = "vip_loan"\n',
+        "rates[0].product: found 'vip_loan', expected one of: acme",
+    ),
     (LEAST + '[prices]\nusdt_usd = "0"\n', "usdt_usd: found '0', expected a rate"),
     (LEAST + '[prices]\nusdt_usd = "usdt"\n', "prices.usdt_usd: found 'usdt', expected a rate"),
     (LEAST + '[prices]\nusdt_usd = "nan"\n', "usdt_usd: found 'nan', expected"),

@@ -473,6 +473,7 @@ export interface GroupDetail {
   readonly acknowledged: AckShown | null;
   readonly thresholds: Readonly<Record<string, string>>;
   readonly rules: string;
+  readonly terms: readonly TermShown[];
   readonly contributions: readonly Contribution[];
   readonly uncounted: readonly Uncounted[];
   readonly liabilities?: readonly Liability[];
@@ -1090,6 +1091,12 @@ export interface SumsShown {
   readonly debt_usd: string;
   readonly recognised_usd: string;
   readonly market_usd: string;
+}
+
+export interface TermShown {
+  readonly figure: string;
+  readonly value: string;
+  readonly origin: string;
 }
 
 export interface TestedEndpoint {

@@ -34,6 +34,7 @@ from monitor.cli.options import FINE, TROUBLE
 from monitor.config import Config
 from monitor.control_characters import visible
 from monitor.core.alerts.alert_type import COLOUR
+from monitor.core.rules.product import Product
 from monitor.core.text import stamp
 from monitor.telemetry import log, without_passwords
 
@@ -144,7 +145,7 @@ def target(config: Any) -> str:
 def config_is_fine(config: Config) -> None:
     """What a configuration amounts to."""
     kinds = [
-        ("products", [f"{k} ({len(p.versions)} versions)" for k, p in config.rules.products.items()]),
+        ("products", [_agreement(p) for p in config.rules.products.values()]),
         ("rates", [p.name for p in config.rates]),
         ("books", [p.name for p in config.books]),
         ("feeds", [f"{p.name} ({p.kind})" for p in config.feeds]),
@@ -295,6 +296,9 @@ def explain(answer: dict[str, Any]) -> None:
     out.print(
         f"LTV [bold]{answer['ltv']}[/] = debt {answer['debt_usd']} / recognised {answer['recognised_usd']} USD   ({lines})"
     )
+    for term in answer.get("terms") or []:
+        who = "its own line" if term["origin"] == "line" else f"the override of {term['origin']}"
+        say(f"{term['figure']} {term['value']} is from {who}")
     own = ("margin_level", "health_factor", "initial_margin_usd", "maintenance_margin_usd", "net_equity_usd")
     if figures := [f"{name.replace('_', ' ')} {answer[name]}" for name in own if name in answer]:
         out.print("  ".join(figures))
@@ -503,3 +507,10 @@ def counting(title: str, rounds: int | None) -> Iterator[Callable[[], None]]:
         yield advance
     finally:
         bar.stop()
+
+
+def _agreement(product: Product) -> str:
+    """An agreement as `check-config` names it."""
+    kind = "" if product.name == product.kind else f"{product.kind}, "
+    overrides = f", {len(product.overrides)} overrides" if product.overrides else ""
+    return f"{product.name} ({kind}{len(product.versions)} versions{overrides})"

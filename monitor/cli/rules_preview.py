@@ -60,6 +60,8 @@ def _posted(config: Config) -> dict[str, Any]:
         {
             "kind": row["kind"],
             "lines": read_text(config.path.parent / row["file"]).expandtabs().splitlines(),
+            "name": row.get("name"),
+            "override": row.get("override", []),
         }
         for row in table["product"]
     ]

@@ -35,8 +35,11 @@ def audited(config: Config) -> dict[str, Any]:
         "prices": msgspec.to_builtins(config.rules.trust),
         "fund": msgspec.to_builtins(config.rules.fund),
         "products": {
-            kind: [msgspec.to_builtins(v, str_keys=True) for v in p.versions]
-            for kind, p in config.rules.products.items()
+            name: [msgspec.to_builtins(v, str_keys=True) for v in p.versions]
+            for name, p in config.rules.products.items()
+        },
+        "overrides": {
+            name: msgspec.to_builtins(p.overrides) for name, p in config.rules.products.items() if p.overrides
         },
         "routes": msgspec.to_builtins(config.routes),
         "rates": [p.name for p in config.rates],

@@ -25,7 +25,7 @@ from monitor.core.stages.decision import calm
 from monitor.core.stages.stages import GroupState
 from monitor.core.text import MOST_NAMED
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import GROUPS, HAS_EXTRAS, Bools
+from monitor.engine.columns.fields import GROUPS, I64, Bools
 from monitor.engine.columns.names import Names, NamesFull
 from monitor.engine.index.rows import RowIndex
 from monitor.engine.ingest.packer import PackedGroups
@@ -47,7 +47,7 @@ class ColumnarGroups:
         self.rows = RowIndex(names)
         self.agenda = ColumnarAgenda(self.rows)
         self._now = InForce.of(at, rules, names)
-        self.screen = BlockScreen(names, self._now.versions)
+        self.screen = BlockScreen(names, self._now.agreements)
 
     def find(self, group_id: str) -> GroupRecord | None:
         """A group, made from its columns, or None."""
@@ -59,7 +59,7 @@ class ColumnarGroups:
         stored = self.rows.stored(row)
         state = self.rows.state(row, stored.group.id)
         with exact():  # a list asks from another thread, and the record works out interest
-            return GroupRecord(stored, state, self._now.rules.products[stored.group.product], self._now.at)
+            return GroupRecord(stored, state, self._now.rules.product_of(stored.group), self._now.at)
 
     def keep(self, record: GroupRecord) -> None:
         """Writes back the state of a group that is here."""
@@ -147,8 +147,9 @@ class ColumnarGroups:
         if has_other_dates(before.versions, now.versions):
             for number, block in self.rows.living():
                 self.agenda.take_stored(number, block, now)
-        has_other_coins = self.screen.take_versions(now.versions)
+        has_other_coins = self.screen.take_versions(now.agreements) or now.has_other_terms(before)
         has_other_lines = (before.versions, before.rules.lifecycle) != (now.versions, rules.lifecycle)
+        has_other_lines |= has_other_coins
         if not has_other_lines and before.debts.hold_for(now.debts):
             return
         for number, block in self.rows.living():
@@ -156,7 +157,7 @@ class ColumnarGroups:
                 self._screen_block(number, block)
             else:
                 self.screen.owe(number, block, now.debts.owed(block))
-            if has_other_coins or has_other_lines:
+            if has_other_lines:
                 self._watch(number)
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> None:
@@ -205,8 +206,9 @@ class ColumnarGroups:
 
     def examples(self) -> Iterator[Group]:
         """Groups such that rules which fit these fit all."""
+        seen: set[tuple[int, ...]] = set()
         for number, block in self.rows.living():
-            places = examples(block, self.names, self.rows.alive(number, block))
+            places = examples(block, self.names, self.rows.alive(number, block), seen)
             yield from (block.record(i, self.names).group for i in places)
 
     def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook, exact_to: int) -> Exposure:
@@ -235,6 +237,11 @@ class ColumnarGroups:
             BookCopy(blocks, stage, states, store, tiers, self.names, self._now, fresh.sights(), at)
         )
 
+    def ladders_of(self, block: Block) -> I64:
+        """[n] The set of ladders of each group, by number. Any thread may ask."""
+        agreements = self._now.agreements
+        return agreements.under(block).mapped(agreements.ladders_at)
+
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes."""
         sizes: Counter[str] = Counter()
@@ -262,12 +269,11 @@ class ColumnarGroups:
         self.screen.put(number, block, self.rows.alive(number, block), self._now.debts.owed(block))
 
     def _watch(self, number: int) -> None:
-        """Sets the lines of a block: those of the product for untouched groups, one by one for the others."""
+        """Sets the lines of a block: in one pass those of untouched groups, one by one those of the others."""
         block, base = self.rows.block(number), number * GROUPS
-        low, high, unsure = defaults(block, self.names, self._now.versions, self._now.rules.lifecycle)
-        special = np.flatnonzero(block.columns.flags & HAS_EXTRAS).tolist()
+        low, high, unsure = defaults(block, self._now.agreements, self.names, self._now.rules.lifecycle)
         alive = np.flatnonzero(self.rows.alive(number, block))
-        for i in {*special, *unsure.tolist(), *self.rows.touched(number)}.intersection(alive.tolist()):
+        for i in {*unsure.tolist(), *self.rows.touched(number)}.intersection(alive.tolist()):
             low[i], high[i] = self._lines(self.record_at(base + i))
         self.screen.watch(base + alive, low[alive], high[alive])
 

@@ -112,7 +112,7 @@ class ColumnarGroupLists:
             return PlainGroupLists(self._book.fresh.records).needed(scope)
         with self._turn:
             listing, fresh = self._look(columnar)
-            owed, examples = listing.held(scope)
+            owed, examples = listing.held(scope, columnar.ladders_of)
         records = (record for row in examples if (record := _record_at(columnar, row)) is not None)
         return owed.union(PlainGroupLists(lambda: fresh).needed(scope), *(record.held.assets for record in records))
 

@@ -15,20 +15,20 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from monitor.core.loans.group import Level
 from monitor.core.money import NotANumber, number, plain
+from monitor.core.rules.ladders import LadderTable as LadderTable
+from monitor.core.rules.ladders import ladder as ladder
+from monitor.core.rules.ladders import ladders as ladders
+from monitor.core.rules.ladders import tier_bounds
 from monitor.core.rules.product import DAY, WHOLE, ClearanceRule, Grade, Ladder, LiabilityTiers, Product, Version
-from monitor.core.rules.thresholds import LTV, Metric, Thresholds
+from monitor.core.rules.thresholds import LTV, Level, Metric, Thresholds
 from monitor.core.schema import Asset, Bounds, DailyRate, Invalid, Problem, Quantity, Ratio, read
 
 Line = Annotated[Decimal, Bounds("0", "10", 18, above=True)]
 Factor = Annotated[Decimal, Bounds("1", "100", 6)]
-LadderTable = tuple[tuple[str, Ratio], ...]
 TiersTable = tuple[tuple[str, object, Ratio, Ratio], ...]
 """(up to USD, highest leverage, initial rate, maintenance rate) per tier."""
 LimitsTable = tuple[Quantity, ...]
-_BOUNDS = Bounds("0", "1e30", 24)
-"""The bound of a tier: more digits would outgrow exact arithmetic."""
 
 MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
 
@@ -198,25 +198,6 @@ def _misgraded(before: Grade, lines: Thresholds, caps: Mapping[str, Decimal], pl
     return problems
 
 
-def ladders(tables: Mapping[str, LadderTable], where: str, problems: list[Problem]) -> dict[str, Ladder]:
-    """Every coin's ladder."""
-    return {asset: ladder(tiers, f"{where}.{asset}", problems) for asset, tiers in tables.items()}
-
-
-def ladder(tiers: LadderTable, where: str, problems: list[Problem]) -> Ladder:
-    """Bounds rise strictly, shares never rise, `inf` comes last: no tiers overlap, and more never earns a larger share."""
-    if not tiers:
-        problems.append(Problem(where, 'is empty; a ladder has at least one tier such as ["inf", "0.9"]'))
-    bounds = _bounds([text for text, _ in tiers], where, problems)
-    above = Decimal(1)
-    for i, (_, share) in enumerate(tiers):
-        if share > above:
-            what = f"share {plain(share)} rises above {plain(above)} of the tier before"
-            problems.append(Problem(f"{where}[{i}]", what))
-        above = share
-    return tuple(zip(bounds, (share for _, share in tiers), strict=True))
-
-
 def liability_tiers(tables: Mapping[str, TiersTable], where: str, problems: list[Problem]) -> dict[str, LiabilityTiers]:
     """Every coin's liability tiers."""
     return {asset: _tiers(tiers, f"{where}.{asset}", problems) for asset, tiers in tables.items()}
@@ -244,7 +225,7 @@ def _tiers(tiers: TiersTable, where: str, problems: list[Problem]) -> LiabilityT
         if not 0 < maintenance <= initial:
             text = f"maintenance rate {plain(maintenance)} is not above 0 and at most the initial rate {plain(initial)}"
             problems.append(Problem(f"{where}[{i}]", text))
-    bounds = _bounds([t[0] for t in tiers], where, problems)
+    bounds = tier_bounds([t[0] for t in tiers], where, problems)
     # The last tier also holds above its cap: a cap must not make debt free.
     bounds[-1] = None
     maintenance_rates = tuple(zip(bounds, (t[3] for t in tiers), strict=True))
@@ -287,33 +268,3 @@ def limits(tables: Mapping[str, LimitsTable], where: str, problems: list[Problem
             if now < before:
                 text = f"limit {plain(now)} falls below {plain(before)} of the VIP level before"
                 problems.append(Problem(f"{where}.{asset}[{i}]", text))
-
-
-def _bounds(texts: Sequence[str], where: str, problems: list[Problem]) -> list[Decimal | None]:
-    """The upper bounds of tiers; None for `inf`."""
-    found: list[Decimal | None] = []
-    floor = Decimal(0)
-    for i, text in enumerate(texts):
-        bound = _bound(text, f"{where}[{i}]", problems)
-        if bound is None and i < len(texts) - 1:
-            problems.append(Problem(f"{where}[{i}]", '"inf" ends a ladder; no value can reach the tiers after it'))
-        if bound is not None and bound <= floor:
-            text = f"bound {text} is not above {plain(floor)}; tiers must neither overlap nor fall"
-            problems.append(Problem(f"{where}[{i}]", text))
-        found.append(bound)
-        floor = bound or floor
-    return found
-
-
-def _bound(text: str, where: str, problems: list[Problem]) -> Decimal | None:
-    if text == "inf":
-        return None
-    try:
-        bound = number(text)
-        if _BOUNDS.problem(bound) is None:
-            return bound
-    except NotANumber:
-        pass
-    what = f'found {text!r}, expected a USD value such as "10000000" up to {_BOUNDS.high}, or "inf"'
-    problems.append(Problem(where, what))
-    return Decimal(_BOUNDS.high)

@@ -28,13 +28,14 @@ from monitor.core.groups.outcome import StoredBlock
 from monitor.core.loans.group import RecordedLines
 from monitor.core.prices.quote import Frame
 from monitor.core.rules.settings import Rules, Trust
+from monitor.core.rules.terms import LabelTerms
 from monitor.core.schema import read
 from monitor.daemon import event_log, recorder
 from monitor.daemon.event_log import Start, Torn
 from monitor.daemon.recorder import PAUSE_S, Recorder
 from monitor.replay import run as replay
 from tests.coin_desk import START, clock, line, loan
-from tests.core.desk import Desk, group, plainly, quotes
+from tests.core.desk import Desk, group, plainly, product, quotes
 
 KEEP = timedelta(days=7)
 MOST = 1 << 31
@@ -171,6 +172,32 @@ def test_a_recorded_day_folds_to_the_same_alerts_with_the_same_ids(tmp_path: Pat
     )
     log.close()
     assert len(desk.alerts) == 7
+    assert folded(tmp_path) == list(plainly(desk.alerts))
+
+
+def test_a_day_under_terms_of_labels_and_lines_folds_to_the_same_alerts(tmp_path: Path) -> None:
+    harder = read(LabelTerms, {"labels": {"borrower": "acme"}, "scale": "0.9", "grace": "90m"})
+    under = msgspec.structs.replace(product(), overrides=(harder,))
+    own = {"ladders": {"USDT": [["10", "1"], ["inf", "0.8"]]}, "rate_spread": "-0.0001"}
+    desk = Desk(of=under)
+    log = log_of(tmp_path, desk)
+    record(
+        log,
+        desk,
+        GroupPut(START, group(line(labels={"borrower": "acme"}), of=under), "book"),
+        GroupPut(START, group(line("G-2", terms=own), of=under), "book"),
+        prices("00:01", "0.68"),
+        ProductsChanged(clock("00:02"), msgspec.structs.replace(desk.monitor.rules, products={"vip_loan": product()})),
+        prices("00:03", "0.78"),
+    )
+    log.close()
+    said = [(alert.type.partition(".")[2], alert.subject) for alert in desk.alerts]
+    assert said == [
+        ("early_warning", "G-1"),
+        ("margin_call.opened", "G-2"),
+        ("margin_call.opened", "G-1"),
+        ("liquidation.triggered", "G-2"),
+    ]
     assert folded(tmp_path) == list(plainly(desk.alerts))
 
 

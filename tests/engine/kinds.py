@@ -12,6 +12,8 @@ import msgspec
 
 from monitor.core.money import exact, plain
 from monitor.core.rules.product import Product
+from monitor.core.rules.terms import LabelTerms
+from monitor.core.schema import read
 from monitor.core.valuation.ladder import recognised
 from monitor.core.valuation.valuation import Holding, Weight
 from monitor.products import aave_v3, cross_collateral, cross_margin_pro, flexible_loan, isolated_margin, vip_loan
@@ -32,6 +34,8 @@ OWN: dict[str, tuple[dict[str, str], ...]] = {
     "pair": ({"initial": "0.3"},),
 }
 """Lines of their own that groups may state, by kind."""
+STRICT = {"vip_loan": {"liquidation": "0.87"}, "flat_loan": {"liquidation": "0.87"}, "aave": {"liquidation": "1.05"}}
+"""Lines that a group meets before it meets those of its product."""
 ALL, DAILY_AND_HOURLY = tuple(OWN), tuple(kind for kind in OWN if kind != "pair")
 MOST_COINS = {"pair": 1, "isolated": 2}
 
@@ -53,7 +57,28 @@ class Kinds:
         }.get(kind, vip_loan)
         made: Callable[[], Table] = getattr(self, f"_{kind}", self._vip)
         product: Product = module.load({"version": [{"effective": date, **made()} for date in dates]})
-        return msgspec.structs.replace(product, kind=kind)
+        return msgspec.structs.replace(product, kind=kind, name=kind)
+
+    def with_overrides(self, product: Product, labels: Sequence[dict[str, str]]) -> Product:
+        """The agreement with terms for some of these labels."""
+        r = self._random
+        some = [found for found in labels if r.random() < 0.7]
+        lines = (*OWN[product.name], STRICT.get(product.name, {}))
+        stated = [{**self.terms(product.name), "labels": each, "thresholds": r.choice(({}, *lines))} for each in some]
+        return msgspec.structs.replace(product, overrides=tuple(read(LabelTerms, each) for each in stated))
+
+    def terms(self, kind: str) -> Table:
+        """A few figures of a label or a group."""
+        r = self._random
+        cuts: list[Table] = [{}, {"scale": "0.9"}, {"scale": "0.75"}, {"haircut": "0.05"}, {"haircut": "0.3"}]
+        found = dict(r.choice(cuts))
+        if r.random() < 0.3:
+            found["ladders"] = {coin: self.ladder() for coin in r.sample([*self._held, self._odd], 2)}
+        if r.random() < 0.4:
+            found["rate_spread"] = r.choice(("0.0002", "-0.0001", "0.01"))
+        if kind in ("vip_loan", "flat_loan") and r.random() < 0.3:
+            found["grace"] = r.choice(("30m", "3h"))
+        return found
 
     def _vip(self) -> Table:
         r = self._random

@@ -31,7 +31,7 @@ from monitor.core.schema import read
 from monitor.core.stages.stages import NORMAL
 from monitor.core.valuation.valuation import Holding, holding, weigh
 from tests.coin_desk import START
-from tests.engine.kinds import LEVERAGES, MOST_COINS, OWN, Kinds, missing
+from tests.engine.kinds import LEVERAGES, MOST_COINS, OWN, STRICT, Kinds, missing
 from tests.engine.twins import Line, Twins
 
 D = Decimal
@@ -40,6 +40,7 @@ LATE, ODD, RATE = "LATE", "ODD", "USDC"
 """A coin whose price comes late, one that no ladder lists, and the one that may convert USDT."""
 HELD = [*COINS, "USDT", RATE, LATE, ODD]
 OWED = ["USDT", "USDT", RATE, *COINS[:4], ODD]
+LABELS = ({"desk": "EU"}, {"borrower": "acme", "desk": "US"}, {"borrower": "beta"})
 NEAR = (D(0), D(0), D("1e-18"), D("-1e-18"), *(D(s) * m for s in (1, -1) for m in map(D, ("1e-10", "1.1e-9", "1e-8"))))
 PAUSES = (0, 0.5, 1, 1, 2, 60, 450, 900, 901, 3600, 5 * 3600, 13 * 3600)
 QUICK = (0, 0.5, 1, 1, 1, 1.5, 3, 4, 11, 900)
@@ -59,9 +60,16 @@ class Market:
         trust: Trust,
         fold_at: int,
         kinds: Sequence[str] = ("vip_loan", "flat_loan"),
+        *,
+        has_terms: bool = False,
     ) -> None:
+        """`has_terms`: labels and lines of some groups state other terms than their agreement."""
         self.random, self.kinds = random.Random(seed), kinds
+        self.has_terms = has_terms
         self._making = Kinds(self.random, HELD, OWED, ODD)
+        self._own: dict[str, list[Line]] = {
+            kind: [self._making.terms(kind) for _ in range(4)] for kind in (kinds if has_terms else ())
+        }
         self.now, self.near = START + timedelta(hours=9), near
         self._next = self._entries = self._silences = 0
         self.usd = {coin: self.price(0) for coin in COINS} | {"USDT": D(1), RATE: D(1), ODD: self.price(0)}
@@ -88,7 +96,8 @@ class Market:
         """Two versions: the second comes into force in the run, or was in force before it."""
         hours = self.random.choice((-48, 2, 14, 20))
         dates = START - timedelta(days=400), START + timedelta(hours=9 + hours, minutes=1)
-        return self._making.product(kind, dates)
+        product = self._making.product(kind, dates)
+        return self._making.with_overrides(product, LABELS) if self.has_terms else product
 
     # -- groups --
 
@@ -112,6 +121,12 @@ class Market:
             stated["leverage"] = r.choice(LEVERAGES)
         if r.random() < 0.15:
             stated["labels"] = {"desk": r.choice(("EU", "US"))}
+        if self.has_terms and r.random() < 0.5:
+            stated["labels"] = r.choice(LABELS)
+        if self.has_terms and r.random() < 0.3:
+            stated["terms"] = r.choice(self._own[kind])
+        if self.has_terms and r.random() < 0.3:
+            stated["thresholds"] = STRICT.get(kind, {})
         if r.random() < 0.15:
             stated["thresholds"] = r.choice(OWN[kind])
         aimed = r.randrange(8) < self.near
@@ -162,7 +177,7 @@ class Market:
         product = self.twins.rules.products[stated["product"]]
         group = parse_line(stated, self.now, self.twins.rules.products)
         with exact():
-            held = holding(group, product, self.now)
+            held = holding(group, product.of(group), self.now)
             try:
                 weight = weigh(held, self.usd)
             except KeyError:

@@ -97,6 +97,9 @@ class Columnar:
             raise LookupError(row)
         return block.groups[row % GROUPS]
 
+    def ladders_of(self, block: Block) -> np.ndarray:
+        return block.columns.product.astype(np.int64)
+
     def state(self, row: int) -> GroupState:
         return self.record_at(row).state
 

@@ -21,11 +21,19 @@ STEPS, LISTED_EVERY = 36, 12
 
 
 def run(
-    seed: int, groups: int, near: int, kind: str, fold_at: int, steps: int = STEPS, products: Sequence[str] = LOANS
+    seed: int,
+    groups: int,
+    near: int,
+    kind: str,
+    fold_at: int,
+    steps: int = STEPS,
+    products: Sequence[str] = LOANS,
+    *,
+    has_terms: bool = False,
 ) -> Market:
     """`near` of eight groups are put within 1e-8 of one of their lines, or on it."""
     trust, pauses = KINDS[kind]
-    market = Market(seed, groups, near, trust, fold_at, products)
+    market = Market(seed, groups, near, trust, fold_at, products, has_terms=has_terms)
     for n in range(steps):
         market.step(pauses)
         if n % LISTED_EVERY == LISTED_EVERY - 1:
@@ -50,6 +58,15 @@ def test_a_book_of_all_products_in_columns_decides_as_one_without(near: int, fol
     assert market.twins.alerts > 100
 
 
+def test_agreements_with_terms_by_label_and_line_are_decided_as_without_columns() -> None:
+    """Rules change in the run, and with them what labels state."""
+    market = run(13, 300, 3, "wary", 64, steps=24, products=ALL, has_terms=True)
+    assert market.twins.alerts > 100
+    names = market.twins.book.names
+    assert len(names.own_terms) > 10
+    assert len(names.others) > 20
+
+
 def test_a_larger_book_decides_alike() -> None:
     run(5, 1500, 3, "trusted", 64, steps=20)
 
@@ -62,7 +79,7 @@ SLOW = [HealthCheck.too_slow]
 @given(seeds, st.integers(300, 400), st.sampled_from((0, 3)), st.sampled_from(list(KINDS)), st.sampled_from(FOLDS))
 def test_any_book_and_market_is_decided_alike(seed: int, groups: int, near: int, kind: str, fold_at: int) -> None:
     products = LOANS if seed % 2 else DAILY_AND_HOURLY if kind == "trusted" else ALL
-    run(seed, groups, near, kind, fold_at, products=products)
+    run(seed, groups, near, kind, fold_at, products=products, has_terms=seed % 3 == 0)
 
 
 # A price alert about more than 1,000 groups gives sums of the screen, so the larger books are those of trusted prices.
@@ -72,4 +89,13 @@ def test_any_book_and_market_is_decided_alike(seed: int, groups: int, near: int,
 @given(seeds, st.integers(300, 700), st.sampled_from((0, 3)), st.sampled_from(list(KINDS)), st.sampled_from(FOLDS))
 def test_many_books_and_markets_are_decided_alike(seed: int, groups: int, near: int, kind: str, fold_at: int) -> None:
     products = LOANS if seed % 2 else DAILY_AND_HOURLY if kind == "trusted" else ALL
-    run(seed, groups if kind != "trusted" else 2 * groups, near, kind, fold_at, 2 * STEPS, products)
+    run(
+        seed,
+        groups if kind != "trusted" else 2 * groups,
+        near,
+        kind,
+        fold_at,
+        2 * STEPS,
+        products,
+        has_terms=seed % 3 == 0,
+    )

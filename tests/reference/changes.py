@@ -20,14 +20,14 @@ def alert(model: Model, at: datetime, former: Version, before: Decimal, after: D
     coins = sorted(former.ladders.keys() | model.version.ladders.keys())
     return {
         "type": RULES_CHANGED,
-        "id": alert_id(model.name, model.kind, 0, model.changes, RULES_CHANGED),
+        "id": alert_id(model.name, model.agreement, 0, model.changes, RULES_CHANGED),
         "timestamp": stamp(at),
         "severity": SEVERITY[RULES_CHANGED],
-        "subject": model.kind,
+        "subject": model.agreement,
         "sequence": model.changes,
         "episode": 0,
         "facts": {
-            "product": model.kind,
+            "product": model.agreement,
             "from": former.rules,
             "to": model.version.rules,
             "groups": len(model.groups),

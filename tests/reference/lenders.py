@@ -45,18 +45,20 @@ LENDERS = {
 }
 
 
-def read_versions(product: dict[str, Any], kind: str) -> list[Version]:
-    """The versions of a product file, oldest first."""
-    return sorted((read_version(table, kind) for table in product["version"]), key=lambda version: version.effective)
+def read_versions(product: dict[str, Any], kind: str, agreement: str | None = None) -> list[Version]:
+    """The versions of a product file, oldest first; their names begin with that of the agreement, or of the kind."""
+    return sorted(
+        (read_version(table, kind, agreement) for table in product["version"]), key=lambda version: version.effective
+    )
 
 
-def read_version(table: dict[str, Any], kind: str = "vip_loan") -> Version:
+def read_version(table: dict[str, Any], kind: str = "vip_loan", agreement: str | None = None) -> Version:
     lender = LENDERS[kind]
     effective = table["effective"]
     by_coin = {coin: _lines(lines) for coin, lines in table.get("collateral", {}).items()}
     return Version(
         effective=effective,
-        rules=f"{kind}@{effective:%Y-%m-%d}",
+        rules=f"{agreement or kind}@{effective:%Y-%m-%d}",
         # Debt on nothing is judged by the strictest lines that there are.
         thresholds=_lines(table["thresholds"]) if "thresholds" in table else min(by_coin.values(), key=_strictness),
         by_coin=by_coin,

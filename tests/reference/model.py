@@ -58,11 +58,12 @@ class Model:
         usdt_usd: str = "1",
         kind: str = "vip_loan",
         rates: list[tuple[datetime, str, Decimal]] | None = None,
+        agreement: str | None = None,
     ) -> None:
         """`usdt_usd` is the worth of USDT, or "USDT" if its price comes with the others; `rates` are those of a rate file."""
         terms = LIFECYCLE | (lifecycle or {})
-        self.name, self.kind, self.lender = name, kind, LENDERS[kind]
-        self.versions = read_versions(product, kind)
+        self.name, self.agreement, self.lender = name, agreement or kind, LENDERS[kind]
+        self.versions = read_versions(product, kind, agreement)
         self.rates = Rates(self.versions, rates)
         self.clear_margin = Decimal(terms["clear_margin"])
         self.clear_hold = timedelta(seconds=terms["clear_hold_s"])
@@ -89,7 +90,7 @@ class Model:
         A closed group that comes back starts in normal but goes on counting, so that no alert id comes twice. One that a
         snapshot left out goes on as it was, if it comes back soon enough with the labels that it had.
         """
-        group = Group(read_line(line, self.kind), at)
+        group = Group(read_line(line, self.agreement), at)
         self._refuse(group)
         with localcontext(EXACT):
             self._advance(at)

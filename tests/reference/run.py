@@ -29,12 +29,13 @@ def expected(
     kind: str = "vip_loan",
     entries: Iterable[dict[str, Any]] = (),
     rates: Rows | None = None,
+    agreement: str | None = None,
 ) -> list[Alert]:
     """Put the book at the first row's time, then feed each row as one event, and each entry before the rows of its time.
 
     Deadlines after the last row do not run. A pair's price is in USDT, so it is worth `usdt_usd` times that.
     """
-    model = Model(name, product, lifecycle, usdt_usd, kind, rates)
+    model = Model(name, product, lifecycle, usdt_usd, kind, rates, agreement)
     alerts: list[Alert] = []
     coming = [(datetime.fromisoformat(entry["at"]), entry) for entry in reversed(list(entries))]
     for number, (at, prices) in enumerate(tape_rows):

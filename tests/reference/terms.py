@@ -110,10 +110,10 @@ class Line:
         return replace(self, holdings=holdings, accounts=frozenset(holdings), collateral=total(holdings))
 
 
-def read_line(line: dict[str, Any], kind: str = "vip_loan") -> Line:
+def read_line(line: dict[str, Any], agreement: str = "vip_loan") -> Line:
     """Read a line of docs/configuration.md, "The loan book"; what does not bear on alerts (labels, contacts, ...) is passed over."""
-    if line["product"] != kind:
-        raise ValueError(f"{line['id']}: this run knows {kind} only, not {line['product']}")
+    if line["product"] != agreement:
+        raise ValueError(f"{line['id']}: this run knows {agreement} only, not {line['product']}")
     holdings = _holdings(line["collateral"])
     return Line(
         id=line["id"],

@@ -50,6 +50,20 @@ def test_a_replay_of_every_product_agrees_with_the_reference_model_alert_by_aler
     assert len({alert["rules"] for alert in ours if "rules" in alert}) >= 2
 
 
+def test_an_agreement_under_a_name_of_its_own_agrees_with_the_reference_model(tmp_path: Path) -> None:
+    of, name = lot("vip_loan", shipped("vip_loan"), seed=3, groups=20), "acme-2026"
+    book = [{**line, "product": name} for line in of.book]
+    write(tmp_path, of.kind, of.product, book, of.rows, of.entries)
+    config = tmp_path / "monitor.toml"
+    config.write_text(config.read_text().replace("[[product]]", f'[[product]]\nname = "{name}"'))
+    printed, _ = replayed(tmp_path)
+    theirs = run.expected("desk-1", of.table, {}, book, of.rows, kind=of.kind, entries=of.entries, agreement=name)
+    ours = [flat(line) for line in printed]
+    assert first_difference(ours, theirs) is None
+    assert {alert["rules"].partition("@")[0] for alert in ours if "rules" in alert} == {name}
+    assert {alert["subject"] for alert in ours if alert["type"] == "rules.changed"} == {name}
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(10, 20))

@@ -10,7 +10,7 @@ import { useStore } from "../live/store";
 import { Acknowledge } from "../parts/acknowledge";
 import { LtvChart } from "../parts/chart";
 import { Countdown, Panel, Quantity, Share, StagePill, Time, Usd, words } from "../parts/figures";
-import { Cure, Lines, Loans, Permitted, Why } from "../parts/groupparts";
+import { Cure, Lines, Loans, Permitted, Terms, Why } from "../parts/groupparts";
 import { LevelText, LtvBar } from "../parts/ltvbar";
 import { Fresh } from "../parts/notices";
 import { Timeline } from "../parts/timeline";
@@ -112,6 +112,11 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
         <Panel title="Lines" class="third">
           <Lines group={group} />
         </Panel>
+        {group.terms.length > 0 && (
+          <Panel title="Other than its agreement" class="wide">
+            <Terms group={group} />
+          </Panel>
+        )}
         <Panel title="Why this LTV" class="wide" aside={<small>rules {group.rules}</small>}>
           <Why group={group} />
         </Panel>

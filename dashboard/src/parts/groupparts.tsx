@@ -161,6 +161,23 @@ export function Loans({ group }: { group: GroupDetail }) {
   );
 }
 
+/** In which figures the group differs from its agreement, and who states each. */
+export function Terms({ group }: { group: GroupDetail }) {
+  return (
+    <table>
+      <tbody>
+        {group.terms.map((each) => (
+          <tr key={each.figure}>
+            <th scope="row">{words(each.figure)}</th>
+            <td class="num">{each.value}</td>
+            <td>{each.origin === "line" ? "its own line" : each.origin}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
 /** The group's own lines, and at which price of each asset alone the liquidation line is met. */
 export function Lines({ group }: { group: GroupDetail }) {
   const falls = group.margin_level !== undefined || group.health_factor !== undefined;

@@ -16,6 +16,7 @@ from monitor.core.alerts.alert_type import CRITICAL, Severity
 from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.loans.group import Contact
 from monitor.core.prices.decisions import Pinned
+from monitor.core.rules.terms import Terms
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import Stage
 
@@ -58,7 +59,7 @@ class Debt(msgspec.Struct, frozen=True):
     pinned: Pinned | None = None
 
 
-class Figures(msgspec.Struct, frozen=True):
+class Figures(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was decided on. Sums are None where a price is missing."""
 
     ltv: Decimal | None
@@ -69,6 +70,8 @@ class Figures(msgspec.Struct, frozen=True):
     inputs: tuple[Input, ...]
     debts: tuple[Debt, ...]
     rules: str
+    terms: Terms | None = None
+    """By which the group differed from its agreement."""
 
 
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -239,6 +239,7 @@ def _with_figures(figures: Figures, product: Product | None) -> dict[str, Any]:
         weight = Weight(figures.debt_usd, figures.recognised_usd)
         level = plain_or_none(weight.figure(metric)) if metric.falls else None
         if (version := product.version_named(figures.rules) if product else None) is not None:
+            version = version if figures.terms is None else version.under(figures.terms, {})
             held = [Position(i.asset, i.quantity, i.price, i.value_usd, i.recognised_usd) for i in figures.inputs]
             of = valued(weight, held, lines, version)
             way = cure_shown(of, lines)

@@ -134,7 +134,7 @@ def apply(group: Group, entry: Entry, at: datetime, product: Product) -> Group:
                 rest = {a: h for a, h in group.collateral.items() if a != account}
                 return msgspec.structs.replace(group, collateral=rest)
             case Enroll(True) if product.version_at(at).grace is None:
-                raise Refused("no_grace", f"{product.kind} has no grace period to enrol for")
+                raise Refused("no_grace", f"{product.name} has no grace period to enrol for")
             case Enroll(delayed_liquidation):
                 return msgspec.structs.replace(group, delayed_liquidation=delayed_liquidation)
             case ExtendGrace() | Waive():
@@ -189,9 +189,9 @@ def _loans_after(group: Group, entry: Entry, at: datetime, product: Product) -> 
             if any(line.id == loan.id for loan in loans):
                 raise Refused("duplicate_loan", f"loan {line.id} exists already")
             if line.rate.kind == "flexible" and line.asset not in product.rated(at):
-                raise Refused("no_rate", f"{product.kind} has no flexible rate for {line.asset}; add it to its rates")
+                raise Refused("no_rate", f"{product.name} has no flexible rate for {line.asset}; add it to its rates")
             if not product.version_at(at).takes(line.asset):
-                raise Refused("no_tier", f"{product.kind} has no liability tiers for {line.asset}; add them")
+                raise Refused("no_tier", f"{product.name} has no liability tiers for {line.asset}; add them")
             loans.append(Loan(**msgspec.structs.asdict(line), since=day, minute=minute))
         case Repay():
             loans = _repaid(loans, entry)

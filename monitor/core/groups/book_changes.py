@@ -75,7 +75,7 @@ class BookChanges:
         _check_fit(group, product, event.at)
         version, state = (old.version + 1, old.state) if old else self._come_back(group, event, rules.lifecycle.reopen)
         state = without_gone(state, group.loans)
-        record = GroupRecord(StoredGroup(group, event.source, version, event.at), state, product, event.at)
+        record = GroupRecord(StoredGroup(group, event.source, version, event.at), state, product.of(group), event.at)
         self.replaced = old
         self.book.put(record)
         return record
@@ -135,22 +135,36 @@ class BookChanges:
             if kept is not None and kept.closed is not None and kept.closed.at == then:
                 self.retired[id_] = msgspec.structs.replace(kept, closed=None)
 
-    def enter(self, event: BookEntry, at: datetime) -> GroupRecord:
+    def enter(self, event: BookEntry, at: datetime, rules: Rules) -> GroupRecord:
         """Applies a book entry. Raises Refused."""
         old = self._known(event.group_id)
         state = _state_after(old.state, event)
         group = apply(old.group, event.entry, at, old.product)
         self._check_accounts(group)
-        _check_kept(group, old.product, at)
+        _check_kept(group, _product(rules.products, group), at)
         state = without_gone(state, group.loans)
-        record = GroupRecord(StoredGroup(group, old.source, old.version + 1, at), state, old.product, at)
+        record = GroupRecord(StoredGroup(group, old.source, old.version + 1, at), state, rules.product_of(group), at)
         self.replaced = old
         self.book.put(record)
         return record
 
-    def check_rules(self, rules: Rules, at: datetime) -> None:
+    def check_rules(self, before: Rules, rules: Rules, at: datetime) -> None:
         """Raises Refused where a group does not fit other rules."""
+        self._check_kinds(before, rules)
         check_fit_all(self.book.examples(), rules, at)
+
+    def _check_kinds(self, before: Rules, rules: Rules) -> None:
+        """Raises Refused where an agreement that has groups would become one of another kind: what they owe counts by it."""
+        kinds = {name: product.kind for name, product in before.products.items()}
+        others = {name: p.kind for name, p in rules.products.items() if kinds.get(name, p.kind) != p.kind}
+        for group in self.book.examples() if others else ():
+            if group.product in others:
+                name = group.product
+                raise Refused(
+                    "other_kind",
+                    f"product {name!r} would be of kind {others[name]}, and group {group.id} is in it under kind "
+                    f"{kinds[name]}; give the new agreement another name, or close the group first",
+                )
 
     def _known(self, group_id: str) -> GroupRecord:
         record = self.book.find(group_id)

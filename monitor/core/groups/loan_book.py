@@ -158,7 +158,7 @@ class LoanBook(Protocol):
 def record_of(stored: StoredGroup, state: GroupState | None, rules: Rules, at: datetime) -> GroupRecord:
     """A group as a store gave it back."""
     group = stored.group
-    return GroupRecord(stored, state or GroupState(group.id), rules.products[group.product], at)
+    return GroupRecord(stored, state or GroupState(group.id), rules.product_of(group), at)
 
 
 def exposure_of(
@@ -179,7 +179,7 @@ def counted_of(records: Iterable[GroupRecord], version: Version, usd: Mapping[st
     """Exact sums over groups under a version of their rules, at these prices."""
     groups, total = 0, ZERO
     for record in records:
-        held = under(record.group, record.held, version)
+        held = under(record.group, record.held, record.product.version_at(version.effective))
         groups += 1
         if held.assets <= usd.keys():
             total += weigh(held, usd).recognised

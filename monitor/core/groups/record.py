@@ -107,6 +107,7 @@ class GroupRecord:
             inputs=tuple(_input(p, board) for p in priced),
             debts=tuple(_debt(o, board) for o in loans),
             rules=self.product.rules_name(held.version),
+            terms=self.product.terms,
         )
 
 

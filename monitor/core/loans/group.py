@@ -13,20 +13,16 @@ import msgspec
 from monitor.core.loans.line_bounds import bounded_labels
 from monitor.core.money import ZERO, plain
 from monitor.core.rules.product import Product, Version
-from monitor.core.rules.thresholds import Thresholds
-from monitor.core.schema import Asset, Bounds, DailyRate, Id, Invalid, Pattern, Problem, Quantity, read
+from monitor.core.rules.terms import NO_TERMS, Terms, stated_terms
+from monitor.core.rules.thresholds import Level as Level
+from monitor.core.rules.thresholds import Line
+from monitor.core.rules.thresholds import lines_of as lines_of
+from monitor.core.schema import Asset, DailyRate, Id, Invalid, Pattern, Problem, Quantity, read
 from monitor.core.text import as_json
 
 Term = Literal["open", "30d", "60d"]
 TERM_DAYS = {"30d": 30, "60d": 60}
 Holdings = dict[Id, dict[Asset, Quantity]]
-Line = Annotated[
-    str, Pattern("initial|margin_call|liquidation|immediate", "initial, margin_call, liquidation or immediate")
-]
-Level = Annotated[Decimal, Bounds("0", "1000", 18, above=True)]
-"""A line of a metric that falls: assets may be many times what is owed."""
-
-
 canonical = msgspec.json.Encoder(order="deterministic").encode
 """The JSON of a line without spacing and with sorted keys: the same for the same line, however it was written."""
 
@@ -92,6 +88,7 @@ class GroupLine(msgspec.Struct, frozen=True):
     vip_level: Annotated[int, range(0, 100)] | None = None
     contacts: dict[str, tuple[Contact, ...]] = {}
     leverage: Annotated[int, range(1, 126)] | None = None
+    terms: Terms | None = None
 
 
 class Loan(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -134,6 +131,8 @@ class Group(msgspec.Struct, frozen=True):
     """`line_digest` of the line that was put. Entries leave it as it is, so the book knows the same line again after them."""
     leverage: int | None = None
     """The leverage of an account whose lines depend on it (domain section 3.10)."""
+    terms: Terms | None = None
+    """In which other figures than its lines the group differs from its agreement."""
 
     def accounts(self) -> set[str]:
         """All accounts that belong to the group and therefore to no other."""
@@ -199,6 +198,7 @@ def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> G
         problems.append(Problem("product", f"found {stated.product!r}, expected one of: {known}", "unknown_product"))
     else:
         problems += misfits(stated, product, at)
+    problems += stated.terms.problems("terms") if stated.terms else []
     seen: set[str] = set()
     for i, loan in enumerate(stated.loans):
         if loan.id in seen:
@@ -219,31 +219,34 @@ def misfits(
 ) -> list[Problem]:
     """What does not fit the rules in force at a time, nor, for lines and tiers, the rules to come.
 
-    `kept`: coins whose loans keep the rate that an older version listed.
+    `product` is the agreement. `kept`: coins whose loans keep the rate that an older version listed.
     """
     problems: dict[str, Problem] = {}
-    for version in product.versions_from(at):
+    terms, ruled = product.terms_of(stated), product.of(stated)
+    for agreed, version in zip(product.versions_from(at), ruled.versions_from(at), strict=True):
         since = f" from {version.effective.isoformat()} on" if version.effective > at else ""
-        for where, what, reason in _misfits_of(stated, product.kind, version):
+        for where, what in agreed.misfits(terms) if terms is not None else ():
+            problems.setdefault(f"terms.{where}", Problem(f"terms.{where}", what + since, "terms"))
+        for where, what, reason in _misfits_of(stated, product.name, version):
             problems.setdefault(where, Problem(where, what + since, reason))
     rates = product.rated(at) | kept
     loans: Sequence[LoanLine | Loan] = stated.loans
     for i, loan in enumerate(loans):
         if loan.rate.kind == "flexible" and loan.asset not in rates:
-            text = f"{product.kind} has no flexible rate for {loan.asset}; add it to its rates"
+            text = f"{product.name} has no flexible rate for {loan.asset}; add it to its rates"
             problems.setdefault(f"loans[{i}].rate", Problem(f"loans[{i}].rate", text, "no_rate"))
     return list(problems.values())
 
 
-def _misfits_of(stated: GroupLine | Group, kind: str, version: Version) -> Iterator[tuple[str, str, str]]:
+def _misfits_of(stated: GroupLine | Group, name: str, version: Version) -> Iterator[tuple[str, str, str]]:
     """(place, what is wrong, reason) under one version."""
     coins = {asset for held in stated.collateral.values() for asset, quantity in held.items() if quantity}
     if version.max_coins is not None and len(coins) > version.max_coins:
-        text = f"found {len(coins)} coins ({', '.join(sorted(coins))}), {kind} takes {version.max_coins} a group"
+        text = f"found {len(coins)} coins ({', '.join(sorted(coins))}), {name} takes {version.max_coins} a group"
         yield "collateral", text, "too_many_coins"
     if stated.leverage is not None and stated.leverage not in version.lines_by_leverage:
         known = ", ".join(map(str, sorted(version.lines_by_leverage)))
-        text = f"expected one of: {known}" if known else f"but {kind} has no lines by leverage; leave it out"
+        text = f"expected one of: {known}" if known else f"but {name} has no lines by leverage; leave it out"
         yield "leverage", f"found {stated.leverage}, {text}", "leverage"
     try:
         for lines in version.all_lines_for(coins, stated.leverage):
@@ -251,21 +254,13 @@ def _misfits_of(stated: GroupLine | Group, kind: str, version: Version) -> Itera
     except ValueError as e:
         yield "thresholds", str(e), "thresholds"
     if stated.delayed_liquidation and version.grace is None:
-        yield "delayed_liquidation", f"found true, but {kind} has no grace period", "no_grace"
+        yield "delayed_liquidation", f"found true, but {name} has no grace period", "no_grace"
     loans: Sequence[LoanLine | Loan] = stated.loans
     for i, loan in enumerate(loans):
         if not version.takes(loan.asset):
             known = ", ".join(sorted(version.liability_tiers or ()))
-            text = f"{kind} has no liability tiers for {loan.asset}; there are: {known}"
+            text = f"{name} has no liability tiers for {loan.asset}; there are: {known}"
             yield f"loans[{i}].asset", text, "no_tier"
-
-
-def lines_of(overrides: Mapping[str, Decimal], defaults: Thresholds) -> Thresholds:
-    """The group's own lines over the product's (rule 9). Raises ValueError when they are out of order or are none."""
-    for name in overrides:
-        if name not in defaults.stated:
-            raise ValueError(f"the product has no line {name}; it has: {', '.join(defaults.stated)}")
-    return msgspec.structs.replace(defaults, **overrides) if overrides else defaults
 
 
 def _group(stated: GroupLine, line: object, at: datetime) -> Group:
@@ -275,6 +270,7 @@ def _group(stated: GroupLine, line: object, at: datetime) -> Group:
         "loans": loans,
         "labels": bounded_labels(stated.labels),
         "line": line_digest(canonical(line)).hex(),
+        "terms": None if stated.terms == NO_TERMS else stated.terms,
     }
     return Group(**(msgspec.structs.asdict(stated) | changed))
 
@@ -282,7 +278,9 @@ def _group(stated: GroupLine, line: object, at: datetime) -> Group:
 def restated(group: Group) -> dict[str, Any]:
     """The book line of a group, for the audit record and the API; decimals as plain text."""
     line = as_json(group)
-    del line["line"]
+    del line["line"], line["terms"]
+    if group.terms is not None:
+        line["terms"] = stated_terms(group.terms)
     line["collateral"] = _holdings(group.collateral)
     line["balances"] = _holdings(group.balances)
     line["thresholds"] = {k: plain(v) for k, v in group.thresholds.items()}

@@ -85,7 +85,7 @@ class PlainBook:
 
     def renew(self, at: datetime, rules: Rules) -> None:
         for record in self._records.values():
-            record.product = rules.products[record.group.product]
+            record.product = rules.product_of(record.group)
             record.renew(at)
             self._screen.put(record.group.id, record.held)
 

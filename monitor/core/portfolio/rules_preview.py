@@ -147,10 +147,10 @@ def _level(held: Holding, weight: Weight) -> str | None:
 def _changed(
     old: Mapping[str, Product], new: Mapping[str, Product], counts: Mapping[str, int], at: datetime
 ) -> Iterator[ChangedProduct]:
-    for kind in sorted(old.keys() | new.keys()):
-        was, then = old.get(kind), new.get(kind)
+    for name in sorted(old.keys() | new.keys()):
+        was, then = old.get(name), new.get(name)
         if was != then:
-            yield ChangedProduct(product=kind, from_=_name(was, at), to=_name(then, at), groups=counts.get(kind, 0))
+            yield ChangedProduct(product=name, from_=_name(was, at), to=_name(then, at), groups=counts.get(name, 0))
 
 
 def _name(product: Product | None, at: datetime) -> str | None:

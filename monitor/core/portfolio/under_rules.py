@@ -20,7 +20,7 @@ Decide = Callable[[Sight, Weight, Prices, datetime], Stage]
 
 def renewed(sight: Sight, rules: Rules, at: datetime) -> Sight:
     """The group with what it holds and owes under other rules."""
-    return sight._replace(held=holding(sight.group, rules.products[sight.group.product], at))
+    return sight._replace(held=holding(sight.group, rules.product_of(sight.group), at))
 
 
 def by_reload(how: Lifecycle) -> Decide:

@@ -25,6 +25,7 @@ from monitor.core.money import ONE, ZERO, exact, plain
 from monitor.core.prices.decisions import Decision, Exclude, Pin
 from monitor.core.prices.quote import GOOD, MISSING, Mark, SourcePrice
 from monitor.core.queries.inbox import Look
+from monitor.core.queries.terms_shown import TermShown, terms_shown
 from monitor.core.rules.product import Ladder, Product
 from monitor.core.rules.settings import Rules
 from monitor.core.rules.thresholds import Thresholds
@@ -214,6 +215,7 @@ class GroupDetail(Standing, frozen=True, kw_only=True):
     acknowledged: AckShown | None
     thresholds: dict[str, str]
     rules: str
+    terms: list[TermShown]
     contributions: list[Contribution]
     uncounted: list[Uncounted]
     liabilities: list[Liability] | UnsetType = UNSET
@@ -328,6 +330,7 @@ def detail(look: Look) -> GroupDetail:
             acknowledged=acknowledged(state.ack) if state.ack else None,
             thresholds=held.lines.shown,
             rules=product.rules_name(held.version),
+            terms=terms_shown(group, look.rules.products[group.product]),
             contributions=[_contribution(look, p) for p in positions(held, look.usd)],
             uncounted=_uncounted(look),
             liabilities=UNSET if held.tiers is None else liabilities(group, held, look.usd),
@@ -432,7 +435,7 @@ def decision_shown(decision: Decision) -> DecisionShown:
 
 def product_of(look: Look) -> Product:
     """The product of the group that is looked at."""
-    return look.rules.products[look.sight.group.product]
+    return look.rules.product_of(look.sight.group)
 
 
 def _exchange_age_s(then: datetime | None, at: datetime) -> float | None:

@@ -9,7 +9,7 @@ worse, and which lines a group must pass, not only reach.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -17,14 +17,15 @@ from typing import Any, Protocol
 
 import msgspec
 
-from monitor.core.rules.thresholds import Thresholds
+from monitor.core.rules.ladders import NOTHING as NOTHING
+from monitor.core.rules.ladders import WHOLE as WHOLE
+from monitor.core.rules.ladders import Ladder as Ladder
+from monitor.core.rules.terms import NO_TERMS, LabelTerms, Terms, above_one, spread, with_ladders
+from monitor.core.rules.thresholds import Thresholds, lines_of
+from monitor.core.schema import Problem, in_words
 
-Ladder = tuple[tuple[Decimal | None, Decimal], ...]
-"""Tiers of (upper bound in USD or None for no bound, share recognised), bounds rising."""
-NOTHING: Ladder = ((None, Decimal(0)),)
-WHOLE: Ladder = ((None, Decimal(1)),)
-
-
+MOST_OVERRIDES = 20_000
+"""Of one agreement: reading and checking as many takes seconds. Groups with terms of their own need none."""
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 
@@ -170,6 +171,62 @@ class Version(msgspec.Struct, frozen=True):
         """The ladders of coins, also of one that counted under other rules and does not now."""
         return {asset: self.ladder(asset) or NOTHING for asset in assets}
 
+    def under(self, terms: Terms, lines: Mapping[str, Decimal]) -> Version:
+        """The version by other terms, and with other lines. Raises ValueError where the lines do not fit."""
+        more: dict[str, Any] = {}
+        if terms.has_ladders:
+            more["ladders"] = with_ladders(self.ladders, terms)
+            more["borrow_ladders"] = with_ladders(self.borrow_ladders, terms)
+            more["transfer_ladders"] = with_ladders(self.transfer_ladders, terms)
+            more["unlisted"] = None if self.unlisted is None else terms.cut(self.unlisted)
+        if terms.rate_spread is not None:
+            more["rates"] = {asset: spread(rate, terms) for asset, rate in self.rates.items()}
+        if terms.grace is not None and self.grace is not None:
+            more["grace"] = terms.grace
+        if lines:
+            more["thresholds"] = lines_of(lines, self.thresholds)
+            more["lines_by_coin"] = {coin: lines_of(lines, each) for coin, each in self.lines_by_coin.items()}
+            more["lines_by_leverage"] = {
+                leverage: tuple(msgspec.structs.replace(g, lines=lines_of(lines, g.lines)) for g in grades)
+                for leverage, grades in self.lines_by_leverage.items()
+            }
+        return msgspec.structs.replace(self, **more)
+
+    def misfits(self, terms: Terms) -> Iterator[tuple[str, str]]:
+        """(key, what is wrong) where terms do not fit this version."""
+        for found in (self.ladders, self.borrow_ladders, self.transfer_ladders):
+            yield from above_one(found or {}, terms)
+        if self.unlisted is not None:
+            yield from above_one({"a coin that is not listed": self.unlisted}, terms)
+        if terms.grace is not None and self.grace is None:
+            yield "grace", f"found {in_words(terms.grace)}, but the agreement has no grace period; leave it out"
+
+
+def override_problems(product: Product, where: str) -> Iterator[Problem]:
+    """What is wrong with the overrides of an agreement, each with its place."""
+    if len(product.overrides) > MOST_OVERRIDES:
+        yield Problem(
+            where, f"found {len(product.overrides)}, at most {MOST_OVERRIDES}; state terms in the groups' lines"
+        )
+    seen: dict[frozenset[tuple[str, str]], int] = {}
+    for i, override in enumerate(product.overrides):
+        place = f"{where}[{i}]"
+        first = seen.setdefault(frozenset(override.labels.items()), i)
+        if first != i:
+            yield Problem(
+                f"{place}.labels", f"{override.name} stands in {where}[{first}] too, and only that one counts"
+            )
+        yield from override.problems(place)
+        found: dict[str, str] = {}
+        for version in product.versions:
+            for key, what in version.misfits(override):
+                found.setdefault(key, f"{what} ({product.rules_name(version)})")
+            try:
+                version.under(NO_TERMS, override.thresholds)
+            except ValueError as e:
+                found.setdefault("thresholds", f"{e} ({product.rules_name(version)})")
+        yield from (Problem(f"{place}.{key}", what) for key, what in found.items())
+
 
 class RateRow(msgspec.Struct, frozen=True):
     """A flexible rate per period of the product, from a time on, as a file or the API states it."""
@@ -196,8 +253,18 @@ class CoinRates(msgspec.Struct, frozen=True, array_like=True):
     rows: tuple[DatedRate, ...]
 
 
+class Governed(Protocol):
+    """A group, as far as the rules that it is under depend on it."""
+
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+
+    @property
+    def terms(self) -> Terms | None: ...
+
+
 class Product(msgspec.Struct, frozen=True, dict=True):
-    """A kind of loan and all versions of its rules, oldest first."""
+    """An agreement: a kind of loan under a name of its own, and all versions of its rules, oldest first."""
 
     kind: str
     versions: tuple[Version, ...]
@@ -205,11 +272,90 @@ class Product(msgspec.Struct, frozen=True, dict=True):
     """How often flexible loans add interest: DAY, HOUR or MINUTE; fixed ones do so daily."""
     given: Mapping[str, tuple[DatedRate, ...]] = {}
     """Flexible rates by coin beside those of the versions, oldest first (core/events/rates.py); no coin without one."""
+    name: str = ""
+    """What groups call it; the kind, unless the configuration names it."""
+    overrides: tuple[LabelTerms, ...] = ()
+    """Terms of groups with certain labels."""
+    terms: Terms | None = None
+    """By what terms `of` made this of an agreement; None for the agreement itself."""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            msgspec.structs.force_setattr(self, "name", self.kind)
 
     @cached_property
     def curves(self) -> dict[Any, Any]:
         """Sums of rates that loans/interest.py keeps here, so that it does not add up years of rates for each group."""
         return {}
+
+    @cached_property
+    def _others(self) -> dict[tuple[int | None, bytes], Product]:
+        """The product by other terms: by place of the override, and by the terms of a line."""
+        return {}
+
+    @cached_property
+    def _by_labels(self) -> dict[tuple[str, ...], dict[tuple[str, ...], int]]:
+        """Places of overrides by the names of their labels and then by the values: there are few names and many values."""
+        found: dict[tuple[str, ...], dict[tuple[str, ...], int]] = {}
+        for place, override in enumerate(self.overrides):
+            names = tuple(sorted(override.labels))
+            found.setdefault(names, {}).setdefault(tuple(override.labels[name] for name in names), place)
+        return found
+
+    def override_of(self, labels: Mapping[str, str]) -> int | None:
+        """The place of the first override whose labels these are."""
+        places = (
+            by_value.get(tuple(labels.get(name, "") for name in names))
+            for names, by_value in self._by_labels.items()
+            if all(name in labels for name in names)
+        )
+        return min((place for place in places if place is not None), default=None)
+
+    def of(self, group: Governed) -> Product:
+        """The rules of a group: its own line's terms over those of its labels, over the agreement.
+
+        For the agreement itself, not for what this gave. Raises ValueError where a label's lines do not fit.
+        """
+        assert self.terms is None, "terms stand over an agreement once"
+        if group.terms is None and not self.overrides:
+            return self
+        return self.by(self.override_of(group.labels), group.terms)
+
+    def by(self, place: int | None, own: Terms | None) -> Product:
+        """The rules by an override, given by its place, and by the terms of a line."""
+        if place is None and own is None:
+            return self
+        key = place, b"" if own is None else own.key
+        found = self._others.get(key)
+        if found is None:
+            override = None if place is None else self.overrides[place]
+            found = self.under(
+                own.over(override) if own else override or NO_TERMS, override.thresholds if override else {}
+            )
+            self._others[key] = found
+        return found
+
+    def terms_of(self, group: Governed) -> Terms | None:
+        """The terms of `of`; None where the group has the agreement's. Lines are not among them."""
+        place = self.override_of(group.labels) if self.overrides else None
+        override = None if place is None else self.overrides[place]
+        if group.terms is not None:
+            return group.terms.over(override)
+        return None if override is None else NO_TERMS.over(override)
+
+    def under(self, terms: Terms, lines: Mapping[str, Decimal]) -> Product:
+        """The agreement by other terms and lines. Raises ValueError where the lines do not fit."""
+        given = self.given
+        if terms.rate_spread is not None:
+            given = {
+                asset: tuple(msgspec.structs.replace(row, rate=spread(row.rate, terms)) for row in rows)
+                for asset, rows in given.items()
+            }
+        versions = tuple(version.under(terms, lines) for version in self.versions)
+        found = msgspec.structs.replace(self, versions=versions, given=given, overrides=(), terms=NO_TERMS.over(terms))
+        if terms.rate_spread is None:
+            found.__dict__["curves"] = self.curves
+        return found
 
     def moment(self, at: datetime) -> tuple[date, int]:
         """The last instant at or before a time at which interest is added: its day (UTC), and the minute of it."""
@@ -250,4 +396,4 @@ class Product(msgspec.Struct, frozen=True, dict=True):
         """`vip_loan@2024-04-29`, for example; with the time of day only where another version begins on the same day."""
         day = version.effective.date()
         is_alone = sum(v.effective.date() == day for v in self.versions) == 1
-        return f"{self.kind}@{day.isoformat()}" if is_alone else f"{self.kind}@{version.effective:%Y-%m-%dT%H:%M:%SZ}"
+        return f"{self.name}@{day.isoformat()}" if is_alone else f"{self.name}@{version.effective:%Y-%m-%dT%H:%M:%SZ}"

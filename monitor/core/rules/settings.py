@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 
 from monitor.core.rules.duty import Duty
-from monitor.core.rules.product import Product
+from monitor.core.rules.product import Governed, Product
 from monitor.core.schema import Asset, Bounds, Quantity, Ratio, Span
 
 Wait = Annotated[timedelta, Span("0s", "365d", old_places=3)]
@@ -104,6 +104,13 @@ class ExposureRules(msgspec.Struct, frozen=True):
     """By `asset`, `product` or the name of a label: the share of the book above which an alert is raised."""
 
 
+class Grouped(Governed, Protocol):
+    """A group, as far as its rules depend on it."""
+
+    @property
+    def product(self) -> str: ...
+
+
 class Rules(msgspec.Struct, frozen=True):
     """Everything that core decides by. Replaced as one by a reload."""
 
@@ -114,6 +121,13 @@ class Rules(msgspec.Struct, frozen=True):
     fund: Fund | None = None
     exposure: ExposureRules = ExposureRules()
     duty: Duty = Duty()
+
+    def product_of(self, group: Grouped) -> Product:
+        """The rules that a group is under: those of its agreement, by the terms of its labels and of its own line.
+
+        Raises KeyError where its agreement is not configured.
+        """
+        return self.products[group.product].of(group)
 
     def next_version(self, at: datetime) -> datetime | None:
         """When a version of some product's rules comes into force next, after a time."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from itertools import pairwise
+from typing import Annotated
 
 import msgspec
 
 from monitor.core.money import plain
+from monitor.core.schema import Bounds, Pattern
+
+Line = Annotated[
+    str, Pattern("initial|margin_call|liquidation|immediate", "initial, margin_call, liquidation or immediate")
+]
+Level = Annotated[Decimal, Bounds("0", "1000", 18, above=True)]
+"""A line of a metric that falls: assets may be many times what is owed."""
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -88,3 +96,11 @@ class Thresholds(msgspec.Struct, frozen=True):
     def mildest(self, levels: Iterable[Decimal]) -> Decimal | None:
         """The level that a group meets first."""
         return (max if self.falls else min)(levels, default=None)
+
+
+def lines_of(overrides: Mapping[str, Decimal], defaults: Thresholds) -> Thresholds:
+    """The group's own lines over the product's (rule 9). Raises ValueError when they are out of order or are none."""
+    for name in overrides:
+        if name not in defaults.stated:
+            raise ValueError(f"the product has no line {name}; it has: {', '.join(defaults.stated)}")
+    return msgspec.structs.replace(defaults, **overrides) if overrides else defaults

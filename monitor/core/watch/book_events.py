@@ -67,7 +67,7 @@ class BookEvents:
 
     def enter(self, event: BookEntry, out: Outcome) -> None:
         """A book entry. Raises Refused."""
-        self._changed(self._book_changes.enter(event, event.at), event, out)
+        self._changed(self._book_changes.enter(event, event.at, self._ground.rules), event, out)
 
     def close(self, event: GroupClosed, out: Outcome) -> None:
         """The group is gone. What was told of its stage is over, at once or when it comes back no more. Raises Refused."""

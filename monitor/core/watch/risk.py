@@ -290,7 +290,7 @@ class RiskMonitor:
 
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
         rules = self._rules.with_rates(event)
-        self._changes.check_rules(rules, event.at)
+        self._changes.check_rules(self.rules, rules, event.at)
         self._rules.replace(rules)
         for watcher in self._watchers:
             watcher.configure(event.at)

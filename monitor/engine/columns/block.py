@@ -37,6 +37,7 @@ from monitor.engine.columns.fields import (
 )
 from monitor.engine.columns.floats import floats
 from monitor.engine.columns.names import Names
+from monitor.engine.columns.own_figures import read_lines, read_terms
 from monitor.engine.columns.packing import pack
 
 __all__ = ["Block", "Columns", "Names"]
@@ -102,13 +103,14 @@ class Block:
             collateral,
             self._loans(c.loans.item(i), c.loans.item(i + 1), texts, names),
             bool(flags & DELAYED),
-            extras.thresholds,
+            read_lines(names.own_lines[c.own_lines.item(i)]),
             names.labels[c.labels.item(i)],
             extras.balances,
             None if vip == NO_VIP else vip,
             extras.contacts,
             f"{line:016x}" if line else "",
             c.leverage.item(i) or None,
+            read_terms(names.own_terms[c.own_terms.item(i)]),
         )
         return StoredGroup(
             group, names.sources[c.source.item(i)], c.version.item(i), time_at(c.times.item(c.put.item(i)))

@@ -18,13 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.core.instants import DAY_MINUTES
-from monitor.engine.columns.fields import DTYPES, NO_LEVERAGE, Columns
+from monitor.engine.columns.extras import without_lines
+from monitor.engine.columns.fields import DTYPES, HAS_EXTRAS, NO_LEVERAGE, Columns
 from monitor.engine.columns.names import Interned, LoanTerms, Names
+from monitor.engine.columns.own_figures import stated_lines
 
 T = TypeVar("T")
 
-FORMAT = 2
-"""Format 1 had no leverage, and told since when interest accrues in days."""
+FORMAT = 3
+"""Format 2 had lines of groups in the extras, and no terms. Format 1 had besides no leverage, and told since when interest
+accrues in days."""
 _MAGIC = b"LMBK"
 _OPENING = struct.Struct("<4sHHII")
 _LITTLE = {name: np.dtype("<" + code) for name, code in DTYPES.items()}
@@ -47,6 +50,8 @@ class _Head(msgspec.Struct, frozen=True):
     terms: dict[int, LoanTerms]
     extras: dict[int, bytes]
     wide: dict[int, Decimal]
+    own_lines: dict[int, bytes] = {}
+    own_terms: dict[int, bytes] = {}
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -66,6 +71,8 @@ def dump(columns: Columns, names: Names) -> bytes:
         terms=_used(names.terms, c.terms),
         extras=c.extras,
         wide=c.wide,
+        own_lines=_used(names.own_lines, c.own_lines),
+        own_terms=_used(names.own_terms, c.own_terms),
     )
     raw_head = _encode(head)
     body = b"".join([raw_head, *(array.tobytes() for array in arrays.values())])
@@ -90,7 +97,30 @@ def load(raw: bytes, names: Names) -> Columns:
     arrays["source"] = _placed(arrays["source"], names.sources, head.sources)
     arrays["labels"] = _placed(arrays["labels"], names.labels, head.labels)
     arrays["terms"] = _placed(arrays["terms"], names.terms, head.terms)
-    return Columns(**arrays, extras=head.extras, wide=head.wide)
+    extras = head.extras
+    if written < 3:
+        extras = _with_own_figures(arrays, extras, names)
+    else:
+        arrays["own_lines"] = _placed(arrays["own_lines"], names.own_lines, head.own_lines)
+        arrays["own_terms"] = _placed(arrays["own_terms"], names.own_terms, head.own_terms)
+    return Columns(**arrays, extras=extras, wide=head.wide)
+
+
+def _with_own_figures(
+    arrays: dict[str, npt.NDArray[Any]], extras: Mapping[int, bytes], names: Names
+) -> dict[int, bytes]:
+    """Takes the lines of groups out of an older block's extras into their column."""
+    for column in ("own_lines", "own_terms"):
+        arrays[column] = np.zeros(len(arrays["product"]), DTYPES[column])
+    left: dict[int, bytes] = {}
+    for row, raw in extras.items():
+        lines, rest = without_lines(raw)
+        arrays["own_lines"][row] = names.own_lines.place(stated_lines(lines))
+        if rest is None:
+            arrays["flags"][row] &= ~np.uint8(HAS_EXTRAS)
+        else:
+            left[row] = rest
+    return left
 
 
 def _used(interned: Interned[T], *columns: npt.NDArray[Any]) -> dict[int, T]:

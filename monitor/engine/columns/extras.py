@@ -1,4 +1,4 @@
-"""What few groups have and no column holds: several or empty collateral accounts, own lines, balances, contacts."""
+"""What few groups have and no column holds: several or empty collateral accounts, balances, contacts."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class GroupExtras(msgspec.Struct, frozen=True, omit_defaults=True):
 
     collateral: dict[str, dict[str, Decimal]] | None = None
     thresholds: dict[str, Decimal] = {}
+    """Of blocks up to format 2; a column since (codec.load)."""
     balances: dict[str, dict[str, Decimal]] = {}
     contacts: dict[str, tuple[Contact, ...]] = {}
 
@@ -28,7 +29,6 @@ def extras_of(group: Group) -> bytes | None:
     """The group's entry in Columns.extras; None for a group that needs none."""
     found = GroupExtras(
         collateral=None if sole_account(group.collateral) else _plain(group.collateral),
-        thresholds=dict(group.thresholds),
         balances=_plain(group.balances),
         contacts=dict(group.contacts),
     )
@@ -38,6 +38,13 @@ def extras_of(group: Group) -> bytes | None:
 def read_extras(raw: bytes) -> GroupExtras:
     """Reads what `extras_of` made."""
     return _decode(raw)
+
+
+def without_lines(raw: bytes) -> tuple[dict[str, Decimal], bytes | None]:
+    """The lines in an entry of an older block, and the entry without them; None where nothing else is in it."""
+    found = _decode(raw)
+    rest = msgspec.structs.replace(found, thresholds={})
+    return found.thresholds, None if rest == _NOTHING else _encode(rest)
 
 
 def sole_account(collateral: Mapping[str, Mapping[str, Decimal]]) -> str | None:

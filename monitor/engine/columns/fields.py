@@ -42,7 +42,7 @@ class Columns(NamedTuple):
 
     A quantity is mantissa * 10**exponent, exactly; its mantissa need not be free of trailing zeros. A group's positions
     are its coins summed over its accounts, zeros left out. A group without an entry in `extras` has one collateral
-    account, whose holdings are the positions in their order. It has no thresholds, balances or contacts of its own.
+    account, whose holdings are the positions in their order. It has no balances or contacts of its own.
     """
 
     arena: U8
@@ -62,6 +62,10 @@ class Columns(NamedTuple):
     """[n] VIP level, NO_VIP = none."""
     leverage: U8
     """[n] NO_LEVERAGE = none."""
+    own_lines: U32
+    """[n] Lines of its own; 0 = none."""
+    own_terms: U32
+    """[n] Other terms of its own; 0 = none."""
     flags: U8
     positions: U32
     """[n+1] Where a group's positions begin."""
@@ -91,13 +95,14 @@ class Columns(NamedTuple):
 
 DTYPES = {
     "arena": "u1", "start": "u4", "product": "u2", "source": "u2", "labels": "u4", "put": "u2", "version": "u4",
-    "line": "u8", "vip": "u1", "leverage": "u1", "flags": "u1", "positions": "u4", "asset": "u2", "mantissa": "i8",
+    "line": "u8", "vip": "u1", "leverage": "u1", "own_lines": "u4", "own_terms": "u4",
+    "flags": "u1", "positions": "u4", "asset": "u2", "mantissa": "i8",
     "exponent": "i1", "loans": "u4", "loan_asset": "u2", "principal_mantissa": "i8", "principal_exponent": "i1",
     "interest_mantissa": "i8", "interest_exponent": "i1", "terms": "u4", "opened": "i8", "since": "i4",
     "times": "i8", "matures": "i8",
 }  # fmt: skip
 """The array columns in the order of Columns, with their types."""
-OF_GROUPS = ("product", "source", "labels", "version", "line", "vip", "leverage", "flags")
+OF_GROUPS = ("product", "source", "labels", "version", "line", "vip", "leverage", "own_lines", "own_terms", "flags")
 OF_POSITIONS = ("asset", "mantissa", "exponent")
 OF_LOANS = (
     "loan_asset", "principal_mantissa", "principal_exponent", "interest_mantissa", "interest_exponent", "terms", "opened",

@@ -78,6 +78,14 @@ class Interned(list[T], Generic[T]):
         return value
 
 
+class OtherTerms(NamedTuple):
+    """An agreement, by its place, by other terms and lines (own_figures)."""
+
+    product: int
+    terms: bytes
+    lines: bytes
+
+
 class LabelSets(Interned[Mapping[str, str]]):
     """Label sets; two with the same labels are one, in any order. The first is the empty one."""
 
@@ -98,6 +106,11 @@ class Names:
         self.sources: Interned[str] = Interned("sources", _U16)
         self.labels = LabelSets()
         self.terms: Interned[LoanTerms] = Interned("loan terms", _U32)
+        self.own_lines: Interned[bytes] = Interned("lines of groups", _U32)
+        self.own_terms: Interned[bytes] = Interned("terms of groups", _U32)
+        self.others: Interned[OtherTerms] = Interned("terms of agreements", _U32)
+        for own in (self.own_lines, self.own_terms):
+            own.place(b"")
 
     def beside(self) -> Names:
         """For rules that are only tried out: their products and coins take no place here. All else is shared."""
@@ -106,5 +119,7 @@ class Names:
         names.products = self.products.copied()
         names.sources = self.sources
         names.labels = self.labels
+        names.own_lines = self.own_lines
+        names.own_terms = self.own_terms
         names.terms = self.terms
         return names

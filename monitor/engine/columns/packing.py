@@ -25,6 +25,7 @@ from monitor.engine.columns.fields import (
     Columns,
 )
 from monitor.engine.columns.names import LoanTerms, Names
+from monitor.engine.columns.own_figures import stated_lines, stated_terms
 
 _LEAST_POWER = -128
 
@@ -102,6 +103,8 @@ class _Packing:
         lists["version"].append(record.version)
         lists["line"].append(int(group.line[:16] or "0", 16))
         lists["leverage"].append(group.leverage or NO_LEVERAGE)
+        lists["own_lines"].append(names.own_lines.place(stated_lines(group.thresholds)))
+        lists["own_terms"].append(names.own_terms.place(stated_terms(group.terms)))
         lists["vip"].append(NO_VIP if group.vip_level is None else group.vip_level)
         lists["flags"].append(DELAYED * group.delayed_liquidation | HAS_EXTRAS * (extra is not None) | APART * is_apart)
 

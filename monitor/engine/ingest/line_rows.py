@@ -34,8 +34,9 @@ class LineRows:
     """Lines that passed their own checks. The lists are flat, because a container a line would keep the collector busy."""
 
     def __init__(self) -> None:
-        self.groups: list[tuple[int, int, int, int, int, int, int, int]] = []
-        """Per group: product, labels, flags, VIP level, leverage; how many of `texts`, `coins` and `loans` are its own."""
+        self.groups: list[tuple[int, int, int, int, int, int, int, int, int, int]] = []
+        """Per group: product, labels, flags, VIP level, leverage; how many of `texts`, `coins` and `loans` are its own;
+        places of its own lines and terms."""
         self.digests: list[bytes] = []
         self.texts: list[str] = []
         """Per group: id, receiving account, the collateral account if APART, ids of the loans."""
@@ -49,7 +50,7 @@ class LineRows:
 
     def columns(self, names: Names, source: str, put_us: int) -> Columns:
         """The columns of groups put at a time (microseconds since 1970), all in version 1. Raises Wrong."""
-        groups, debts = np.array(self.groups, np.int64).reshape(-1, 8), np.array(self.loans, np.int64).reshape(-1, 4)
+        groups, debts = np.array(self.groups, np.int64).reshape(-1, 10), np.array(self.loans, np.int64).reshape(-1, 4)
         texts, positions, loans = (np.concatenate(([0], np.cumsum(groups[:, i]))) for i in (5, 6, 7))
         held, owed = len(self.coins), len(debts)
         mantissa, exponent, wide, wrong = numbers([*self.quantities, *self.principals, *self.interests], QUANTITY)
@@ -63,6 +64,7 @@ class LineRows:
             "source": np.full(len(groups), names.sources.place(source)), "labels": groups[:, 1],
             "put": np.zeros(len(groups)), "version": np.ones(len(groups)),
             "line": np.frombuffer(b"".join(self.digests), ">u8"), "vip": groups[:, 3], "leverage": groups[:, 4],
+            "own_lines": groups[:, 8], "own_terms": groups[:, 9],
             "flags": groups[:, 2], "positions": positions, "asset": self.coins, "mantissa": mantissa[:held],
             "exponent": exponent[:held],
             "loans": loans, "loan_asset": debts[:, 0], "terms": debts[:, 1], "opened": debts[:, 2],

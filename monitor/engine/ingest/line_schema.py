@@ -5,7 +5,7 @@ A line that does not fit may still be right: core (loans.group.parse_line) decid
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -50,5 +50,6 @@ class LineText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     loans: list[LoanText]
     product: str
     receiving_account: str
+    terms: dict[str, Any] | UnsetType | None = UNSET
     thresholds: dict[Literal["initial", "margin_call", "liquidation", "immediate"], str] | UnsetType = UNSET
     vip_level: Annotated[int, msgspec.Meta(ge=0, le=99)] | UnsetType | None = UNSET

@@ -22,11 +22,13 @@ from monitor.core.loans.group import Group, Level, LoanLine, Rate, canonical, li
 from monitor.core.loans.line_bounds import label_problems
 from monitor.core.money import ZERO, exact, number, plain
 from monitor.core.rules.product import Product
-from monitor.core.schema import Bounds
+from monitor.core.rules.terms import Terms
+from monitor.core.schema import Bounds, Invalid, read
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.extras import extras_of, sole_account
 from monitor.engine.columns.fields import APART, DELAYED, HAS_EXTRAS, NO_LEVERAGE, NO_VIP, Columns
 from monitor.engine.columns.names import Interned, LoanTerms, Names, NamesFull
+from monitor.engine.columns.own_figures import stated_lines, stated_terms
 from monitor.engine.ingest import line_schema
 from monitor.engine.ingest.line_rows import ID, QUANTITY, LineRows, Wrong
 
@@ -107,8 +109,14 @@ class _Times(dict[str, int]):
 class _Rules:
     """What a product asks of its lines at one time."""
 
-    def __init__(self, place: int, product: Product, at: datetime) -> None:
+    def __init__(self, place: int, product: Product, at: datetime, override: int | None = None) -> None:
+        agreement = product
+        product = product.by(override, None)
         self.place = place
+        self._agreement = agreement
+        self._override = override
+        self._agreed = agreement.versions_from(at)
+        self._at = at
         self.rated = product.rated(at)
         self._versions = product.versions_from(at)
         self.has_grace = all(version.grace is not None for version in self._versions)
@@ -116,7 +124,41 @@ class _Rules:
         self.leverages = frozenset.intersection(*(frozenset(v.lines_by_leverage) for v in self._versions))
         self._has_lines_by_coin = any(version.lines_by_coin for version in self._versions)
         self._taken: dict[str, bool] = {}
+        self._terms: dict[bytes, Terms] = {}
+        self._of_override: dict[int, _Rules] = {}
         self._known: dict[tuple[int | None, tuple[tuple[str, str], ...]], dict[str, Decimal]] = {}
+
+    def of(self, labels: Mapping[str, str]) -> _Rules:
+        """The rules of groups with these labels."""
+        override = self._agreement.override_of(labels) if self._agreement.overrides else None
+        if override is None:
+            return self
+        found = self._of_override.get(override)
+        if found is None:
+            found = _Rules(self.place, self._agreement, self._at, override)
+            self._of_override[override] = found
+        return found
+
+    def terms(self, stated: Mapping[str, Any]) -> Terms:
+        """The terms of the group itself. Raises Unsure if they do not fit the product."""
+        key = canonical(stated)
+        found = self._terms.get(key)
+        if found is None:
+            found = self._fitting(stated)
+            if len(self._terms) < _REMEMBERED:
+                self._terms[key] = found
+        return found
+
+    def _fitting(self, stated: Mapping[str, Any]) -> Terms:
+        try:
+            found = read(Terms, stated)
+        except Invalid:
+            raise Unsure from None
+        override = None if self._override is None else self._agreement.overrides[self._override]
+        whole = found.over(override)
+        if found.problems("") or any(any(version.misfits(whole)) for version in self._agreed):
+            raise Unsure
+        return found
 
     def takes(self, coin: str) -> bool:
         """A loan in this coin can be weighed, now and by the versions to come."""
@@ -176,6 +218,8 @@ class Packer:
             text = canonical(line)
             _check_form(raw, text)
             product = rules.get(line.product)
+            if product is not None:
+                product = product.of(line.labels or {})
             if product is None or (line.delayed_liquidation and not product.has_grace):
                 return False
             ids = [loan.id for loan in line.loans]
@@ -186,7 +230,8 @@ class Packer:
             leverage = line.leverage if isinstance(line.leverage, int) else None
             if leverage is not None and leverage not in product.leverages:
                 return False
-            account, coins, quantities, extra = self._held(line, product, leverage)
+            account, coins, quantities, extra = self._held(line)
+            own = self._own_figures(line, product, leverage)
             if product.most_coins is not None and len(coins) > product.most_coins:
                 return False
         except _LEFT:
@@ -201,7 +246,7 @@ class Packer:
             flags |= APART
         vip = line.vip_level if isinstance(line.vip_level, int) else NO_VIP
         counts = len(texts), len(coins), len(loans)
-        rows.groups.append((product.place, labels, flags, vip, leverage or NO_LEVERAGE, *counts))
+        rows.groups.append((product.place, labels, flags, vip, leverage or NO_LEVERAGE, *counts, *own))
         rows.digests.append(line_digest(text))
         rows.texts += texts
         rows.coins += coins
@@ -238,11 +283,17 @@ class Packer:
                 self._terms[key] = terms
         return self._coins[loan.asset], terms, opened, matures
 
-    def _held(
-        self, line: line_schema.LineText, product: _Rules, leverage: int | None
-    ) -> tuple[str | None, list[int], list[str], bytes | None]:
+    def _own_figures(self, line: line_schema.LineText, product: _Rules, leverage: int | None) -> tuple[int, int]:
+        """Places of the group's own lines and terms; 0 where it has none."""
+        if not (line.thresholds or line.terms):
+            return 0, 0
+        lines = product.thresholds(line.thresholds or {}, leverage)
+        terms = product.terms(line.terms) if isinstance(line.terms, dict) else None
+        return self._names.own_lines.place(stated_lines(lines)), self._names.own_terms.place(stated_terms(terms))
+
+    def _held(self, line: line_schema.LineText) -> tuple[str | None, list[int], list[str], bytes | None]:
         """The account that holds all; coins and quantities over all accounts; what no column has a place for."""
-        if len(line.collateral) == 1 and not (line.thresholds or line.balances or line.contacts):
+        if len(line.collateral) == 1 and not (line.balances or line.contacts):
             ((account, holdings),) = line.collateral.items()
             if all(map(float, holdings.values())):
                 return account, [self._coins[name] for name in holdings], list(holdings.values()), None
@@ -256,7 +307,7 @@ class Packer:
             collateral=self._holdings(line.collateral),
             loans=(),
             delayed_liquidation=False,
-            thresholds=product.thresholds(line.thresholds or {}, leverage),
+            thresholds={},
             labels={},
             balances=self._holdings(line.balances or {}),
             vip_level=None,

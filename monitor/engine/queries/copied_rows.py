@@ -61,14 +61,15 @@ class CopiedRows:
             mine = wanted[k * GROUPS : k * GROUPS + len(block)]
             held.update(np.unique(block.columns.asset[mine[block.position_rows()]]).tolist())
             owed.update(np.unique(block.columns.loan_asset[mine[block.loan_rows()]]).tolist())
-        versions, coins = self._copy.in_force.versions.values(), (names.assets[place] for place in held)
+        versions, coins = self._copy.in_force.agreements.met(), (names.assets[place] for place in held)
         counted = frozenset(coin for coin in coins if any(v.ladder(coin) is not None for v in versions))
         return Coins(counted | fresh.held, frozenset(names.assets[place] for place in owed) | fresh.owed)
 
     def examples(self) -> Iterator[Group]:
         yield from self._fresh.examples()
+        names, seen = self._copy.names, set[tuple[int, ...]]()
         for _, block, alive in self._blocks():
-            yield from (block.record(i, self._copy.names).group for i in examples(block, self._copy.names, alive))
+            yield from (block.record(i, names).group for i in examples(block, names, alive, seen))
 
     def by_product(self) -> Mapping[str, int]:
         found = Counter(self._fresh.by_product())

@@ -2,82 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
-
-import msgspec
 import numpy as np
 
-from monitor.core.loans.group import lines_of
 from monitor.core.portfolio.snapshot import stage_by
-from monitor.core.rules.product import Version
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import STAGES, signal_of
 from monitor.core.valuation.clearance import fee_rate
 from monitor.core.valuation.valuation import BANDS, IMMEDIATE, LIQUIDATION, MARGIN_CALL, NORMAL
+from monitor.engine.columns.agreements import REMEMBERED, Agreements, Ruled
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import F64, HAS_EXTRAS, I64, U8, Bools
+from monitor.engine.columns.fields import F64, I64, U8, Bools
 from monitor.engine.columns.names import Names
-from monitor.engine.screen.defaults import sets_of
+from monitor.engine.screen.defaults import lines_by_row
 
 INITIAL_LINE, CALL_LINE, LIQUIDATION_LINE, IMMEDIATE_LINE = range(4)
 _LINES = ("initial", "margin_call", "liquidation", "immediate")
 
 
-class _Own(msgspec.Struct, frozen=True):
-    """The part of GroupExtras that the lines of a group depend on."""
-
-    thresholds: dict[str, Decimal] = {}
-
-
-_own = msgspec.msgpack.Decoder(_Own).decode
-
-
 class BlockLevels:
-    """The lines, fees and grace of products, by place, and the lines of groups that have their own."""
+    """The lines and fees of groups, and the grace of products by their place."""
 
-    def __init__(self, names: Names, versions: Mapping[int, Version]) -> None:
-        self.versions = versions
-        known = [versions.get(place) for place in range(len(names.products))]
-        self.fee = np.array([0.0 if v is None else float(v.clearance.share) for v in known])
+    def __init__(self, names: Names, agreements: Agreements) -> None:
+        known = [agreements.versions.get(place) for place in range(len(names.products))]
         self.has_grace = np.array([v is not None and v.is_grace_for_all for v in known], bool)
         self._names = names
+        self._agreements = agreements
+        self._levels: dict[tuple[int, int], F64] = {}
 
     def fees(self, block: Block) -> tuple[F64, Bools]:
         """[n] The share of the market value that a liquidation takes while enough is left; and which rows are unsure."""
-        c = block.columns
-        found, unsure = self.fee[c.product], np.zeros(len(block), np.bool_)
-        for product in block.products():
-            version = self.versions.get(product)
-            if version is not None and version.clearance.by_tier:
-                rows = np.flatnonzero(c.product == product)
-                sets, place = sets_of(block, self._names, version, rows, unsure)
-                found[rows] = np.array([float(fee_rate(version.clearance, each)) for each in sets])[place]
-                for k, own in own_of(block, rows):
-                    found[rows[k]] = float(fee_rate(version.clearance, lines_of(own, sets[place[k]])))
-        return found, unsure
+        unsure = np.zeros(len(block), np.bool_)
+        ruled, place = lines_by_row(block, self._agreements, self._names, unsure)
+        fees = [0.0, *(float(fee_rate(each.version.clearance, each.lines)) for each in ruled)]
+        by_tier = np.array([False, *(each.version.clearance.by_tier for each in ruled)], np.bool_)
+        return np.array(fees)[place + 1], unsure & by_tier[place + 1]
 
     def of(self, block: Block) -> tuple[F64, Bools]:
         """[4, n] Lines by row, infinite where there is none; and which rows are unsure."""
-        c = block.columns
-        lines, unsure = np.full((4, len(block)), np.inf), np.zeros(len(block), np.bool_)
-        for product in block.products():
-            version, rows = self.versions.get(product), np.flatnonzero(c.product == product)
-            if version is None:
-                continue
-            sets, place = sets_of(block, self._names, version, rows, unsure)
-            lines[:, rows] = np.array([levels(each) for each in sets])[place].T
-            for k, own in own_of(block, rows):
-                lines[:, rows[k]] = levels(lines_of(own, sets[place[k]]))
-        return lines, unsure
+        unsure = np.zeros(len(block), np.bool_)
+        ruled, place = lines_by_row(block, self._agreements, self._names, unsure)
+        none = np.full(4, np.inf)
+        return np.array([none, *map(self._of, ruled)])[place + 1].T.copy(), unsure
 
-
-def own_of(block: Block, rows: I64) -> Iterator[tuple[int, dict[str, Decimal]]]:
-    """Which of these rows have lines of their own, as places among them, and those lines."""
-    c = block.columns
-    for k in np.flatnonzero(c.flags[rows] & HAS_EXTRAS).tolist():
-        if own := _own(c.extras[int(rows[k])]).thresholds:
-            yield k, own
+    def _of(self, ruled: Ruled) -> F64:
+        found = None if ruled.key is None else self._levels.get(ruled.key)
+        if found is None:
+            found = levels(ruled.lines)
+            if ruled.key is not None and len(self._levels) < REMEMBERED:
+                self._levels[ruled.key] = found
+        return found
 
 
 def levels(lines: Thresholds) -> F64:

@@ -161,16 +161,21 @@ class Listing:
         usd = dict(zip(STAGES, np.nan_to_num(sums, posinf=0.0).tolist(), strict=True))
         return {stage: int(usd[stage]) for stage in STAGE_RANK}
 
-    def held(self, scope: Scope) -> tuple[frozenset[str], list[int]]:
-        """The assets that are owed, and rows that between them hold every asset that is held, of each product."""
+    def held(self, scope: Scope, ladders: Callable[[Block], I64]) -> tuple[frozenset[str], list[int]]:
+        """The assets that are owed, and rows that between them hold every asset that is held, by each set of ladders.
+
+        `ladders` [n] numbers the sets of a block's groups.
+        """
         wanted = self._wanted(GroupQuery(), scope)
         assets = len(self._names.assets)
-        example = np.full((len(self._names.products), assets), _NO_ROW, np.int64)
+        sets = [ladders(block) for _, block in self._whole]
+        numbers = np.unique(np.concatenate(sets)) if sets else np.zeros(0, np.int64)
+        example = np.full((len(numbers), assets), _NO_ROW, np.int64)
         owed = np.zeros(assets, bool)
-        for base, block in self._whole:
+        for (base, block), theirs in zip(self._whole, sets, strict=True):
             c = block.columns
             here = wanted[base : base + len(block)]
-            mark_held(c.positions, c.asset, c.product, here, base, example)
+            mark_held(c.positions, c.asset, np.searchsorted(numbers, theirs), here, base, example)
             mark_owed(c.loans, c.loan_asset, block.is_owed(), here, owed)
         names = frozenset(self._names.assets[i] for i in np.flatnonzero(owed).tolist())
         return names, np.unique(example[example != _NO_ROW]).tolist()

@@ -69,7 +69,7 @@ class ColumnarBookSnapshot(CopiedRows):
         """`decide`: see `under`; without it no time passes."""
         super().__init__(copy, PlainBookSnapshot(copy.fresh, copy.now, decide))
         self._decide = decide
-        self._levels = BlockLevels(copy.names, copy.in_force.versions)
+        self._levels = BlockLevels(copy.names, copy.in_force.agreements)
 
     def sweep(self, on: Prices, scope: Scope) -> Swept:
         if len(self) <= EXACT_SUMS:
@@ -92,7 +92,7 @@ class ColumnarBookSnapshot(CopiedRows):
         copy = self._copy
         names = copy.names.beside()
         now = InForce.of(copy.now, rules, names)
-        screen = BlockScreen(names, now.versions)
+        screen = BlockScreen(names, now.agreements)
         for number, block, alive in self._blocks():
             screen.put(number, block, alive, now.debts.owed(block))
         store, tiers = screen.fast.laid
@@ -141,7 +141,7 @@ class ColumnarBookSnapshot(CopiedRows):
         kept = block.record(row % GROUPS, copy.names)
         state = unpacked_state(copy.states.get(number * GROUPS + row % GROUPS), kept.group.id)
         with exact():
-            product = copy.in_force.rules.products[kept.group.product]
+            product = copy.in_force.rules.product_of(kept.group)
             record = GroupRecord(kept, state, product, copy.in_force.at)
         return record.sight()
 

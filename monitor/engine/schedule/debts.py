@@ -14,6 +14,7 @@ from monitor.core.loans.group import Loan, Rate
 from monitor.core.loans.interest import interest
 from monitor.core.money import ONE, ZERO, exact
 from monitor.core.rules.product import MINUTE, Product
+from monitor.engine.columns.agreements import FIRST, Agreements
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import F64, I64, LARGEST, Bools
 from monitor.engine.columns.names import LoanTerms, Names
@@ -42,7 +43,10 @@ class _Kind(NamedTuple):
 class Debts:
     """The sums of rates at one instant, one a kind of loan: there are few kinds, however many loans."""
 
-    def __init__(self, at: datetime, products: Mapping[int, Product], names: Names) -> None:
+    def __init__(self, at: datetime, agreements: Agreements, names: Names) -> None:
+        products = agreements.products
+        self._at = at
+        self._agreements = agreements
         self._products = products
         self._names = names
         self._until = {place: product.moment(at) for place, product in products.items()}
@@ -101,7 +105,14 @@ class Debts:
             mine = np.flatnonzero(product == place)
             opened[mine] = openings.standing_for(c.opened[mine], c.since[mine])
             asset[mine] = np.where(is_fixed[mine], _FIXED_IN - coin[mine], coin[mine])
-        return [product, asset, np.where(is_fixed, 0, self._cheaper[c.terms]), since, late, opened]
+        return [self._rated(block, product), asset, np.where(is_fixed, 0, self._cheaper[c.terms]), since, late, opened]
+
+    def _rated(self, block: Block, product: I64) -> I64:
+        """[l] The place of the rates of each loan's group; `product` [l] is that of its product."""
+        under = self._agreements.under(block)
+        if max(under.places, default=0) < FIRST:
+            return product
+        return under.mapped(self._agreements.rates_at)[block.loan_rows()]
 
     def _period(self, place: int) -> int:
         """In minutes. A product that is not configured any more has only dead groups, so any will do."""
@@ -116,7 +127,8 @@ class Debts:
 
     def _exact_sum(self, kind: _Kind) -> float:
         """The interest of one coin that is lent like this."""
-        if kind.product not in self._products:
+        product = self._agreements.product(kind.product)
+        if product is None:
             return 0.0
         is_fixed = kind.asset < 0
         rate = Rate("fixed", ONE) if is_fixed else _PAID_IN if kind.is_cheaper else Rate("flexible")
@@ -127,7 +139,7 @@ class Debts:
         opened_at = time_at(kind.opened)
         loan = Loan("", coin, ONE, ZERO, rate, "30d", opened_at, matures_at, day_at(day), minute)
         with exact():
-            return float(interest(loan, self._products[kind.product], *self._until[kind.product]))
+            return float(interest(loan, product, *product.moment(self._at)))
 
     def _take_terms(self) -> None:
         """Reads new terms. By place: the daily rate, NaN if flexible, and whether interest is paid in another coin."""

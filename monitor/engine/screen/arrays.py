@@ -29,7 +29,7 @@ class Positions(NamedTuple):
 
     amount: F64
     member: U16
-    instrument: U16
+    instrument: U32
     start: U32
     head: I64
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from decimal import Decimal
 
 import numpy as np
 
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import PriceChange
-from monitor.core.rules.product import Version
+from monitor.engine.columns.agreements import Agreements
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8, Bools
 from monitor.engine.columns.floats import cents
@@ -22,10 +22,10 @@ from monitor.engine.screen.screen import FastScreen
 class BlockScreen:
     """Hands blocks to a FastScreen, which is `fast`. `owed` [l] is what each loan of a block owes now."""
 
-    def __init__(self, names: Names, versions: Mapping[int, Version]) -> None:
+    def __init__(self, names: Names, agreements: Agreements) -> None:
         self.fast = FastScreen()
         self._instruments = Instruments(names)
-        self._instruments.take(versions)
+        self._instruments.take(agreements)
         self._board_prices = BoardPrices(names)
         self._flags: U8 = np.zeros(0, np.uint8)
         self._coins: dict[int, frozenset[str]] = {}
@@ -36,9 +36,9 @@ class BlockScreen:
 
     # -- blocks --
 
-    def take_versions(self, versions: Mapping[int, Version]) -> bool:
-        """The ladders in force, by place of the product. True where other coins count than before: put all blocks again."""
-        return self._instruments.take(versions)
+    def take_versions(self, agreements: Agreements) -> bool:
+        """The ladders in force. True where other coins count than before: put all blocks again."""
+        return self._instruments.take(agreements)
 
     def put(self, number: int, block: Block, alive: Bools, owed: F64) -> None:
         """Takes a block, new or in place of the one before. Its groups have no lines until `watch`."""

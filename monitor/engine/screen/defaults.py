@@ -1,11 +1,10 @@
-"""The lines of untouched groups: those of their product, their coins or their leverage.
+"""The lines of untouched groups: their own, or those of their agreement, their coins or their leverage.
 
 A block finds the lines of all its untouched groups in one pass. Where a float is too close to a cap to tell, core decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +12,7 @@ import numpy as np
 from monitor.core.rules.product import Grade, Version
 from monitor.core.rules.settings import Lifecycle
 from monitor.core.rules.thresholds import Thresholds
-from monitor.core.stages.decision import calm_between
-from monitor.core.stages.stages import UNTOUCHED
+from monitor.engine.columns.agreements import Agreements, Ruled
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import F64, I64, NO_LEVERAGE, Bools
 from monitor.engine.columns.names import Names
@@ -33,19 +31,41 @@ class Defaults(NamedTuple):
     """Places of the groups that core must look at one by one."""
 
 
-def defaults(block: Block, names: Names, versions: Mapping[int, Version], how: Lifecycle) -> Defaults:
-    """The lines of all groups of a block as if all were untouched and none had lines of its own."""
-    c = block.columns
-    low, high = np.full(len(block), NO_LINE), np.full(len(block), np.inf)
+def defaults(block: Block, agreements: Agreements, names: Names, how: Lifecycle) -> Defaults:
+    """The lines of all groups of a block as if all were untouched."""
     unsure = np.zeros(len(block), np.bool_)
-    for product in block.products():
-        version, rows = versions.get(product), np.flatnonzero(c.product == product)
+    ruled, place = lines_by_row(block, agreements, names, unsure)
+    calm = [(NO_LINE, np.inf), *(agreements.calm(each, how) for each in ruled)]
+    low, high = np.array(calm, np.float64)[place + 1].T
+    return Defaults(low, high, np.flatnonzero(unsure))
+
+
+def lines_by_row(block: Block, agreements: Agreements, names: Names, unsure: Bools) -> tuple[list[Ruled], I64]:
+    """The distinct lines of a block's groups with their versions, and by row which are its own: -1 where the product is not
+    configured. Lines of a group's own stand over the others. Marks `unsure` rows."""
+    own, under = block.columns.own_lines, agreements.under(block)
+    found: list[Ruled] = []
+    place = np.full(len(block), -1, np.int64)
+    versions = [agreements.version(each) for each in under.places]
+    is_alike = np.array([v is not None and not (v.lines_by_coin or v.lines_by_leverage) for v in versions], np.bool_)
+    alike = np.flatnonzero(is_alike[under.of])
+    pairs, which = np.unique(under.of[alike] << 32 | own[alike], return_inverse=True)
+    place[alike] = which
+    for pair in pairs.tolist():
+        version = versions[pair >> 32]
+        assert version is not None
+        found.append(agreements.ruled(under.places[pair >> 32], version, pair & 0xFFFFFFFF))
+    for number in np.unique(under.of[~is_alike[under.of]]).tolist():
+        version, rows = versions[number], np.flatnonzero(under.of == number)
         if version is None:
             continue
-        sets, place = sets_of(block, names, version, rows, unsure)
-        bounds = np.array([calm_between(UNTOUCHED, lines, version.warnings, how).bounds for lines in sets])
-        low[rows], high[rows] = bounds[place].T
-    return Defaults(low, high, np.flatnonzero(unsure))
+        sets, of_set = sets_of(block, names, version, rows, unsure)
+        pairs, which = np.unique(of_set << 32 | own[rows], return_inverse=True)
+        place[rows] = len(found) + which
+        found += [
+            Ruled(version, agreements.own_lines(pair & 0xFFFFFFFF, sets[pair >> 32]), None) for pair in pairs.tolist()
+        ]
+    return found, place
 
 
 def sets_of(block: Block, names: Names, version: Version, rows: I64, unsure: Bools) -> tuple[list[Thresholds], I64]:

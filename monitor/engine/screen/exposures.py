@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
-from monitor.core.rules.product import Ladder, Version
+from monitor.core.rules.product import Ladder
+from monitor.engine.columns.agreements import FIRST, Agreements
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import DELAYED, F64, HAS_EXTRAS, U16, Bools
+from monitor.engine.columns.fields import DELAYED, F64, I64, U16, U32, Bools
 from monitor.engine.columns.names import Names
 from monitor.engine.screen.layout import BlockSide
 from monitor.engine.screen.screen import FastScreen, FloatLadder
 
-_NONE = 0xFFFF
+_NONE = 0xFFFFFFFF
 """No instrument: a coin that counts nothing."""
 _HELD, _OWED, _LIABLE = range(3)
 """Kinds of instruments. A debt is the same in every product, so its product is 0."""
 _ANY = -1
 """In place of a coin: the product also counts coins that it does not list."""
 _Key = tuple[int, int, int]
-"""Kind, place of the product, place of the coin."""
+"""Kind, place of the product or of one by other terms (Agreements), place of the coin."""
 
 
 class OwedSides(NamedTuple):
@@ -41,7 +42,7 @@ class Instruments:
         self._numbers: dict[_Key, int] = {}
         self._ladders: list[FloatLadder] = []
         self._assets: list[int] = []
-        self._table: U16 = np.full((0, 0), _NONE, np.uint16)
+        self._table: U32 = np.full((0, 0), _NONE, np.uint32)
         """[products, assets] The instrument of a holding; _NONE if it counts nothing, or has not come yet."""
         self._listed: frozenset[_Key] = frozenset()
         self._unlisted: dict[int, FloatLadder] = {}
@@ -49,10 +50,15 @@ class Instruments:
         self._liable: frozenset[int] = frozenset()
         """Products whose loans are liabilities."""
         self._is_given = False
+        self._are_others = True
+        """Ladders that were given before are others now."""
+        self._by_terms: dict[_Key, int | None] = {}
+        """Instruments of holdings under other terms, numbered when they are met; None for a coin that counts nothing."""
 
-    def take(self, versions: Mapping[int, Version]) -> bool:
-        """Takes the versions in force, by place of the product. True if other coins count than before."""
-        place = self._names.assets.place
+    def take(self, agreements: Agreements) -> bool:
+        """Takes the versions in force. True if other coins count than before."""
+        self._agreements = agreements
+        place, versions = self._names.assets.place, agreements.versions
         ladders: dict[_Key, FloatLadder] = {}
         for product, version in versions.items():
             ladders |= {(_HELD, product, place(asset)): _floats(ladder) for asset, ladder in version.ladders.items()}
@@ -67,26 +73,60 @@ class Instruments:
             self._ladders[self._number(key)] = floats
         whole = {(_HELD, p, _ANY) for p in self._unlisted} | {(_LIABLE, p, _ANY) for p in self._liable}
         before, self._listed = self._listed, frozenset(ladders) | whole
+        for key, number in [*self._numbers.items()]:
+            if key[1] >= FIRST:
+                self._ladders[number] = _floats(self._ladder_by_terms(key) or ())
+        self._by_terms = {}
         self._is_given = False
-        self._table = np.full((0, 0), _NONE, np.uint16)
+        self._are_others = True
+        self._table = np.full((0, 0), _NONE, np.uint32)
         return self._listed != before
 
     def give(self, screen: FastScreen) -> None:
         """Hands the ladders to the screen, unless it has them all."""
         if not self._is_given:
-            screen.instruments(np.array(self._assets, np.uint16), self._ladders)
+            assets = np.array(self._assets, np.uint16)
+            screen.instruments(assets, self._ladders, are_added=not self._are_others)
             self._is_given = True
+            self._are_others = False
 
     def collateral(self, block: Block, alive: Bools) -> tuple[BlockSide, frozenset[str]]:
         """What the living groups hold that counts, and in which coins."""
         c = block.columns
         group = block.position_rows()
-        product = c.product[group]
-        self._meet(product, c.asset)
-        instrument = self._of_holdings()[product, c.asset]
+        instrument = self._held(block, group)
         counts = (instrument != _NONE) & alive[group]
         side = BlockSide(group[counts].astype(np.uint16), instrument[counts], block.quantities()[counts])
         return side, self._coins(c.asset[counts])
+
+    def _held(self, block: Block, group: I64) -> U32:
+        """[p] The instrument of each position, whose row is `group` [p]; _NONE where it counts nothing."""
+        c, under = block.columns, self._agreements.under(block)
+        ladders = under.mapped(self._agreements.ladders_at) if under.places else under.of
+        by_terms = (ladders >= FIRST)[group]
+        plain = np.flatnonzero(~by_terms)
+        product, asset = c.product[group[plain]], c.asset[plain]
+        self._meet(product, asset)
+        found = np.full(len(group), _NONE, np.uint32)
+        found[plain] = self._of_holdings()[product, asset]
+        others = np.flatnonzero(by_terms)
+        pairs, which = np.unique(ladders[group[others]] << 16 | c.asset[others], return_inverse=True)
+        numbers = [self._number_by_terms((_HELD, pair >> 16, pair & 0xFFFF)) for pair in pairs.tolist()]
+        found[others] = np.array([_NONE if n is None else n for n in numbers], np.uint32)[which]
+        return found
+
+    def _number_by_terms(self, key: _Key) -> int | None:
+        if key not in self._by_terms:
+            ladder = self._ladder_by_terms(key)
+            number = None if ladder is None else self._number(key)
+            if number is not None and ladder is not None:
+                self._ladders[number] = _floats(ladder)
+            self._by_terms[key] = number
+        return self._by_terms[key]
+
+    def _ladder_by_terms(self, key: _Key) -> Ladder | None:
+        version = self._agreements.version(key[1])
+        return None if version is None else version.ladder(self._names.assets[key[2]])
 
     def owed(self, block: Block, amounts: F64, owing: Bools) -> OwedSides:
         """What the groups owe. `amounts` [l], `owing` [l]: which of them count.
@@ -102,16 +142,16 @@ class Instruments:
         )
         pairs, places = np.unique(rows[liable] << 16 | c.loan_asset[liable], return_inverse=True)
         row, coin = (pairs >> 16).astype(np.uint16), (pairs & 0xFFFF).astype(np.uint16)
-        numbers, kinds = np.zeros(len(pairs), np.uint16), c.product[row]
+        numbers, kinds = np.zeros(len(pairs), np.uint32), c.product[row]
         for kind in np.unique(kinds).tolist():
             numbers[kinds == kind] = self._numbered(_LIABLE, kind, coin[kinds == kind])
         liabilities = BlockSide(row, numbers, np.bincount(places, amounts[liable], len(pairs)).astype(np.float64))
         return OwedSides(debts, liabilities, self._coins(c.loan_asset[owing]))
 
-    def _numbered(self, kind: int, product: int, assets: U16) -> U16:
+    def _numbered(self, kind: int, product: int, assets: U16) -> U32:
         """The instruments of these coins, which are of one kind and product."""
         distinct, places = np.unique(assets, return_inverse=True)
-        return np.array([self._number((kind, product, a)) for a in distinct.tolist()], np.uint16)[places]
+        return np.array([self._number((kind, product, a)) for a in distinct.tolist()], np.uint32)[places]
 
     def _meet(self, product: U16, asset: U16) -> None:
         """Numbers unlisted coins: those that are held, not all that there might be."""
@@ -122,7 +162,7 @@ class Instruments:
             key = (_HELD, pair >> 16, pair & 0xFFFF)
             if key not in self._numbers:
                 self._ladders[self._number(key)] = self._unlisted[key[1]]
-                self._table = np.full((0, 0), _NONE, np.uint16)
+                self._table = np.full((0, 0), _NONE, np.uint32)
 
     def _number(self, key: _Key) -> int:
         number = self._numbers.get(key)
@@ -130,19 +170,18 @@ class Instruments:
             # Without a ladder it counts nothing. Core refuses a liability without a ladder, so its group is dead.
             number = len(self._ladders)
             self._numbers[key] = number
-            assert number < _NONE, "more pairs of product and coin than a block can name"
             self._ladders.append(())
             self._assets.append(key[2])
             self._is_given = False
         return number
 
-    def _of_holdings(self) -> U16:
+    def _of_holdings(self) -> U32:
         shape = len(self._names.products), len(self._names.assets)
         if self._table.shape != shape:
-            self._table = np.full(shape, _NONE, np.uint16)
+            self._table = np.full(shape, _NONE, np.uint32)
             for key, number in self._numbers.items():
                 kind, product, asset = key
-                if kind == _HELD and (key in self._listed or product in self._unlisted):
+                if kind == _HELD and product < FIRST and (key in self._listed or product in self._unlisted):
                     self._table[product, asset] = number
         return self._table
 
@@ -150,11 +189,12 @@ class Instruments:
         return frozenset(self._names.assets[p] for p in np.unique(places).tolist())
 
 
-def examples(block: Block, names: Names, alive: Bools) -> Iterable[int]:
+def examples(block: Block, names: Names, alive: Bools, seen: set[tuple[int, ...]]) -> Iterable[int]:
     """Places of living groups that stand for all: rules that fit these fit every group of the block.
 
     For each product: one group a coin that is owed, flexibly or not; one a leverage, enrolled or not; and one with the most
-    coins. And all groups with extras, as they may have lines of their own.
+    coins. And one a set of labels and of lines and terms of its own, as whether these fit depends on the terms of the labels:
+    those that are not `seen` yet, in a block before.
     """
     c, rows = block.columns, block.loan_rows()
     living = np.flatnonzero(alive)
@@ -167,8 +207,13 @@ def examples(block: Block, names: Names, alive: Bools) -> Iterable[int]:
     coins = np.diff(c.positions.astype(np.int64))[living]
     order = np.lexsort((-coins, c.product[living]))
     _, fullest = np.unique(c.product[living][order], return_index=True)
-    odd = np.flatnonzero((c.flags & HAS_EXTRAS).astype(np.bool_) & alive)
-    return {*rows[owed[by_loan]].tolist(), *living[by_kind].tolist(), *living[order[fullest]].tolist(), *odd.tolist()}
+    own = living[(c.own_lines[living] != 0) | (c.own_terms[living] != 0)]
+    figures = np.stack([c.product[own], c.labels[own], c.own_lines[own], c.own_terms[own], c.leverage[own]])
+    _, by_figures = np.unique(figures, axis=1, return_index=True)
+    new = {tuple(figures[:, k].tolist()): own.item(k) for k in by_figures.tolist()}
+    odd = [row for key, row in new.items() if key not in seen]
+    seen.update(new)
+    return {*rows[owed[by_loan]].tolist(), *living[by_kind].tolist(), *living[order[fullest]].tolist(), *odd}
 
 
 def _floats(ladder: Ladder) -> FloatLadder:

@@ -254,7 +254,7 @@ def compare(
 
 
 @kernel
-def find_run(instrument: U16, wanted: int, first: int, stop: int) -> int:
+def find_run(instrument: U32, wanted: int, first: int, stop: int) -> int:
     """The run of an instrument among sorted runs, or -1."""
     end = stop
     while first < stop:
@@ -267,7 +267,7 @@ def find_run(instrument: U16, wanted: int, first: int, stop: int) -> int:
 
 
 @kernel
-def find_runs(blocks: I64, moved: U16, store: Positions, runs: I64, ends: I64) -> None:
+def find_runs(blocks: I64, moved: U32, store: Positions, runs: I64, ends: I64) -> None:
     """Writes the runs of the moved instruments, block by block, and where those of each block end. Asks for their memory."""
     head, found = store.head, 0
     for n in range(blocks.size):
@@ -352,7 +352,7 @@ def test_run(
 @kernel
 def shift(
     blocks: I64,
-    moved: U16,
+    moved: U32,
     store: Positions,
     tiers: LadderTiers,
     before: F64,
@@ -407,7 +407,7 @@ def holders(blocks: I64, wanted: U8, store: Positions, tiers: LadderTiers, band:
 def lay(
     order: I64,
     row: U16,
-    instrument: U16,
+    instrument: U32,
     amount: F64,
     counts: I64,
     store: Positions,

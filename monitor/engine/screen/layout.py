@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from monitor.engine.columns.fields import F64, I64, U16
+from monitor.engine.columns.fields import F64, I64, U16, U32
 from monitor.engine.screen import kernels
 from monitor.engine.screen.arrays import (
     BLIND,
@@ -44,7 +44,7 @@ class BlockSide(NamedTuple):
     """
 
     row: U16
-    instrument: U16
+    instrument: U32
     amount: F64
 
 
@@ -102,7 +102,7 @@ class Layout:
         return Positions(
             np.full(position, 0.0),
             np.full(position, 0, np.uint16),
-            np.full(run, 0, np.uint16),
+            np.full(run, 0, np.uint32),
             np.full(run, 0, np.uint32),
             np.zeros((0, HEAD), np.int64),
         )
@@ -187,7 +187,7 @@ def _order(side: BlockSide, part: int) -> I64:
 
 def _empty(positions: int, runs: int, head: I64) -> Positions:
     return Positions(
-        np.empty(positions), np.empty(positions, np.uint16), np.empty(runs, np.uint16), np.empty(runs, np.uint32), head
+        np.empty(positions), np.empty(positions, np.uint16), np.empty(runs, np.uint32), np.empty(runs, np.uint32), head
     )
 
 

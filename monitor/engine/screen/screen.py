@@ -6,8 +6,11 @@ to the sums. The screen names every group within GUARD of a line. So a group tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import chain
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -58,17 +61,18 @@ class FastScreen:
         self._positions = 0
         self._shifts = SHIFTS
 
-    def instruments(self, asset: U16, ladders: Sequence[FloatLadder]) -> None:
+    def instruments(self, asset: U16, ladders: Sequence[FloatLadder], *, are_added: bool = False) -> None:
         """Sets the instruments by number: the place of their asset, and their ladder of (upper bound, share).
 
         A ladder whose last bound is finite counts nothing above it. Shares fall (collateral) or rise from more than zero
-        (liability). The next call weighs all groups from nothing.
+        (liability). The next call weighs all groups from nothing, unless instruments were only added to those before.
         """
         assert len(asset) == len(ladders)
         laid = self._tiers.asset.size if self._layout.blocks.size else 0
         assert len(asset) >= laid, "instruments of blocks keep their numbers"
         self._tiers = _tiers(_plain(asset, np.uint16), ladders)
-        self._dirty.update(self._layout.blocks.tolist())
+        if not are_added:
+            self._dirty.update(self._layout.blocks.tolist())
 
     def put_block(
         self, number: int, rows: int, collateral: BlockSide, debts: BlockSide, liabilities: BlockSide
@@ -228,7 +232,7 @@ class FastScreen:
 
     def _shift(self, blocks: I64, asked: U8, price: F64, touched: int) -> I64:
         store, before = self._layout.store, self._price
-        moved = np.flatnonzero(asked[self._tiers.asset]).astype(np.uint16)
+        moved = np.flatnonzero(asked[self._tiers.asset]).astype(np.uint32)
 
         def part(some: I64, named: U32) -> int:
             return kernels.shift(some, moved, store, self._tiers, before, price, self._rows, self._table.lines, named)
@@ -262,7 +266,7 @@ def _longer(column: NDArray[T], size: int) -> NDArray[T]:
 
 def _side(side: BlockSide) -> BlockSide:
     assert np.isfinite(side.amount).all(), "an amount must be a number"
-    return BlockSide(_plain(side.row, np.uint16), _plain(side.instrument, np.uint16), _plain(side.amount, np.float64))
+    return BlockSide(_plain(side.row, np.uint16), _plain(side.instrument, np.uint32), _plain(side.amount, np.float64))
 
 
 def _plain(array: NDArray[Any], kind: type[T]) -> NDArray[T]:
@@ -272,15 +276,20 @@ def _plain(array: NDArray[Any], kind: type[T]) -> NDArray[T]:
 
 def _tiers(asset: U16, ladders: Sequence[FloatLadder]) -> LadderTiers:
     """Every ladder, closed by two tiers: nothing more counts above the last bound, and the last tier has a neighbour."""
-    start, bound, share, offset = [0], [], [], []
-    for ladder in ladders:
-        floor = 0.0
-        total = 0.0
-        for top, part in (*ladder, (np.inf, 0.0), (np.inf, 0.0)):
-            bound.append(top)
-            share.append(part)
-            offset.append(total - floor * part)
-            if np.isfinite(top):
-                total, floor = total + (top - floor) * part, top
-        start.append(len(bound))
-    return LadderTiers(asset, np.array(start, np.uint32), np.array(bound), np.array(share), np.array(offset))
+    closed = [_closed(tuple(ladder)) for ladder in ladders]
+    start = np.concatenate(([0], np.cumsum([len(each) for each in closed]))).astype(np.uint32)
+    tiers = np.array(list(chain.from_iterable(closed)), np.float64).reshape(-1, 3).T.copy()
+    return LadderTiers(asset, start, *tiers)
+
+
+@lru_cache(maxsize=100_000)
+def _closed(ladder: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float, float], ...]:
+    """Bound, share and offset of each tier. Kept, as many instruments come one by one while a book is filled."""
+    tiers = []
+    floor = 0.0
+    total = 0.0
+    for top, part in (*ladder, (math.inf, 0.0), (math.inf, 0.0)):
+        tiers.append((top, part, total - floor * part))
+        if math.isfinite(top):
+            total, floor = total + (top - floor) * part, top
+    return tuple(tiers)

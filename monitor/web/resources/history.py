@@ -225,7 +225,7 @@ async def _stretches(asked: _Asked, after: Place | None) -> tuple[list[Stretch],
         read_until = rows[-1][1].at
     if look is not None:
         loans = [x for x in look.sight.group.loans if asked.loan in (None, x.id)]
-        found += [Stretch(loan, products[look.sight.group.product], look.at) for loan in loans]
+        found += [Stretch(loan, look.rules.product_of(look.sight.group), look.at) for loan in loans]
     return found, None
 
 
@@ -239,6 +239,8 @@ def _stretch(row: Row, products: Mapping[str, Product], look: Look | None) -> St
         return None
     if look is not None and (row.at > look.at or (row.at == look.at and row.before in look.sight.group.loans)):
         return None
+    if look is not None and look.sight.group.product == row.product:
+        product = product.of(look.sight.group)
     return Stretch(row.before, product, row.until)
 
 

@@ -119,7 +119,7 @@ def _item(product: Product, asset: str, effective: datetime, *, is_in_force: boo
     row = line.given.get(effective)
     source = product.rules_name(product.version_at(effective)) if row is None else row.source
     per = PERIODS[product.period]
-    return RateItem(product.kind, asset, stamp(effective), plain(line.at(effective)), per, source, is_in_force)
+    return RateItem(product.name, asset, stamp(effective), plain(line.at(effective)), per, source, is_in_force)
 
 
 ROUTES = (

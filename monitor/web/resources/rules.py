@@ -11,8 +11,9 @@ import msgspec
 
 from monitor import plugins
 from monitor.core.portfolio.rules_preview import RulesPreview, preview
-from monitor.core.rules.product import Product
+from monitor.core.rules.product import Product, override_problems
 from monitor.core.rules.settings import Rules
+from monitor.core.rules.terms import LabelTerms
 from monitor.core.schema import Invalid, Problem, read
 from monitor.tables import LifecycleTable
 from monitor.web.auth import ADMIN
@@ -25,10 +26,12 @@ MOST_PRODUCTS = 100
 
 
 class PostedProduct(msgspec.Struct, frozen=True):
-    """A product: its kind, and the lines of its file."""
+    """An agreement: its kind, the lines of its file, and what [[product]] states beside these."""
 
     kind: str
     lines: tuple[str, ...]
+    name: str | None = None
+    override: tuple[dict[str, Any], ...] = ()
 
 
 class RulesBody(msgspec.Struct, frozen=True):
@@ -68,9 +71,15 @@ def _read(body: RulesBody) -> tuple[dict[str, Product], LifecycleTable | None]:
         where = f"products[{i}]"
         try:
             module = plugins.module("products", posted.kind)
-            if posted.kind in products:
-                problems.append(Problem(f"{where}.kind", f"{posted.kind!r} stands twice"))
-            products[posted.kind] = module.load(tomllib.loads("\n".join(posted.lines)))
+            name = posted.name or posted.kind
+            if name in products:
+                problems.append(
+                    Problem(f"{where}.name", f"{name!r} stands twice; give each agreement a name of its own")
+                )
+            found: Product = module.load(tomllib.loads("\n".join(posted.lines)))
+            overrides = read(tuple[LabelTerms, ...], list(posted.override), f"{where}.override")
+            products[name] = msgspec.structs.replace(found, name=name, overrides=overrides)
+            problems += override_problems(products[name], f"{where}.override")
         except plugins.UnknownKind as e:
             problems.append(Problem(f"{where}.kind", str(e)))
         except Invalid as e:

@@ -20,9 +20,11 @@ from monitor.core.money import exact
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.maturity import news_of
+from monitor.engine.columns import codec
 from monitor.engine.columns.block import Block, Names
 from monitor.engine.columns.codec import UnreadableBlock
-from monitor.engine.columns.fields import DTYPES, NEVER, WIDE
+from monitor.engine.columns.extras import GroupExtras
+from monitor.engine.columns.fields import DTYPES, HAS_EXTRAS, NEVER, WIDE
 from monitor.engine.columns.floats import floats
 from monitor.engine.columns.names import Interned, NamesFull
 from monitor.engine.columns.text_search import mark_text
@@ -185,12 +187,37 @@ def test_a_damaged_block_is_refused_wherever_the_damage_is() -> None:
             Block.load(raw[:length], names)
 
 
+def test_a_block_of_format_2_has_the_lines_of_its_groups_in_the_extras_and_opens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a monitor wrote it before lines became a column: with the contacts of a group, and alone."""
+    names = Names()
+    groups = [r.group for r in ordinary(3)]
+    lines = {"initial": Decimal("0.5"), "liquidation": Decimal("0.88")}
+    groups[1] = msgspec.structs.replace(groups[1], thresholds=lines)
+    groups[2] = msgspec.structs.replace(groups[2], thresholds=lines, contacts={"sms": ("+1",)})
+    bare = [msgspec.structs.replace(g, thresholds={}) for g in groups]
+    c = Block.of([StoredGroup(g, "book", 1, AT) for g in bare], names).columns
+    extras = {1: GroupExtras(thresholds=lines), 2: GroupExtras(thresholds=lines, contacts={"sms": ("+1",)})}
+    flags = c.flags.copy()
+    flags[[1, 2]] |= HAS_EXTRAS
+    old = c._replace(flags=flags, extras={row: msgspec.msgpack.encode(each) for row, each in extras.items()})
+    monkeypatch.setattr(codec, "FORMAT", 2)
+    monkeypatch.setattr(codec, "DTYPES", {k: v for k, v in DTYPES.items() if not k.startswith("own_")})
+    raw = codec.dump(old, names)
+    monkeypatch.undo()
+    there = Names()
+    block = Block.load(raw, there)
+    assert [r.group for r in all_of(block, there)] == groups
+    assert list(block.columns.extras) == [2]
+
+
 def test_a_block_of_a_newer_monitor_is_refused_with_what_to_do() -> None:
     names = Names()
     raw = Block.of(ordinary(1), names).dump(names)
-    newer = raw[:4] + struct.pack("<H", 3) + raw[6:]
+    newer = raw[:4] + struct.pack("<H", 4) + raw[6:]
     with pytest.raises(
-        UnreadableBlock, match="has format 3, this monitor reads up to 2; start the newer monitor"
+        UnreadableBlock, match="has format 4, this monitor reads up to 3; start the newer monitor"
     ) as caught:
         Block.load(newer, names)
     assert caught.value.reason == "newer"

@@ -94,6 +94,22 @@ def test_what_a_group_states_beside_its_coins_is_packed_too() -> None:
     assert agrees([json.dumps(one).encode() for one in ones]) == len(ones)
 
 
+def test_terms_of_a_line_are_packed_and_wrong_ones_left() -> None:
+    """Among them one that its label's override does not permit: 0.95 of a scale that the line puts in place of 0.5."""
+    rng, stated = (
+        Random(2),
+        {"scale": "0.9", "rate_spread": "0.0001", "ladders": {"BTC": [["inf", "0.5"]]}, "grace": "2h"},
+    )
+    fine = [full_line(rng) | {"terms": terms} for terms in (stated, {"haircut": "0.01"}, {}, None)]
+    assert agrees([json.dumps(one).encode() for one in fine]) == len(fine)
+    wrong = [
+        full_line(rng) | {"terms": terms}
+        for terms in ({"scale": "9"}, {"scale": 1}, {"x": "1"}, {"ladders": {"BTC": []}})
+    ]
+    assert pack([json.dumps(one).encode() for one in wrong]).rest == [0, 1, 2, 3]
+    assert agrees([json.dumps(one).encode() for one in wrong]) == 0
+
+
 REFUSED = {
     "an id with a space": {"id": "G 1"},
     "an id that is not ASCII": {"receiving_account": "konto-\u00fc"},

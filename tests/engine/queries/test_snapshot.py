@@ -95,10 +95,18 @@ def same_exposures(ours: Exposures, theirs: Exposures) -> None:
 
 
 def play(
-    seed: int, groups: int, near: int, kind: str, fold_at: int, steps: int, products: Sequence[str] = LOANS
+    seed: int,
+    groups: int,
+    near: int,
+    kind: str,
+    fold_at: int,
+    steps: int,
+    products: Sequence[str] = LOANS,
+    *,
+    has_terms: bool = False,
 ) -> int:
     trust, pauses = KINDS[kind]
-    market, moved = Market(seed, groups, near, trust, fold_at, products), 0
+    market, moved = Market(seed, groups, near, trust, fold_at, products, has_terms=has_terms), 0
     for n in range(steps):
         market.step(pauses)
         if n % 6 == 5:
@@ -136,6 +144,10 @@ def test_columns_say_what_an_exact_look_at_every_group_says(kind: str, near: int
 def test_columns_of_every_product_say_what_an_exact_look_says(kind: str, fold_at: int) -> None:
     """Liabilities, lines by coin and by leverage, levels that fall, coins that no ladder lists."""
     assert play(13, 250, 4, kind, fold_at, 18, DAILY_AND_HOURLY if kind == "trusted" else ALL) > 40
+
+
+def test_columns_under_terms_of_labels_and_lines_say_what_an_exact_look_says() -> None:
+    assert play(17, 160, 4, "trusted", 0, 12, DAILY_AND_HOURLY, has_terms=True) > 20
 
 
 # A whole run is no value that could be made smaller: the seed of one that fails is all there is to know.

@@ -9,6 +9,8 @@ import pytest
 from monitor.core.groups.outcome import StoredGroup
 from monitor.core.loans.interest import interest
 from monitor.core.money import exact
+from monitor.core.rules.settings import Rules
+from monitor.engine.columns.agreements import Agreements
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.names import Names
 from monitor.engine.schedule.debts import Debts
@@ -30,7 +32,7 @@ def test_a_fixed_rate_waits_for_the_free_days_of_its_coin(days: int) -> None:
     names, kept = Names(), group(line(loans=owed), of=free)
     block = Block.of([StoredGroup(kept, "book", 1, START)], names)
     at = START + timedelta(days=days)
-    found = Debts(at, {names.products.place("vip_loan"): free}, names).interest(block).tolist()
+    found = Debts(at, Agreements(at, Rules("desk", {"vip_loan": free}), names), names).interest(block).tolist()
     with exact():
         expected = [float(interest(each, free, *free.moment(at))) for each in kept.loans]
     assert found == pytest.approx(expected, rel=1e-14, abs=0)

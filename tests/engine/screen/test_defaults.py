@@ -13,15 +13,16 @@ from monitor.core.groups.outcome import StoredGroup
 from monitor.core.loans.group import parse_line
 from monitor.core.money import exact, plain
 from monitor.core.rules.product import Product
-from monitor.core.rules.settings import Lifecycle
+from monitor.core.rules.settings import Lifecycle, Rules
 from monitor.core.stages.decision import calm
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.valuation import holding
+from monitor.engine.columns.agreements import Agreements
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.names import Names
 from monitor.engine.screen.defaults import defaults
 from tests.coin_desk import START
-from tests.engine.kinds import ALL, LEVERAGES, MOST_COINS, Kinds
+from tests.engine.kinds import ALL, LEVERAGES, MOST_COINS, OWN, STRICT, Kinds
 
 D = Decimal
 COINS = ("A", "B", "C", "USDT", "ODD")
@@ -53,12 +54,11 @@ def check(products: dict[str, Product], lines: list[dict[str, Any]]) -> int:
     names = Names()
     groups = [parse_line(stated, NOW, products) for stated in lines]
     block = Block.of([StoredGroup(group, "book", 1, NOW) for group in groups], names)
-    versions = {names.products.place(kind): p.version_at(NOW) for kind, p in products.items()}
-    low, high, unsure = defaults(block, names, versions, HOW)
+    low, high, unsure = defaults(block, Agreements(NOW, Rules("desk", products), names), names, HOW)
     for i, group in enumerate(groups):
         if i not in unsure:
             with exact():
-                held = holding(group, products[group.product], NOW)
+                held = holding(group, products[group.product].of(group), NOW)
             assert (low[i], high[i]) == calm(GroupState(""), held, HOW).bounds, group
     return len(unsure)
 
@@ -76,6 +76,23 @@ def test_groups_of_all_products_have_the_lines_that_core_gives_them(seed: int) -
     ]
     lines = [random_line(random.choice(ALL), i, random, amounts) for i in range(600)]
     assert 0 < check(products, lines) < 100
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lines_of_labels_and_of_the_line_itself_are_found_in_the_same_pass(seed: int) -> None:
+    random, making = Random(seed), Kinds(Random(seed), COINS, COINS[:4], "ODD")
+    labels = [{"borrower": f"B{i}", "desk": "EU"} for i in range(6)]
+    products = {
+        kind: making.with_overrides(making.product(kind, [START, NOW + timedelta(days=1)]), labels) for kind in ALL
+    }
+    lines = []
+    for i in range(400):
+        stated = random_line(random.choice(ALL), i, random, [D(5)])
+        kind = stated["product"]
+        own = random.choice(({}, STRICT.get(kind, {}), *OWN[kind]))
+        lines.append(stated | {"labels": random.choice(labels), "thresholds": own, "terms": making.terms(kind)})
+    check(products, lines)
+    assert sum(bool(p.overrides) for p in products.values()) > 3
 
 
 def test_a_principal_that_a_float_cannot_tell_from_its_cap_is_asked_for() -> None:

@@ -16,6 +16,7 @@ from monitor.core.events.rates import Rates, RatesTaken
 from monitor.core.groups.loan_book import Counted
 from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.record import GroupRecord
+from monitor.core.loans.group import Group
 from monitor.core.loans.interest import accrues_at, next_accrual
 from monitor.core.money import plain
 from monitor.core.prices.quote import PriceChange
@@ -37,6 +38,14 @@ class Former(NamedTuple):
 
     product: Product
     version: Version
+
+    def version_of(self, group: Group) -> Version:
+        """The same by the terms of a group."""
+        return self.product.of(group).version_at(self.version.effective)
+
+    def is_replaced(self, now: Former) -> bool:
+        """Groups are held under other rules now."""
+        return (self.version, self.product.overrides) != (now.version, now.product.overrides)
 
     @property
     def name(self) -> str:
@@ -130,7 +139,7 @@ class RulesWatch(Watcher):
         if old is None or said is None:
             return {}
         rules, usd = self._ground.rules, self._ground.board.usd
-        held = under(record.group, record.held, old.version)
+        held = under(record.group, record.held, old.version_of(record.group))
         if held.assets <= usd.keys():
             seen = WeighedGroup(record.group, held, weigh(held, usd), record.blind, at)
             _, then = judge(rules.name, before, seen, rules.lifecycle)
@@ -172,7 +181,7 @@ class RulesWatch(Watcher):
         products = self._ground.rules.products
         now = {kind: Former(product, product.version_at(at)) for kind, product in sorted(products.items())}
         before, self._versions = self._versions, now
-        return {kind: before[kind] for kind in now if kind in before and before[kind].version != now[kind].version}
+        return {kind: before[kind] for kind in now if kind in before and before[kind].is_replaced(now[kind])}
 
     def _plan_accrual(self, at: datetime) -> None:
         """The next instant at which some product adds interest."""
