@@ -170,7 +170,8 @@ class Requests:
         if sight is None:
             return None
         board = self._monitor.board
-        return Look(at, sight, *board.snapshot(), self._monitor.rules, why_missing(board, sight.held.assets))
+        missing, seen = why_missing(board, sight.held.assets), self._monitor.books.states.get(sight.source)
+        return Look(at, sight, *board.snapshot(), self._monitor.rules, missing, seen)
 
     def _look_at_prices(self, assets: Collection[str], at: datetime, _: Turn) -> PriceLook:
         with exact():

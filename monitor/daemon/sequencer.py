@@ -244,7 +244,7 @@ class Sequencer:
         monitor = self._monitor
         at = monitor.at or self._clock.utc()
         board, decisions = monitor.board.snapshot(), monitor.decisions
-        known = (monitor.fund, monitor.silences, decisions, monitor.feeds, monitor.escalations)
+        known = (monitor.fund, monitor.silences, decisions, monitor.feeds, monitor.escalations, monitor.books.states)
         self._publish(Publication(at, moved, board, alerts, *known))
 
     def _note_gaps(self, recorder: Recorder) -> None:

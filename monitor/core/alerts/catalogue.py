@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.core.alerts.alert_facts import (
+    BOOK_FACTS,
     CLOCK_OFF_FACTS,
     CONTRADICTION_FACTS,
     DECISION_FACTS,
@@ -307,6 +308,25 @@ _ROWS = (
             Fact("source", TEXT, "the book"),
             Fact("group", TEXT, "the group of the line"),
         ),
+    ),
+    AlertType(
+        "book.stale", WARNING, "loan book not refreshed", "book",
+        "A loan book is older than its limit (`stale_after`). Its groups are still watched, on what it said last.",
+        "Find out why its source gives nothing newer: `GET /v1/status` and the log say what a reading meets.",
+        BOOK_FACTS,
+    ),
+    AlertType(
+        "book.outdated", CRITICAL, "loan book outdated", "book",
+        "A loan book is older than twice its limit. Collateral that came or went since is in no figure of its groups.",
+        "The same, now. Until then check by hand before you act on a group of this book.",
+        BOOK_FACTS,
+    ),
+    AlertType(
+        "book.refreshed", INFO, "loan book refreshed", "book",
+        "The loan book is newer than its limit again, or has no limit any more.",
+        "Nothing.",
+        BOOK_FACTS,
+        ends=("book.stale", "book.outdated"),
     ),
     AlertType(
         "book.drift", WARNING, "loan book drift", "book",

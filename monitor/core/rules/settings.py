@@ -114,6 +114,8 @@ class Rules(msgspec.Struct, frozen=True):
     fund: Fund | None = None
     exposure: ExposureRules = ExposureRules()
     duty: Duty = Duty()
+    books: Mapping[str, timedelta] = {}
+    """By source of loans: how old its book may be. A book that is not named may be of any age."""
 
     def next_version(self, at: datetime) -> datetime | None:
         """When a version of some product's rules comes into force next, after a time."""
