@@ -250,6 +250,11 @@ class Snapshots:
         self._doubted: frozenset[str] | None = None
         """Groups that the last whole reading left out, where they were too many to believe."""
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """The last whole reading left out too much: a second one, of the whole, must show whether that is so."""
+        return self._doubted is not None
+
     def take(self, rows: Sequence[BookRow], at: datetime, *, is_whole: bool) -> list[Event]:
         """The events of a reading. Only one that `is_whole` closes what it does not name."""
         events = self.part(rows, at)
