@@ -69,6 +69,8 @@ export const TITLES: Readonly<Record<string, string>> = {
   "book.stale": "Loan book not refreshed",
   "book.outdated": "Loan book outdated",
   "book.refreshed": "Loan book refreshed",
+  "book.gap": "Entries of a loan book are missing",
+  "book.whole": "Loan book whole again",
   "book.drift": "Loan book drift",
   "delivery.failing": "Delivery failing",
   "delivery.restored": "Delivery works again",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
@@ -238,8 +238,18 @@ class Snapshots:
     take a second.
     """
 
-    def __init__(self, name: str, reader: Reader, kept: KeptBook, closes_missing: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        reader: Reader,
+        kept: KeptBook,
+        closes_missing: bool = True,
+        doubts_for: timedelta = timedelta(0),
+    ) -> None:
         self._name = name
+        self._doubts_for = doubts_for
+        """The second reading that leaves out more than half of a book comes this much later at the soonest."""
+        self._doubted_at: datetime | None = None
         self._closes_missing = closes_missing
         self._rows = _RowComparison(name, reader, kept)
         self._count = 0
@@ -317,7 +327,9 @@ class Snapshots:
         held = sum(1 for _ in self._rows.held()) if gone else 0
         if len(gone) * 2 > held:
             before, self._doubted = self._doubted, frozenset(gone)
-            if before is None or len(before.intersection(gone)) * 2 <= held:
+            self._doubted_at = at if before is None or self._doubted_at is None else self._doubted_at
+            is_early = at - self._doubted_at < self._doubts_for
+            if before is None or is_early or len(before.intersection(gone)) * 2 <= held:
                 self._doubt(len(gone), held)
                 return []
             gone = [id_ for id_ in gone if id_ in before]

@@ -44,12 +44,13 @@ from monitor.core.alerts.alert_type import (
 BOOK_REFUSED = "book.refused"
 """The type that a book, a rate file and core itself raise."""
 BOOK_LEFT_OUT = "book.left_out"
+BOOK_GAP, BOOK_WHOLE = "book.gap", "book.whole"
 STALLED = "monitor.stalled"
 DELIVERY_FAILING = "delivery.failing"
 RECIPIENT_REFUSED = "delivery.recipient_refused"
 DELIVERY_LOST = "delivery.lost"
 DELIVERY_RESTORED, CHANNEL_OFF, CHANNEL_ON = "delivery.restored", "channel.off", "channel.on"
-ENDS: Mapping[str, str] = {DELIVERY_FAILING: DELIVERY_RESTORED, CHANNEL_OFF: CHANNEL_ON}
+ENDS: Mapping[str, str] = {DELIVERY_FAILING: DELIVERY_RESTORED, CHANNEL_OFF: CHANNEL_ON, BOOK_GAP: BOOK_WHOLE}
 """What is told when something that was told is over. Of all else that the shell notices the end is not told."""
 DIGEST = "digest"
 """No alert, but the type of a notice that tells of many."""
@@ -327,6 +328,22 @@ _ROWS = (
         "Nothing.",
         BOOK_FACTS,
         ends=("book.stale", "book.outdated"),
+    ),
+    AlertType(
+        BOOK_GAP, CRITICAL, "entries of a loan book are missing", "book",
+        "A source of entries has removed some before they were read. Holdings of its groups may be wrong.",
+        "Wait for the snapshot that `problem` promises, or put the groups again. Keep more of the stream.",
+        (
+            Fact("problem", TEXT, "which entries are missing, and what mends it"),
+            Fact("source", TEXT, "the [[book]] of the configuration"),
+        ),
+    ),
+    AlertType(
+        BOOK_WHOLE, INFO, "loan book whole again", "book",
+        "The groups of the book were read again as a whole.",
+        "Nothing.",
+        (Fact("source", TEXT, "the [[book]] of the configuration"),),
+        ends=(BOOK_GAP,),
     ),
     AlertType(
         "book.drift", WARNING, "loan book drift", "book",
