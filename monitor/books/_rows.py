@@ -11,23 +11,32 @@ from typing import Any
 
 import msgspec
 
+from monitor.books._snapshots import BookRow
 from monitor.core.money import plain
 
 _IN_JSON = ("{", "[")
 _WORDS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 _FLAGS = ("delayed_liquidation",)
 _NUMBERS = ("leverage", "vip_level")
+_HOLDINGS = ("collateral", "balances")
 
 
 class Columns(msgspec.Struct, frozen=True):
     """`columns` has a field of a line and the name of the column, `constants` what is the same in every row.
 
-    A field is one of a book line, such as `receiving_account`, or a part of one: `labels.borrower`, `collateral.acct-1`. A
-    column of text that begins with `{` or `[` is read as JSON, so that `collateral` and `loans` can be columns of JSON.
+    A field is one of a book line, such as `receiving_account`, or a part of one: `labels.borrower`, `collateral.acct-1.BTC`.
+    A column of text that begins with `{` or `[` is read as JSON, so that `collateral` and `loans` can be columns of JSON.
     """
 
     columns: dict[str, str] = {}
     constants: dict[str, str] = {}
+
+    def row(self, place: str, row: Mapping[str, Any]) -> BookRow:
+        """The row with its line, or with the reason why it makes none."""
+        try:
+            return BookRow(place, self.line(row))
+        except ValueError as e:
+            return BookRow(place, {}, str(e))
 
     def line(self, row: Mapping[str, Any]) -> Mapping[str, object] | bytes:
         """The line of a row, or its JSON text. Raises ValueError with a sentence about the row."""
@@ -59,7 +68,10 @@ def _is_json(value: str | bytes) -> bool:
 
 def _put(line: dict[str, Any], field: str, value: object) -> None:
     """Puts a value into the line, or into an object of it. Raises ValueError."""
-    *path, last = field.split(".", 1)
+    name, _, rest = field.partition(".")
+    # An account may have a point in its name, and a label too; a coin has none.
+    inner = rest.rsplit(".", 1) if name in _HOLDINGS else [rest]
+    *path, last = [name, *(part for part in inner if part)]
     for name in path:
         line = line.setdefault(name, {})
         if not isinstance(line, dict):

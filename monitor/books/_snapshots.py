@@ -51,6 +51,8 @@ class BookRow(NamedTuple):
     """Where it stands in the source, for people: "row 7", "order 756783308056935434"."""
     line: Mapping[str, object] | bytes
     """The object of a book line, or its JSON text. Money is Decimal or text, never float."""
+    problem: str = ""
+    """Why the source cannot make a line of this row; it is refused then."""
 
 
 class Sheet:
@@ -274,7 +276,11 @@ class Snapshots:
         """The puts of some rows of a reading that goes on. The same row twice among them counts once."""
         events: list[Event] = []
         seen: dict[bytes, str] = {}
-        for place, line in rows:
+        for place, line, problem in rows:
+            if problem:
+                subject = Place(BOOK_REFUSED, f"{self._name}: {place}")
+                self._bad[subject] = RefusedLine(problem, fingerprint_of(b"", problem), "unusable")
+                continue
             seen.setdefault(line if isinstance(line, bytes) else _encode(line), place)
         raws, places = list(seen), list(seen.values())
         for start in range(0, len(raws), PAGE_LINES):

@@ -310,16 +310,11 @@ class RedisBook:
             if isinstance(fields, RedisError):
                 if isinstance(fields, AuthenticationError) or "WRONGTYPE" not in str(fields):
                     raise fields
-                rows.append(BookRow(name, _no_line(f"the key {name} is no hash")))
+                rows.append(BookRow(name, {}, "the key is no hash"))
             elif fields:
-                rows.append(BookRow(name, self._line(fields)))
+                stated = {field.decode(errors="backslashreplace"): value for field, value in fields.items()}
+                rows.append(self._columns.row(name, stated))
         return rows
-
-    def _line(self, fields: dict[bytes, bytes]) -> Any:
-        try:
-            return self._columns.line({k.decode(errors="backslashreplace"): v for k, v in fields.items()})
-        except ValueError as e:
-            return _no_line(str(e))
 
     # -- the connection --
 
@@ -359,11 +354,6 @@ def _password(config: Config) -> str | None:
     """Raises BadSecret."""
     has_password = config.password is not None or config.password_file is not None
     return read_secret(config.password, config.password_file) if has_password else None
-
-
-def _no_line(why: str) -> bytes:
-    """In place of a line that cannot be made: its refusal says why."""
-    return f"# {why}".encode()
 
 
 def _stated(value: bytes) -> object:

@@ -95,6 +95,8 @@ async def test_fields_of_a_hash_are_mapped_to_a_line_and_a_bad_one_is_named(peer
     await book.rounds()
     assert book.groups == {"G-1": "12.5"}
     assert sorted(book.notices) == ["desk: g:2", "desk: g:3"]
+    assert book.notices["desk: g:2"] == "there is no column 'acct', which is mapped to receiving_account"
+    assert book.notices["desk: g:3"] == "the key is no hash"
 
 
 async def test_an_emptied_redis_closes_nothing_at_once(peer: Redis, book: RunningBook) -> None:
