@@ -15,6 +15,7 @@ from monitor.core.events.events import Event, GroupsPut
 from monitor.core.text import stamp_or_none
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import wiring
+from monitor.daemon.applied_entries import stored_of
 from monitor.daemon.feed_reports import FeedReports
 from monitor.daemon.sequencer import Sequencer
 from monitor.engine.book import ColumnarBook
@@ -50,6 +51,7 @@ class Sources:
         self.feeds: dict[str, FeedStats] = {}
         self._clock = running.clock
         self._health = running.health
+        self._store = running.store
         self._begin = running.tasks.begin
         self._monitor = monitor
         self._book = book
@@ -204,7 +206,9 @@ class Sources:
         if is_bulk:
             self._note_bulk()
         for i in range(0, len(batch), EVENTS_AT_ONCE):
+            some = batch[i : i + EVENTS_AT_ONCE]
+            stored = await stored_of(self._store, some)
             with contextlib.suppress(StoreUnavailable):
-                await self._sequencer.events(batch[i : i + EVENTS_AT_ONCE])
+                await self._sequencer.events(some, stored)
         if is_bulk:
             self._note_bulk()
