@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import shutil
 import signal
@@ -78,3 +80,11 @@ class PostgresServer:
         done = subprocess.run([*self._as, *command], cwd=self.folder, capture_output=True, text=True, check=False)
         if done.returncode:
             pytest.skip(f"{Path(command[0]).name} fails here: {done.stderr.strip()[-200:]}")
+
+
+@functools.cache
+def shared_server() -> PostgresServer:
+    """One server for all tests of a process, as a new cluster takes a second or more. Tests make their own tables."""
+    server = PostgresServer()
+    atexit.register(server.remove)
+    return server.start()

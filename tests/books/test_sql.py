@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from monitor.books._ids import Ids
 from monitor.core.schema import Invalid, read
 from tests.books.sources import RunningBook
 from tests.books.test_file import stated
-from tests.postgres_server import PostgresServer
+from tests.postgres_server import PostgresServer, shared_server
 
 FAST = timedelta(milliseconds=100)
 TABLES = """
@@ -31,13 +31,9 @@ CHANGES = "SELECT id, line, updated_at FROM loans WHERE updated_at > $1"
 ENTRIES = "SELECT * FROM entries WHERE id > $1 ORDER BY id"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    try:
-        yield server.start()
-    finally:
-        server.remove()
+@pytest.fixture
+def server() -> PostgresServer:
+    return shared_server()
 
 
 @pytest.fixture
@@ -241,7 +237,7 @@ def test_what_cannot_be_read_is_refused_and_no_secret_is_shown(stated: dict[str,
 
 def test_ids_are_the_same_as_a_set_of_numbers() -> None:
     chance = random.Random(7)
-    for _ in range(200):
+    for _ in range(50):
         ids, plain = Ids(), set[int]()
         for _ in range(60):
             id = chance.randrange(40)
