@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -49,6 +50,7 @@ class Rounds:
         """The batches of one round after the other. A round raises Unreadable; what it gave before that stands."""
         failures = 0
         while True:
+            _end_if_cancelled()
             began_s = self._clock.monotonic_s()
             try:
                 async with aclosing(round_()) as batches:
@@ -67,6 +69,7 @@ class Rounds:
                 if self._is_told:
                     self._is_told = False
                     yield [Noticed(self._clock.utc(), BOOK_REFUSED, self._subject, {}, clears=True)]
+            _end_if_cancelled()
             await self._clock.sleep(max(pause_s, 0.0))
 
     def _notice(self, why: str) -> Event:
@@ -82,3 +85,10 @@ class Rounds:
         what = {"book": self.name, "reason": str(e), "retry_in_s": round(pause_s, 1)}
         self._log.warning(self._clock.monotonic_s(), "read", "a loan book could not be read", **what)
         return pause_s
+
+
+def _end_if_cancelled() -> None:
+    """Raises CancelledError if somebody has asked this task to end: the client of Redis may lose such a request."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -28,7 +28,7 @@ from monitor.bounded_http import AnswerTooLong, BoundedConnector
 from monitor.clock import Clock
 from monitor.core.events.events import BookSeen, Event
 from monitor.core.schema import Span
-from monitor.secret_files import read_secret
+from monitor.secret_files import BadSecret, read_secret
 
 _KEEP_ALIVE_S = 15.0
 _LINES_JSON = ("application/x-ndjson", "application/jsonl", "application/ndjson", "application/jsonlines")
@@ -75,9 +75,7 @@ def stale_after(config: Config) -> timedelta:
 
 
 def build(name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook) -> HttpBook:
-    """The book at an address. Raises BadSecret for a token that cannot be read."""
-    if config.token_file is not None:
-        read_secret(None, config.token_file)
+    """The book at an address."""
     return HttpBook(name, config, reader, clock, kept)
 
 
@@ -204,6 +202,8 @@ class HttpBook:
                 return body, answer.content_type.lower(), {theirs: value for theirs, value in given if value}
         except Unreadable:
             raise
+        except BadSecret as e:
+            raise Unreadable(str(e)) from None
         except AnswerTooLong:
             raise Unreadable("the answer is too long") from None
         except TimeoutError:

@@ -31,7 +31,7 @@ from monitor.bounded_redis import BoundedParser
 from monitor.clock import Clock
 from monitor.core.alerts.catalogue import BOOK_GAP
 from monitor.core.events.events import BookSeen, Event, Noticed
-from monitor.secret_files import read_secret
+from monitor.secret_files import BadSecret, read_secret
 
 _AT_ONCE = 500
 """Entries of one read: with the time of the book they are one commit (`EVENTS_AT_ONCE` of daemon/sources.py)."""
@@ -86,6 +86,8 @@ class Config(msgspec.Struct, frozen=True):
             raise ValueError("hashes and keys_of both say where the groups are; keep one of the two")
         if self.reread is not None and (self.stream is None or (self.hashes is None and self.keys_of is None)):
             raise ValueError("reread: is for hashes beside a stream; without a stream they are read by `every`")
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("password: stands here, and a file for it too; state one of the two")
         if self.certificates is not None:
             check_certificates("certificates", self.certificates)
 
@@ -99,8 +101,7 @@ def stale_after(config: Config) -> timedelta:
 
 
 def build(name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook) -> RedisBook:
-    """The book of a Redis. Raises BadSecret for a password that cannot be read."""
-    _password(config)
+    """The book of a Redis."""
     return RedisBook(name, config, reader, clock, kept)
 
 
@@ -345,6 +346,8 @@ class RedisBook:
 
     def _cause(self, e: Exception) -> str:
         """Redis's own words (NOAUTH, WRONGTYPE, LOADING) and those of a failed connection hold no secret."""
+        if isinstance(e, BadSecret):
+            return str(e)
         if isinstance(e, AuthenticationError):
             return "the password is missing or wrong"
         return f"{type(e).__name__}: {scrubbed(' '.join(str(e).split()), self._config.url)}"[:200]

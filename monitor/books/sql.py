@@ -33,7 +33,7 @@ from monitor.clock import Clock
 from monitor.core.events.events import BookSeen, Event
 from monitor.core.money import plain
 from monitor.core.schema import Span
-from monitor.secret_files import read_secret
+from monitor.secret_files import BadSecret, read_secret
 
 _ROWS_AT_ONCE = 2000
 """Rows of one fetch: some megabytes."""
@@ -104,9 +104,7 @@ def stale_after(config: Config) -> timedelta:
 
 
 def build(name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook) -> SqlBook:
-    """The book of a database. Raises BadSecret for a password that cannot be read."""
-    if config.password_file is not None:
-        read_secret(None, config.password_file)
+    """The book of a database."""
     return SqlBook(name, config, reader, clock, kept)
 
 
@@ -374,6 +372,8 @@ def _stated(value: Any) -> object:
 
 def _cause(e: Exception) -> str:
     """PostgreSQL's own words hold no secret; of other errors only the kind and the system's words are shown."""
+    if isinstance(e, BadSecret):
+        return str(e)
     if isinstance(e, asyncpg.PostgresError):
         return f"{type(e).__name__}: {str(e)[:150]}"
     if isinstance(e, ssl.SSLError):
