@@ -328,7 +328,8 @@ class Snapshots:
         if self._is_compared and not self._rows.memory.lacks():
             self._doubted = None
             return []
-        self._is_compared = True
+        # A refused row puts nothing that the memory could miss later.
+        self._is_compared = not self._bad
         gone = list(self._rows.gone())
         held = sum(1 for _ in self._rows.held()) if gone else 0
         if len(gone) * 2 > held:

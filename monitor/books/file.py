@@ -193,5 +193,6 @@ class FileBook:
         gone = list(comparison.gone()) if comparison.memory.lacks() or not self._is_compared else []
         is_early = bool(gone) and now_s - self._unchanged_since_s < self._waits.close_after_s
         comparison.memory.end(forget=not is_early)
-        self._is_compared |= not is_early
+        # A refused line puts nothing that the memory could miss later.
+        self._is_compared = (self._is_compared or not is_early) and not bad
         return [] if is_early else [GroupClosed(at, id_, self.name) for id_ in gone], is_early
