@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 
 
-class Ids:
+class SeenIds:
     """Kept as ranges with both ends, so that a million ids in a row are two numbers."""
 
     def __init__(self, ranges: Iterable[Iterable[int]] = ()) -> None:

@@ -21,7 +21,7 @@ _NUMBERS = ("leverage", "vip_level")
 _HOLDINGS = ("collateral", "balances")
 
 
-class Columns(msgspec.Struct, frozen=True):
+class RowColumns(msgspec.Struct, frozen=True):
     """`columns` has a field of a line and the name of the column, `constants` what is the same in every row.
 
     A field is one of a book line, such as `receiving_account`, or a part of one: `labels.borrower`, `collateral.acct-1.BTC`.

@@ -25,7 +25,7 @@ from monitor.addresses import check_certificates, check_redis, scrubbed, shown_u
 from monitor.books._base import KeptBook, Reader, StaleAfter
 from monitor.books._messages import Message, events_of, refused
 from monitor.books._polled import POLLS_TO_STALE, Every, Rounds, Unreadable
-from monitor.books._rows import Columns
+from monitor.books._rows import RowColumns
 from monitor.books._snapshots import BookRow, Snapshots
 from monitor.bounded_redis import BoundedParser
 from monitor.clock import Clock
@@ -121,7 +121,7 @@ class RedisBook:
         self._config = config
         self._reader = reader
         self._clock = clock
-        self._columns = Columns(config.columns, config.constants)
+        self._columns = RowColumns(config.columns, config.constants)
         self._snapshots = Snapshots(name, reader, kept, closes_missing=config.close_missing, doubts_for=DOUBT)
         self._rounds = Rounds(name, clock, config.every, kept)
         self._after: _Id | None = None

@@ -24,10 +24,10 @@ import msgspec
 
 from monitor.addresses import check_certificates, shown_url
 from monitor.books._base import KeptBook, Reader, StaleAfter
-from monitor.books._ids import Ids
+from monitor.books._ids import SeenIds
 from monitor.books._messages import Message, events_of, refused
 from monitor.books._polled import POLLS_TO_STALE, Every, Rounds, Unreadable
-from monitor.books._rows import Columns
+from monitor.books._rows import RowColumns
 from monitor.books._snapshots import BookRow, Snapshots
 from monitor.clock import Clock
 from monitor.core.events.events import BookSeen, Event
@@ -132,7 +132,7 @@ class SqlBook:
         self._config = config
         self._reader = reader
         self._clock = clock
-        self._columns = Columns(config.columns, config.constants)
+        self._columns = RowColumns(config.columns, config.constants)
         self._snapshots = Snapshots(name, reader, kept, closes_missing=config.close_missing)
         self._rounds = Rounds(name, clock, config.every, kept)
         position = _Position()
@@ -140,7 +140,7 @@ class SqlBook:
             position = msgspec.json.decode(kept.position or "{}", type=_Position)
         self._watermark = position.watermark
         self._floor = position.floor
-        self._seen = Ids(position.seen)
+        self._seen = SeenIds(position.seen)
         self._past: deque[_Round] = deque()
         self._read_s: float | None = None
         """When the last snapshot was read."""
@@ -347,7 +347,7 @@ _TRANSACTIONS = """
 """
 """The first transaction that was still under way, and the first that had not begun."""
 _NAMES = {"group_id": "group", "entry_id": "id"}
-"""Columns whose names SQL would have in quotation marks, or that stand for the row already."""
+"""RowColumns whose names SQL would have in quotation marks, or that stand for the row already."""
 
 
 def _tls(config: Config) -> ssl.SSLContext | bool:
