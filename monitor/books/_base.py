@@ -6,8 +6,8 @@ Groups that a client puts over HTTP come through the inbox of the web instead, a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import NamedTuple, Protocol
+from datetime import datetime, timedelta
+from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 
@@ -16,7 +16,10 @@ from monitor.core.events.events import Event
 from monitor.core.loans.group import Contact, Group, GroupBatch, parse_line
 from monitor.core.loans.line_bounds import label_problems
 from monitor.core.rules.product import Product
-from monitor.core.schema import Problem
+from monitor.core.schema import Problem, Span
+
+StaleAfter = Annotated[timedelta, Span("1s", "400d")]
+"""`stale_after` of a [[book]]: how old it may be before the desk is told. A module's `stale_after(config)` is the default."""
 
 ContactCheck = Callable[[Mapping[str, Sequence[Contact]]], list[Problem]]
 """Names the contacts of a line that nobody can be reached by."""
@@ -130,10 +133,15 @@ class KeptBook(NamedTuple):
     """Subjects of all `book.refused` notices that still hold, also those of other sources."""
     left_out: tuple[str, ...] = ()
     """The same of `book.left_out`."""
+    position: str = ""
+    """What the source said last as the position of a `BookSeen`; "" where it said none yet."""
 
 
 class BookSource(Protocol):
     """A source of loan groups: batches of GroupPut, GroupsPut, GroupClosed, BookEntry, and Noticed for refused lines.
+
+    A BookSeen ends each whole reading and each batch of changes: it has the time of the book, and the position from which the
+    source goes on after a restart.
 
     Its module has `Config` and `build(name, config, reader, clock, kept) -> BookSource`.
     """

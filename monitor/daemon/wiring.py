@@ -101,7 +101,7 @@ def check(config: Config) -> None:
 
 
 def unusable(path: Path, named: Named) -> list[str]:
-    """What is wrong with the tokens' secrets and with the files of the feeds."""
+    """What is wrong with the tokens' secrets, the files of the feeds and the secrets of the books."""
     problems = []
     try:
         short = Tokens(named.tokens).short
@@ -117,6 +117,14 @@ def unusable(path: Path, named: Named) -> list[str]:
             problems += [f"{path}: feed {part.name!r}: {p}" for p in e.problems]
         except (ValueError, OSError) as e:
             problems.append(f"{path}: feed {part.name!r}: {e}")
+    for part in named.books:
+        for key in (k for k in part.config.__struct_fields__ if k.endswith("_file")):
+            secret = getattr(part.config, key)
+            try:
+                if isinstance(secret, Path):
+                    read_secret(None, secret)
+            except BadSecret as e:
+                problems.append(f"{path}: book {part.name!r}: {key}: {e}")
     return problems
 
 

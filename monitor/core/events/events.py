@@ -71,12 +71,26 @@ class GroupClosed(_Event, frozen=True, omit_defaults=True, tag="groupended"):
     """Whoever was told that it is past a line hears that it is closed. Older monitors told nobody, and their logs fold so."""
 
 
-class BookEntry(_Event, frozen=True):
+class BookEntry(_Event, frozen=True, omit_defaults=True):
     """One entry of a group's book; `id` makes it happen once."""
 
     group_id: str
     id: str
     entry: Entry
+    source: str = API
+    """Who sent it; a refusal of one that came by API is the answer to its caller."""
+
+
+class BookSeen(_Event, frozen=True, omit_defaults=True):
+    """A source of loans has read its book, or a batch of it: what it said until then is in the events before this one."""
+
+    source: str
+    as_of: datetime
+    """The time of the book: what it says was so then. Never later than the reading."""
+    position: str = ""
+    """What the source wants to get back after a restart. It is kept in the same commit as the events before it."""
+    version: str = ""
+    """What the source calls this state of its book, such as an ETag or the id of an entry; shown to people."""
 
 
 class ProductsChanged(_Event, frozen=True):
@@ -152,6 +166,7 @@ Event = (
     | GroupsPut
     | GroupClosed
     | BookEntry
+    | BookSeen
     | ProductsChanged
     | RatesChanged
     | ClockJumped

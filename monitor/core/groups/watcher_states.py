@@ -98,6 +98,23 @@ class DecisionState(msgspec.Struct, frozen=True):
     """By asset: how many alerts there were about decisions."""
 
 
+class BookState(msgspec.Struct, frozen=True):
+    """What is known of the book of one source."""
+
+    as_of: datetime | None = None
+    """The time of the book; None before it was read for the first time."""
+    seen_at: datetime | None = None
+    """When it was read last."""
+    position: str = ""
+    """Where the source goes on after a restart, in its own words."""
+    version: str = ""
+    """What the source calls the state that was read last."""
+    counts_from: datetime | None = None
+    """Its limit counts from here at the earliest: it was not read yet since the start."""
+    told: Told = Told()
+    """What is said of its age: `book.stale` or `book.outdated`."""
+
+
 class InHand(msgspec.Struct, frozen=True):
     """Somebody has an alert in hand."""
 
@@ -154,6 +171,8 @@ class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decisions: DecisionState = DecisionState()
     escalations: tuple[OpenEscalation, ...] = ()
     """In the order in which they began."""
+    books: dict[str, BookState] = {}
+    """By source."""
 
 
 def from_notices(notices: Notices, silences: tuple[Silence, ...] = ()) -> WatcherStates:

@@ -24,6 +24,7 @@ from monitor.core.loans.interest import daily_rate, is_settling
 from monitor.core.money import ONE, ZERO, exact, plain
 from monitor.core.prices.decisions import Decision, Exclude, Pin
 from monitor.core.prices.quote import GOOD, MISSING, Mark, SourcePrice
+from monitor.core.queries.book_age import BookShown, book_shown
 from monitor.core.queries.inbox import Look
 from monitor.core.queries.terms_shown import TermShown, terms_shown
 from monitor.core.rules.product import Ladder, Product
@@ -206,6 +207,7 @@ class GroupDetail(Standing, frozen=True, kw_only=True):
     leverage: int | UnsetType = UNSET
     delayed_liquidation: bool
     source: str
+    book: BookShown | None
     version: int
     at: str
     reason: str | None
@@ -321,6 +323,7 @@ def detail(look: Look) -> GroupDetail:
             leverage=UNSET if group.leverage is None else group.leverage,
             delayed_liquidation=group.delayed_liquidation,
             source=sight.source,
+            book=book_shown(sight.source, look.book) if look.book is not None else None,
             version=sight.version,
             at=stamp(look.at),
             reason=state.reason,

@@ -121,6 +121,8 @@ class Rules(msgspec.Struct, frozen=True):
     fund: Fund | None = None
     exposure: ExposureRules = ExposureRules()
     duty: Duty = Duty()
+    books: Mapping[str, timedelta] = {}
+    """By source of loans: how old its book may be. A book that is not named may be of any age."""
 
     def product_of(self, group: Grouped) -> Product:
         """The rules that a group is under: those of its agreement, by the terms of its labels and of its own line.

@@ -73,8 +73,9 @@ def _read(body: RulesBody) -> tuple[dict[str, Product], LifecycleTable | None]:
             module = plugins.module("products", posted.kind)
             name = posted.name or posted.kind
             if name in products:
+                key = "kind" if posted.name is None else "name"
                 problems.append(
-                    Problem(f"{where}.name", f"{name!r} stands twice; give each agreement a name of its own")
+                    Problem(f"{where}.{key}", f"{name!r} stands twice; give each agreement a name of its own")
                 )
             found: Product = module.load(tomllib.loads("\n".join(posted.lines)))
             overrides = read(tuple[LabelTerms, ...], list(posted.override), f"{where}.override")
