@@ -22,6 +22,7 @@ from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Version
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
+from monitor.core.valuation.bounds import bounds
 from monitor.core.valuation.valuation import Weight, under, weigh
 
 EXACT_SUMS = 1_000
@@ -197,6 +198,7 @@ def weight_or_none(record: GroupRecord, usd: Mapping[str, Decimal]) -> Weight | 
 def weigh_now(record: GroupRecord, board: PriceBoard) -> None:
     """Weighs a group on the prices in force, and notes whether it is blind."""
     record.weight = weight_or_none(record, board.usd)
+    record.bounds = bounds(record.held, board.usd) if record.weight is None else None
     record.blind = record.weight is None or (
         bool(board.untrusted) and not board.untrusted.isdisjoint(record.held.assets)
     )

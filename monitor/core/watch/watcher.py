@@ -40,6 +40,11 @@ class Ground:
             weigh_now(record, self.board)
         return record.weight
 
+    def decisive(self, record: GroupRecord) -> Weight | None:
+        """The same, or while a price is missing the best that it may weigh; None where that has no end."""
+        self.weight(record)
+        return record.decisive
+
 
 class BookChange(NamedTuple):
     """What an event or a deadline did to prices, groups or rules, and which groups must be decided for it."""
