@@ -89,6 +89,7 @@ class PricesTable(msgspec.Struct, frozen=True):
     mode: Literal["primary", "median"] = "primary"
     max_spread: Annotated[Decimal, Bounds("0", "1", 6, above=True)] = Decimal("0.02")
     contradiction_after: Pause = timedelta(seconds=60)
+    missing_after: Pause = timedelta(seconds=60)
     max_ahead: Pause = timedelta(seconds=5)
     quiet_after: Pause = timedelta(minutes=5)
     frozen_after: Pause = timedelta(hours=1)

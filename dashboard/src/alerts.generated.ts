@@ -51,6 +51,8 @@ export const TITLES: Readonly<Record<string, string>> = {
   "price.stale": "Price stale",
   "price.suspect": "Price suspect",
   "price.restored": "Price restored",
+  "price.missing": "Price missing",
+  "price.found": "Price found",
   "price.contradiction": "Prices contradict each other",
   "price.agreed": "Prices agree again",
   "feed.down": "Feed down",

@@ -5,8 +5,8 @@ order of their ids; within a group the grace period, then renewal, maturing, mat
 an acknowledgement. Groups that a snapshot left out, and that come back no more, and ends of silences follow, then the look
 at exposures and the steps of escalations. A firm deadline runs
 before an event of its own time. A late one (the clear hold, a price's staleness, a look at the fund, and last of all what
-is said of blindness and of contradictions) runs only before a strictly later event. So at one time all firm deadlines run
-before any late one, whether or not an event of that very time stands between them. Otherwise telling time to pass would
+is said of blindness, of contradictions and of missing prices) runs only before a strictly later event. So at one time all
+firm deadlines run before any late one, whether or not an event of that very time stands between them. Otherwise telling time to pass would
 change the alerts.
 """
 
@@ -30,8 +30,9 @@ from monitor.core.instants import MICROSECOND
     FUND,
     BLINDNESS,
     CONTRADICTION,
+    MISSING,
     ESCALATION,
-) = range(12)
+) = range(13)
 GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, HOLD, REMINDER, ACKNOWLEDGED = range(8)
 DATES = (RENEWAL, MATURING, MATURITY)
 """The dates of a term loan. They are known long before, so they are planned only when they come near."""

@@ -158,6 +158,10 @@ class ColumnarBook:
     def needed(self) -> Collection[str]:
         return {*self.fresh.needed(), *(self.columnar.screen.coins() if self.columnar else ())}
 
+    def holders(self, assets: Collection[str], most: int) -> Collection[str]:
+        fresh = self.fresh.holders(assets)
+        return fresh if self.columnar is None else [*fresh, *self.columnar.holders(assets, most)]
+
     def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
         if self.columnar is None:
             return self.fresh.exposure(assets, board, exact_to)

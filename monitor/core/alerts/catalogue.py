@@ -14,6 +14,7 @@ from monitor.core.alerts.alert_facts import (
     CONTRADICTION_FACTS,
     DECISION_FACTS,
     ENDED_FACTS,
+    EXPOSED_FACTS,
     FEED_FACTS,
     FUND_FACTS,
     LOAN_FACTS,
@@ -180,6 +181,34 @@ _ROWS = (
         "Nothing.",
         PRICE_FACTS,
         ends=("price.stale", "price.suspect",),
+    ),
+    AlertType(
+        "price.missing", CRITICAL, "price missing", "coin",
+        "A coin that groups need has had no price for `missing_after`, and some of them may stand worse than they seem: a "
+        "coin that is held may be worth nothing, one that is owed any sum. What is past a line whatever the coin is worth is "
+        "decided without it, and says `bound`.",
+        "Give the coin a price: by a feed that has it, or a pin. `facts.worst_case` says how bad it may be.",
+        (
+            Fact("asset", TEXT, "the coin"),
+            Fact("since", TIME, "since when it is needed"),
+            Fact("reason", TEXT, "why it has no price"),
+            Fact("worst_case", TEXT, "the worst of the groups, as a sentence"),
+            Fact("endangered", COUNT, "how many groups may stand worse than they are told to"),
+            Fact("worst", ROWS, "at most 20 of them, with the figure and the band at worst"),
+            Fact("worst_cut", COUNT, "how many are not named"),
+            *EXPOSED_FACTS,
+            Fact("also", NAMES, "at most 20 other coins of which the same was found just now", optional=True),
+        ),
+    ),
+    AlertType(
+        "price.found", INFO, "price found", "coin",
+        "A coin that was said to be missing has a price, or no group needs it any more.",
+        "Nothing.",
+        (
+            Fact("asset", TEXT, "the coin"),
+            Fact("price", AMOUNT, "its price in USD; null where no group needs it any more", optional=True),
+        ),
+        ends=("price.missing",),
     ),
     AlertType(
         "price.contradiction", CRITICAL, "prices contradict each other", "coin",

@@ -143,6 +143,9 @@ class LoanBook(Protocol):
     def needed(self) -> Collection[str]:
         """All assets whose price decides about some group."""
 
+    def holders(self, assets: Collection[str], most: int) -> Collection[str]:
+        """Groups whose valuation needs any of these assets: all of them, or the `most` that owe most."""
+
     def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
         """The groups whose valuation needs any of these assets, on the prices in force.
 

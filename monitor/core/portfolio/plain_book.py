@@ -130,8 +130,8 @@ class PlainBook:
     def needed(self) -> Collection[str]:
         return self._screen.assets()
 
-    def holders(self, assets: Collection[str]) -> set[str]:
-        """Groups whose valuation needs any of these assets."""
+    def holders(self, assets: Collection[str], most: int | None = None) -> Collection[str]:
+        """Groups whose valuation needs any of these assets. Few enough are here that all are named."""
         return {id_ for asset in assets for id_ in self._screen.holders(asset)}
 
     def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
