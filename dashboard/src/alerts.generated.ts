@@ -68,6 +68,8 @@ export const TITLES: Readonly<Record<string, string>> = {
   "exposure.restored": "Share of the book back in its limit",
   "book.refused": "Loan book line refused",
   "book.left_out": "Part of a book line left out",
+  "book.unknown_coin": "Coin that nobody knows",
+  "book.coin_known": "Coin is known",
   "book.drift": "Loan book drift",
   "delivery.failing": "Delivery failing",
   "delivery.restored": "Delivery works again",

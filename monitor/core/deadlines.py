@@ -31,8 +31,9 @@ from monitor.core.instants import MICROSECOND
     BLINDNESS,
     CONTRADICTION,
     MISSING,
+    UNKNOWN_COIN,
     ESCALATION,
-) = range(13)
+) = range(14)
 GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, HOLD, REMINDER, ACKNOWLEDGED = range(8)
 DATES = (RENEWAL, MATURING, MATURITY)
 """The dates of a term loan. They are known long before, so they are planned only when they come near."""

@@ -158,6 +158,10 @@ class ColumnarBook:
     def needed(self) -> Collection[str]:
         return {*self.fresh.needed(), *(self.columnar.screen.coins() if self.columnar else ())}
 
+    def holding(self, asset: str) -> Collection[str]:
+        fresh = self.fresh.holding(asset)
+        return fresh if self.columnar is None else [*fresh, *self.columnar.holding(asset)]
+
     def holders(self, assets: Collection[str], most: int) -> Collection[str]:
         fresh = self.fresh.holders(assets)
         return fresh if self.columnar is None else [*fresh, *self.columnar.holders(assets, most)]

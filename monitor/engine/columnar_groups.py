@@ -121,7 +121,11 @@ class ColumnarGroups:
         self._install(number, block, 0)
         self._watch(number)
         look = [block.id(i) for i in self.agenda.take_new(number, block, self._now, at)]
-        return TakenBatch(StoredBlock(number, block.dump(self.names)), rest, look, self.screen.coins_of(number))
+        coins = frozenset(
+            self.names.assets[place] for place in np.flatnonzero(np.bincount(block.columns.asset)).tolist()
+        )
+        stored = StoredBlock(number, block.dump(self.names))
+        return TakenBatch(stored, rest, look, self.screen.coins_of(number), coins)
 
     def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
         """Takes stored blocks, except for the groups that are kept elsewhere or were closed since."""
@@ -207,6 +211,16 @@ class ColumnarGroups:
         for number, block in self.rows.living():
             places = examples(block, self.names, self.rows.alive(number, block))
             yield from (block.record(i, self.names).group for i in places)
+
+    def holding(self, asset: str) -> list[str]:
+        """Groups that hold some of a coin, by a look at the coins of all positions."""
+        place, found = self.names.assets.find(asset), list[str]()
+        for number, block in self.rows.living() if place is not None else ():
+            c = block.columns
+            held = np.searchsorted(c.positions, np.flatnonzero(c.asset == place), "right") - 1
+            alive = self.rows.alive(number, block)
+            found += [block.id(i) for i in np.unique(held).tolist() if alive[i]]
+        return found
 
     def holders(self, assets: Collection[str], most: int) -> list[str]:
         """Groups that need any of these assets, or the `most` that owe most."""

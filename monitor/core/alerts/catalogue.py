@@ -338,6 +338,25 @@ _ROWS = (
         ),
     ),
     AlertType(
+        "book.unknown_coin", CRITICAL, "coin that nobody knows", "coin",
+        "Groups hold a coin that no product lists and no feed prices. It counts nothing, which nobody may have meant.",
+        "Look whether it is another name of a coin: then state it in the `aliases` of the book. Or list it, or take it out.",
+        (
+            Fact("asset", TEXT, "the coin, as the book writes it"),
+            Fact("problem", TEXT, "what is not known, and which coin it may be"),
+            Fact("groups", COUNT, "how many groups hold it"),
+            Fact("group_ids", NAMES, "at most 50 of them"),
+            Fact("group_ids_cut", COUNT, "how many are not named"),
+        ),
+    ),
+    AlertType(
+        "book.coin_known", INFO, "coin is known", "coin",
+        "A coin that nobody knew is listed or priced now, or no group holds it any more.",
+        "Nothing.",
+        (Fact("asset", TEXT, "the coin"),),
+        ends=("book.unknown_coin",),
+    ),
+    AlertType(
         "book.drift", WARNING, "loan book drift", "book",
         "Reserved: this version does not raise it.",
         "Nothing.",

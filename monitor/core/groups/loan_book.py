@@ -62,6 +62,8 @@ class TakenBatch(NamedTuple):
     balances may not pay the interest."""
     assets: frozenset[str] = frozenset()
     """Assets whose price decides about some group of the block."""
+    coins: frozenset[str] = frozenset()
+    """All that the groups of the block hold, whether it counts or not."""
 
 
 class KeptGroups(NamedTuple):
@@ -142,6 +144,9 @@ class LoanBook(Protocol):
 
     def needed(self) -> Collection[str]:
         """All assets whose price decides about some group."""
+
+    def holding(self, asset: str) -> Collection[str]:
+        """Groups that hold some of a coin, whether it counts or not."""
 
     def holders(self, assets: Collection[str], most: int) -> Collection[str]:
         """Groups whose valuation needs any of these assets: all of them, or the `most` that owe most."""

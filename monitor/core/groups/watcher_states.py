@@ -168,6 +168,8 @@ class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contradictions: ContradictionState = ContradictionState()
     missing: dict[str, MissingTold] = {}
     """By coin."""
+    unknown_coins: dict[str, Told] = {}
+    """By coin: whether it is said that nobody knows it."""
     feeds: FeedsState = FeedsState()
     decisions: DecisionState = DecisionState()
     escalations: tuple[OpenEscalation, ...] = ()

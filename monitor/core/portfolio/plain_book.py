@@ -130,6 +130,9 @@ class PlainBook:
     def needed(self) -> Collection[str]:
         return self._screen.assets()
 
+    def holding(self, asset: str) -> Collection[str]:
+        return [id_ for id_, record in self._records.items() if asset in record.group.quantities()]
+
     def holders(self, assets: Collection[str], most: int | None = None) -> Collection[str]:
         """Groups whose valuation needs any of these assets. Few enough are here that all are named."""
         return {id_ for asset in assets for id_ in self._screen.holders(asset)}

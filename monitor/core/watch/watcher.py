@@ -69,6 +69,8 @@ class BookChange(NamedTuple):
     """Deadlines may lie elsewhere now."""
     needed: Collection[str] = ()
     """Assets whose price some group may need for the first time."""
+    coins: Collection[str] = ()
+    """All coins that the groups of a block hold, whether they count or not."""
     left_at: datetime | None = None
     """When a snapshot left out the group of `groups`, which goes on now as it was."""
 
