@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import msgspec
 
 from monitor import contacts, plugins
+from monitor.books._aliases import Aliases
 from monitor.channel_rules import KEYS, ChannelRules, Gathering, channel_problems, gathering_problems
 from monitor.channel_rules import Wait as GroupWait
 from monitor.core.alerts.alert_type import CRITICAL
@@ -46,6 +47,8 @@ class Part(msgspec.Struct, frozen=True):
     name: str
     config: Any
     rules: ChannelRules = ChannelRules()
+    aliases: Mapping[str, str] = {}
+    """Of a book: its names of coins, and ours."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -336,11 +339,15 @@ class _Loader:
         except plugins.UnknownKind as e:
             self.note(f"{where}.kind", str(e))
             return None
-        own = KEYS if family == "notifiers" else ()
+        own = KEYS if family == "notifiers" else ("aliases",) if family == "books" else ()
         rest = {k: v for k, v in table.items() if k not in ("kind", "name", *own)}
         config = self.read(module.Config, rest, where)
-        rules = self.read(ChannelRules, {k: v for k, v in table.items() if k in own}, where)
-        return None if name is None or config is None or rules is None else Part(kind, name, config, rules)
+        shared = {k: v for k, v in table.items() if k in own}
+        rules = self.read(ChannelRules, shared if family == "notifiers" else {}, where)
+        names = self.read(Aliases, shared if family == "books" else {}, where)
+        if name is None or config is None or rules is None or names is None:
+            return None
+        return Part(kind, name, config, rules, names.aliases)
 
     def parts(self, family: str, rows: list[dict[str, Any]], table: str) -> tuple[Part, ...]:
         parts: list[Part] = []
