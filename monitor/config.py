@@ -47,8 +47,15 @@ class Part(msgspec.Struct, frozen=True):
     name: str
     config: Any
     rules: ChannelRules = ChannelRules()
-    aliases: Mapping[str, str] = {}
+    names: Aliases = Aliases()
     """Of a book: its names of coins, and ours."""
+
+
+_SHARED: Mapping[str, tuple[str, Any, tuple[str, ...]]] = {
+    "notifiers": ("rules", ChannelRules, KEYS),
+    "books": ("names", Aliases, ("aliases",)),
+}
+"""By family: the keys of a part that are none of its plug-in's, what they make, and the field of `Part` that takes it."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -339,15 +346,11 @@ class _Loader:
         except plugins.UnknownKind as e:
             self.note(f"{where}.kind", str(e))
             return None
-        own = KEYS if family == "notifiers" else ("aliases",) if family == "books" else ()
+        field, of, own = _SHARED.get(family, ("rules", ChannelRules, ()))
         rest = {k: v for k, v in table.items() if k not in ("kind", "name", *own)}
         config = self.read(module.Config, rest, where)
-        shared = {k: v for k, v in table.items() if k in own}
-        rules = self.read(ChannelRules, shared if family == "notifiers" else {}, where)
-        names = self.read(Aliases, shared if family == "books" else {}, where)
-        if name is None or config is None or rules is None or names is None:
-            return None
-        return Part(kind, name, config, rules, names.aliases)
+        shared = self.read(of, {k: v for k, v in table.items() if k in own}, where)
+        return None if name is None or config is None or shared is None else Part(kind, name, config, **{field: shared})
 
     def parts(self, family: str, rows: list[dict[str, Any]], table: str) -> tuple[Part, ...]:
         parts: list[Part] = []

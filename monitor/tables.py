@@ -98,7 +98,7 @@ class PricesTable(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         try:
             if self.usdt_usd[:1].isalpha():
-                is_fine = bool(read(Asset, self.usdt_usd))
+                is_fine = bool(read(Asset, self.usdt_usd)) and self.usdt_usd.isupper()
             else:
                 # More places than a quantity has would not fit exact arithmetic beside a price and a share.
                 is_fine = Bounds("0.01", "100", 24).problem(number(self.usdt_usd)) is None

@@ -168,7 +168,7 @@ class Sources:
         progress = partial(self._progress.step, part.name)
         reader = BlockReader(lambda: self._monitor.rules.products, self._book.names, progress, contacts.problems)
         module = plugins.module("books", part.kind)
-        mine = aliased(reader, part.aliases)
+        mine = aliased(reader, part.names.aliases)
         source: BookSource = module.build(part.name, part.config, mine, self._clock, kept)
         try:
             async for batch in source.batches():

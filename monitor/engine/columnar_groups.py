@@ -212,21 +212,6 @@ class ColumnarGroups:
             places = examples(block, self.names, self.rows.alive(number, block))
             yield from (block.record(i, self.names).group for i in places)
 
-    def holding(self, asset: str) -> list[str]:
-        """Groups that hold some of a coin, by a look at the coins of all positions."""
-        place, found = self.names.assets.find(asset), list[str]()
-        for number, block in self.rows.living() if place is not None else ():
-            c = block.columns
-            held = np.searchsorted(c.positions, np.flatnonzero(c.asset == place), "right") - 1
-            alive = self.rows.alive(number, block)
-            found += [block.id(i) for i in np.unique(held).tolist() if alive[i]]
-        return found
-
-    def holders(self, assets: Collection[str], most: int) -> list[str]:
-        """Groups that need any of these assets, or the `most` that owe most."""
-        rows = self.screen.holders(assets)
-        return [self.rows.id(row) for row in self.screen.most_owing(rows, most)] if len(rows) else []
-
     def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook, exact_to: int) -> Exposure:
         """Exact while few are exposed, else the screen's sums and the ids of the groups that owe most."""
         rows, singles = self.screen.holders(assets), fresh.holders(assets)

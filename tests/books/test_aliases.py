@@ -70,7 +70,7 @@ def test_aliases_of_a_book_are_checked(aliases: str, said: str | None, tmp_path:
     own = f'\n[[book]]\nkind = "file"\npath = "book.jsonl"\naliases = {aliases}\n'
     (tmp_path / "monitor.toml").write_text((case / "monitor.toml").read_text() + own)
     if said is None:
-        assert config.load(tmp_path / "monitor.toml").books[0].aliases == {"XBT": "BTC"}
+        assert config.load(tmp_path / "monitor.toml").books[0].names.aliases == {"XBT": "BTC"}
     else:
         with pytest.raises(config.BadConfig, match="aliases") as e:
             config.load(tmp_path / "monitor.toml")

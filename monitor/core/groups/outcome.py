@@ -20,7 +20,7 @@ from monitor.core.prices.sources import BoardMemory
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
-from monitor.core.valuation.bounds import Bounds
+from monitor.core.valuation.bounds import WeightBounds
 from monitor.core.valuation.clearance import FundSight
 from monitor.core.valuation.valuation import Holding, Weight
 
@@ -36,7 +36,7 @@ class Sight(NamedTuple):
     source: str
     version: int
     put_at: datetime
-    bounds: Bounds | None = None
+    bounds: WeightBounds | None = None
     """What it may weigh, while a price is missing and it was looked at."""
 
 

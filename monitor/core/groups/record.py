@@ -14,7 +14,7 @@ from monitor.core.rules.settings import Lifecycle
 from monitor.core.stages.decision import Calm
 from monitor.core.stages.maturity import Due, dates
 from monitor.core.stages.stages import DELAYED, MARGIN_CALL, GroupState, reminder_due
-from monitor.core.valuation.bounds import Bounds
+from monitor.core.valuation.bounds import WeightBounds
 from monitor.core.valuation.valuation import Holding, Owed, Position, Weight, holding, owed, positions
 
 
@@ -29,7 +29,7 @@ class GroupRecord:
         self.state = state
         self.product = product
         self.weight: Weight | None = None
-        self.bounds: Bounds | None = None
+        self.bounds: WeightBounds | None = None
         self.blind = False
         self.renew(at)
 

@@ -24,6 +24,7 @@ from monitor.core.loans.interest import daily_rate, is_settling
 from monitor.core.money import ONE, ZERO, exact, plain
 from monitor.core.prices.decisions import Decision, Exclude, Pin
 from monitor.core.prices.quote import GOOD, MISSING, Mark, SourcePrice
+from monitor.core.queries.bounds_shown import BoundsShown, bounds_shown
 from monitor.core.queries.inbox import Look
 from monitor.core.rules.product import Ladder, Product
 from monitor.core.rules.settings import Rules
@@ -31,7 +32,7 @@ from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.decision import is_overdue
 from monitor.core.stages.stages import LIQUIDATION, NORMAL, Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
-from monitor.core.valuation.bounds import Bounds, bounds
+from monitor.core.valuation.bounds import bounds
 from monitor.core.valuation.clearance import ClearanceShown, clearance
 from monitor.core.valuation.interest_cover import ShortCoin, shortfalls
 from monitor.core.valuation.ladder import tiers_filled
@@ -50,7 +51,6 @@ from monitor.core.valuation.remedies import (
     valued,
 )
 from monitor.core.valuation.valuation import (
-    IMMEDIATE,
     Holding,
     Owed,
     Position,
@@ -61,7 +61,6 @@ from monitor.core.valuation.valuation import (
     positions,
     weigh,
 )
-from monitor.core.valuation.valuation import NORMAL as NORMAL_BAND
 
 
 class GroupRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,26 +108,6 @@ class FiguresShown(msgspec.Struct, frozen=True, kw_only=True):
     next_line: NextLineShown | None
     liquidation: ClearanceShown | None
     closable: list[Closable] | UnsetType = UNSET
-
-
-class EndShown(msgspec.Struct, frozen=True):
-    """What a group would weigh with its missing coins at one end; `level` is in the metric of its product."""
-
-    ltv: str | None
-    level: str | None
-    band: str
-
-
-class BoundsShown(msgspec.Struct, frozen=True):
-    """Where a group stands whatever its missing coins are worth: between the best for the borrower and the worst.
-
-    `best` is null where the missing coins may lift it above every line, `worst` where what is owed may be worth any sum.
-    `is_decided`: both ends are in one band.
-    """
-
-    best: EndShown | None
-    worst: EndShown | None
-    is_decided: bool
 
 
 class Standing(FiguresShown, frozen=True, kw_only=True):
@@ -384,7 +363,7 @@ def standing(look: Look) -> Standing:
             blind=bool(doubted),
             unknown=bool(missing),
             missing=missing,
-            bounds=_bounds(bounds(held, look.usd), held.lines) if missing else None,
+            bounds=bounds_shown(bounds(held, look.usd), held.lines) if missing else None,
             permitted=permitted_shown(sorted(group.collateral), stage, allowed, orders, doubted),
             borrowable_usd=plain(allowed.borrowable_usd),
             borrowable=borrowable(borrower, look.at, orders, allowed.borrowable_usd),
@@ -483,18 +462,6 @@ def _trust(
     if mark.trust == GOOD and asset in untrusted and rate is not None:
         return rate.trust, f"the rate of {rate.asset} is {rate.trust}: {rate.reason}"
     return mark.trust, mark.reason or None
-
-
-def _bounds(found: Bounds, lines: Thresholds) -> BoundsShown:
-    best, worst = _end(found.best, lines), _end(found.worst, lines)
-    at_best = NORMAL_BAND if best is None else best.band
-    return BoundsShown(best, worst, is_decided=at_best == (IMMEDIATE if worst is None else worst.band))
-
-
-def _end(weight: Weight | None, lines: Thresholds) -> EndShown | None:
-    if weight is None:
-        return None
-    return EndShown(plain_or_none(weight.ltv), plain_or_none(weight.figure(lines.metric)), band(weight, lines))
 
 
 def _no_figures(held: Holding) -> FiguresShown:
@@ -605,9 +572,8 @@ def _tiers(ladder: Ladder, value: Decimal) -> list[Tier]:
 
 def _uncounted(look: Look) -> list[Uncounted]:
     """Coins in the collateral accounts that the product's ladders do not list: they count nothing (decision 9)."""
-    version, quantities = look.sight.held.version, look.sight.group.quantities()
-    unlisted = sorted(asset for asset in quantities if version.ladder(asset) is None)
-    return [Uncounted(asset, plain(quantities[asset]), _accounts(look, asset)) for asset in unlisted]
+    version, held = look.sight.held.version, sorted(look.sight.group.quantities().items())
+    return [Uncounted(asset, plain(q), _accounts(look, asset)) for asset, q in held if version.ladder(asset) is None]
 
 
 def _loan(item: Owed, product: Product, look: Look) -> LoanDetail:

@@ -17,7 +17,7 @@ from monitor.core.rules.product import Ladder
 from monitor.core.valuation.valuation import Holding, Weight, weigh
 
 
-class Bounds(msgspec.Struct, frozen=True):
+class WeightBounds(msgspec.Struct, frozen=True):
     """The two ends. `missing` are the coins without a price, in order."""
 
     missing: tuple[str, ...]
@@ -27,12 +27,12 @@ class Bounds(msgspec.Struct, frozen=True):
     """None: there is no end, what is owed may be worth any sum."""
 
 
-def bounds(held: Holding, usd: Mapping[str, Decimal]) -> Bounds:
+def bounds(held: Holding, usd: Mapping[str, Decimal]) -> WeightBounds:
     """The bounds of a group of which at least one price is missing. Exact."""
     missing = tuple(sorted(asset for asset in held.assets if asset not in usd))
     owed = {asset: amount for asset, amount in held.debts if asset in missing}
     at_nothing = weigh(held, {asset: usd.get(asset, ZERO) for asset in held.assets})
-    return Bounds(missing, _best(held, missing, owed, at_nothing), None if owed else at_nothing)
+    return WeightBounds(missing, _best(held, missing, owed, at_nothing), None if owed else at_nothing)
 
 
 def decisive(held: Holding, usd: Mapping[str, Decimal]) -> Weight | None:

@@ -17,6 +17,7 @@ from monitor.core.watch.watchers.contradictions import ContradictionWatch
 from monitor.core.watch.watchers.feeds import FeedWatch
 from monitor.core.watch.watchers.missing import MissingWatch
 from monitor.core.watch.watchers.prices import PriceWatch
+from monitor.core.watch.watchers.unknown_coins import UnknownCoinWatch
 
 
 class PriceWatchers(NamedTuple):
@@ -27,6 +28,7 @@ class PriceWatchers(NamedTuple):
     prices: PriceWatch
     contradictions: ContradictionWatch
     missing: MissingWatch
+    unknown_coins: UnknownCoinWatch
 
     @property
     def by_phase(self) -> dict[int, Watcher]:
@@ -36,6 +38,7 @@ class PriceWatchers(NamedTuple):
             deadlines.BLINDNESS: self.blindness,
             deadlines.CONTRADICTION: self.contradictions,
             deadlines.MISSING: self.missing,
+            deadlines.UNKNOWN_COIN: self.unknown_coins,
         }
 
     def said(self, event: FeedSaid) -> BookChange:
@@ -66,6 +69,7 @@ class PriceWatchers(NamedTuple):
             "feeds": self.feeds.kept(),
             "contradictions": self.contradictions.kept(),
             "missing": self.missing.kept(),
+            "unknown_coins": self.unknown_coins.kept(),
         }
 
 
@@ -80,4 +84,5 @@ def price_watchers(ground: Ground) -> PriceWatchers:
         PriceWatch(ground, blindness),
         ContradictionWatch(ground, alerts, sums),
         MissingWatch(ground, causes, sums),
+        UnknownCoinWatch(ground),
     )

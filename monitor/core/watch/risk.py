@@ -49,7 +49,6 @@ from monitor.core.watch.watchers.noticed import NoticedWatch
 from monitor.core.watch.watchers.rules import RulesWatch
 from monitor.core.watch.watchers.schedule import Schedule
 from monitor.core.watch.watchers.silences import SilenceWatch
-from monitor.core.watch.watchers.unknown_coins import UnknownCoinWatch
 
 
 class RiskMonitor:
@@ -74,7 +73,6 @@ class RiskMonitor:
         self._concentration = Concentration(ground)
         self._rules = RulesWatch(ground, self._rates)
         self._schedule = Schedule(ground)
-        self._unknown_coins = UnknownCoinWatch(ground)
         self._silences = SilenceWatch(ground.agenda)
         self._escalations = EscalationWatch(ground, self._silences, self._changes)
         self._effects = GroupEffects(ground, self._schedule, self._rules, self._fund, self._silences)
@@ -89,7 +87,6 @@ class RiskMonitor:
             self._rules,
             self._schedule,
             self._decisions,
-            self._unknown_coins,
             *self._priced,
             self._concentration,
         )
@@ -156,7 +153,6 @@ class RiskMonitor:
             silences=self._silences.kept(),
             decisions=self._decisions.kept(),
             escalations=self._escalations.kept(),
-            unknown_coins=self._unknown_coins.kept(),
             **self._priced.kept(),
         )
 
