@@ -19,9 +19,9 @@ from typing import Annotated, Any
 import msgspec
 
 from monitor import contacts, plugins
-from monitor.books._aliases import Aliases
 from monitor.channel_rules import KEYS, ChannelRules, Gathering, channel_problems, gathering_problems
 from monitor.channel_rules import Wait as GroupWait
+from monitor.coin_aliases import Aliases
 from monitor.core.alerts.alert_type import CRITICAL
 from monitor.core.alerts.matching import Match
 from monitor.core.events.events import API

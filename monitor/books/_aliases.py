@@ -6,24 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from monitor.books._base import Packed, Reader
 from monitor.books._line_memory import LineMemory
 from monitor.core.loans.group import Group
 from monitor.core.money import EXACT, NotANumber, number, plain
-from monitor.core.schema import Asset, Problem
-
-
-class Aliases(msgspec.Struct, frozen=True):
-    """The source's name of a coin, and ours."""
-
-    aliases: dict[Asset, Asset] = {}
-
-    def __post_init__(self) -> None:
-        for name, coin in self.aliases.items():
-            if coin in self.aliases:
-                raise ValueError(f"aliases: {name} stands for {coin}, which is an alias itself; name the coin")
+from monitor.core.schema import Problem
 
 
 def aliased(reader: Reader, aliases: Mapping[str, str]) -> Reader:
