@@ -22,6 +22,7 @@ from monitor import contacts, plugins
 from monitor.audit_keys import KEY_FILE
 from monitor.channel_rules import KEYS, ChannelRules, Gathering, channel_problems, gathering_problems
 from monitor.channel_rules import Wait as GroupWait
+from monitor.coin_aliases import Aliases
 from monitor.core.alerts.alert_type import CRITICAL
 from monitor.core.alerts.matching import Match
 from monitor.core.events.events import API
@@ -48,6 +49,15 @@ class Part(msgspec.Struct, frozen=True):
     name: str
     config: Any
     rules: ChannelRules = ChannelRules()
+    names: Aliases = Aliases()
+    """Of a book: its names of coins, and ours."""
+
+
+_SHARED: Mapping[str, tuple[str, Any, tuple[str, ...]]] = {
+    "notifiers": ("rules", ChannelRules, KEYS),
+    "books": ("names", Aliases, ("aliases",)),
+}
+"""By family: the keys of a part that are none of its plug-in's, what they make, and the field of `Part` that takes it."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -345,11 +355,11 @@ class _Loader:
         except plugins.UnknownKind as e:
             self.note(f"{where}.kind", str(e))
             return None
-        own = KEYS if family == "notifiers" else ()
+        field, of, own = _SHARED.get(family, ("rules", ChannelRules, ()))
         rest = {k: v for k, v in table.items() if k not in ("kind", "name", *own)}
         config = self.read(module.Config, rest, where)
-        rules = self.read(ChannelRules, {k: v for k, v in table.items() if k in own}, where)
-        return None if name is None or config is None or rules is None else Part(kind, name, config, rules)
+        shared = self.read(of, {k: v for k, v in table.items() if k in own}, where)
+        return None if name is None or config is None or shared is None else Part(kind, name, config, **{field: shared})
 
     def parts(self, family: str, rows: list[dict[str, Any]], table: str) -> tuple[Part, ...]:
         parts: list[Part] = []

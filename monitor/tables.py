@@ -97,6 +97,7 @@ class PricesTable(msgspec.Struct, frozen=True):
     mode: Literal["primary", "median"] = "primary"
     max_spread: Annotated[Decimal, Bounds("0", "1", 6, above=True)] = Decimal("0.02")
     contradiction_after: Pause = timedelta(seconds=60)
+    missing_after: Pause = timedelta(seconds=60)
     max_ahead: Pause = timedelta(seconds=5)
     quiet_after: Pause = timedelta(minutes=5)
     frozen_after: Pause = timedelta(hours=1)
@@ -105,7 +106,7 @@ class PricesTable(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         try:
             if self.usdt_usd[:1].isalpha():
-                is_fine = bool(read(Asset, self.usdt_usd))
+                is_fine = bool(read(Asset, self.usdt_usd)) and self.usdt_usd.isupper()
             else:
                 # More places than a quantity has would not fit exact arithmetic beside a price and a share.
                 is_fine = Bounds("0.01", "100", 24).problem(number(self.usdt_usd)) is None

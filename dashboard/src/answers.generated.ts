@@ -46,6 +46,9 @@ export interface AlertData {
   readonly inputs?: readonly InputShown[];
   readonly debts?: readonly DebtShown[];
   readonly inputs_cut?: number;
+  readonly bound?: boolean;
+  readonly missing?: readonly string[];
+  readonly uncounted?: readonly UncountedShown[];
   readonly rules?: string;
   readonly metric?: string;
   readonly margin_level?: string | null;
@@ -147,6 +150,12 @@ export interface BorrowableCoin {
   readonly allowed: boolean;
   readonly reasons: readonly Reason[];
   readonly offers: Offers;
+}
+
+export interface BoundsShown {
+  readonly best: EndShown | null;
+  readonly worst: EndShown | null;
+  readonly is_decided: boolean;
 }
 
 export interface Cell {
@@ -298,6 +307,12 @@ export interface DeliveryList {
 export interface DetachableAccount {
   readonly detachable: boolean;
   readonly reasons: readonly Reason[];
+}
+
+export interface EndShown {
+  readonly ltv: string | null;
+  readonly level: string | null;
+  readonly band: string;
 }
 
 export interface EndpointItem {
@@ -469,6 +484,7 @@ export interface GroupDetail {
   readonly blind: boolean;
   readonly unknown: boolean;
   readonly missing: readonly string[];
+  readonly bounds: BoundsShown | null;
   readonly permitted: PermittedShown;
   readonly borrowable_usd: string;
   readonly borrowable: Readonly<Record<string, BorrowableCoin>>;
@@ -1168,6 +1184,11 @@ export interface Uncounted {
   readonly accounts: Readonly<Record<string, string>>;
 }
 
+export interface UncountedShown {
+  readonly asset: string;
+  readonly quantity: string;
+}
+
 export interface WhatIfAnswer {
   readonly id: string;
   readonly at: string;
@@ -1197,6 +1218,7 @@ export interface WhatIfStanding {
   readonly blind: boolean;
   readonly unknown: boolean;
   readonly missing: readonly string[];
+  readonly bounds: BoundsShown | null;
   readonly permitted: PermittedShown;
   readonly borrowable_usd: string;
   readonly borrowable: Readonly<Record<string, BorrowableCoin>>;

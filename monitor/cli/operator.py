@@ -12,6 +12,7 @@ from monitor.cli import output
 from monitor.cli.options import FINE, URL, WRONG, AsJson, Flag, TokenFile
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
+from monitor.core.coins import typed
 from monitor.core.portfolio.snapshot import LABEL_PREFIX
 from monitor.core.schema import Invalid, instant, read
 from monitor.core.text import stamp
@@ -162,7 +163,7 @@ def price(
     token_file: file with the token, where the daemon has tokens.
     as_json: the answer of /v1/prices/{id}.
     """
-    daemon, path = DaemonClient(url, token_file), f"/v1/prices/{quote(asset.upper(), safe='')}"
+    daemon, path = DaemonClient(url, token_file), f"/v1/prices/{quote(typed(asset), safe='')}"
     if not (believe or release or exclude is not None or pin is not None):
         return _show_price(daemon.get(path), as_json)
     asked = [flag for flag, is_set in (("--believe", believe), ("--pin", pin is not None)) if is_set]

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from monitor.core.coins import typed
+
 FINE, TROUBLE, WRONG = 0, 1, 2
 URL = "http://127.0.0.1:8080"
 CONFIG = Path("config/monitor.toml")
@@ -18,8 +20,8 @@ TokenFile = Annotated[Path | None, Parameter(name="--token-file")]
 
 
 def asset_value(flag: str, text: str, problems: list[str]) -> tuple[str, str]:
-    """The two sides of ASSET=VALUE, the asset in capitals; notes a text that is no such pair."""
+    """The two sides of ASSET=VALUE, the coin as `typed` reads it; notes a text that is no such pair."""
     asset, is_pair, value = text.partition("=")
     if not is_pair or not asset or not value:
         problems.append(f"{flag}: found {text!r}, expected ASSET=VALUE such as BTC=-20%")
-    return asset.upper(), value
+    return typed(asset), value

@@ -310,6 +310,8 @@ def explain(answer: dict[str, Any]) -> None:
     out.print(_contributions(answer.get("contributions") or []))
     for line in _why(answer.get("contributions") or []):
         say(line)
+    for line in _apart(answer):
+        say(line)
     out.print(_loans(answer.get("loans") or []))
     cure = answer.get("cure")
     if cure:
@@ -325,6 +327,24 @@ def explain(answer: dict[str, Any]) -> None:
         )
         out.print(f"if liquidated now: market value {ends['market_usd']}, fee {ends['fee_usd']} USD, {what}")
     out.print(f"permitted: {_permitted(answer.get('permitted') or {})}; may borrow {answer.get('borrowable_usd')} USD")
+
+
+def _apart(answer: dict[str, Any]) -> list[str]:
+    """Coins that the figures are without, and where the group stands whatever a missing one is worth."""
+    product = answer["product"]
+    lines = [
+        f"{each['quantity']} {each['asset']} is not collateral under {product}"
+        for each in answer.get("uncounted") or ()
+    ]
+    found = answer.get("bounds")
+    if found:
+        ends = [f"{name} {_end(found[name], bare)}" for name, bare in (("at best", "normal"), ("at worst", "any sum"))]
+        lines.append(f"no price of {', '.join(answer['missing'])}: {', '.join(ends)}")
+    return lines
+
+
+def _end(end: dict[str, Any] | None, bare: str) -> str:
+    return bare if end is None else f"{end['level'] or end['ltv'] or 'debt on nothing'} ({end['band']})"
 
 
 def table_of(*columns: str) -> Table:

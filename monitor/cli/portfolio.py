@@ -13,6 +13,7 @@ from monitor.cli import output, portfolio_tables
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.client import DaemonClient
 from monitor.clock import SystemClock
+from monitor.core.coins import typed
 
 PATIENCE_S = 120.0
 """A large matrix over a million groups takes 20 s."""
@@ -57,7 +58,7 @@ def stress(
     if x is not None or y is not None:
         body["matrix"] = {"x": _axis("--x", x, problems), "y": _axis("--y", y, problems)}
     if reverse is not None:
-        body["reverse"] = {"share": reverse, "assets": [asset.upper() for asset in of]}
+        body["reverse"] = {"share": reverse, "assets": [typed(asset) for asset in of]}
     if problems:
         output.problems(problems)
         return WRONG

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
+from monitor.core.coins import coin_problem, is_coin
 from monitor.core.money import NotANumber, number, places
 
 T = TypeVar("T")
@@ -69,12 +70,20 @@ class Pattern(msgspec.Struct, frozen=True):
     expected: str
 
 
+class CoinName(msgspec.Struct, frozen=True):
+    """The name of a coin (core.coins)."""
+
+    def problem(self, value: str) -> str | None:
+        """What was expected instead, or None."""
+        return coin_problem(value)
+
+
 Quantity = Annotated[Decimal, Bounds("0", "1e24", 24)]
 Ratio = Annotated[Decimal, Bounds("0", "1", 18)]
 DailyRate = Annotated[Decimal, Bounds("0", "1", 18)]
 Id = Annotated[str, Pattern(r"[\x21-\x7e]{1,128}", "1 to 128 printable ASCII characters without spaces")]
-Asset = Annotated[str, Pattern(r"[A-Z0-9][A-Z0-9._-]{0,31}", "a coin in capitals, such as BTC")]
-is_asset = re.compile(get_args(Asset)[1].regex).fullmatch
+Asset = Annotated[str, CoinName()]
+is_asset = is_coin
 Name = Annotated[str, Pattern(r"[a-z0-9-]+", "lower-case letters, digits and hyphens")]
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)", re.ASCII)
@@ -284,6 +293,8 @@ class _Reader:
         for limit in limits:
             if isinstance(limit, Pattern) and not re.fullmatch(limit.regex, str(value)):
                 return self.wrong(where, value, limit.expected)
+            if isinstance(limit, CoinName) and (expected := limit.problem(str(value))) is not None:
+                return self.wrong(where, value, expected)
             if isinstance(limit, range) and value not in limit:
                 return self.wrong(where, value, f"a whole number from {limit.start} to {limit.stop - 1}")
         return value

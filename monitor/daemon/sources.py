@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from monitor import contacts, plugins
+from monitor.books._aliases import aliased
 from monitor.books._base import BookProgress, BookSource, KeptBook, Unshown
 from monitor.config import Config, Part
 from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED
@@ -193,7 +194,8 @@ class Sources:
         progress = partial(self._progress.step, part.name)
         reader = BlockReader(lambda: self._monitor.rules.products, self._book.names, progress, contacts.problems)
         module = plugins.module("books", part.kind)
-        source: BookSource = module.build(part.name, part.config, reader, self._clock, kept)
+        mine = aliased(reader, part.names.aliases)
+        source: BookSource = module.build(part.name, part.config, mine, self._clock, kept)
         try:
             async for batch in source.batches():
                 await self._take_batch(batch)

@@ -158,6 +158,22 @@ class ColumnarBook:
     def needed(self) -> Collection[str]:
         return {*self.fresh.needed(), *(self.columnar.screen.coins() if self.columnar else ())}
 
+    def holding(self, asset: str) -> Collection[str]:
+        fresh = self.fresh.holding(asset)
+        if self.columnar is None:
+            return fresh
+        from monitor.engine.queries.holdings import holding  # the columns are loaded late
+
+        return [*fresh, *holding(self.columnar.rows, self.names, asset)]
+
+    def holders(self, assets: Collection[str], most: int) -> Collection[str]:
+        fresh = self.fresh.holders(assets)
+        if self.columnar is None:
+            return fresh
+        from monitor.engine.queries.holdings import needing  # the columns are loaded late
+
+        return [*fresh, *needing(self.columnar.rows, self.columnar.screen, assets, most)]
+
     def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
         if self.columnar is None:
             return self.fresh.exposure(assets, board, exact_to)

@@ -122,7 +122,11 @@ class ColumnarGroups:
         self._install(number, block, 0)
         self._watch(number)
         look = [block.id(i) for i in self.agenda.take_new(number, block, self._now, at)]
-        return TakenBatch(StoredBlock(number, block.dump(self.names)), rest, look, self.screen.coins_of(number))
+        coins = frozenset(
+            self.names.assets[place] for place in np.flatnonzero(np.bincount(block.columns.asset)).tolist()
+        )
+        stored = StoredBlock(number, block.dump(self.names))
+        return TakenBatch(stored, rest, look, self.screen.coins_of(number), coins)
 
     def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
         """Takes stored blocks, except for the groups that are kept elsewhere or were closed since."""

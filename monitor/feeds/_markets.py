@@ -78,7 +78,7 @@ class SymbolKeys(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"multipliers: found {name!r}, expected {what}")
         for name in self.coins:
             if not is_asset(name):
-                raise ValueError(f"coins: found {name!r}, expected a coin in capitals, such as 1000SATS")
+                raise ValueError(f"coins: found {name!r}, expected the name of a coin, such as 1000SATS")
             if name in (self.multipliers or ()):
                 raise ValueError(f"coins: {name!r} stands in multipliers too; take it out of one of them")
         self._check_symbols()
@@ -257,8 +257,6 @@ class Markets:
             return Market(own, power, quote)
         if asset in self._keys.symbols:
             return Market(ignored="other_symbol")
-        if not asset.isascii():
-            return Market(ignored="not_ascii")
         if not is_asset(asset):
             return Market(refused="symbol")
         if asset == spelled.base and looks_multiple(asset) and asset not in self._keys.coins:

@@ -4,7 +4,7 @@ A dialect is how one venue speaks: which messages ask for markets, what keeps a 
 Subscriptions are one connection in that dialect. They ask for the markets that the desk needs, a few in each message, and
 again for those that went down with a neighbour, say why the venue refuses one, and make quotes of the rest.
 
-ignored   delivery, option, spot, other_quote, excluded (markets we do not want), not_ascii, other_event (trades, books),
+ignored   delivery, option, spot, other_quote, excluded (markets we do not want), other_event (trades, books),
           acknowledged, heartbeat
 refused   the whole frame: too_large, not_utf8, not_json, too_deep, wrong_type, duplicate_key; one price: malformed_item,
           symbol, unknown_multiplier, time, subscription, and the reasons of core.prices.quote.BadPrice

@@ -5,8 +5,8 @@ Every second the venue sends an array of all its markets, in more than one messa
 
 ignored   delivery, coin_margined, usdc_twin, other_quote (markets we do not want), settled (a market that is over: it has no
           funding rate and no next funding), not_a_coin (a stock or a metal, by the venue's list), excluded, other_symbol and
-          other_market (another symbol prices that coin), not_ascii (a coin that no loan book can name), other_event (trades,
-          books), empty (and replies), older, repeated, conflated
+          other_market (another symbol prices that coin), other_event (trades, books), empty (and replies), older, repeated,
+          conflated
 refused   the whole frame: too_large, not_utf8, not_json, too_deep, wrong_type, duplicate_key, request_refused;
           one item: malformed_item, duplicate_key, no_event, symbol, unknown_multiplier, time, and the reasons of
           core.prices.quote.BadPrice (not_text: a JSON number, whose digits a float may have changed)
@@ -29,6 +29,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from monitor.clock import Clock, SystemClock
 from monitor.core.prices.quote import Frame, MarketColumns, Quote, sure_frame
 from monitor.core.rules.settings import FeedTrust
+from monitor.core.schema import is_asset
 from monitor.feeds._base import SETTLED, Unusable
 from monitor.feeds._binance import BinanceFeed, subscribe
 from monitor.feeds._instruments import DELIVERY, LIVE, NOT_A_COIN, OTHER, OVER, PERPETUAL, Instrument
@@ -44,7 +45,6 @@ MULTIPLIERS = (
     "1000BONK", "1000CAT", "1000CHEEMS", "1000FLOKI", "1000LUNC", "1000PEPE", "1000RATS", "1000SATS", "1000SHIB",
     "1000WHY", "1000X", "1000XEC", "1000000BOB", "1000000MOG", "1MBABYDOGE",
 )  # fmt: skip
-_COIN = re.compile(r"[A-Z0-9][A-Z0-9.-]{0,31}", re.ASCII)
 
 
 class Config(LiveConfig, frozen=True, kw_only=True):
@@ -189,10 +189,8 @@ def build(name: str, config: Config, clock: Clock | None = None) -> BinanceFutur
 
 def spelled(symbol: str) -> Spelled:
     """What a symbol says of itself."""
-    if not symbol.isascii():
-        return Spelled(ignored="not_ascii")
     base, underscore, suffix = symbol.partition("_")
-    if not _COIN.fullmatch(base):
+    if not is_asset(base) or base != base.upper():
         return Spelled(refused="symbol")
     if underscore:
         delivery, perpetual = re.fullmatch(r"\d{6}", suffix, re.ASCII), suffix == "PERP"

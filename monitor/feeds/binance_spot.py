@@ -22,6 +22,7 @@ from monitor.clock import Clock, SystemClock
 from monitor.core.instants import time_at_ms
 from monitor.core.prices.quote import Quote
 from monitor.core.rules.settings import FeedTrust
+from monitor.core.schema import is_asset
 from monitor.feeds._base import Unusable
 from monitor.feeds._binance import BinanceFeed, subscribe
 from monitor.feeds._instruments import LIVE, OVER, SPOT, Instrument
@@ -35,7 +36,7 @@ EVENTS = ("24hrMiniTicker", "24hrTicker")
 
 # The wallets hold these under their own names too (`coins`), and the feed refuses any other that looks like one.
 MULTIPLIERS = ("1000CAT", "1000CHEEMS", "1000SATS", "1MBABYDOGE")
-_SYMBOL = re.compile(r"[A-Z0-9]{2,40}", re.ASCII)
+_SYMBOL = re.compile(r"[^\W_]{2,40}")
 _QUOTES = (
     "USDT",
     "USDC",
@@ -153,9 +154,7 @@ def build(name: str, config: Config, clock: Clock | None = None) -> BinanceSpot:
 
 def spelled(symbol: str, quotes: Sequence[str] = ()) -> Spelled:
     """What a symbol says of itself: its base, where one of these or of the venue's quote coins ends it."""
-    if not symbol.isascii():
-        return Spelled(ignored="not_ascii")
-    if not _SYMBOL.fullmatch(symbol):
+    if not (is_asset(symbol) and symbol == symbol.upper() and _SYMBOL.fullmatch(symbol)):
         return Spelled(refused="symbol")
     for quote in sorted({*quotes, *_QUOTES}, key=len, reverse=True):
         if symbol.endswith(quote) and symbol != quote:

@@ -117,7 +117,7 @@ def _sayings(value: dict[str, Any], told: Any) -> Iterable[Saying]:
     return (Skipped("other_event"),)
 
 
-_PERPETUAL = re.compile(r"(k?)([A-Z0-9]+)", re.ASCII)
+_PERPETUAL = re.compile(r"(k?)([^\W_a-z]+)")
 _IN_USDC = ("HYPE", "PURR")
 """Coins whose oracle takes the price of the venue's own spot market, which is in USDC."""
 
@@ -141,7 +141,7 @@ class Config(LiveConfig, frozen=True, kw_only=True):
         """BTC is of BTC, kPEPE of a thousand PEPE. Spot pairs, bets and the markets of others are none of ours."""
         match = _PERPETUAL.fullmatch(symbol)
         if match is None:
-            return Spelled(ignored="other_kind" if symbol.isascii() else "not_ascii")
+            return Spelled(ignored="other_kind")
         return Spelled(match[2], "USDC" if symbol in _IN_USDC else "USDT", power=3 if match[1] else 0)
 
 

@@ -408,3 +408,24 @@ def headline(notice: Notice) -> str:
         news.append("prices not current")
     words = ("TEST" if data.get("test") else "", f"[{notice.severity.upper()}]", subject_of(notice), title(notice))
     return " ".join(filter(None, words)) + (": " + ", ".join(news) if news else "")
+
+
+MOST_COINS = 5
+"""Coins without a price, and coins that are no collateral, that a text names."""
+
+
+def coins_apart(data: dict[str, Any]) -> list[str]:
+    """A sentence for each coin that the figures are without: it is no collateral there, or it has no price."""
+    product = one_line((data.get("group") or {}).get("product") or "its product", 60)
+    rows = data.get("uncounted") or ()
+    found = [
+        f"{number(row['quantity'])} {one_line(row['asset'], 40)} is not collateral under {product}"
+        for row in rows[:MOST_COINS]
+    ]
+    found += [f"{len(rows) - MOST_COINS} more coins are not collateral"] if len(rows) > MOST_COINS else []
+    if missing := data.get("missing"):
+        named = ", ".join(one_line(coin, 40) for coin in missing[:MOST_COINS])
+        more = f" and {len(missing) - MOST_COINS} more" if len(missing) > MOST_COINS else ""
+        at_best = ": the figures are the best that they can be" if data.get("bound") else ""
+        found.append(f"No price of {named}{more}{at_best}")
+    return found

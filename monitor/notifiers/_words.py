@@ -10,6 +10,7 @@ import msgspec
 from monitor.core.alerts.catalogue import DIGEST, title_of
 from monitor.notifiers._base import (
     Notice,
+    coins_apart,
     figure_of,
     moment,
     number,
@@ -67,6 +68,7 @@ def _figures(data: dict[str, Any]) -> list[tuple[str, str]]:
     for asset, price in list((data.get("liquidation_price") or {}).items())[:4]:
         if price is not None:
             found.append((f"liquidation at {one_line(asset, 20)}", number(price)))
+    found += [("note", words) for words in coins_apart(data)]
     if data.get("blind"):
         found.append(("prices", "not current"))
     if data.get("durable") is False:

@@ -419,6 +419,7 @@ def view(notice: Notice) -> dict[str, Any]:
         ],
         "cure": _cure(data.get("cure")),
         "ways": _ways(data),
+        "apart": base.coins_apart(data),
         "inputs": [_input(i) for i in data.get("inputs") or ()],
         "inputs_cut": data.get("inputs_cut") or 0,
         "debts": [_debt(d) for d in data.get("debts") or ()],

@@ -13,7 +13,7 @@ import re
 from collections.abc import Awaitable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import urlencode
 
 import msgspec
@@ -22,6 +22,7 @@ from yarl import URL
 from monitor.addresses import shown_url
 from monitor.clock import Clock, SystemClock
 from monitor.core.alerts.catalogue import DIGEST
+from monitor.notifiers import _base as base
 from monitor.notifiers._addresses import phone_number
 from monitor.notifiers._base import (
     DeliveryError,
@@ -346,12 +347,23 @@ def _wordings(notice: Notice) -> Iterator[str]:
     repay = (data.get("cure") or {}).get("repay_usd", "0")
     amount = f" Repay {whole_usd_up(repay)} USD"
     deadline = f" Deadline{by}." if by else ""
-    blind = " Prices not current." if data.get("blind") else ""
+    blind = _coins_apart(data)
+    if data.get("blind") and not data.get("missing"):
+        blind += " Prices not current."
     if repay != "0":
         yield f"{ltv}{amount} or add collateral{by}.{blind}"
         yield f"{ltv}{amount}{by}.{blind}"
     yield ltv + deadline + blind
     yield ltv + deadline
+
+
+def _coins_apart(data: dict[str, Any]) -> str:
+    """Coins that the figures are without, in few words."""
+    missing, rows = data.get("missing") or (), data.get("uncounted") or ()
+    words = f" No price of {one_line(missing[0], 20)}." if missing else ""
+    if rows:
+        words += f" {base.number(rows[0]['quantity'])} {one_line(rows[0]['asset'], 20)} not counted."
+    return words
 
 
 def _short(timestamp: str) -> str:

@@ -281,5 +281,10 @@ def _event(each: Step, at: datetime, now: Rules) -> Event | None:
 
 FUND = Fund(Decimal(5))
 TRUSTED = Trust(enabled=False)
-LIVE_TRUST = Trust(stale_after=timedelta(seconds=300), confirm_after=timedelta(seconds=60), sources=("a", "b"))
+LIVE_TRUST = Trust(
+    stale_after=timedelta(seconds=300),
+    confirm_after=timedelta(seconds=60),
+    sources=("a", "b"),
+    missing_after=timedelta(seconds=60),
+)
 PAIR_TRUST = Trust(stale_after=timedelta(seconds=300), min_sources=2, sources=("a", "b"))

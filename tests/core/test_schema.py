@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core import schema
+from monitor.core.coins import EXPECTED
 from monitor.core.loans.group import GroupLine, parse_line
 from monitor.core.schema import Bounds, Invalid, read
 from tests.coin_desk import START, line, loan
@@ -35,7 +36,7 @@ def book_problems(stated: object) -> list[str]:
 def test_every_problem_of_a_line_is_named_at_once() -> None:
     wrong = line(
         receiving_acount="in",
-        collateral={"a": {"usdt": "1", "BTC": 2}},
+        collateral={"a": {"us dt": "1", "BTC": 2}},
         delayed_liquidation="yes",
         loans=[loan(principal="-1", term="90d"), {"id": "L-2"}],
     )
@@ -44,7 +45,7 @@ def test_every_problem_of_a_line_is_named_at_once() -> None:
     for part in (
         "receiving_acount: unknown key (value 'in'); did you mean 'receiving_account'?",
         "receiving_account: is missing",
-        "collateral.a: found 'usdt', expected a coin in capitals, such as BTC",
+        "collateral.a: found 'us dt', expected " + EXPECTED,
         'collateral.a.BTC: found 2, expected a decimal number in quotes, such as "12.5"',
         "delayed_liquidation: found 'yes', expected true or false",
         "loans[0].principal: found '-1', expected a number from 0 up to 1e24",
@@ -167,7 +168,7 @@ WRONG = [
     (Literal["a", "b"], [], "one of"),
     (schema.Ratio, "1.1", "from 0 up to 1"),
     (schema.Ratio, "0." + "1" * 19, "at most 18 places"),
-    (schema.Asset, "btc", "a coin in capitals"),
+    (schema.Asset, "b tc", "the name of a coin"),
     (schema.Name, "Desk 1", "lower-case"),
     (schema.Name, "desk\n", "lower-case"),
     (schema.Id, "a\nb", "printable"),

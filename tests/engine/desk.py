@@ -121,7 +121,8 @@ class ScreenDesk:
     def move(self, assets: Iterable[int], how: Callable[[int], Decimal]) -> None:
         for asset in assets:
             before, self.usd[asset] = self.usd[asset], how(asset)
-            if self.usd[asset] != before:
+            # What the market does with a price that is missing here is seen by nobody.
+            if self.usd[asset] != before and not self.flags[asset] & MISSING:
                 self.touched |= {row for row, held in self.model.groups.items() if asset in self.model.assets(held)}
 
     def set_flags(self, flags: list[int]) -> None:

@@ -71,16 +71,37 @@ class Model:
                 owed += amount * usd[asset]
             return Sums(debt, total - owed, total + owed)
 
+    def room(self, held: Held, flags: Sequence[int]) -> Decimal | None:
+        """What the ladders of its missing assets may recognise at most; None for any sum."""
+        room = ZERO
+        for i, amount in held.collateral.items():
+            asset, ladder = self.tables[i]
+            if amount and flags[asset] & MISSING:
+                if ladder and ladder[-1][0] is None and ladder[-1][1]:
+                    return None
+                room += recognised(ladder, Decimal(10) ** 40)
+        return room
+
+    def holds_and_owes(self, held: Held, flags: Sequence[int]) -> bool:
+        """A missing asset is on both sides."""
+        holds, *owes = ({self.tables[i][0] for i, amount in part.items() if amount} for part in held.parts())
+        return any(flags[asset] & MISSING for asset in holds & owes[0].union(*owes))
+
     def beyond(self, usd: Sequence[Decimal], flags: Sequence[int], slack: Decimal) -> set[int]:
         """Rows that are at or beyond a line (by at least -slack, relative)."""
         found = set()
         for row, held in self.groups.items():
             bits = [flags[asset] for asset in self.assets(held)]
-            if any(bit & MISSING for bit in bits):
-                continue
-            is_blind = any(bit & UNTRUSTED for bit in bits)
+            is_blind = any(bit & (UNTRUSTED | MISSING) for bit in bits)
             low, high = self.lines.get(row, UNWATCHED)
             sums = self.weigh(held, usd)
+            if sums.debt and high is not None and self.holds_and_owes(held, flags):
+                found.add(row)
+                continue
+            room = self.room(held, flags)
+            if room is None:
+                continue
+            sums = Sums(sums.debt, sums.recognised + room, sums.gross + room)
             with exact():
                 if sums.beyond(low, high, slack, is_blind=is_blind):
                     found.add(row)

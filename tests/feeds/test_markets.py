@@ -60,7 +60,7 @@ def test_a_mapping_names_a_coin_that_is_called_like_a_multiple() -> None:
         ({"symbols": {"SATS": "1000SATSUSDT"}, "coins": ["1000SATS"]}, "coins says that 1000SATS is a coin of its own"),
         ({"exclude": ["1000SATSUSDT"], "coins": ["1000SATS"]}, "takes '1000SATS' out of coins"),
         ({"exclude": ["1000SHIBUSDT"], "multipliers": ["1000SHIB"]}, "takes '1000SHIB' out of multipliers"),
-        ({"symbols": {"luna": "LUNA2USDT"}}, "a coin in capitals"),
+        ({"symbols": {"lu na": "LUNA2USDT"}}, "the name of a coin"),
         ({"instruments_url": "ftp://x/y"}, "expected an http:// or https:// address"),
         ({"quotes": []}, "expected quote coins"),
     ],

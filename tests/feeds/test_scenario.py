@@ -184,7 +184,7 @@ BTC = 'BTC = [[2021-05-19T12:00:00Z, "100"], [2021-05-19T12:31:00Z, "70"], [2021
         ),
         (', "70"]', "]", "anchors.BTC[1]: found"),
         (BTC, "BTC = []", "anchors.BTC: found no anchor, expected at least one [time, price]"),
-        ("BTC = ", "btc = ", "anchors: found 'btc', expected a coin in capitals"),
+        ("BTC = ", '"b tc" = ', "anchors: found 'b tc', expected the name of a coin"),
         ("BTC = ", "USDC = ", "constant.USDC: USDC has anchors too; expected one of the two"),
         ('USDC = "1"', 'USDT = "1"', "quote: found USDT among the assets"),
         ('USDC = "1"', 'USDC = "x"', "constant.USDC: found 'x', expected a decimal number in quotes"),

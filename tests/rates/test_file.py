@@ -60,7 +60,7 @@ def test_a_name_that_ends_in_gz_is_gzip(tmp_path: Path) -> None:
 def test_every_bad_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "vip.csv"
     text = (
-        "effective,asset,rate\n2026-13-05,USDT,0.0002\n2026-01-05,usdt,x\n2026-01-05,USDT\n2026-01-05,USDT,0.0002\n"
+        "effective,asset,rate\n2026-13-05,USDT,0.0002\n2026-01-05,us dt,x\n2026-01-05,USDT\n2026-01-05,USDT,0.0002\n"
         "2026-01-05T00:00:00Z,USDT,0.0003\n2026-01-05T10:00:00,BTC,0.1\n2026-01-05,BTC,1.5\n2026-01-05,ETH,nan\n"
     )
     found = problems(path, text)
@@ -75,7 +75,7 @@ def test_every_bad_line_is_named(tmp_path: Path) -> None:
         ":9:",
     ]
     assert "expected a day such as 2026-01-05" in found[0]
-    assert "expected a coin in capitals" in found[1]
+    assert "expected the name of a coin" in found[1]
     assert "found 2 cells, expected 3" in found[3]
     assert "USDT has a rate for 2026-01-05T00:00:00Z at line 5 already" in found[4]
     assert "expected a number from 0 up to 1" in found[6]

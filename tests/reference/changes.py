@@ -52,8 +52,8 @@ def cause(model: Model, twin: Group, at: datetime, former: Version, kind: str) -
     now, place = model.version, len(model.alerts)
     model.version = former
     model._apply_rules(twin)
-    if twin.priced:
-        model._decide(twin, at, model._figures(twin), on_new_prices=False)
+    if (known := model._known(twin)) is not None:
+        model._decide(twin, at, known, on_new_prices=False)
     would_say = [alert["type"] for alert in model.alerts[place:]]
     del model.alerts[place:]
     model.version = now

@@ -12,6 +12,7 @@ from decimal import Decimal, localcontext
 from typing import Any
 
 from tests.reference import changes, deadlines, entries, refusals, spot, state, written
+from tests.reference.bounds import best
 from tests.reference.entries import Refused
 from tests.reference.figures import (
     EXACT,
@@ -168,9 +169,8 @@ class Model:
         """What is to be said of a group in an episode, on the figures of now, when it is over."""
         if group.stage == NORMAL:
             return None
-        found = self._figures(group) if group.priced else None
         said = written.alert(group, at, state.CLOSED, "closed", self.version)
-        said |= written.figures(group, found, self.price, self.lender)
+        said |= written.figures(group, self._known(group), self.price, self.lender)
         return said | {"stage_to": None, "deadline": None, "supersedes": group.last_stage_alert, "facts": facts}
 
     def _over(self, group_id: str, at: datetime, group: Group, said: Alert | None) -> None:
@@ -357,7 +357,7 @@ class Model:
     # Decisions: the stage table of decision 11.
 
     def _evaluate(self, group: Group, at: datetime, on_new_prices: bool = False, former: Version | None = None) -> None:
-        """Decide a group on the prices in force; an unknown group is not evaluated, but its clocks run on.
+        """Decide a group on the prices in force. Of one without all prices only what is sure is decided, and nothing good.
 
         `former` are the rules until now: what only the new ones bring about says so.
         """
@@ -370,17 +370,27 @@ class Model:
                 said |= changes.cause(self, shadow, at, former, said["type"])
             while group.late:
                 self._run_loan_deadline(group, at, group.late[0])
+        elif (found := self._known(group)) is not None:
+            place, shadow = len(self.alerts), changes.shadow(group) if former not in (None, self.version) else None
+            self._decide(group, at, found, on_new_prices)
+            if shadow is not None and former is not None and len(self.alerts) > place:
+                said = self.alerts[place]
+                said |= changes.cause(self, shadow, at, former, said["type"])
         self._set_next(group)
+
+    def _known(self, group: Group) -> Figures | None:
+        """What is sure of a group: its figures, or the best that missing prices leave possible, if that has an end."""
+        return self._figures(group) if group.priced else best(group, self.price, self.version.maintenance)
 
     def _decide(self, group: Group, at: datetime, figures: Figures, on_new_prices: bool) -> None:
         """Make the one move of the stage table that this evaluation calls for; in normal, without one, warn early."""
         for level in list(group.used_warnings):
-            if self._is_clear_of(figures, level):
+            if group.priced and self._is_clear_of(figures, level):
                 group.used_warnings.remove(level)
         moved = self._worsen(group, at, band(figures, group.thresholds, self.lender.falls, self.lender.passed))
         if not moved and group.stage == NORMAL:
             self._warn(group, at, figures)
-        elif not moved:
+        elif not moved and group.priced:
             self._improve(group, at, figures, on_new_prices)
 
     def _is_clear_of(self, figures: Figures, level: Decimal) -> bool:
@@ -449,8 +459,8 @@ class Model:
             assert self.version.grace is not None
             group.deadline = at + self.version.grace
         group.reminded, group.hold_since = at, None
-        if group.priced:
-            group.used_warnings |= state.passed_warnings(group, self._figures(group), self.lender.falls)
+        if (found := self._known(group)) is not None:
+            group.used_warnings |= state.passed_warnings(group, found, self.lender.falls)
         alert = self._say(group, at, kind, reason)
         alert |= {"stage_from": came_from, "suppressed": list(suppressed), "supersedes": group.last_stage_alert}
         group.last_stage_alert = alert["id"]
@@ -458,9 +468,8 @@ class Model:
 
     def _say(self, group: Group, at: datetime, kind: str, reason: str = "ltv") -> Alert:
         group.sequence += 1
-        found = self._figures(group) if group.priced else None
         alert = written.alert(group, at, kind, reason, self.version)
-        alert |= written.figures(group, found, self.price, self.lender)
+        alert |= written.figures(group, self._known(group), self.price, self.lender)
         alert["id"] = state.alert_id(self.name, group.line.id, group.episode, group.sequence, kind)
         self.alerts.append(alert)
         return alert

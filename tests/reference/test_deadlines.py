@@ -288,22 +288,36 @@ def test_a_group_past_a_line_alerts_at_its_put_if_its_prices_are_known() -> None
     assert desk.alerts[0]["suppressed"] == ["loan_group.margin_call.opened"]
 
 
-def test_a_missing_price_keeps_a_group_unknown_while_its_clocks_run_blind() -> None:
+def test_a_missing_price_cures_nothing_while_the_clocks_of_its_group_run_blind() -> None:
     desk = ReferenceDesk(line(delayed_liquidation=True))
     desk.play("00:00 0.92 delayed_liquidation.started")
     owes = [loan(), loan("NEW", "1", id="L-2", matures="13:00", rate=NOTHING)]
     assert desk.put("01:00", line(delayed_liquidation=True, loans=owes)) == "-"
     alerts = desk.play(
         """
-        02:00  0.96  -
+        02:00  0.95  -
         12:00  0.50  delayed_liquidation.reminder
         13:00  0.50  loan.overdue
         18:00  0.50  delayed_liquidation.reminder
         24:00  0.50  delayed_liquidation.reminder@23:00 delayed_liquidation.reminder@23:45 liquidation.triggered(grace_expired)
         """
     )
-    assert all(alert["blind"] and alert["ltv"] is alert["debt_usd"] is alert["market_usd"] is None for alert in alerts)
+    blind = desk.alerts[1:]
+    assert all((a["blind"], a["bound"], a["missing"], a["market_usd"]) == (True, True, ["NEW"], None) for a in blind)
+    assert all(a["ltv"] >= "0.5" for a in blind)
     assert not desk.alerts[0]["blind"]
+    assert len(alerts) == 6
+
+
+def test_decision_86_what_is_past_a_line_without_the_missing_coin_is_decided() -> None:
+    desk = ReferenceDesk(line(delayed_liquidation=True))
+    desk.play("00:00 0.92 delayed_liquidation.started")
+    assert (
+        desk.put("01:00", line(delayed_liquidation=True, loans=[loan(), loan("NEW", "1", id="L-2", rate=NOTHING)]))
+        == "-"
+    )
+    (alert,) = desk.play("02:00  0.96  liquidation.triggered(immediate)")
+    assert (alert["bound"], alert["missing"], alert["ltv"]) == (True, ["NEW"], "0.96")
 
 
 def test_a_hold_is_dropped_when_a_group_becomes_unknown() -> None:

@@ -35,15 +35,18 @@ def alert(group: Group, at: datetime, kind: str, reason: str, version: Version) 
     }
 
 
-def figures(group: Group, found: Figures | None, price: Mapping[str, Decimal], lender: Lender) -> dict[str, str | None]:
-    """The figures; without every price they are null, for half a sum would be a wrong one.
+def figures(group: Group, found: Figures | None, price: Mapping[str, Decimal], lender: Lender) -> dict[str, Any]:
+    """The figures; without every price they are the best that may be, or null, for half a sum would be a wrong one.
 
     What the ladders do not list has no market value here either.
     """
-    level: dict[str, str | None] = {"metric": lender.figure, lender.figure: None} if lender.falls else {}
-    if found is None:
+    level: dict[str, Any] = {"metric": lender.figure, lender.figure: None} if lender.falls else {}
+    missing = sorted(group.assets - price.keys())
+    level |= {"missing": missing} if missing else {}
+    if found is None or not (group.priced or found.debt):
         return dict.fromkeys(state.FIGURES) | level
-    market = sum((quantity * price[asset] for asset, quantity, _ in group.holdings), ZERO)
-    written = stated_ltv(found), plain(found.debt), plain(found.recognised), plain(market)
-    level |= {lender.figure: stated_level(found)} if level else {}
+    level |= {"bound": True} if missing else {}
+    market = plain(sum((q * price[asset] for asset, q, _ in group.holdings), ZERO)) if group.priced else None
+    written = stated_ltv(found), plain(found.debt), plain(found.recognised), market
+    level |= {lender.figure: stated_level(found)} if lender.falls else {}
     return dict(zip(state.FIGURES, written, strict=True)) | level

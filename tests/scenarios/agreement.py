@@ -40,7 +40,7 @@ def flat(line: Mapping[str, Any]) -> dict[str, Any]:
         "blind",
         "rules",
     )
-    some = ("metric", "margin_level", "health_factor", "cause", "rules_from")
+    some = ("metric", "margin_level", "health_factor", "cause", "rules_from", "bound", "missing")
     told = {key: body[key] for key in same} | {key: body[key] for key in some if key in body}
     told |= {"facts": _facts(body["facts"])} if "facts" in body else {}
     stage = {"stage_from": body["stage"]["from"], "stage_to": body["stage"]["to"]}

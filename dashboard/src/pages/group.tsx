@@ -75,6 +75,7 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
       {group.missing.length > 0 && (
         <p class="failure" role="alert">
           No price of {group.missing.join(", ")}: the group cannot be valued, and nothing is permitted.
+          {group.bounds && ` At worst it is ${end(group.bounds.worst)}, at best ${end(group.bounds.best)}.`}
         </p>
       )}
       <dl class="facts">
@@ -153,6 +154,11 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
       </div>
     </>
   );
+}
+
+/** Where a group stands with its missing coins at one end; nothing limits an end that is null. */
+function end(at: NonNullable<GroupDetail["bounds"]>["best"]): string {
+  return at === null ? "without limit" : `${at.level ?? at.ltv ?? "debt on nothing"} (${words(at.band)})`;
 }
 
 /** Newest alerts of a group that the page keeps; a line through all others would hide the chart. */

@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import type { MatrixAnswer, ReverseAnswer, StressAnswer } from "../answers.generated";
 import { type ApiError, post, postFor } from "../api";
+import { asTyped } from "../format/coin";
 import { live } from "../live/live";
 import { useStore } from "../live/store";
 import { numbers, Panel, Time } from "../parts/figures";
@@ -164,14 +165,14 @@ function MatrixPanel() {
         class="body buttons"
         onSubmit={(e) => {
           e.preventDefault();
-          void ask({ matrix: { x: { asset: x, shocks: STEPS }, y: { asset: y, shocks: STEPS } } });
+          void ask({ matrix: { x: { asset: asTyped(x), shocks: STEPS }, y: { asset: asTyped(y), shocks: STEPS } } });
         }}
       >
         <label>
-          Across <input size={7} value={x} onInput={(e) => setX(e.currentTarget.value.trim().toUpperCase())} />
+          Across <input size={7} value={x} onInput={(e) => setX(e.currentTarget.value)} />
         </label>
         <label>
-          Down <input size={7} value={y} onInput={(e) => setY(e.currentTarget.value.trim().toUpperCase())} />
+          Down <input size={7} value={y} onInput={(e) => setY(e.currentTarget.value)} />
         </label>
         <button type="submit" class="primary" disabled={busy}>
           {busy ? "Weighing…" : "Draw the matrix"}
@@ -194,7 +195,10 @@ function ReversePanel() {
         class="body buttons"
         onSubmit={(e) => {
           e.preventDefault();
-          const named = assets.split(/[\s,]+/).filter(Boolean);
+          const named = assets
+            .split(/[\s,]+/)
+            .filter(Boolean)
+            .map(asTyped);
           void ask({ reverse: { share: share(), ...(named.length && { assets: named }) } });
         }}
       >
@@ -215,7 +219,7 @@ function ReversePanel() {
             size={16}
             placeholder="all but stablecoins"
             value={assets}
-            onInput={(e) => setAssets(e.currentTarget.value.toUpperCase())}
+            onInput={(e) => setAssets(e.currentTarget.value)}
           />
         </label>
         <button type="submit" class="primary" disabled={busy}>

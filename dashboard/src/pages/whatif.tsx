@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { GroupDetail, WhatIfAnswer, WhatIfStanding } from "../answers.generated";
 import { ApiError, path, post } from "../api";
+import { asTyped } from "../format/coin";
 import { isDecimal } from "../format/decimal";
 import { usePolled } from "../live/polled";
 import { alertTitle, numbers, Panel, Scroll, StagePill, Usd, words } from "../parts/figures";
@@ -230,13 +231,12 @@ function Another({ onAsset }: { onAsset: (asset: string) => void }) {
       class="body buttons"
       onSubmit={(e) => {
         e.preventDefault();
-        if (text) onAsset(text);
+        if (text.trim()) onAsset(asTyped(text));
         setText("");
       }}
     >
       <label>
-        Another coin{" "}
-        <input size={8} value={text} onInput={(e) => setText(e.currentTarget.value.trim().toUpperCase())} />
+        Another coin <input size={8} value={text} onInput={(e) => setText(e.currentTarget.value)} />
       </label>
       <button type="submit">Add it</button>
     </form>

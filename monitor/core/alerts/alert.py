@@ -60,7 +60,11 @@ class Debt(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was decided on. Sums are None where a price is missing."""
+    """What was decided on.
+
+    Where a price is missing, `missing` names the coins, and the sums are the best that these leave possible; None where that
+    has no end.
+    """
 
     ltv: Decimal | None
     debt_usd: Decimal | None
@@ -72,6 +76,9 @@ class Figures(msgspec.Struct, frozen=True, omit_defaults=True):
     rules: str
     terms: Terms | None = None
     """By which the group differed from its agreement."""
+    missing: tuple[str, ...] = ()
+    uncounted: tuple[tuple[str, Decimal], ...] = ()
+    """Coins that the product does not list, with their quantities: they count nothing."""
 
 
 class Alert(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -15,6 +15,7 @@ from monitor.core.alerts.alert_facts import (
     CONTRADICTION_FACTS,
     DECISION_FACTS,
     ENDED_FACTS,
+    EXPOSED_FACTS,
     FEED_FACTS,
     FUND_FACTS,
     LOAN_FACTS,
@@ -184,6 +185,34 @@ _ROWS = (
         ends=("price.stale", "price.suspect",),
     ),
     AlertType(
+        "price.missing", CRITICAL, "price missing", "coin",
+        "A coin that groups need has had no price for `missing_after`, and some of them may stand worse than they seem: a "
+        "coin that is held may be worth nothing, one that is owed any sum. What is past a line whatever the coin is worth is "
+        "decided without it, and says `bound`.",
+        "Give the coin a price: by a feed that has it, or a pin. `facts.worst_case` says how bad it may be.",
+        (
+            Fact("asset", TEXT, "the coin"),
+            Fact("since", TIME, "since when it is needed"),
+            Fact("reason", TEXT, "why it has no price"),
+            Fact("worst_case", TEXT, "the worst of the groups, as a sentence"),
+            Fact("endangered", COUNT, "how many groups may stand worse than they are told to"),
+            Fact("worst", ROWS, "at most 20 of them, with the figure and the band at worst"),
+            Fact("worst_cut", COUNT, "how many are not named"),
+            *EXPOSED_FACTS,
+            Fact("also", NAMES, "at most 20 other coins of which the same was found just now", optional=True),
+        ),
+    ),
+    AlertType(
+        "price.found", INFO, "price found", "coin",
+        "A coin that was said to be missing has a price, or no group needs it any more.",
+        "Nothing.",
+        (
+            Fact("asset", TEXT, "the coin"),
+            Fact("price", AMOUNT, "its price in USD; null where no group needs it any more", optional=True),
+        ),
+        ends=("price.missing",),
+    ),
+    AlertType(
         "price.contradiction", CRITICAL, "prices contradict each other", "coin",
         "Live sources of a coin differ by more than `max_spread`, too few are left, or a price moved by a power of ten. The "
         "last good price stays in force.",
@@ -344,6 +373,25 @@ _ROWS = (
         "Nothing.",
         (Fact("source", TEXT, "the [[book]] of the configuration"),),
         ends=(BOOK_GAP,),
+    ),
+    AlertType(
+        "book.unknown_coin", CRITICAL, "coin that nobody knows", "coin",
+        "Groups hold a coin that no product lists and no feed prices. It counts nothing, which nobody may have meant.",
+        "Look whether it is another name of a coin: then state it in the `aliases` of the book. Or list it, or take it out.",
+        (
+            Fact("asset", TEXT, "the coin, as the book writes it"),
+            Fact("problem", TEXT, "what is not known, and which coin it may be"),
+            Fact("groups", COUNT, "how many groups hold it"),
+            Fact("group_ids", NAMES, "at most 50 of them"),
+            Fact("group_ids_cut", COUNT, "how many are not named"),
+        ),
+    ),
+    AlertType(
+        "book.coin_known", INFO, "coin is known", "coin",
+        "A coin that nobody knew is listed or priced now, or no group holds it any more.",
+        "Nothing.",
+        (Fact("asset", TEXT, "the coin"),),
+        ends=("book.unknown_coin",),
     ),
     AlertType(
         "book.drift", WARNING, "loan book drift", "book",

@@ -95,6 +95,13 @@ class DebtShown(msgspec.Struct, frozen=True):
     pinned: PinnedShown | UnsetType = UNSET
 
 
+class UncountedShown(msgspec.Struct, frozen=True):
+    """A coin of the collateral that the product does not list."""
+
+    asset: str
+    quantity: str
+
+
 class AlertData(msgspec.Struct, frozen=True, kw_only=True):
     """The `data` of an alert. An alert that is about no group has `subject` and `facts` instead of `group` and figures."""
 
@@ -123,6 +130,12 @@ class AlertData(msgspec.Struct, frozen=True, kw_only=True):
     inputs: list[InputShown] | UnsetType = UNSET
     debts: list[DebtShown] | UnsetType = UNSET
     inputs_cut: int | UnsetType = UNSET
+    bound: bool | UnsetType = UNSET
+    """True where a price is missing and the figures are the best that the missing coins leave possible."""
+    missing: list[str] | UnsetType = UNSET
+    """Coins without a price."""
+    uncounted: list[UncountedShown] | UnsetType = UNSET
+    """Collateral that the product does not list, at most 20 coins: it counts nothing."""
     rules: str | UnsetType = UNSET
     metric: str | UnsetType = UNSET
     margin_level: str | UnsetType | None = UNSET
@@ -238,14 +251,15 @@ def _with_figures(figures: Figures, product: Product | None) -> dict[str, Any]:
     if figures.debt_usd is not None and figures.recognised_usd is not None:
         weight = Weight(figures.debt_usd, figures.recognised_usd)
         level = plain_or_none(weight.figure(metric)) if metric.falls else None
-        if (version := product.version_named(figures.rules) if product else None) is not None:
+        has_all = not figures.missing
+        if has_all and (version := product.version_named(figures.rules) if product else None) is not None:
             version = version if figures.terms is None else version.under(figures.terms, {})
             held = [Position(i.asset, i.quantity, i.price, i.value_usd, i.recognised_usd) for i in figures.inputs]
             of = valued(weight, held, lines, version)
             way = cure_shown(of, lines)
             found = liquidation_prices(of, lines.liquidation, _owed(figures.debts))
             prices = {asset: plain_or_none(price) for asset, price in found.items()}
-    fields = {
+    fields: dict[str, Any] = {
         "ltv": plain_or_none(figures.ltv),
         "debt_usd": plain_or_none(figures.debt_usd),
         "recognised_usd": plain_or_none(figures.recognised_usd),
@@ -257,7 +271,11 @@ def _with_figures(figures: Figures, product: Product | None) -> dict[str, Any]:
         "debts": [_debt_shown(each) for each in figures.debts],
         "inputs_cut": 0,
         "rules": figures.rules,
+        "uncounted": [UncountedShown(a, plain(q)) for a, q in figures.uncounted[:_MOST_COINS]] or UNSET,
     }
+    if figures.missing:
+        fields |= {"missing": list(figures.missing[:_MOST_COINS])}
+        fields |= {"bound": True} if figures.debt_usd is not None else {}
     if metric.falls:
         fields |= {"metric": metric.name, metric.name: level}
     return fields
@@ -322,6 +340,8 @@ _DEBTS_KEPT = 5
 """The largest debts stay beside inputs that have to be cut themselves: 2 kB at most."""
 _COUNTERS = 40
 """Bytes of a count of what was left out."""
+_MOST_COINS = 20
+"""Coins that are named as missing or as not counted."""
 _LONGEST_FACT = 1000
 """Bytes of a fact in a body that would be too long: whoever wants the whole of it looks into the monitor."""
 

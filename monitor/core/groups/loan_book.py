@@ -22,6 +22,7 @@ from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Version
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
+from monitor.core.valuation.bounds import bounds
 from monitor.core.valuation.valuation import Weight, under, weigh
 
 EXACT_SUMS = 1_000
@@ -61,6 +62,8 @@ class TakenBatch(NamedTuple):
     balances may not pay the interest."""
     assets: frozenset[str] = frozenset()
     """Assets whose price decides about some group of the block."""
+    coins: frozenset[str] = frozenset()
+    """All that the groups of the block hold, whether it counts or not."""
 
 
 class KeptGroups(NamedTuple):
@@ -142,6 +145,12 @@ class LoanBook(Protocol):
     def needed(self) -> Collection[str]:
         """All assets whose price decides about some group."""
 
+    def holding(self, asset: str) -> Collection[str]:
+        """Groups that hold some of a coin, whether it counts or not."""
+
+    def holders(self, assets: Collection[str], most: int) -> Collection[str]:
+        """Groups whose valuation needs any of these assets: all of them, or the `most` that owe most."""
+
     def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:
         """The groups whose valuation needs any of these assets, on the prices in force.
 
@@ -197,6 +206,7 @@ def weight_or_none(record: GroupRecord, usd: Mapping[str, Decimal]) -> Weight | 
 def weigh_now(record: GroupRecord, board: PriceBoard) -> None:
     """Weighs a group on the prices in force, and notes whether it is blind."""
     record.weight = weight_or_none(record, board.usd)
+    record.bounds = bounds(record.held, board.usd) if record.weight is None else None
     record.blind = record.weight is None or (
         bool(board.untrusted) and not board.untrusted.isdisjoint(record.held.assets)
     )

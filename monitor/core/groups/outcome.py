@@ -20,6 +20,7 @@ from monitor.core.prices.sources import BoardMemory
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
+from monitor.core.valuation.bounds import WeightBounds
 from monitor.core.valuation.clearance import FundSight
 from monitor.core.valuation.valuation import Holding, Weight
 
@@ -35,6 +36,8 @@ class Sight(NamedTuple):
     source: str
     version: int
     put_at: datetime
+    bounds: WeightBounds | None = None
+    """What it may weigh, while a price is missing and it was looked at."""
 
 
 class Outcome:

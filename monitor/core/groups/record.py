@@ -14,11 +14,12 @@ from monitor.core.rules.settings import Lifecycle
 from monitor.core.stages.decision import Calm
 from monitor.core.stages.maturity import Due, dates
 from monitor.core.stages.stages import DELAYED, MARGIN_CALL, GroupState, reminder_due
+from monitor.core.valuation.bounds import WeightBounds
 from monitor.core.valuation.valuation import Holding, Owed, Position, Weight, holding, owed, positions
 
 
 class GroupRecord:
-    """One group. `weight` is None while a price is missing; `blind` while one is not trusted."""
+    """One group. `weight` is None while a price is missing, and `bounds` are not; `blind` while one is not trusted."""
 
     def __init__(self, stored: StoredGroup, state: GroupState, product: Product, at: datetime) -> None:
         self.group = stored.group
@@ -28,6 +29,7 @@ class GroupRecord:
         self.state = state
         self.product = product
         self.weight: Weight | None = None
+        self.bounds: WeightBounds | None = None
         self.blind = False
         self.renew(at)
 
@@ -54,7 +56,22 @@ class GroupRecord:
 
     def sight(self) -> Sight:
         """The group as the desk sees it now; a value that no later event changes."""
-        return Sight(self.group, self.state, self.held, self.weight, self.blind, self.source, self.version, self.put_at)
+        return Sight(
+            self.group,
+            self.state,
+            self.held,
+            self.weight,
+            self.blind,
+            self.source,
+            self.version,
+            self.put_at,
+            self.bounds,
+        )
+
+    @property
+    def decisive(self) -> Weight | None:
+        """What decides about the group: its weight, or the best that missing coins leave possible, if that has an end."""
+        return self.weight if self.bounds is None else self.bounds.best
 
     @property
     def ref(self) -> GroupRef:
@@ -96,8 +113,10 @@ class GroupRecord:
         held, usd = self.held, board.usd
         priced = positions(held, usd)
         loans = owed(self.group, self.product, held.day, usd, held.minute)
-        weight = self.weight
-        known = weight is not None
+        weight, version = self.decisive, held.version
+        known = self.weight is not None
+        if not known and weight is not None and not weight.debt:
+            weight = None  # a bound that says nothing
         return Figures(
             ltv=weight.ltv if weight is not None else None,
             debt_usd=weight.debt if weight is not None else None,
@@ -106,7 +125,9 @@ class GroupRecord:
             thresholds=held.lines,
             inputs=tuple(_input(p, board) for p in priced),
             debts=tuple(_debt(o, board) for o in loans),
-            rules=self.product.rules_name(held.version),
+            rules=self.product.rules_name(version),
+            missing=self.bounds.missing if self.bounds is not None else (),
+            uncounted=tuple((a, q) for a, q in sorted(self.group.quantities().items()) if version.ladder(a) is None),
             terms=self.product.terms,
         )
 

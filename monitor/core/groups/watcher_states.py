@@ -62,6 +62,22 @@ class BlindnessState(msgspec.Struct, frozen=True):
     """By asset."""
 
 
+class MissingTold(NamedTuple):
+    """Since when a needed coin has no price, and what was said of the groups that may stand worse than they seem."""
+
+    since: datetime
+    times: int = 0
+    is_told: bool = False
+    worst: Mapping[str, int] = {}
+    """By group, the rank of the worst band that was said of it."""
+    is_over: bool = False
+    """It has a price, or is not needed any more; kept for the count."""
+
+    def is_news(self, worst: Mapping[str, int]) -> bool:
+        """A group is in danger of which that was not said, or in a worse one."""
+        return any(rank > self.worst.get(group, -1) for group, rank in worst.items())
+
+
 class ContradictionTold(msgspec.Struct, frozen=True):
     """What was said of a coin whose sources contradict each other."""
 
@@ -167,6 +183,10 @@ class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Those in force, in the order in which they were made."""
     blindness: BlindnessState = BlindnessState()
     contradictions: ContradictionState = ContradictionState()
+    missing: dict[str, MissingTold] = {}
+    """By coin."""
+    unknown_coins: dict[str, Told] = {}
+    """By coin: whether it is said that nobody knows it."""
     feeds: FeedsState = FeedsState()
     decisions: DecisionState = DecisionState()
     escalations: tuple[OpenEscalation, ...] = ()

@@ -130,8 +130,11 @@ class PlainBook:
     def needed(self) -> Collection[str]:
         return self._screen.assets()
 
-    def holders(self, assets: Collection[str]) -> set[str]:
-        """Groups whose valuation needs any of these assets."""
+    def holding(self, asset: str) -> Collection[str]:
+        return [id_ for id_, record in self._records.items() if asset in record.group.quantities()]
+
+    def holders(self, assets: Collection[str], most: int | None = None) -> Collection[str]:
+        """Groups whose valuation needs any of these assets. Few enough are here that all are named."""
         return {id_ for asset in assets for id_ in self._screen.holders(asset)}
 
     def exposure(self, assets: Collection[str], board: PriceBoard, exact_to: int) -> Exposure:

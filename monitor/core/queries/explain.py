@@ -25,6 +25,7 @@ from monitor.core.money import ONE, ZERO, exact, plain
 from monitor.core.prices.decisions import Decision, Exclude, Pin
 from monitor.core.prices.quote import GOOD, MISSING, Mark, SourcePrice
 from monitor.core.queries.book_age import BookShown, book_shown
+from monitor.core.queries.bounds_shown import BoundsShown, bounds_shown
 from monitor.core.queries.inbox import Look
 from monitor.core.queries.terms_shown import TermShown, terms_shown
 from monitor.core.rules.product import Ladder, Product
@@ -33,6 +34,7 @@ from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.decision import is_overdue
 from monitor.core.stages.stages import LIQUIDATION, NORMAL, Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
+from monitor.core.valuation.bounds import bounds
 from monitor.core.valuation.clearance import ClearanceShown, clearance
 from monitor.core.valuation.interest_cover import ShortCoin, shortfalls
 from monitor.core.valuation.ladder import tiers_filled
@@ -118,6 +120,8 @@ class Standing(FiguresShown, frozen=True, kw_only=True):
     blind: bool
     unknown: bool
     missing: list[str]
+    bounds: BoundsShown | None
+    """Null while all prices are known."""
     permitted: PermittedShown
     borrowable_usd: str
     borrowable: dict[str, BorrowableCoin]
@@ -365,6 +369,7 @@ def standing(look: Look) -> Standing:
             blind=bool(doubted),
             unknown=bool(missing),
             missing=missing,
+            bounds=bounds_shown(bounds(held, look.usd), held.lines) if missing else None,
             permitted=permitted_shown(sorted(group.collateral), stage, allowed, orders, doubted),
             borrowable_usd=plain(allowed.borrowable_usd),
             borrowable=borrowable(borrower, look.at, orders, allowed.borrowable_usd),
@@ -573,9 +578,8 @@ def _tiers(ladder: Ladder, value: Decimal) -> list[Tier]:
 
 def _uncounted(look: Look) -> list[Uncounted]:
     """Coins in the collateral accounts that the product's ladders do not list: they count nothing (decision 9)."""
-    version, quantities = look.sight.held.version, look.sight.group.quantities()
-    unlisted = sorted(asset for asset in quantities if version.ladder(asset) is None)
-    return [Uncounted(asset, plain(quantities[asset]), _accounts(look, asset)) for asset in unlisted]
+    version, held = look.sight.held.version, sorted(look.sight.group.quantities().items())
+    return [Uncounted(asset, plain(q), _accounts(look, asset)) for asset, q in held if version.ladder(asset) is None]
 
 
 def _loan(item: Owed, product: Product, look: Look) -> LoanDetail:

@@ -69,6 +69,9 @@ class Trust(msgspec.Struct, frozen=True):
     frozen_after: timedelta = timedelta(hours=1)
     power_wait: timedelta = timedelta(minutes=10)
     """A fall by a power of ten is believed after this; a rise never by itself."""
+    missing_after: timedelta = timedelta(0)
+    """A coin without a price is said after this to endanger groups. An event log from before this was there folds without
+    it, as does zero; a configuration that does not state it means a minute."""
     feeds: Mapping[str, FeedTrust] = {}
     """By the name of the feed."""
 

@@ -78,7 +78,10 @@ class BookEvents:
             # A group that is put beyond a line is there at the prices in force; it does not wait for the next ones.
             look = tuple(taken.look)
             suspects = dict.fromkeys((*look, *self._ground.book.suspects(PriceChange(), self._ground.board)))
-            self._follow(BookChange(event.at, of_block=look, suspects=suspects.keys(), needed=taken.assets), out)
+            self._follow(
+                BookChange(event.at, of_block=look, suspects=suspects.keys(), needed=taken.assets, coins=taken.coins),
+                out,
+            )
             self._noticed.accept_block(event, frozenset(taken.rest), out)
 
     def enter(self, event: BookEntry, out: Outcome) -> None:

@@ -54,7 +54,7 @@ class GroupEffects:
             out.alerts[start:] = sorted(out.alerts[start:], key=lambda a: a.subject)
 
     def decide(self, record: GroupRecord, at: datetime, out: Outcome, *, is_settled: bool) -> None:
-        """Values one group and follows the table; one with a missing price is not evaluated (decision 9)."""
+        """Values one group and follows the table; with a missing price, only what is sure whatever the coin is worth."""
         was_blind, state = record.blind, record.state
         weigh_now(record, self._ground.board)
         out.touched.add(record.group.id)
@@ -65,9 +65,13 @@ class GroupEffects:
                 record.has_past = False
                 self._run_dates(record, record.past_deadlines(), at, out)
                 self._ground.book.keep(record)
-        elif state.below_since is not None:
-            # A price of the group is missing now: its clear hold is dropped and begins again.
-            self.follow(record, (msgspec.structs.replace(state, below_since=None), None), out)
+        else:
+            if state.below_since is not None:
+                # A price of the group is missing now: its clear hold is dropped and begins again.
+                self.follow(record, (msgspec.structs.replace(state, below_since=None), None), out)
+            best = record.decisive
+            if best is not None and (record.calm is None or not record.calm.holds(best)):
+                self._judge(record, record.state, at, out, is_settled)
         # The end of a hold depends on whether the group is blind, and a book need not remember what was seen before.
         if record.state is not state or record.blind != was_blind or state.below_since is not None:
             self._schedule.plan(record)
@@ -100,8 +104,9 @@ class GroupEffects:
 
     def _judge(self, record: GroupRecord, state: GroupState, at: datetime, out: Outcome, is_settled: bool) -> None:
         rules = self._ground.rules
-        assert record.weight is not None
-        seen = WeighedGroup(record.group, record.held, record.weight, record.blind, at, is_settled)
+        weight = record.decisive
+        assert weight is not None
+        seen = WeighedGroup(record.group, record.held, weight, record.blind, at, is_settled)
         verdict = judge(rules.name, state, seen, rules.lifecycle)
         self.follow(record, verdict, out, self._rules.cause(record, state, verdict, at))
         record.calm = record.calm or calm(record.state, record.held, rules.lifecycle)
@@ -120,7 +125,7 @@ class GroupEffects:
     def _run(self, record: GroupRecord, deadline: Deadline, handled: datetime | None, out: Outcome) -> None:
         at, kind, name = deadline.at, deadline.kind, self._ground.rules.name
         if kind == deadlines.GRACE:
-            weight = self._ground.weight(record)
+            weight = self._ground.decisive(record)
             self.follow(record, move(name, record.state, Signal.GRACE_OVER, at, record.held, weight), out)
         elif kind == deadlines.ACKNOWLEDGED:
             self.follow(record, (unacknowledged(record.state, at), None), out)
@@ -139,7 +144,7 @@ class GroupEffects:
         for _, kind, loan in due:
             state = ran(record.state, loan, kind)
             if kind == deadlines.OVERDUE:
-                weight = self._ground.weight(record)
+                weight = self._ground.decisive(record)
                 self.follow(record, move(name, state, Signal.OVERDUE, at, record.held, weight), out)
             elif kind == deadlines.MATURITY:
                 self.follow(record, say(name, state, NEWS[kind], at, "overdue"), out, overdue_facts(record, loan))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from monitor.core import deadlines
@@ -15,7 +15,9 @@ from monitor.core.watch.watcher import BookChange, Ground, Watcher
 from monitor.core.watch.watchers.blindness import Blindness
 from monitor.core.watch.watchers.contradictions import ContradictionWatch
 from monitor.core.watch.watchers.feeds import FeedWatch
+from monitor.core.watch.watchers.missing import MissingWatch
 from monitor.core.watch.watchers.prices import PriceWatch
+from monitor.core.watch.watchers.unknown_coins import UnknownCoinWatch
 
 
 class PriceWatchers(NamedTuple):
@@ -25,6 +27,8 @@ class PriceWatchers(NamedTuple):
     blindness: Blindness
     prices: PriceWatch
     contradictions: ContradictionWatch
+    missing: MissingWatch
+    unknown_coins: UnknownCoinWatch
 
     @property
     def by_phase(self) -> dict[int, Watcher]:
@@ -33,12 +37,19 @@ class PriceWatchers(NamedTuple):
             deadlines.PRICE: self.prices,
             deadlines.BLINDNESS: self.blindness,
             deadlines.CONTRADICTION: self.contradictions,
+            deadlines.MISSING: self.missing,
+            deadlines.UNKNOWN_COIN: self.unknown_coins,
         }
 
     def said(self, event: FeedSaid) -> BookChange:
         """A feed says something else of itself than it did."""
         self.feeds.take(event)
         return self.prices.said(event)
+
+    def jump(self, delta: timedelta, at: datetime) -> None:
+        """The wall jumped forward to `at`."""
+        self.prices.jump(delta, at)
+        self.missing.jump(delta)
 
     def stood(self, event: ClockStood, out: Outcome) -> None:
         """Receipts grow old, and doubted prices persist, though no deadline may run."""
@@ -57,6 +68,8 @@ class PriceWatchers(NamedTuple):
             "blindness": self.blindness.kept(),
             "feeds": self.feeds.kept(),
             "contradictions": self.contradictions.kept(),
+            "missing": self.missing.kept(),
+            "unknown_coins": self.unknown_coins.kept(),
         }
 
 
@@ -66,5 +79,10 @@ def price_watchers(ground: Ground) -> PriceWatchers:
     alerts = PriceAlerts(ground, causes, sums)
     blindness = Blindness(ground, causes, alerts)
     return PriceWatchers(
-        FeedWatch(ground, causes), blindness, PriceWatch(ground, blindness), ContradictionWatch(ground, alerts, sums)
+        FeedWatch(ground, causes),
+        blindness,
+        PriceWatch(ground, blindness),
+        ContradictionWatch(ground, alerts, sums),
+        MissingWatch(ground, causes, sums),
+        UnknownCoinWatch(ground),
     )

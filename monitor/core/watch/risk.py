@@ -213,7 +213,7 @@ class RiskMonitor:
                 # stands still until the wall catches up.
                 skipped = timedelta(seconds=float(event.seconds))
                 self._run_due(event.at - skipped, out)
-                self._priced.prices.jump(skipped, event.at)
+                self._priced.jump(skipped, event.at)
             self._run_due(event.at, out)
             start = len(out.alerts)
             try:

@@ -40,6 +40,11 @@ class Ground:
             weigh_now(record, self.board)
         return record.weight
 
+    def decisive(self, record: GroupRecord) -> Weight | None:
+        """The same, or while a price is missing the best that it may weigh; None where that has no end."""
+        self.weight(record)
+        return record.decisive
+
 
 class BookChange(NamedTuple):
     """What an event or a deadline did to prices, groups or rules, and which groups must be decided for it."""
@@ -64,6 +69,8 @@ class BookChange(NamedTuple):
     """Deadlines may lie elsewhere now."""
     needed: Collection[str] = ()
     """Assets whose price some group may need for the first time."""
+    coins: Collection[str] = ()
+    """All coins that the groups of a block hold, whether they count or not."""
     left_at: datetime | None = None
     """When a snapshot left out the group of `groups`, which goes on now as it was."""
 

@@ -15,8 +15,8 @@ AHEAD = 512
 """The loops ask for memory this many positions ahead. 256 to 1024 measure alike; without it a sweep takes a third longer."""
 GUARD = 1e-9
 """A group within this relative distance of a line is always named. The rounding of the sums is 100,000 times smaller."""
-UNTRUSTED, MISSING = 1, 2
-"""Bits of an asset's flag."""
+UNTRUSTED, MISSING, BOTH = 1, 2, 4
+"""Bits of an asset's flag; and of a row's, which holds and owes one missing asset."""
 RUN, DEBT, LIABILITY, END, POSITION, RUN_ROOM, POSITION_ROOM, ROWS, BLIND, HEAD = range(10)
 """Columns of `Positions.head`: the first run of the collateral, of the debts, of the liabilities, and the end of all; the
 first position; room for run starts and for positions; rows; whether a row was blind last time. HEAD is their number."""
@@ -48,7 +48,10 @@ class LadderTiers(NamedTuple):
 
 
 class RowSums(NamedTuple):
-    """By row, as of the last call: USD sums, the value of liabilities that `recognised` is less by, flags; and the lines."""
+    """By row, as of the last call: USD sums, the value of liabilities that `recognised` is less by, flags; and the lines.
+
+    Of a row with a missing asset `recognised` is the most that it may be, which may be infinite.
+    """
 
     debt: F64
     recognised: F64

@@ -14,6 +14,7 @@ from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
 from monitor.engine.screen.arrays import (
     AHEAD,
     BLIND,
+    BOTH,
     DEAD,
     DEBT,
     END,
@@ -113,14 +114,15 @@ def crossed(debt: float, recognised: float, owed: float, low: float, high: float
 
     With liabilities `recognised` is a difference and may be small or negative. Its error is that of the sums before the
     subtraction, which are larger by twice what is owed. A group without debt is below every line. A group with debt and
-    nothing recognised is above.
+    nothing recognised is above. Where a coin is missing the sums are the best that it may make of them (`add_room`), and
+    nothing good may follow; what a missing coin does that is held and owed, only core can tell.
     """
-    if blind & MISSING:
-        return False
     slack = 2.0 * GUARD * owed
+    if blind & BOTH and debt > 0.0 and high < np.inf:
+        return True
     if debt > 0.0 and high < np.inf and debt >= high * (recognised - slack):
         return True
-    if blind & UNTRUSTED or low < 0.0:
+    if blind & (UNTRUSTED | MISSING) or low < 0.0:
         return False
     return debt <= 0.0 or debt <= low * (recognised + slack)
 
@@ -148,8 +150,38 @@ def weigh_block(
 
 
 @kernel
+def add_room(store: Positions, tiers: LadderTiers, flag: U8, block: int, recognised: F64) -> None:
+    """Adds what the ladders of missing coins may recognise at most to the sums of their groups: infinity for no end."""
+    base = store.head[block, POSITION]
+    for run in range(store.head[block, RUN], store.head[block, DEBT]):
+        instrument = store.instrument[run]
+        if flag[tiers.asset[instrument]] & MISSING:
+            tier = np.int64(tiers.start[instrument])
+            while tiers.bound[tier] < np.inf:
+                tier += 1
+            room = np.inf if tiers.share[tier] > 0.0 else tiers.offset[tier]
+            for j in range(base + store.start[run], base + store.start[run + 1]):
+                if store.amount[j] != 0.0:
+                    recognised[store.member[j]] += room
+
+
+@kernel
+def mark_both(store: Positions, tiers: LadderTiers, block: int, run: int, blind: U8) -> None:
+    """Marks the groups of a run of debts that hold the same coin."""
+    base, asset = store.head[block, POSITION], tiers.asset[store.instrument[run]]
+    for other in range(store.head[block, RUN], store.head[block, DEBT]):
+        if tiers.asset[store.instrument[other]] == asset:
+            holds = np.zeros(GROUPS, np.uint8)
+            for j in range(base + store.start[other], base + store.start[other + 1]):
+                holds[store.member[j]] = store.amount[j] != 0.0
+            for j in range(base + store.start[run], base + store.start[run + 1]):
+                if holds[store.member[j]] and store.amount[j] != 0.0:
+                    blind[store.member[j]] |= BOTH
+
+
+@kernel
 def mark_block(store: Positions, tiers: LadderTiers, flag: U8, block: int, blind: U8) -> None:
-    """Flags of the groups of one block: those of all assets that they hold or owe."""
+    """Flags of the groups of one block: those of all assets that they hold or owe, and BOTH where they do both."""
     blind[:] = 0
     base = store.head[block, POSITION]
     for run in range(store.head[block, RUN], store.head[block, END]):
@@ -158,6 +190,8 @@ def mark_block(store: Positions, tiers: LadderTiers, flag: U8, block: int, blind
             for j in range(base + store.start[run], base + store.start[run + 1]):
                 if store.amount[j] != 0.0:
                     blind[store.member[j]] |= bits
+        if bits & MISSING and run >= store.head[block, DEBT]:
+            mark_both(store, tiers, block, run, blind)
 
 
 @kernel
@@ -212,6 +246,8 @@ def sweep(
         size = stop - first
         has_liabilities = head[block, LIABILITY] < head[block, END]
         weigh_block(store, tiers, price, block, debt, recognised, owed)
+        if flagged:
+            add_room(store, tiers, flag, block, recognised)
         if has_liabilities:
             recognised -= owed
             rows.owed[first:stop] = owed[:size]

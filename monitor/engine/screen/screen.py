@@ -118,8 +118,8 @@ class FastScreen:
         """Rows at or beyond a line, ascending, among those that these assets may have moved. None stands for all assets.
 
         `price` and `flag` (UNTRUSTED, MISSING) are by asset. Rows of blocks that were put or owe other amounts are looked
-        at in any case, and so are all rows after a flag changed. A row with a missing asset is not named, and a row with an
-        untrusted asset is named for its high line only.
+        at in any case, and so are all rows after a flag changed. A row with an untrusted asset is named for its high line
+        only, and one with a missing asset where it is beyond that line even at best.
         """
         price, flag = _plain(price, np.float64), _plain(flag, np.uint8)
         assert np.isfinite(price).all(), "a price must be a number"

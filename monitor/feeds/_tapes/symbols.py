@@ -125,6 +125,15 @@ def _multiple(base: str, quote: str, name: str) -> Symbol:
 
 
 def _coin(asset: str, quote: str, name: str, power: int = 0) -> Symbol:
+    asset = asset if power else _as_written(asset, name)
     if not schema.is_asset(asset):
         return Symbol(left_out=f"names no coin; found {name[:40]!r}, expected one such as BTC or BTCUSDT")
     return Symbol(asset, quote, power)
+
+
+def _as_written(asset: str, name: str) -> str:
+    """wstETH of wstETH/USDT: a name in mixed letters is meant so. btcusdt and Btc are BTC, as many files write them."""
+    place = name.upper().find(asset)
+    own = name[place : place + len(asset)] if place >= 0 else asset
+    is_mixed = own.upper() == asset and not own.islower() and own[1:] != own[1:].lower()
+    return own if is_mixed else asset

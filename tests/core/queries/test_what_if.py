@@ -181,7 +181,7 @@ def test_what_is_removed_comes_from_several_accounts() -> None:
         ({"shock": {"BTC": "lots"}}, "shock.BTC", 'expected a change such as "-20%" or a price in USD'),
         ({"shock": {"BTC": "0"}}, "shock.BTC", "zero price"),
         ({"shock": {"BTC": "1e20"}}, "shock.BTC", "a price is a number from 1e-18 to 1e15"),
-        ({"shock": {"btc": "1"}}, "shock", "expected a coin in capitals"),
+        ({"shock": {"b tc": "1"}}, "shock", "expected the name of a coin"),
         ({"repay": {"BTC": "1"}}, "repay.BTC", "expected a coin that the group owes; there are: USDT"),
         ({"repay": {"USDT": "100000.01"}}, "repay.USDT", "repay at most what is owed"),
         ({"repay": {"USDT": "0"}}, "repay.USDT", "a number above 0"),

@@ -12,7 +12,7 @@ from monitor.core.rules.product import Ladder
 from monitor.core.valuation.ladder import recognised
 from monitor.engine.columns.fields import GROUPS
 from monitor.engine.screen import kernels, screen
-from monitor.engine.screen.arrays import MISSING, UNTRUSTED
+from monitor.engine.screen.arrays import BOTH, MISSING, UNTRUSTED
 from monitor.engine.screen.layout import BlockSide
 from monitor.engine.screen.screen import FastScreen, _tiers
 from tests.engine.model import floats
@@ -86,7 +86,11 @@ def test_a_linear_run_of_any_length_is_added_and_its_neighbours_are_not(n: int) 
         (65.1,  100.0,     0.0,  0.65,    np.inf, 0,         False),
         (65.0,  100.0,     0.0,  0.65,    np.inf, UNTRUSTED, False),
         (72.0,  100.0,     0.0,  -np.inf, 0.72,   UNTRUSTED, True),
-        (72.0,  100.0,     0.0,  0.9,     0.72,   MISSING,   False),
+        (72.0,  100.0,     0.0,  -np.inf, 0.72,   MISSING,   True),   # at best it is on its line
+        (72.0,  101.0,     0.0,  0.9,     0.72,   MISSING,   False),  # nothing good follows
+        (72.0,  np.inf,    0.0,  0.9,     0.72,   MISSING,   False),
+        (1.0,   np.inf,    0.0,  0.9,     0.72,   MISSING | BOTH, True),   # core must look
+        (0.0,   np.inf,    0.0,  0.9,     0.72,   MISSING | BOTH, False),
         (1.0,   0.0,       0.0,  0.5,     9.0,    0,         True),   # debt, nothing recognised: above every line
         (1.0,   0.0,       0.0,  0.5,     np.inf, 0,         False),
         (1.0,   -5.0,      50.0, 0.5,     np.inf, 0,         False),

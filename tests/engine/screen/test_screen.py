@@ -150,7 +150,7 @@ def test_debt_without_recognised_value_is_above_every_line_and_no_debt_below() -
     assert fast.suspects(None, np.ones(3), GOOD).tolist() == [0, 3, 5]
 
 
-def test_a_missing_asset_parks_its_groups_and_an_untrusted_one_leaves_only_their_high_line() -> None:
+def test_a_missing_asset_without_end_parks_its_groups_and_an_untrusted_one_leaves_only_their_high_line() -> None:
     fast = small()
     fast.put_block(0, 2, *sides({0: Held({0: D(100)}, {1: D(50), 2: D(0)}), 1: Held({0: D(100)}, {1: D(90)})}))
     fast.watch(np.arange(2), np.full(2, 0.6), np.full(2, 0.8))

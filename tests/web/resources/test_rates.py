@@ -99,7 +99,7 @@ async def test_rates_to_come_are_listed_and_paged(http: Session) -> None:
     ("body", "said"),
     [
         ({"product": "vip_lone", "rates": {"USDT": "0.1"}}, "product: found 'vip_lone', expected one of: vip_loan"),
-        ({"product": "vip_loan", "rates": {"usdt": "0.1", "BTC": "2", "ETH": 0.1}}, "expected a coin in capitals"),
+        ({"product": "vip_loan", "rates": {"us dt": "0.1", "BTC": "2", "ETH": 0.1}}, "expected the name of a coin"),
         ({"product": "vip_loan", "rates": {}}, "rates: state at least one coin"),
         ({"product": "vip_loan", "rates": {"USDT": "0.1"}, "effective": "yesterday"}, "effective: found 'yesterday'"),
         ({"product": "vip_loan"}, "rates: is missing"),
@@ -108,7 +108,7 @@ async def test_rates_to_come_are_listed_and_paged(http: Session) -> None:
 async def test_what_is_wrong_is_named(http: Session, body: Any, said: str) -> None:
     status, _, problem = await ask(http, "POST", "/v1/rates", body)
     assert (status, said in problem["detail"]) == (422, True), problem
-    assert len(problem["errors"]) == (3 if "usdt" in body.get("rates", {}) else 1)
+    assert len(problem["errors"]) == (3 if "us dt" in body.get("rates", {}) else 1)
 
 
 async def test_a_rate_that_comes_too_late_is_refused_and_changes_nothing(desk: WebDesk, http: Session) -> None:

@@ -24,7 +24,8 @@ from monitor.core.rules.product import Product, Version
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import Verdict, WeighedGroup, judge
 from monitor.core.stages.stages import GroupState
-from monitor.core.valuation.valuation import under, weigh
+from monitor.core.valuation.bounds import decisive
+from monitor.core.valuation.valuation import under
 from monitor.core.watch.compose import Statement, raise_alert
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
@@ -140,8 +141,10 @@ class RulesWatch(Watcher):
             return {}
         rules, usd = self._ground.rules, self._ground.board.usd
         held = under(record.group, record.held, old.version_of(record.group))
-        if held.assets <= usd.keys():
-            seen = WeighedGroup(record.group, held, weigh(held, usd), record.blind, at)
+        weight = decisive(held, usd)
+        if weight is not None:
+            is_blind = record.blind or not held.assets <= usd.keys()
+            seen = WeighedGroup(record.group, held, weight, is_blind, at)
             _, then = judge(rules.name, before, seen, rules.lifecycle)
             if then is not None and then.type == said.type:
                 return {}
