@@ -503,3 +503,25 @@ def counting(title: str, rounds: int | None) -> Iterator[Callable[[], None]]:
         yield advance
     finally:
         bar.stop()
+
+
+@contextmanager
+def sending(title: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr while a file is sent, which moves on while the daemon reads it; gives the function to call with the
+    bytes that were sent."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[of]}"), TimeElapsedColumn())
+    bar = Progress(*columns, console=err, transient=True)
+    task = bar.add_task(f"sending {shown(title)}", total=total_bytes, of=f"{total_bytes / 1e6:.1f} MB")
+
+    def advance(done_bytes: int) -> None:
+        if done_bytes < total_bytes:
+            bar.update(task, completed=done_bytes)
+        else:
+            bar.update(task, total=None, description=f"the monitor reads {shown(title)}", of="")
+
+    if err.is_terminal:
+        bar.start()
+    try:
+        yield advance
+    finally:
+        bar.stop()

@@ -128,6 +128,7 @@ ROUTES = (
             Param("encoding", "The code page of a CSV file that is not UTF-8, such as cp1250."),
         ),
         body=msgspec.Raw,
+        takes="application/octet-stream",
         may_be_absent=True,
     ),
 )

@@ -27,6 +27,7 @@ from monitor.core.portfolio.stress import (
 )
 from monitor.core.schema import Invalid, Problem
 from monitor.core.text import as_json
+from monitor.csv_cells import safe_cell
 from monitor.feeds import scenario
 from monitor.web.auth import READ
 from monitor.web.http import Param, Rejected, invalid, one_of, read_as, read_body
@@ -36,7 +37,6 @@ CSV_ROWS = 500
 """Rows that are made in one step: 50 ms in the worker thread."""
 COLUMNS = MovedGroup.__struct_encode_fields__
 _TEXTS = ("id", "product", "labels")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 async def stress(call: Call) -> StressAnswer | MatrixAnswer | ReverseAnswer | web.StreamResponse:
@@ -140,15 +140,10 @@ def _some_lines(rows: Iterator[MovedGroup]) -> bytes:
     for moved in rows:
         row = as_json(moved)
         row["labels"] = msgspec.json.encode(row["labels"]).decode()
-        found.append([_text(row[name]) if name in _TEXTS else row[name] for name in COLUMNS])
+        found.append([safe_cell(row[name]) if name in _TEXTS else row[name] for name in COLUMNS])
         if len(found) == CSV_ROWS:
             break
     return _lines(found)
-
-
-def _text(value: str) -> str:
-    """What a spreadsheet would run as a formula is kept from it by an apostrophe: others choose ids and labels."""
-    return f"'{value}" if value.startswith(_FORMULA) else value
 
 
 def _lines(rows: Any) -> bytes:

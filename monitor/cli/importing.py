@@ -1,0 +1,125 @@
+"""The command `import`: a desk's own table, from a file to groups of a running daemon."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from cyclopts import Parameter
+
+from monitor.cli import import_tables, output
+from monitor.cli.options import FINE, TROUBLE, URL, WRONG, AsJson, Flag, TokenFile
+from monitor.client import DaemonClient
+
+PATIENCE_S = 300.0
+"""A file of 100,000 rows takes half a minute on a busy machine."""
+_Map = Annotated[Sequence[str], Parameter(name="--map")]
+_Set = Annotated[Sequence[str], Parameter(name="--set")]
+
+
+def import_(
+    file: Path | None = None,
+    *,
+    dry_run: Flag = False,
+    name: str | None = None,
+    columns: _Map = (),
+    constants: _Set = (),
+    sheet: Sequence[str] = (),
+    decimal: Literal["point", "comma"] | None = None,
+    dates: Literal["dmy", "mdy"] | None = None,
+    encoding: str | None = None,
+    close_missing: Flag = False,
+    yes: Flag = False,
+    template: Path | None = None,
+    url: str = URL,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> int:
+    """Takes a desk's own table (.xlsx or CSV) into the running daemon: all of it or nothing; a repeat changes what changed.
+
+    Parameters
+    ----------
+    file: the table.
+    dry_run: show how each group would stand, and change nothing.
+    name: the name of the import, by default that of the file; its groups belong to `import:NAME`.
+    columns: what a column holds, such as 'Ccy=loan_coin', 'Sheet1!C=principal' or 'Notes=ignore'; may be given several times.
+    constants: the same for all rows, such as product=vip_loan or loan_coin=USDT.
+    sheet: only this sheet, a hidden one too; may be given several times.
+    decimal: the decimal mark, where no number of the file says.
+    dates: day or month first, where no date of the file says.
+    encoding: the code page of a CSV file that is not UTF-8, such as cp1250.
+    close_missing: close the groups of this import that the file does not name.
+    yes: ask nothing.
+    template: write a table to start from (.xlsx or .csv), and do nothing else.
+    url: address of the running daemon.
+    token_file: file with the token of an admin, where the daemon has tokens.
+    as_json: the answer of POST /v1/import.
+    """
+    if template is not None:
+        return _template(template)
+    if file is None:
+        output.problems(["name a file: monitor import loans.xlsx; or begin with monitor import --template loans.xlsx"])
+        return WRONG
+    try:
+        raw = file.read_bytes()
+    except OSError as e:
+        output.problems([f"{file}: cannot be read: {e.strerror}"])
+        return WRONG
+    asked: list[tuple[str, str]] = [("file", file.name)]
+    asked += [(key, value) for key, value in _stated(name, decimal, dates, encoding) if value is not None]
+    asked += [("map", text) for text in columns] + [("set", text) for text in constants] + [("sheet", s) for s in sheet]
+    asked += [("close_missing", "true")] if close_missing else []
+    daemon = DaemonClient(url, token_file)
+    if dry_run or (sys.stdin.isatty() and not yes and not as_json):
+        answer = _asked(daemon, [*asked, ("dry_run", "true")], file, raw)
+        output.json(answer) if as_json else import_tables.answer(answer)
+        if dry_run or answer["questions"] or answer["refused"] or not _agrees(answer, close_missing=close_missing):
+            return TROUBLE if answer["questions"] or answer["refused"] else FINE
+        answer = _asked(daemon, asked, file, raw)
+        import_tables.summary(answer)
+    else:
+        answer = _asked(daemon, asked, file, raw)
+        output.json(answer) if as_json else import_tables.answer(answer)
+    return FINE if answer["taken"] else TROUBLE
+
+
+def _stated(
+    name: str | None, decimal: str | None, dates: str | None, encoding: str | None
+) -> list[tuple[str, str | None]]:
+    return [("name", name), ("decimal", decimal), ("dates", dates), ("encoding", encoding)]
+
+
+def _asked(daemon: DaemonClient, query: list[tuple[str, str]], file: Path, raw: bytes) -> dict[str, Any]:
+    """The daemon's answer, with a bar on stderr while it takes its time."""
+    with output.sending(file.name, len(raw)) as sent:
+        found: dict[str, Any] = daemon.post_file(f"/v1/import?{urlencode(query)}", raw, sent, PATIENCE_S)
+    return found
+
+
+def _agrees(answer: dict[str, Any], *, close_missing: bool) -> bool:
+    """A person has seen the rows and wants them."""
+    counts = answer["counts"]
+    gone = counts["missing"] if close_missing else 0
+    if not counts["new"] and not counts["changed"] and not gone:
+        return False
+    closes = f", close {gone}" if gone else ""
+    question = f"take {counts['new']} new and {counts['changed']} changed groups{closes}? [y/N] "
+    return input(question).strip().casefold() in ("y", "yes")
+
+
+def _template(path: Path) -> int:
+    from monitor.imports.template import write_template  # imported late: `monitor --help` need not load openpyxl
+
+    if path.exists():
+        output.problems([f"{path}: is there already; name another file"])
+        return WRONG
+    try:
+        write_template(path)
+    except OSError as e:
+        output.problems([f"{path}: cannot be written: {e.strerror}"])
+        return WRONG
+    output.say(f"{path}: fill it in, then: monitor import {path} --dry-run")
+    return FINE
