@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from monitor.imports.columns import Decisions
 from monitor.imports.fields import RATES, Column, Table
-from monitor.imports.sheets import Fault, Percent, Row, Value
+from monitor.imports.sheets import Fault, Percent, Row, Value, shown
 from monitor.imports.values import Mark, Unreadable, coin_of, date_of, date_of_serial, number_of
 
 _NOTHING = frozenset({"-", "--", "\u2013", "\u2014"})
@@ -57,6 +57,11 @@ class Cells:
             if column is not None:
                 return self.place(column)
         return self.table.sheet.place(self.row.number, 0)
+
+    def shown_in(self, *fields: str) -> str:
+        """What the cell of `place_of` holds, for people."""
+        column = next((c for field in (*fields, "group", "borrower") if (c := self.column(field)) is not None), None)
+        return "" if column is None else shown(self.value(column))
 
     def text(self, column: Column) -> str | None:
         """Any text; a number as a spreadsheet shows it."""

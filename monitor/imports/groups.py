@@ -17,7 +17,7 @@ from monitor.core.schema import is_id
 from monitor.core.text import stamp
 from monitor.imports.cells import Cells
 from monitor.imports.columns import Decisions, Question
-from monitor.imports.fields import Column, ImportOptions, Table
+from monitor.imports.fields import COINS, Column, ImportOptions, Table
 from monitor.imports.sheets import Fault, Row, Value, shown
 from monitor.imports.values import Unreadable, coin_of, yes_or_no
 from monitor.imports.words import is_total
@@ -52,16 +52,26 @@ class DraftGroup(msgspec.Struct):
 
     def place_of(self, where: str) -> str:
         """The cell behind a part of the line, as `schema.Problem` names it: `loans[0].principal`."""
+        origin = self._origin(where)
+        return self.place if origin is None else origin[0].place_of(*origin[1])
+
+    def value_of(self, where: str) -> str:
+        """What that cell holds, for people."""
+        origin = self._origin(where)
+        return self.stated_id if origin is None else origin[0].shown_in(*origin[1])
+
+    def _origin(self, where: str) -> tuple[Cells, tuple[str, ...]] | None:
+        """The row of a part of the line, and the fields that may state it."""
         head, _, part = where.rpartition(".")
         if (origin := self.origins.get(where)) is not None:
-            return origin[0].place_of(origin[1])
+            return origin[0], (origin[1],)
         if (origin := self.origins.get(head)) is not None:
-            return origin[0].place_of(_LOAN_CELLS.get(part, origin[1]), origin[1])
+            return origin[0], (_LOAN_CELLS.get(part, origin[1]), origin[1])
         first = where.partition("[")[0].partition(".")[0]
         for known, origin in self.origins.items():
             if known.startswith(first):
-                return origin[0].place_of(origin[1])
-        return self.place
+                return origin[0], (origin[1],)
+        return None
 
 
 class Drafts(NamedTuple):
@@ -231,7 +241,7 @@ class _Making:
 
     def _collateral(self, group: DraftGroup, cells: Cells) -> None:
         amount = self._read(group, cells, "collateral_quantity", "amount")
-        coin = self._coin(group, cells, "collateral_coin", amount.unit if amount is not None else "")
+        coin = self._coin(group, cells, "collateral_coin", ("collateral_quantity", amount.unit if amount else ""))
         if amount is None:
             if coin is not None and cells.has("collateral_coin") and not group.is_bad:
                 column = cells.column("collateral_quantity") or cells.column("collateral_coin")
@@ -260,24 +270,28 @@ class _Making:
         holdings[coin] = plain(quantity)
         group.origins[where] = (cells, field)
 
-    def _coin(self, group: DraftGroup, cells: Cells, field: str, unit: str) -> str | None:
+    def _coin(self, group: DraftGroup, cells: Cells, field: str, amount: tuple[str, str]) -> str | None:
         """The coin of a row: of its own cell, of the text beside the quantity, or the same for all rows."""
+        quantity, unit = amount
         coin = self._read(group, cells, field, "coin")
         constant = self.constants.get(field)
-        if coin is None and unit:
-            try:
-                coin = coin_of(unit, self.options.coins)
-            except Unreadable as e:
-                self.refuse(cells.place_of(field, "principal"), unit, str(e), group)
-        elif coin is not None and unit and coin != unit.upper():
-            self.refuse(cells.place_of(field), unit, f"the quantity is in {unit}, but the coin is {coin}", group)
-        return coin or constant or None
+        if not unit:
+            return coin or constant
+        where, value = cells.place_of(quantity), cells.shown_in(quantity)
+        try:
+            stated = coin_of(unit, self.options.coins)
+        except Unreadable:
+            self.refuse(where, value, f"expected a number, or a number and a coin; {unit!r} is no coin", group)
+            return None
+        if (coin or stated) != stated:
+            self.refuse(where, value, f"the quantity is in {stated}, but the row's coin is {coin}", group)
+        return stated
 
     # -- loans --
 
     def _loan(self, group: DraftGroup, cells: Cells) -> None:
         principal = self._read(group, cells, "principal", "amount")
-        coin = self._coin(group, cells, "loan_coin", principal.unit if principal is not None else "")
+        coin = self._coin(group, cells, "loan_coin", ("principal", principal.unit if principal else ""))
         stated = self._read(group, cells, "loan_id", "name")
         if principal is None:
             if (stated or (coin and cells.has("loan_coin"))) and not group.is_bad and cells.column("principal"):
@@ -347,7 +361,7 @@ _LOAN_CELLS = {
     "asset": "loan_coin",
     "principal": "principal",
     "interest": "interest",
-    "rate": "annual_rate",
+    "rate": "loan_coin",
     "term": "term",
     "opened_at": "opened_at",
     "matures_at": "matures_at",
@@ -394,7 +408,7 @@ def _skipped(cells: Cells, id_column: Column, sums: dict[int, Decimal], header: 
     """Why a row states no loan: totals, a repeated header, remarks."""
     row, used = cells.row, [c for c in cells.table.fields.values() if cells.value(c) is not None]
     id_value = cells.value(id_column)
-    coins = [c for c in used if c.field in ("loan_coin", "collateral_coin")]
+    coins = [c for c in used if c.field in COINS and not is_total(str(cells.value(c)))]
     if isinstance(id_value, str) and id_value == header.get(id_column.position) and _repeats(row, header):
         return _Skip("rows that repeat the header were left out")
     if id_value is None:

@@ -16,6 +16,7 @@ _HEADER_WITHIN = 30
 _SAMPLE = 200
 """Rows that are looked at to tell what a column holds."""
 _MOSTLY = 0.6
+_FEW = 3
 _ROLES = {Notion.LOAN: "loan", Notion.COLLATERAL: "collateral"}
 
 
@@ -162,8 +163,9 @@ class _Guess:
         free = [index for index in self._headers if index not in taken.values()]
         used = set(taken)
         for index in free:
-            for field in self._certain(index):
-                if field not in used and self._fits(index, field):
+            likely = self._certain(index)
+            for field in likely:
+                if field not in used and self._fits(index, field, at_all=len(likely) == 1):
                     found[index] = field
                     used.add(field)
                     break
@@ -251,16 +253,17 @@ class _Guess:
         if loan is not None:
             found[loan] = "group"
 
-    def _fits(self, index: int, field: str) -> bool:
-        """Most cells of the column can be what the header says."""
+    def _fits(self, index: int, field: str, *, at_all: bool = False) -> bool:
+        """Most cells of the column can be what the header says; `at_all`: a few suffice, as the header leaves no doubt and a
+        cell that cannot be read is better refused by name than passed over."""
         values = [row.values[index] for row in self._rows if index < len(row.values) and row.values[index] is not None]
-        if not values:
-            return True
         if is_number(field):
-            return sum(map(_looks_like_number, values)) >= _MOSTLY * len(values)
-        if field in ("collateral_coin", "loan_coin"):
-            return sum(self._looks_like_coin(v) for v in values) >= _MOSTLY * len(values)
-        return True
+            fitting = sum(map(_looks_like_number, values))
+        elif field in ("collateral_coin", "loan_coin"):
+            fitting = sum(map(self._looks_like_coin, values))
+        else:
+            return True
+        return fitting > 0 or len(values) < _FEW if at_all else fitting >= _MOSTLY * len(values)
 
     def _looks_like_coin(self, value: Value) -> bool:
         if not isinstance(value, str) or len(value) > 40:

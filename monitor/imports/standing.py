@@ -134,8 +134,8 @@ def _taken(account: str, draft: DraftGroup, owners: dict[str, DraftGroup], marke
 
 
 def _refused(draft: DraftGroup, problem: Problem) -> RefusedCell:
-    what = f"{problem.where}: {problem.what}" if problem.where else problem.what
-    return RefusedCell(draft.place_of(problem.where), "", what, draft.id)
+    what = problem.what if problem.where in ("", "id") else f"{problem.where}: {problem.what}"
+    return RefusedCell(draft.place_of(problem.where), draft.value_of(problem.where), what, draft.id)
 
 
 def _judged(draft: DraftGroup, known: KnownGroup | None, market: Market) -> tuple[Group, _Judged]:

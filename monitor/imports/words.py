@@ -141,7 +141,7 @@ _NOTIONS = {folded(word): notion for notion, words in _WORDS.items() for word in
 def notions_of(header: str) -> frozenset[Notion]:
     """The notions of a header's words."""
     text = folded(header.replace("e-mail", "email").replace("E-Mail", "email"))
-    found = {notion for word in text.split() if (notion := _NOTIONS.get(word)) is not None}
+    found = {notion for word in text.split() for notion in _of_word(word)}
     if "margin call" in text:
         found = found - {Notion.WORTH} | {Notion.CALL}
     if "p a" in text:
@@ -149,6 +149,19 @@ def notions_of(header: str) -> frozenset[Notion]:
     if text.startswith("interest rate"):
         found.add(Notion.RATE)
     return frozenset(found)
+
+
+def _of_word(word: str) -> set[Notion]:
+    """The notion of a word, or the two of one that is put together: Kreditbetrag, Sicherheitenmenge."""
+    if (known := _NOTIONS.get(word)) is not None:
+        return {known}
+    for end in range(3, len(word) - 2):
+        head, tail = word[:end], word[end:]
+        if tail in _NOTIONS:
+            for stem in (head, head.removesuffix("s"), head.removesuffix("en")):
+                if stem in _NOTIONS and len(stem) > 2:
+                    return {_NOTIONS[stem], _NOTIONS[tail]}
+    return set()
 
 
 def is_total(text: str) -> bool:

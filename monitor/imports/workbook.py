@@ -65,17 +65,21 @@ def read_workbook(raw: bytes, wanted: tuple[str, ...] = ()) -> Workbook:
         _check(zipfile.ZipFile(io.BytesIO(raw)))
         book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True, keep_links=False)
         return _sheets(book, wanted)
-    except DefusedXmlException as e:
-        raise BadFile(
-            f"the file is not safe to read: its XML declares what no spreadsheet needs ({type(e).__name__})"
-        ) from None
     except (zipfile.BadZipFile, InvalidFileException, ParseError, EOFError) as e:
         raise BadFile(f"the file is damaged or no Excel workbook ({e}); {_SAVE_AS}") from None
     except (KeyError, IndexError, ValueError, TypeError, AttributeError, NotImplementedError, RuntimeError) as e:
-        # What a broken part makes of openpyxl: it raises whatever it meets.
-        raise BadFile(
-            f"the file is no workbook that Excel writes ({type(e).__name__}: {str(e)[:120]}); {_SAVE_AS}"
-        ) from None
+        # What a broken part makes of openpyxl: it raises whatever it meets, and hides below it what its parser refused.
+        if _is_unsafe(e):
+            raise BadFile("the file is not safe to read: its XML declares what no spreadsheet needs") from None
+        raise BadFile(f"the file is no workbook that Excel writes ({type(e).__name__}); {_SAVE_AS}") from None
+
+
+def _is_unsafe(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, DefusedXmlException):
+            return True
+        error = error.__context__
+    return False
 
 
 def _check(archive: zipfile.ZipFile) -> None:
