@@ -48,7 +48,8 @@ def summary(found: dict[str, Any]) -> None:
     elif found["questions"]:
         output.say("nothing is changed: answer the questions first")
     elif found["refused"]:
-        output.say(f"nothing is changed: {counts['refused']} cells are refused; mend them, and import again ({groups})")
+        cells = "1 cell is" if counts["refused"] == 1 else f"{counts['refused']} cells are"
+        output.say(f"nothing is changed: {cells} refused; mend what is wrong, and import again ({groups})")
     else:
         output.say(f"nothing is changed yet: {groups}")
 

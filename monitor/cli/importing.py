@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -70,20 +71,29 @@ def import_(
         return WRONG
     asked: list[tuple[str, str]] = [("file", file.name)]
     asked += [(key, value) for key, value in _stated(name, decimal, dates, encoding) if value is not None]
-    asked += [("map", text) for text in columns] + [("set", text) for text in constants] + [("sheet", s) for s in sheet]
+    for key, texts in (("map", columns), ("set", constants), ("sheet", sheet)):
+        asked += [(key, text) for text in texts]
     asked += [("close_missing", "true")] if close_missing else []
-    daemon = DaemonClient(url, token_file)
-    if dry_run or (sys.stdin.isatty() and not yes and not as_json):
-        answer = _asked(daemon, [*asked, ("dry_run", "true")], file, raw)
-        output.json(answer) if as_json else import_tables.answer(answer)
-        if dry_run or answer["questions"] or answer["refused"] or not _agrees(answer, close_missing=close_missing):
-            return TROUBLE if answer["questions"] or answer["refused"] else FINE
-        answer = _asked(daemon, asked, file, raw)
+    ask = partial(_asked, DaemonClient(url, token_file), asked, file, raw)
+    if sys.stdin.isatty() and not (dry_run or yes or as_json):
+        return _after_a_look(ask, close_missing=close_missing)
+    answer = ask(is_dry=dry_run)
+    output.json(answer) if as_json else import_tables.answer(answer)
+    is_fine = answer["taken"] or (dry_run and not answer["questions"] and not answer["refused"])
+    return FINE if is_fine else TROUBLE
+
+
+def _after_a_look(ask: Callable[..., dict[str, Any]], *, close_missing: bool) -> int:
+    """Shows a person the rows, and takes them where that is wanted."""
+    answer = ask(is_dry=True)
+    import_tables.answer(answer)
+    if answer["questions"] or answer["refused"]:
+        return TROUBLE
+    if _agrees(answer, close_missing=close_missing):
+        answer = ask(is_dry=False)
         import_tables.summary(answer)
-    else:
-        answer = _asked(daemon, asked, file, raw)
-        output.json(answer) if as_json else import_tables.answer(answer)
-    return FINE if answer["taken"] else TROUBLE
+        return FINE if answer["taken"] else TROUBLE
+    return FINE
 
 
 def _stated(
@@ -92,8 +102,11 @@ def _stated(
     return [("name", name), ("decimal", decimal), ("dates", dates), ("encoding", encoding)]
 
 
-def _asked(daemon: DaemonClient, query: list[tuple[str, str]], file: Path, raw: bytes) -> dict[str, Any]:
+def _asked(
+    daemon: DaemonClient, query: list[tuple[str, str]], file: Path, raw: bytes, *, is_dry: bool
+) -> dict[str, Any]:
     """The daemon's answer, with a bar on stderr while it takes its time."""
+    query = [*query, ("dry_run", "true")] if is_dry else query
     with output.sending(file.name, len(raw)) as sent:
         found: dict[str, Any] = daemon.post_file(f"/v1/import?{urlencode(query)}", raw, sent, PATIENCE_S)
     return found

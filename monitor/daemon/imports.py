@@ -29,8 +29,8 @@ from monitor.daemon.sequencer import Sequencer, Turn
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
 from monitor.imports.desk import ImportAnswer, ImportAsked, ImportCounts, ImportFailed
-from monitor.imports.fields import ImportOptions, KeptMapping
-from monitor.imports.standing import JudgedFile, KnownGroup, Market, Put
+from monitor.imports.fields import FIELDS, LINES, ImportOptions, KeptMapping
+from monitor.imports.standing import JudgedFile, KnownGroup, MarketNow, Put
 from monitor.imports.work import FileSaid, frame
 from monitor.stores._base import Audit
 from monitor.telemetry import log
@@ -57,7 +57,7 @@ class _Plan(NamedTuple):
 
     said: FileSaid
     judged: JudgedFile
-    market: Market
+    market: MarketNow
     missing: list[str]
 
 
@@ -165,7 +165,7 @@ class DeskImports:
             asked.options, kept=kept, coins=frozenset(coins), products=tuple(sorted(rules.products))
         )
 
-    async def _market(self, asked: ImportAsked, said: FileSaid) -> Market:
+    async def _market(self, asked: ImportAsked, said: FileSaid) -> MarketNow:
         """Rules and prices of now, and what the book has of the groups that the file names."""
         known: list[KnownGroup] = []
         owners: dict[str, str] = {}
@@ -178,10 +178,10 @@ class DeskImports:
         rules = self._monitor.rules
         only = next(iter(rules.products)) if len(rules.products) == 1 else None
 
-        def now(at: datetime, _turn: Turn) -> Market:
+        def now(at: datetime, _turn: Turn) -> MarketNow:
             _, usd, untrusted = self._monitor.board.snapshot()
             prices = dict(usd), frozenset(untrusted)
-            return Market(at, SOURCE + asked.name, rules, *prices, tuple(known), owners, only)
+            return MarketNow(at, SOURCE + asked.name, rules, *prices, tuple(known), owners, only)
 
         return await self._sequencer.ask(now, needs_commit=False)
 
@@ -300,7 +300,7 @@ async def _next(process: asyncio.subprocess.Process) -> bytes:
     return await process.stdout.readexactly(size)
 
 
-def _group(put: Put, market: Market) -> Group:
+def _group(put: Put, market: MarketNow) -> Group:
     """The group of a put; `line` names what the file states, whatever interest was counted since."""
     line = msgspec.json.decode(put.line)
     return msgspec.structs.replace(parse_line(line, market.at, market.rules.products), line=put.digest)
@@ -328,6 +328,7 @@ def _answer(asked: ImportAsked, plan: _Plan, closed: int = 0, *, taken: bool = F
         taken=taken,
         counts=_counts(plan, closed),
         sheets=said.sheets,
+        fields=[*FIELDS, *(f"line:{line}" for line in LINES), "label:desk", "contact:email", "contact:sms"],
         notes=said.notes,
         questions=said.questions,
         refused=judged.refused[:MOST_NAMED],

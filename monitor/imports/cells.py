@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from monitor.imports.columns import Decisions
-from monitor.imports.fields import RATES, Column, Table
-from monitor.imports.sheets import Fault, Percent, Row, Value, shown
+from monitor.imports.fields import RATES, Column, HeadedSheet
+from monitor.imports.sheets import NoValue, Percent, SheetRow, Value, shown
 from monitor.imports.values import Mark, Unreadable, coin_of, date_of, date_of_serial, number_of
 
 _NOTHING = frozenset({"-", "--", "\u2013", "\u2014"})
@@ -26,7 +26,7 @@ class Amount(NamedTuple):
 class Cells:
     """One row of a table."""
 
-    def __init__(self, table: Table, row: Row, decisions: Decisions, coins: frozenset[str]) -> None:
+    def __init__(self, table: HeadedSheet, row: SheetRow, decisions: Decisions, coins: frozenset[str]) -> None:
         self.table = table
         self.row = row
         self._decisions = decisions
@@ -188,6 +188,6 @@ def _lines(column: Column) -> frozenset[str]:
 
 def _good(value: Value) -> str | Decimal | datetime | bool | Percent | None:
     """Raises Unreadable for a cell that states no value."""
-    if isinstance(value, Fault):
+    if isinstance(value, NoValue):
         raise Unreadable(value.what)
     return value

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.imports.fields import DATES, Column, ImportOptions, Table, is_number
+from monitor.imports.fields import DATES, Column, HeadedSheet, ImportOptions, is_number
 from monitor.imports.sheets import letters
 from monitor.imports.values import Mark, Order, Unreadable, date_of, day_order, mark_of, number_of
 
@@ -32,7 +32,7 @@ class Decisions(NamedTuple):
     questions: list[Question]
 
 
-def decide(tables: Sequence[Table], options: ImportOptions) -> Decisions:
+def decide(tables: Sequence[HeadedSheet], options: ImportOptions) -> Decisions:
     """The decimal mark of each column of numbers and the order of each column of dates.
 
     What a column proves counts for it. Where it proves nothing, what the person says counts, then what all other columns of
@@ -44,8 +44,8 @@ def decide(tables: Sequence[Table], options: ImportOptions) -> Decisions:
     return found
 
 
-def _decide_marks(tables: Sequence[Table], options: ImportOptions, found: Decisions) -> None:
-    open_: list[tuple[Table, Column, str]] = []
+def _decide_marks(tables: Sequence[HeadedSheet], options: ImportOptions, found: Decisions) -> None:
+    open_: list[tuple[HeadedSheet, Column, str]] = []
     for table, column in _columns(tables, dates=False):
         mark, ambiguous = mark_of(_texts(table, column))
         if mark is not None:
@@ -68,8 +68,8 @@ def _decide_marks(tables: Sequence[Table], options: ImportOptions, found: Decisi
         found.questions.append(Question(_place(table, column, ambiguous), text, remedy))
 
 
-def _decide_orders(tables: Sequence[Table], options: ImportOptions, found: Decisions) -> None:
-    open_: list[tuple[Table, Column, str]] = []
+def _decide_orders(tables: Sequence[HeadedSheet], options: ImportOptions, found: Decisions) -> None:
+    open_: list[tuple[HeadedSheet, Column, str]] = []
     for table, column in _columns(tables, dates=True):
         order, ambiguous = day_order(_texts(table, column))
         if order is not None:
@@ -93,24 +93,24 @@ def _decide_orders(tables: Sequence[Table], options: ImportOptions, found: Decis
         found.questions.append(Question(_place(table, column, ambiguous), text, remedy))
 
 
-def _columns(tables: Sequence[Table], *, dates: bool) -> Iterator[tuple[Table, Column]]:
+def _columns(tables: Sequence[HeadedSheet], *, dates: bool) -> Iterator[tuple[HeadedSheet, Column]]:
     for table in tables:
         for field, column in table.fields.items():
             if field in DATES if dates else is_number(field):
                 yield table, column
 
 
-def _key(table: Table, column: Column) -> ColumnKey:
+def _key(table: HeadedSheet, column: Column) -> ColumnKey:
     return table.sheet.name, column.position
 
 
-def _texts(table: Table, column: Column) -> Iterator[str]:
+def _texts(table: HeadedSheet, column: Column) -> Iterator[str]:
     for row in table.rows:
         if column.position < len(row.values) and isinstance(value := row.values[column.position], str):
             yield value
 
 
-def _place(table: Table, column: Column, text: str) -> str:
+def _place(table: HeadedSheet, column: Column, text: str) -> str:
     for row in table.rows:
         if column.position < len(row.values) and row.values[column.position] == text:
             return table.sheet.place(row.number, column.position)

@@ -7,7 +7,7 @@ import csv
 import io
 from collections import Counter
 
-from monitor.imports.sheets import MOST_CELLS, MOST_COLUMNS, MOST_ROWS, BadFile, Row, Sheet, Value, Workbook
+from monitor.imports.sheets import MOST_CELLS, MOST_COLUMNS, MOST_ROWS, BadFile, Sheet, SheetRow, Value, Workbook
 
 DELIMITERS = (";", "\t", ",", "|")
 _SAMPLE_ROWS = 50
@@ -97,9 +97,9 @@ def _delimiter(text: str) -> str:
     return best
 
 
-def _rows(text: str, delimiter: str, skipped: int) -> list[Row]:
+def _rows(text: str, delimiter: str, skipped: int) -> list[SheetRow]:
     csv.field_size_limit(_CELL_CHARS)
-    rows: list[Row] = []
+    rows: list[SheetRow] = []
     cells = 0
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     number = skipped
@@ -114,7 +114,7 @@ def _rows(text: str, delimiter: str, skipped: int) -> list[Row]:
             if len(rows) >= MOST_ROWS or cells > MOST_CELLS or len(values) > MOST_COLUMNS:
                 limits = f"{MOST_ROWS:,} rows, {MOST_COLUMNS} columns and {MOST_CELLS:,} cells"
                 raise BadFile(f"row {number}: the limit is {limits}; split the file")
-            rows.append(Row(number, values))
+            rows.append(SheetRow(number, values))
     except csv.Error as e:
         hint = (
             "close its quotation marks" if "quote" in str(e) or "EOF" in str(e) or "expected" in str(e) else "mend it"

@@ -28,15 +28,15 @@ class ImportAsked(msgspec.Struct, frozen=True):
 class ImportCounts(msgspec.Struct, frozen=True):
     """How many rows and groups."""
 
-    rows: int = 0
-    new: int = 0
-    changed: int = 0
-    same: int = 0
-    refused: int = 0
+    rows: int
+    new: int
+    changed: int
+    same: int
+    refused: int
     """Cells that are refused; while there is one, nothing is taken."""
-    missing: int = 0
+    missing: int
     """Groups of this import that the file does not name."""
-    closed: int = 0
+    closed: int
 
 
 class ImportAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +49,8 @@ class ImportAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The book states now what the file states; false for a dry run, and where nothing could be taken."""
     counts: ImportCounts
     sheets: list[SheetShown]
+    fields: list[str]
+    """What a column may hold."""
     notes: list[str]
     questions: list[Question]
     """What somebody has to say first."""

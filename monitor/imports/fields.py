@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from monitor.core.schema import is_asset
-from monitor.imports.sheets import Row, Sheet
+from monitor.imports.sheets import Sheet, SheetRow
 from monitor.imports.values import Mark, Order
 
 FIELDS: Mapping[str, str] = {
@@ -48,7 +48,7 @@ RATES = frozenset({"daily_rate", "annual_rate"})
 DATES = frozenset({"opened_at", "matures_at"})
 COINS = frozenset({"collateral_coin", "loan_coin"})
 _KEY = re.compile(r"[a-z0-9_.-]{1,64}")
-_LINES = ("initial", "margin_call", "liquidation", "immediate")
+LINES = ("initial", "margin_call", "liquidation", "immediate")
 
 
 def is_number(field: str) -> bool:
@@ -67,8 +67,8 @@ def field_problem(field: str) -> str | None:
         return f"found {field!r}, expected one of: {'; '.join(FAMILIES.values())}"
     if family in ("collateral", "loan") and not is_asset(rest):
         return f"found {field!r}, expected a coin after the colon, such as {family}:BTC"
-    if family == "line" and rest not in _LINES:
-        return f"found {field!r}, expected one of: {', '.join(_LINES)}"
+    if family == "line" and rest not in LINES:
+        return f"found {field!r}, expected one of: {', '.join(LINES)}"
     if family in ("label", "contact") and not _KEY.fullmatch(rest):
         return f"found {field!r}, expected lower-case letters after the colon, such as {family}:desk"
     return None
@@ -111,10 +111,10 @@ class Column(NamedTuple):
     why: Literal["set", "kept", "guessed", ""] = ""
 
 
-class Table:
+class HeadedSheet:
     """A sheet with its header found and its columns named."""
 
-    def __init__(self, sheet: Sheet, header: int, columns: list[Column], rows: list[Row]) -> None:
+    def __init__(self, sheet: Sheet, header: int, columns: list[Column], rows: list[SheetRow]) -> None:
         """`header` is the number of the header's row. `rows` are those below it, with the values of merged cells in each of
         their rows where they name a group."""
         self.sheet = sheet

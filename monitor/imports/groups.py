@@ -17,8 +17,8 @@ from monitor.core.schema import is_id
 from monitor.core.text import stamp
 from monitor.imports.cells import Cells
 from monitor.imports.columns import Decisions, Question
-from monitor.imports.fields import COINS, Column, ImportOptions, Table
-from monitor.imports.sheets import Fault, Row, Value, shown
+from monitor.imports.fields import COINS, Column, HeadedSheet, ImportOptions
+from monitor.imports.sheets import NoValue, SheetRow, Value, shown
 from monitor.imports.values import Unreadable, coin_of, yes_or_no
 from monitor.imports.words import is_total
 
@@ -90,7 +90,7 @@ class _Skip(NamedTuple):
     why: str
 
 
-def draft(tables: Sequence[Table], decisions: Decisions, options: ImportOptions) -> Drafts:
+def draft(tables: Sequence[HeadedSheet], decisions: Decisions, options: ImportOptions) -> Drafts:
     """All groups of a file."""
     making = _Making(options)
     for table in tables:
@@ -112,16 +112,10 @@ class _Making:
 
     def notes(self) -> list[str]:
         """What was done with rows that are no loans, in sentences."""
-        found = []
-        for why, places in self._skipped.items():
-            more = f" and {len(places) - 3} more" if len(places) > 3 else ""
-            found.append(f"{why}: {', '.join(places[:3])}{more}")
-        if self._changed_ids:
-            more = f" and {len(self._changed_ids) - 3} more" if len(self._changed_ids) > 3 else ""
-            found.append(f"ids have no spaces or accents: {', '.join(self._changed_ids[:3])}{more}")
-        return found
+        found = [f"{why}: {_some(places)}" for why, places in self._skipped.items()]
+        return found + ([f"ids have no spaces or accents: {_some(self._changed_ids)}"] if self._changed_ids else [])
 
-    def take(self, table: Table, decisions: Decisions) -> None:
+    def take(self, table: HeadedSheet, decisions: Decisions) -> None:
         """The rows of one table."""
         id_column = table.fields.get("group") or table.fields.get("borrower")
         if id_column is None:
@@ -368,6 +362,10 @@ _LOAN_CELLS = {
 }
 
 
+def _some(texts: Sequence[str]) -> str:
+    return ", ".join(texts[:3]) + (f" and {len(texts) - 3} more" if len(texts) > 3 else "")
+
+
 def plain(value: Decimal) -> str:
     """A decimal as text without an exponent."""
     return format(value.normalize() if value == value.to_integral_value() and value.adjusted() < 30 else value, "f")
@@ -426,7 +424,7 @@ def _skipped(cells: Cells, id_column: Column, sums: dict[int, Decimal], header: 
     return None
 
 
-def _repeats(row: Row, header: dict[int, str]) -> bool:
+def _repeats(row: SheetRow, header: dict[int, str]) -> bool:
     """The row holds the texts of the header once more, as on each page of a print."""
     texts = {i: v for i, v in enumerate(row.values) if isinstance(v, str)}
     return len(texts) > 1 and all(header.get(i, "").endswith(v) for i, v in texts.items())
@@ -437,7 +435,7 @@ def _id_text(value: Value) -> str:
     match value:
         case None:
             raise Unreadable("the row has no id of a group; write it into each row, or merge the cells of its rows")
-        case Fault():
+        case NoValue():
             raise Unreadable(value.what)
         case bool() | datetime():
             raise Unreadable("expected the id of a group; format the cell as text and write it again")

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from monitor.core.schema import is_asset
-from monitor.imports.fields import Column, ImportOptions, Table, is_number
-from monitor.imports.sheets import BadFile, Percent, Row, Sheet, Value, letters
+from monitor.imports.fields import Column, HeadedSheet, ImportOptions, is_number
+from monitor.imports.sheets import BadFile, Percent, Sheet, SheetRow, Value, letters
 from monitor.imports.values import Unreadable, coin_of, readings
 from monitor.imports.words import Notion, folded, notions_of
 
@@ -20,7 +20,7 @@ _FEW = 3
 _ROLES = {Notion.LOAN: "loan", Notion.COLLATERAL: "collateral"}
 
 
-def find_table(sheet: Sheet, options: ImportOptions, *, is_only: bool) -> Table | None:
+def find_table(sheet: Sheet, options: ImportOptions, *, is_only: bool) -> HeadedSheet | None:
     """The table of a sheet; None where no row looks like a header. Raises BadFile for a mapping that does not fit."""
     named = _named(sheet, options, is_only=is_only)
     place = _header_row(sheet, {header for header in named if header})
@@ -30,7 +30,7 @@ def find_table(sheet: Sheet, options: ImportOptions, *, is_only: bool) -> Table 
     rows = sheet.rows[place + 1 :]
     number = sheet.rows[place].number
     columns = _columns(sheet, headers, rows, (named, options))
-    return Table(sheet, number, columns, _filled(sheet, columns, rows))
+    return HeadedSheet(sheet, number, columns, _filled(sheet, columns, rows))
 
 
 def _named(sheet: Sheet, options: ImportOptions, *, is_only: bool) -> dict[str, tuple[str, str]]:
@@ -94,7 +94,7 @@ def _is_tall(sheet: Sheet, row: int, column: int) -> bool:
     return any(m.top <= row < m.bottom and m.left <= column <= m.right for m in sheet.merged)
 
 
-def _texts(row: Row) -> Iterator[tuple[int, str]]:
+def _texts(row: SheetRow) -> Iterator[tuple[int, str]]:
     for column, value in enumerate(row.values):
         if isinstance(value, str):
             yield column, " ".join(value.split())[:120]
@@ -103,7 +103,10 @@ def _texts(row: Row) -> Iterator[tuple[int, str]]:
 
 
 def _columns(
-    sheet: Sheet, headers: dict[int, str], rows: Sequence[Row], how: tuple[dict[str, tuple[str, str]], ImportOptions]
+    sheet: Sheet,
+    headers: dict[int, str],
+    rows: Sequence[SheetRow],
+    how: tuple[dict[str, tuple[str, str]], ImportOptions],
 ) -> list[Column]:
     named, options = how
     columns: dict[int, Column] = {}
@@ -124,7 +127,7 @@ def _columns(
     return [columns.get(index) or Column(index, header, "") for index, header in sorted(headers.items())]
 
 
-def _filled(sheet: Sheet, columns: Sequence[Column], rows: list[Row]) -> list[Row]:
+def _filled(sheet: Sheet, columns: Sequence[Column], rows: list[SheetRow]) -> list[SheetRow]:
     """The rows with the value of a merged cell in each of its rows, but where it is a sum of a loan or of collateral:
     that stands for one amount, which is its first row's."""
     of_group = {c.position for c in columns if _is_of_group(c.field)}
@@ -151,7 +154,7 @@ def _is_of_group(field: str) -> bool:
 class _Guess:
     """The fields of the columns that nobody has named."""
 
-    def __init__(self, sheet: Sheet, headers: dict[int, str], rows: Sequence[Row], coins: frozenset[str]) -> None:
+    def __init__(self, sheet: Sheet, headers: dict[int, str], rows: Sequence[SheetRow], coins: frozenset[str]) -> None:
         self._headers = headers
         self._rows = rows[:_SAMPLE]
         self._coins = coins

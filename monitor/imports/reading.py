@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from monitor.imports.columns import Question, decide
-from monitor.imports.fields import Column, ImportOptions, KeptMapping, Table, field_problem
+from monitor.imports.fields import Column, HeadedSheet, ImportOptions, KeptMapping, field_problem
 from monitor.imports.files import read_file
 from monitor.imports.groups import Drafts, draft
 from monitor.imports.headers import find_table
@@ -94,7 +94,7 @@ def _check(options: ImportOptions) -> None:
 _CONSTANTS = ("product", "loan_coin", "collateral_coin")
 
 
-def _missing(tables: Sequence[Table], options: ImportOptions) -> list[Question]:
+def _missing(tables: Sequence[HeadedSheet], options: ImportOptions) -> list[Question]:
     """Columns without which a table states no loan."""
     constants = options.kept.constants | options.constants
     fields = {field for table in tables for field in table.fields}
@@ -121,14 +121,14 @@ def _missing(tables: Sequence[Table], options: ImportOptions) -> list[Question]:
     return found
 
 
-def _question(tables: Sequence[Table], where: str, text: str, field: str) -> Question:
+def _question(tables: Sequence[HeadedSheet], where: str, text: str, field: str) -> Question:
     free = [c for table in tables for c in table.columns if not c.field]
     likely = next((c for c in free if folded(field.replace("_", " ").split()[-1]) in folded(c.header)), None)
     header = likely.header if likely is not None else free[0].header if free else "HEADER"
     return Question(where, text, f"--map '{header}={field}'")
 
 
-def _has_units(tables: Sequence[Table], field: str) -> bool:
+def _has_units(tables: Sequence[HeadedSheet], field: str) -> bool:
     """Quantities of the column are written with their coin: `12.5 BTC`."""
     for table in tables:
         column = table.fields.get(field)
@@ -140,11 +140,11 @@ def _has_units(tables: Sequence[Table], field: str) -> bool:
     return False
 
 
-def _shown(table: Table) -> SheetShown:
+def _shown(table: HeadedSheet) -> SheetShown:
     return SheetShown(table.sheet.name, table.header, len(table.rows), [_column(table, c) for c in table.columns])
 
 
-def _column(table: Table, column: Column) -> ColumnShown:
+def _column(table: HeadedSheet, column: Column) -> ColumnShown:
     values = (row.values[column.position] for row in table.rows[:200] if column.position < len(row.values))
     example = next((shown(v) for v in values if v is not None), "")
     return ColumnShown(letters(column.position), column.header, column.field, column.why, example)

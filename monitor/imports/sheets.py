@@ -19,7 +19,7 @@ class BadFile(Exception):
     """The file as a whole cannot be read. The text says why, and what to do."""
 
 
-class Fault(NamedTuple):
+class NoValue(NamedTuple):
     """A cell that states no value: an error of Excel, a formula whose result was not kept."""
 
     found: str
@@ -32,10 +32,10 @@ class Percent(NamedTuple):
     share: Decimal
 
 
-Value = str | Decimal | datetime | bool | Percent | Fault | None
+Value = str | Decimal | datetime | bool | Percent | NoValue | None
 
 
-class Row(NamedTuple):
+class SheetRow(NamedTuple):
     """A row with its number in the file; the values begin in column A."""
 
     number: int
@@ -56,7 +56,7 @@ class Sheet(NamedTuple):
 
     name: str
     """Empty for a CSV file, which has one table."""
-    rows: list[Row]
+    rows: list[SheetRow]
     merged: list[Merged]
     is_hidden: bool = False
     is_1904: bool = False
@@ -109,7 +109,7 @@ def shown(value: Value) -> str:
     match value:
         case None:
             return ""
-        case Fault():
+        case NoValue():
             text = value.found
         case Percent(share):
             text = f"{format((share * 100).normalize(), 'f')}%"

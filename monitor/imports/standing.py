@@ -32,7 +32,7 @@ class KnownGroup(msgspec.Struct, frozen=True):
     state: GroupState
 
 
-class Market(msgspec.Struct, frozen=True):
+class MarketNow(msgspec.Struct, frozen=True):
     """What groups are judged by, at one instant."""
 
     at: datetime
@@ -91,7 +91,7 @@ class _Judged(NamedTuple):
     put: Put | None
 
 
-def judge_all(drafts: Drafts, market: Market) -> JudgedFile:
+def judge_all(drafts: Drafts, market: MarketNow) -> JudgedFile:
     """Each group that can be taken as a row; the cells of each that cannot."""
     rows: list[ImportRow] = []
     puts: list[Put] = []
@@ -117,7 +117,7 @@ def judge_all(drafts: Drafts, market: Market) -> JudgedFile:
     return JudgedFile(rows, refused, puts)
 
 
-def _taken(account: str, draft: DraftGroup, owners: dict[str, DraftGroup], market: Market) -> RefusedCell | None:
+def _taken(account: str, draft: DraftGroup, owners: dict[str, DraftGroup], market: MarketNow) -> RefusedCell | None:
     """An account belongs to one group (rule 6)."""
     first = owners.setdefault(account, draft)
     where = draft.place_of(
@@ -138,7 +138,7 @@ def _refused(draft: DraftGroup, problem: Problem) -> RefusedCell:
     return RefusedCell(draft.place_of(problem.where), draft.value_of(problem.where), what, draft.id)
 
 
-def _judged(draft: DraftGroup, known: KnownGroup | None, market: Market) -> tuple[Group, _Judged]:
+def _judged(draft: DraftGroup, known: KnownGroup | None, market: MarketNow) -> tuple[Group, _Judged]:
     """The group and its row. Raises Invalid."""
     if known is not None and known.stored.source != market.source:
         owner = known.stored.source
@@ -161,7 +161,7 @@ def _judged(draft: DraftGroup, known: KnownGroup | None, market: Market) -> tupl
     return group, _Judged(row, put)
 
 
-def _completed(draft: DraftGroup, market: Market) -> dict[str, Any]:
+def _completed(draft: DraftGroup, market: MarketNow) -> dict[str, Any]:
     """The line with what no cell needs to state."""
     line = draft.line
     line.setdefault("product", market.product or "")
@@ -180,7 +180,7 @@ def _filled(line: Mapping[str, Any], known: KnownGroup | None, at: datetime) -> 
 
 
 def _with_interest(
-    line: Mapping[str, Any], stated: dict[str, Any], known: KnownGroup, market: Market
+    line: Mapping[str, Any], stated: dict[str, Any], known: KnownGroup, market: MarketNow
 ) -> dict[str, Any]:
     """The line with the interest that the monitor has counted so far, where no cell states any."""
     group = known.stored.group
@@ -199,7 +199,7 @@ def _row(
     draft: DraftGroup,
     group: Group,
     known: KnownGroup | None,
-    market: Market,
+    market: MarketNow,
     change: Literal["new", "changed", "same"],
 ) -> ImportRow:
     product = market.rules.products[group.product]
@@ -227,7 +227,7 @@ def _row(
     )
 
 
-def _missing(group: Group, held: Holding, product: Product, market: Market) -> Iterator[str]:
+def _missing(group: Group, held: Holding, product: Product, market: MarketNow) -> Iterator[str]:
     """What the monitor lacks to watch the group as the file means it."""
     for coin in sorted(held.assets - market.usd.keys()):
         yield f"no price of {coin}: until there is one, nobody is warned"

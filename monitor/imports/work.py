@@ -19,7 +19,7 @@ from monitor.imports.fields import ImportOptions, KeptMapping
 from monitor.imports.groups import DraftGroup
 from monitor.imports.reading import SheetShown, read_groups
 from monitor.imports.sheets import BadFile
-from monitor.imports.standing import Market, judge_all
+from monitor.imports.standing import MarketNow, judge_all
 
 MEMORY_BYTES = 3 << 30
 """A workbook of 200,000 rows takes 1.5 GB."""
@@ -76,7 +76,7 @@ def main() -> None:
     body = _next(source)
     if not body:
         return
-    market = msgspec.json.decode(body, type=Market)
+    market = msgspec.json.decode(body, type=MarketNow)
     if constant is not None:
         market = msgspec.structs.replace(market, product=constant)
     _send(target, judge_all(read.drafts, market))

@@ -27,11 +27,11 @@ from monitor.imports.sheets import (
     MOST_COLUMNS,
     MOST_ROWS,
     BadFile,
-    Fault,
     Merged,
+    NoValue,
     Percent,
-    Row,
     Sheet,
+    SheetRow,
     Value,
     Workbook,
     as_shown,
@@ -125,7 +125,7 @@ def _sheets(book: Any, wanted: tuple[str, ...]) -> Workbook:
 
 
 def _sheet(book: Any, source: Any, room: int, notes: list[str]) -> Sheet:
-    rows: list[Row] = []
+    rows: list[SheetRow] = []
     name = source.title
     with source._get_source() as part:
         parser = _Parser(book, part, source._shared_strings)
@@ -135,7 +135,7 @@ def _sheet(book: Any, source: Any, room: int, notes: list[str]) -> Sheet:
             if room < 0 or len(rows) > MOST_ROWS:
                 raise BadFile(f"the file has more than {MOST_ROWS:,} rows or {MOST_CELLS:,} cells; split it")
             if any(value is not None for value in values):
-                rows.append(Row(number, values))
+                rows.append(SheetRow(number, values))
     merged = [
         Merged(m.min_row, m.min_col - 1, m.max_row, m.max_col - 1)
         for m in getattr(parser.merged_cells, "mergeCell", ())
@@ -189,7 +189,7 @@ class _Parser(WorkSheetParser):  # type: ignore[misc]  # openpyxl has no types
             if element.find(FORMULA_TAG) is not None:
                 formula = "=" + (element.findtext(FORMULA_TAG) or "")
                 what = "the file keeps no result of this formula; open it in Excel and save it, or write the value"
-                return column, Fault(formula, what)
+                return column, NoValue(formula, what)
             return column, None
         return column, self._value(kind, text, int(element.get("s") or 0))
 
@@ -200,7 +200,7 @@ class _Parser(WorkSheetParser):  # type: ignore[misc]  # openpyxl has no types
             case "b":
                 return text == "1"
             case "e":
-                return Fault(text, "the cell shows an error of Excel; mend its formula, or write the value")
+                return NoValue(text, "the cell shows an error of Excel; mend its formula, or write the value")
             case "str":
                 return _text(text)
             case "d":
@@ -208,7 +208,7 @@ class _Parser(WorkSheetParser):  # type: ignore[misc]  # openpyxl has no types
         try:
             number = as_shown(text)
         except InvalidOperation:
-            return Fault(text, "the cell holds no number; write it again")
+            return NoValue(text, "the cell holds no number; write it again")
         if style in self.date_formats:
             return self._date(number, text, is_span=style in self.timedelta_formats)
         if style < len(self._formats) and "%" in self._formats[style]:
@@ -219,14 +219,14 @@ class _Parser(WorkSheetParser):  # type: ignore[misc]  # openpyxl has no types
         try:
             found = from_excel(float(number), self.epoch, timedelta=is_span)
         except (OverflowError, ValueError):
-            return Fault(text, "the cell is shown as a date, but its number is none; write the date again")
+            return NoValue(text, "the cell is shown as a date, but its number is none; write the date again")
         if isinstance(found, datetime):
             return found
         if isinstance(found, date):
             return datetime(found.year, found.month, found.day)  # noqa: DTZ001  a cell has no zone; it is read as UTC later
         if isinstance(found, time):
             return number
-        return Fault(text, "the cell holds a time span; write a date or a number")
+        return NoValue(text, "the cell holds a time span; write a date or a number")
 
     def _column(self, reference: str | None) -> int:
         if not reference:

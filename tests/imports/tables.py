@@ -39,7 +39,7 @@ def repacked(raw: bytes, change: Mapping[str, Callable[[bytes], bytes]]) -> byte
     with zipfile.ZipFile(io.BytesIO(raw)) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
         for part in old.infolist():
             body = old.read(part)
-            new.writestr(part.filename, change.get(part.filename, lambda same: same)(body))
+            new.writestr(part.filename, change[part.filename](body) if part.filename in change else body)
     return file.getvalue()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import get_args
+from typing import cast, get_args
 
 import msgspec
 from aiohttp import web
@@ -59,8 +59,8 @@ def _asked(query: Query) -> tuple[ImportAsked, bool]:
         columns=_pairs(query, "map"),
         constants=_pairs(query, "set"),
         sheets=tuple(query.texts("sheet")),
-        decimal=query.choice("decimal"),  # type: ignore[arg-type]  # the schema lists what there is
-        dates=query.choice("dates"),  # type: ignore[arg-type]
+        decimal=cast("Mark | None", query.choice("decimal")),  # the schema lists what there is
+        dates=cast("Order | None", query.choice("dates")),
         encoding=query.text("encoding"),
     )
     return ImportAsked(name, file, options, query.choice("close_missing") == "true"), query.choice("dry_run") == "true"
