@@ -16,7 +16,7 @@ from monitor.cli.options import FINE, TROUBLE, URL, WRONG, AsJson, Flag, TokenFi
 from monitor.client import DaemonClient
 
 PATIENCE_S = 300.0
-"""A file of 100,000 rows takes half a minute on a busy machine."""
+"""A file of 100,000 rows takes half a minute of one core; a busy machine has less than one."""
 _Map = Annotated[Sequence[str], Parameter(name="--map")]
 _Set = Annotated[Sequence[str], Parameter(name="--set")]
 

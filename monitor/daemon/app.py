@@ -124,7 +124,11 @@ class App:
             tell=lambda event: self.tasks.begin("word of the web", self._tell(event)),
             scenarios=self.config.path.parent / "scenarios",
             imports=DeskImports(
-                self.monitor, self.book, self.sequencer, self.journal, self.config.state_dir / "imports"
+                (self.monitor, self.book),
+                self.sequencer,
+                self.journal,
+                self.config.state_dir / "imports",
+                self._memory.note,
             ),
         )
         self.server = Server(self.config.web, handed_over)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -37,8 +37,8 @@ from monitor.telemetry import log
 
 SOURCE = "import:"
 """The sources of imports; the names of books have no colon."""
-READ_S = 240.0
-"""A file of 100,000 rows takes half a minute on a busy machine."""
+READ_S = 280.0
+"""A file of 100,000 rows takes half a minute of one core; a busy machine has less than one."""
 LOOKED_AT_ONCE = 200
 """Groups that are looked up in one turn of core: that takes some milliseconds, for which a price may wait."""
 PACKED = 1000
@@ -75,10 +75,15 @@ class DeskImports:
     """See monitor.imports.desk.ImportDesk. One file is read at a time: each may take a gigabyte."""
 
     def __init__(
-        self, monitor: RiskMonitor, book: ColumnarBook, sequencer: Sequencer, journal: Journal, folder: Path
+        self,
+        core: tuple[RiskMonitor, ColumnarBook],
+        sequencer: Sequencer,
+        journal: Journal,
+        folder: Path,
+        note_bulk: Callable[[], None],
     ) -> None:
-        self._monitor = monitor
-        self._book = book
+        self._monitor, self._book = core
+        self._note_bulk = note_bulk
         self._sequencer = sequencer
         self._journal = journal
         self._folder = folder
@@ -99,6 +104,8 @@ class DeskImports:
                 self._journal.check_writable()
                 events = await asyncio.to_thread(self._events, plan)
                 changes = _Changes(asked, who, plan, events, plan.missing if asked.close_missing else [])
+                if len(plan.judged.puts) >= PACKED:
+                    self._note_bulk()
                 if not await self._sequencer.ask(partial(self._apply, changes)):
                     continue
                 await asyncio.to_thread(self._keep, asked.name, plan.said.mapping)
