@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -30,8 +30,8 @@ from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
 from monitor.imports.desk import ImportAnswer, ImportAsked, ImportCounts, ImportFailed
 from monitor.imports.fields import FIELDS, LINES, ImportOptions, KeptMapping
-from monitor.imports.standing import JudgedFile, KnownGroup, MarketNow, Put
-from monitor.imports.work import FileSaid, frame
+from monitor.imports.standing import KnownGroup, MarketNow, Put
+from monitor.imports.work import MOST_NAMED, FileSaid, JudgedHead, frame
 from monitor.stores._base import Audit
 from monitor.telemetry import log
 
@@ -46,8 +46,6 @@ PACKED = 1000
 BLOCK = 8192
 TRIES = 3
 """The book or the rules may change between the look and the turn; then the file is judged again."""
-MOST_NAMED = 1000
-"""Groups and cells that an answer names; the counts are exact."""
 AUDITED = 100
 """Groups that the audit record of an import names; each has its own history."""
 
@@ -56,7 +54,10 @@ class _Plan(NamedTuple):
     """A file as it was judged, and all that it was judged by."""
 
     said: FileSaid
-    judged: JudgedFile
+    head: JudgedHead
+    rows: msgspec.Raw
+    """The rows as they are answered; the daemon does not look into them."""
+    puts: list[Put]
     market: MarketNow
     missing: list[str]
 
@@ -99,12 +100,12 @@ class DeskImports:
         async with _one(self._turn):
             for _ in range(TRIES):
                 plan = await self._plan(raw, asked)
-                if plan.said.questions or plan.judged.refused:
+                if plan.said.questions or plan.head.refused_count:
                     return _answer(asked, plan)
                 self._journal.check_writable()
                 events = await asyncio.to_thread(self._events, plan)
                 changes = _Changes(asked, who, plan, events, plan.missing if asked.close_missing else [])
-                if len(plan.judged.puts) >= PACKED:
+                if len(plan.puts) >= PACKED:
                     self._note_bulk()
                 if not await self._sequencer.ask(partial(self._apply, changes)):
                     continue
@@ -146,21 +147,31 @@ class DeskImports:
         assert process.stdin is not None
         process.stdin.write(frame(msgspec.json.encode(options)) + frame(raw))
         await process.stdin.drain()
-        said: FileSaid = await asyncio.to_thread(msgspec.json.decode, await _next(process), type=FileSaid)
+        said = msgspec.json.decode(await _next(process), type=FileSaid)
         if said.problem:
             raise ImportFailed(said.problem)
         if said.questions:
             market = await self._market(asked, FileSaid())
-            return _Plan(said, JudgedFile([], [], []), market, [])
+            return _Plan(said, JudgedHead([], 0, 0, 0, 0), msgspec.Raw(b"[]"), [], market, [])
         market = await self._market(asked, said)
-        body = await asyncio.to_thread(msgspec.json.encode, market)
-        process.stdin.write(frame(body))
-        await process.stdin.drain()
-        judged: JudgedFile = await asyncio.to_thread(msgspec.json.decode, await _next(process), type=JudgedFile)
-        if not said.ids and not judged.refused:
+        process.stdin.write(frame(msgspec.json.encode(market)))
+        for i in range(0, len(said.ids), LOOKED_AT_ONCE):
+            known = await self._sequencer.ask(
+                partial(self._known, said.ids[i : i + LOOKED_AT_ONCE]), needs_commit=False
+            )
+            if known:
+                process.stdin.write(frame(msgspec.json.encode(known)))
+                await process.stdin.drain()
+        process.stdin.write(frame(b""))
+        head = msgspec.json.decode(await _next(process), type=JudgedHead)
+        rows = msgspec.Raw(await _next(process))
+        puts: list[Put] = []
+        while part := await _next(process):
+            puts += msgspec.json.decode(part, type=list[Put])
+        if not said.ids and not head.refused_count:
             raise ImportFailed("the file states no group below its header; nothing is changed")
         missing = await asyncio.to_thread(self._missing, market.source, frozenset(said.ids))
-        return _Plan(said, judged, market, missing)
+        return _Plan(said, head, rows, puts, market, missing)
 
     def _options(self, asked: ImportAsked, rules: Rules) -> ImportOptions:
         """What the person says, what was kept of the last time, and what the monitor knows."""
@@ -173,12 +184,8 @@ class DeskImports:
         )
 
     async def _market(self, asked: ImportAsked, said: FileSaid) -> MarketNow:
-        """Rules and prices of now, and what the book has of the groups that the file names."""
-        known: list[KnownGroup] = []
+        """Rules and prices of now, and which group of the book has each account that the file names."""
         owners: dict[str, str] = {}
-        for i in range(0, len(said.ids), LOOKED_AT_ONCE):
-            ids = said.ids[i : i + LOOKED_AT_ONCE]
-            known += await self._sequencer.ask(partial(self._known, ids), needs_commit=False)
         for i in range(0, len(said.accounts), 10 * LOOKED_AT_ONCE):
             some = said.accounts[i : i + 10 * LOOKED_AT_ONCE]
             owners |= await self._sequencer.ask(partial(self._owners, some), needs_commit=False)
@@ -188,7 +195,7 @@ class DeskImports:
         def now(at: datetime, _turn: Turn) -> MarketNow:
             _, usd, untrusted = self._monitor.board.snapshot()
             prices = dict(usd), frozenset(untrusted)
-            return MarketNow(at, SOURCE + asked.name, rules, *prices, tuple(known), owners, only)
+            return MarketNow(at, SOURCE + asked.name, rules, *prices, (), owners, only)
 
         return await self._sequencer.ask(now, needs_commit=False)
 
@@ -207,9 +214,9 @@ class DeskImports:
     def _events(self, plan: _Plan) -> list[GroupPut | GroupsPut]:
         """The puts of a plan; many new groups as blocks."""
         at, source, products = plan.market.at, plan.market.source, plan.market.rules.products
-        fresh = [put for put in plan.judged.puts if not put.version]
+        fresh = [put for put in plan.puts if not put.version]
         if len(fresh) < PACKED:
-            return [GroupPut(at, _group(put, plan.market), source) for put in plan.judged.puts]
+            return [GroupPut(at, _group(put, plan.market), source) for put in plan.puts]
         events: list[GroupPut | GroupsPut] = []
         reader = BlockReader(lambda: products, self._book.names, None, contacts.problems)
         for i in range(0, len(fresh), BLOCK):
@@ -217,7 +224,7 @@ class DeskImports:
             packed = reader.pack([bytes(put.line) for put in some], at, source)
             events.append(GroupsPut(at, source, packed.batch))
             events += [GroupPut(at, _group(some[place], plan.market), source) for place in packed.rest]
-        return events + [GroupPut(at, _group(put, plan.market), source) for put in plan.judged.puts if put.version]
+        return events + [GroupPut(at, _group(put, plan.market), source) for put in plan.puts if put.version]
 
     def _apply(self, changes: _Changes, at: datetime, turn: Turn) -> bool:
         """In core's thread: all of it in one turn, which is one commit. False where it was judged by what is no more."""
@@ -233,7 +240,7 @@ class DeskImports:
         after = {
             "file": asked.file,
             "groups": msgspec.to_builtins(_counts(plan, len(closing))),
-            "put": [put.id for put in plan.judged.puts[:AUDITED]],
+            "put": [put.id for put in plan.puts[:AUDITED]],
             "closed": closing[:AUDITED],
             "mapping": msgspec.to_builtins(plan.said.mapping),
         }
@@ -246,7 +253,7 @@ class DeskImports:
         if self._monitor.rules is not market.rules:
             return False
         gone = frozenset(changes.closing)
-        for put in changes.plan.judged.puts:
+        for put in changes.plan.puts:
             record = book.find(put.id)
             if (record.version if record is not None else 0) != put.version:
                 return False
@@ -314,20 +321,15 @@ def _group(put: Put, market: MarketNow) -> Group:
 
 
 def _counts(plan: _Plan, closed: int) -> ImportCounts:
-    changes = [row.change for row in plan.judged.rows]
+    head = plan.head
     return ImportCounts(
-        plan.said.rows,
-        changes.count("new"),
-        changes.count("changed"),
-        changes.count("same"),
-        len(plan.judged.refused),
-        len(plan.missing),
-        closed,
+        plan.said.rows, head.new, head.changed, head.same, head.refused_count, len(plan.missing), closed
     )
 
 
 def _answer(asked: ImportAsked, plan: _Plan, closed: int = 0, *, taken: bool = False) -> ImportAnswer:
-    said, judged = plan.said, plan.judged
+    said = plan.said
+    rows: Any = plan.rows  # encoded as they are: a hundred thousand structs would hold up the loop
     return ImportAnswer(
         name=asked.name,
         source=plan.market.source,
@@ -338,7 +340,7 @@ def _answer(asked: ImportAsked, plan: _Plan, closed: int = 0, *, taken: bool = F
         fields=[*FIELDS, *(f"line:{line}" for line in LINES), "label:desk", "contact:email", "contact:sms"],
         notes=said.notes,
         questions=said.questions,
-        refused=judged.refused[:MOST_NAMED],
-        rows=judged.rows,
+        refused=plan.head.refused,
+        rows=rows,
         missing=plan.missing[:MOST_NAMED],
     )
