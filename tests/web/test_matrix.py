@@ -108,6 +108,7 @@ VERDICTS: dict[tuple[str, str], Verdict] = {
     ("GET", "/v1/audit"): Verdict(DESK),
     ("GET", "/metrics"): Verdict(DESK),
     ("GET", "/v1/fund"): Verdict(DESK, whole=404),
+    ("POST", "/v1/import"): Verdict(DESK, whole=404),
     ("POST", "/v1/rates"): Verdict(DESK, body={"product": "vip_loan", "rates": {"USDT": "0.0002"}}),
     ("POST", "/v1/prices/{id}/decisions"): Verdict(DESK, "BTC", {"pin": "10500", **PAST}, 201),
     ("DELETE", "/v1/prices/{id}/decisions"): Verdict(DESK, "BTC", whole=404),
