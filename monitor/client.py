@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +46,11 @@ class DaemonClient(NamedTuple):
         status, raw = self._ask("POST", path, body, timeout_s)
         return raw if status < 400 else _answer(status, raw)
 
+    def post_file(self, path: str, raw: bytes, sent: Callable[[int], None], timeout_s: float) -> Any:
+        """The JSON answer to a file; `sent` hears how many bytes of it are on their way. Raises NoAnswer."""
+        url = self.url.rstrip("/") + path
+        return _answer(*asyncio.run(_send("POST", url, _token(self.token_file), _parts(raw, sent), timeout_s)))
+
     def delete(self, path: str) -> None:
         """Raises NoAnswer."""
         _answer(*self._ask("DELETE", path, None, TIMEOUT_S))
@@ -66,14 +72,30 @@ def _token(token_file: Path | None) -> str | None:
         raise NoAnswer(f"{token_file}: cannot be read: {reason}", is_wrong_use=True) from None
 
 
+PART_BYTES = 1 << 18
+
+
+async def _parts(raw: bytes, sent: Callable[[int], None]) -> AsyncIterator[bytes]:
+    for i in range(0, len(raw), PART_BYTES):
+        yield raw[i : i + PART_BYTES]
+        sent(min(i + PART_BYTES, len(raw)))
+
+
 async def _ask(method: str, url: str, token: str | None, body: object | None, timeout_s: float) -> tuple[int, bytes]:
+    return await _send(method, url, token, None if body is None else msgspec.json.encode(body), timeout_s)
+
+
+async def _send(
+    method: str, url: str, token: str | None, sent: bytes | AsyncIterator[bytes] | None, timeout_s: float
+) -> tuple[int, bytes]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     timeout = aiohttp.ClientTimeout(total=timeout_s)
     try:
-        async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
-            sent = None if body is None else msgspec.json.encode(body)
-            async with session.request(method, url, data=sent) as response:
-                return response.status, await response.read()
+        async with (
+            aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
+            session.request(method, url, data=sent) as response,
+        ):
+            return response.status, await response.read()
     except (aiohttp.ClientError, TimeoutError) as e:
         reason = str(e) or "no answer in time"
         raise NoAnswer(f"{url}: {reason}; is the daemon running there? name it with --url") from None

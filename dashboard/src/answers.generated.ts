@@ -209,6 +209,14 @@ export interface Closable {
   readonly closable_usd: string;
 }
 
+export interface ColumnShown {
+  readonly column: string;
+  readonly header: string;
+  readonly field: string;
+  readonly why: string;
+  readonly example: string;
+}
+
 export interface Contribution {
   readonly asset: string;
   readonly quantity: string;
@@ -593,6 +601,43 @@ export interface HistoryList {
   readonly next: string | null;
 }
 
+export interface ImportAnswer {
+  readonly name: string;
+  readonly source: string;
+  readonly at: string;
+  readonly taken: boolean;
+  readonly counts: ImportCounts;
+  readonly sheets: readonly SheetShown[];
+  readonly fields: readonly string[];
+  readonly notes: readonly string[];
+  readonly questions: readonly Question[];
+  readonly refused: readonly RefusedCell[];
+  readonly rows: readonly ImportRow[];
+  readonly missing: readonly string[];
+}
+
+export interface ImportCounts {
+  readonly rows: number;
+  readonly new: number;
+  readonly changed: number;
+  readonly same: number;
+  readonly refused: number;
+  readonly missing: number;
+  readonly closed: number;
+}
+
+export interface ImportRow {
+  readonly group: string;
+  readonly where: string;
+  readonly change: "changed" | "new" | "same";
+  readonly stage: string;
+  readonly ltv: string | null;
+  readonly debt_usd: string | null;
+  readonly recognised_usd: string | null;
+  readonly missing: readonly string[];
+  readonly alert: string | null;
+}
+
 export interface InputShown {
   readonly asset: string;
   readonly quantity: string;
@@ -898,6 +943,12 @@ export interface ProblemDetails {
   readonly retry_after_s?: number | null;
 }
 
+export interface Question {
+  readonly where: string;
+  readonly text: string;
+  readonly remedy: string;
+}
+
 export interface RateItem {
   readonly product: string;
   readonly asset: string;
@@ -927,6 +978,13 @@ export interface Readiness {
 export interface Reason {
   readonly reason: string;
   readonly text: string;
+}
+
+export interface RefusedCell {
+  readonly where: string;
+  readonly value: string;
+  readonly what: string;
+  readonly group?: string | null;
 }
 
 export interface ReloadRefused {
@@ -1016,6 +1074,13 @@ export interface SessionItem {
   readonly tokens: boolean;
   readonly cookie: boolean;
   readonly until: string | null;
+}
+
+export interface SheetShown {
+  readonly sheet: string;
+  readonly header_row: number;
+  readonly rows: number;
+  readonly columns: readonly ColumnShown[];
 }
 
 export interface ShiftItem {

@@ -22,6 +22,7 @@ export class ApiError extends Error {
 }
 
 const TIMEOUT_MS = 15_000;
+const FILE_TIMEOUT_MS = 300_000;
 let onUnauthorized = (): void => {};
 
 /** Told whenever the monitor asks for a token. */
@@ -51,23 +52,30 @@ export async function postFor(path: string, body: unknown, accept: string): Prom
   return (await send("POST", path, accept, body)).blob();
 }
 
+/** A file as it is. The monitor may read it for a while. */
+export async function postFile<T>(path: string, file: Blob): Promise<T> {
+  return (await send("POST", path, "application/json", file)).json() as Promise<T>;
+}
+
 async function send(method: string, path: string, accept: string, body?: unknown, signal?: AbortSignal) {
   // A form on another site cannot set this header, so a change is ours.
   const headers: Record<string, string> = { Accept: accept, "X-Requested-With": "monitor" };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  const limit = AbortSignal.timeout(TIMEOUT_MS);
+  const isFile = body instanceof Blob;
+  if (body !== undefined) headers["Content-Type"] = isFile ? "application/octet-stream" : "application/json";
+  const timeout = isFile ? FILE_TIMEOUT_MS : TIMEOUT_MS;
+  const limit = AbortSignal.timeout(timeout);
   let response: Response;
   try {
     response = await fetch(served(path), {
       method,
       headers,
-      body: body === undefined ? null : JSON.stringify(body),
+      body: isFile ? body : body === undefined ? null : JSON.stringify(body),
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
       credentials: "same-origin",
     });
   } catch (e) {
     if (signal?.aborted) throw e;
-    const why = limit.aborted ? `no answer within ${TIMEOUT_MS / 1000} s` : "the monitor cannot be reached";
+    const why = limit.aborted ? `no answer within ${timeout / 1000} s` : "the monitor cannot be reached";
     throw new ApiError(0, "unreachable", why);
   }
   if (!response.ok) throw await failure(response, path);

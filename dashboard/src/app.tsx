@@ -22,6 +22,7 @@ const LATER: Readonly<Record<string, Load>> = {
   alerts: () => import("./pages/alerts").then((m) => m.AlertsPage),
   prices: () => import("./pages/prices").then((m) => m.PricesPage),
   exposure: () => import("./pages/exposure").then((m) => m.ExposurePage),
+  import: () => import("./pages/import").then((m) => m.ImportPage),
 };
 
 export function App() {

@@ -37,3 +37,9 @@ export function mayOperate(): boolean {
   const { who } = access.get();
   return who === null || who.may.includes("operate");
 }
+
+/** An admin of the whole desk; where no sign-in is asked for, everybody is. */
+export function mayAdminister(): boolean {
+  const { who } = access.get();
+  return who === null || (who.may.includes("admin") && Object.keys(who.scope).length === 0);
+}

@@ -21,7 +21,7 @@ from cyclopts import CycloptsError
 
 from monitor import config as configuration
 from monitor import plugins, private_files, telemetry, terminal
-from monitor.cli import audit, copies, delivery, keys, operator, output, portfolio
+from monitor.cli import audit, copies, delivery, importing, keys, operator, output, portfolio
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
@@ -59,6 +59,7 @@ for _command in (
 ):
     commands.command(_command)
 commands.command(audit.commands)
+commands.command(importing.import_, name="import")
 
 
 def main() -> NoReturn:

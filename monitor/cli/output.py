@@ -537,3 +537,25 @@ def _agreement(product: Product) -> str:
     kind = "" if product.name == product.kind else f"{product.kind}, "
     overrides = f", {len(product.overrides)} overrides" if product.overrides else ""
     return f"{product.name} ({kind}{len(product.versions)} versions{overrides})"
+
+
+@contextmanager
+def sending(title: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr while a file is sent, which moves on while the daemon reads it; gives the function to call with the
+    bytes that were sent."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[of]}"), TimeElapsedColumn())
+    bar = Progress(*columns, console=err, transient=True)
+    task = bar.add_task(f"sending {shown(title)}", total=total_bytes, of=f"{total_bytes / 1e6:.1f} MB")
+
+    def advance(done_bytes: int) -> None:
+        if done_bytes < total_bytes:
+            bar.update(task, completed=done_bytes)
+        else:
+            bar.update(task, total=None, description=f"the monitor reads {shown(title)}", of="")
+
+    if err.is_terminal:
+        bar.start()
+    try:
+        yield advance
+    finally:
+        bar.stop()

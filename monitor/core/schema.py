@@ -84,6 +84,7 @@ DailyRate = Annotated[Decimal, Bounds("0", "1", 18)]
 Id = Annotated[str, Pattern(r"[\x21-\x7e]{1,128}", "1 to 128 printable ASCII characters without spaces")]
 Asset = Annotated[str, CoinName()]
 is_asset = is_coin
+is_id = re.compile(get_args(Id)[1].regex).fullmatch
 Name = Annotated[str, Pattern(r"[a-z0-9-]+", "lower-case letters, digits and hyphens")]
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)", re.ASCII)

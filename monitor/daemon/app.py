@@ -16,6 +16,7 @@ from monitor.daemon import reload, startup, upkeep, wiring
 from monitor.daemon.deliveries import Deliveries
 from monitor.daemon.event_log import Start
 from monitor.daemon.heartbeat import Heartbeat
+from monitor.daemon.imports import DeskImports
 from monitor.daemon.journal import Journal
 from monitor.daemon.recorder import Recorder
 from monitor.daemon.requests import Requests
@@ -123,6 +124,13 @@ class App:
             endpoints=self.subscriptions,
             tell=lambda event: self.tasks.begin("word of the web", self._tell(event)),
             scenarios=self.config.path.parent / "scenarios",
+            imports=DeskImports(
+                (self.monitor, self.book),
+                self.sequencer,
+                self.journal,
+                self.config.state_dir / "imports",
+                self._memory.note,
+            ),
         )
         self.server = Server(self.config.web, handed_over)
 

@@ -112,7 +112,7 @@ def _operation(route: Endpoint, by_type: Mapping[Any, Any]) -> dict[str, Any]:
         operation["parameters"] = parameters
     if route.body is not None:
         schema = by_type[route.body]
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        operation["requestBody"] = {"required": True, "content": {route.takes: {"schema": schema}}}
     if route.needs != OPEN:
         operation["security"] = [{"token": []}, {"session": []}, {}]
         operation["description"] = f"A token needs the permission to {route.needs}; without tokens loopback has it."

@@ -186,6 +186,8 @@ class Endpoint(NamedTuple):
     needs: str
     params: tuple[Param, ...] = ()
     body: Any = None
+    takes: str = "application/json"
+    """The media type of the body."""
     answers: Mapping[int, Any] = {}
     """Status of success and the type of its JSON body, or None; only where the handler's own type does not say it."""
     media: str = "application/json"

@@ -32,6 +32,7 @@ from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.clearance import FundSight
 from monitor.feeds._base import FeedStats
+from monitor.imports.desk import ImportDesk
 from monitor.notifiers._base import ChannelState
 from monitor.people import Contacts
 from monitor.stores._base import Audit, Delivery, Store, Target
@@ -222,3 +223,5 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """Has the desk told of something. Does not wait."""
     scenarios: Path = Path("scenarios")
     """The folder of the scenarios that a stress may name."""
+    imports: ImportDesk | None = None
+    """Takes a desk's own tables."""

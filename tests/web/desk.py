@@ -34,6 +34,7 @@ from monitor.core.watch.operators import over
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.subscriptions import MadeEndpoints
 from monitor.feeds._base import FeedStats
+from monitor.imports.desk import ImportDesk
 from monitor.notifiers._base import ChannelState
 from monitor.stores._base import (
     AlertFilter,
@@ -262,6 +263,7 @@ class WebDesk:
         self.retried: list[Delivery] = []
         self.channels: list[ChannelState] = []
         self.endpoints = MadeEndpoints(EndpointStore(self.store), self.clock, EndpointsTable(allow=("127.0.0.0/8",)))
+        self.imports: ImportDesk | None = None
         self.routed: tuple[Target, ...] = ()
         """Where every alert goes by the routes of now."""
         self.make_delay_s = 0.0
@@ -389,6 +391,7 @@ class WebDesk:
             route=lambda _: self.routed,
             endpoints=self.endpoints,
             scenarios=scenarios,
+            imports=self.imports,
         )
 
 

@@ -109,6 +109,7 @@ VERDICTS: dict[tuple[str, str], Verdict] = {
     ("GET", "/metrics"): Verdict(DESK),
     ("GET", "/v1/fund"): Verdict(DESK, whole=404),
     ("POST", "/v1/rules/preview"): Verdict(DESK, body={"products": [{"kind": "none", "lines": []}]}, whole=422),
+    ("POST", "/v1/import"): Verdict(DESK, whole=404),
     ("POST", "/v1/rates"): Verdict(DESK, body={"product": "vip_loan", "rates": {"USDT": "0.0002"}}),
     ("POST", "/v1/prices/{id}/decisions"): Verdict(DESK, "BTC", {"pin": "10500", **PAST}, 201),
     ("DELETE", "/v1/prices/{id}/decisions"): Verdict(DESK, "BTC", whole=404),

@@ -21,6 +21,7 @@ const PAGES: readonly [string, string, string][] = [
   ["stress", "Stress", to.stress],
   ["exposure", "Exposure", to.exposure],
   ["prices", "Prices", to.prices],
+  ["import", "Import", to.imports],
 ];
 
 export function Shell({ children }: { children: ComponentChildren }) {
