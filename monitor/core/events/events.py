@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.alerts.silences import Act
 from monitor.core.events.entries import Entry
+from monitor.core.events.levers import OperatorSays
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.prices.quote import Frame, Quote, assets_of
 from monitor.core.rules.product import RateRow
@@ -71,12 +71,14 @@ class GroupClosed(_Event, frozen=True, omit_defaults=True, tag="groupended"):
     """Whoever was told that it is past a line hears that it is closed. Older monitors told nobody, and their logs fold so."""
 
 
-class BookEntry(_Event, frozen=True):
+class BookEntry(_Event, frozen=True, omit_defaults=True):
     """One entry of a group's book; `id` makes it happen once."""
 
     group_id: str
     id: str
     entry: Entry
+    may_shorten: bool = True
+    """A grace period may also be cut short. What older logs hold, and what a book says in the lender's name, may do that."""
 
 
 class ProductsChanged(_Event, frozen=True):
@@ -134,11 +136,16 @@ class Noticed(_Event, frozen=True, omit_defaults=True):
     """Where one alert is about many subjects: each ends by itself."""
 
 
-class OperatorAct(_Event, frozen=True):
-    """An operator has acknowledged something, or silences it, or takes that back. `who` is the name of the token."""
+class OperatorAct(_Event, frozen=True, omit_defaults=True):
+    """An operator has acknowledged something, silences it, pulls a lever, or takes that back."""
 
     who: str
-    act: Act
+    """The name of the token."""
+    act: OperatorSays
+    person: str = ""
+    """Whose token it is ([[person]] tokens); empty where nobody's."""
+    emergency: str = ""
+    """Why nobody else can be asked first (decision 90)."""
 
 
 class TimePassed(_Event, frozen=True):

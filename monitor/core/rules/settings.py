@@ -104,6 +104,16 @@ class ExposureRules(msgspec.Struct, frozen=True):
     """By `asset`, `product` or the name of a label: the share of the book above which an alert is raised."""
 
 
+class FourEyes(msgspec.Struct, frozen=True):
+    """What one person proposes and another must approve (configuration [four_eyes]; decision 90). Off unless stated."""
+
+    enabled: bool = False
+    proposals_last: Annotated[timedelta, Span("1m", "30d")] = timedelta(hours=24)
+    """A proposal that nobody has approved by then is void."""
+    people: tuple[str, ...] = ()
+    """Those who may approve: people with a token that may."""
+
+
 class Rules(msgspec.Struct, frozen=True):
     """Everything that core decides by. Replaced as one by a reload."""
 
@@ -114,6 +124,7 @@ class Rules(msgspec.Struct, frozen=True):
     fund: Fund | None = None
     exposure: ExposureRules = ExposureRules()
     duty: Duty = Duty()
+    four_eyes: FourEyes = FourEyes()
 
     def next_version(self, at: datetime) -> datetime | None:
         """When a version of some product's rules comes into force next, after a time."""

@@ -17,10 +17,10 @@ from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.renewal import overdue_facts, renewal_facts
 from monitor.core.stages.decision import Verdict, WeighedGroup, calm, judge, move, say
 from monitor.core.stages.maturity import NEWS, Due, ran
-from monitor.core.stages.stages import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal, unacknowledged
+from monitor.core.stages.stages import CALL_REMINDER, DELAY_REMINDER, DELAYED, Signal, unacknowledged
 from monitor.core.valuation.interest_cover import shortfalls
 from monitor.core.watch.compose import about_group, raise_alert
-from monitor.core.watch.watcher import Ground
+from monitor.core.watch.watcher import NO_CAUSE, Ground
 from monitor.core.watch.watchers.fund import FundWatch
 from monitor.core.watch.watchers.rules import RulesWatch
 from monitor.core.watch.watchers.schedule import Schedule
@@ -53,14 +53,25 @@ class GroupEffects:
         if len(out.alerts) - start > 1:
             out.alerts[start:] = sorted(out.alerts[start:], key=lambda a: a.subject)
 
-    def decide(self, record: GroupRecord, at: datetime, out: Outcome, *, is_settled: bool) -> None:
-        """Values one group and follows the table; one with a missing price is not evaluated (decision 9)."""
+    def decide(
+        self,
+        record: GroupRecord,
+        at: datetime,
+        out: Outcome,
+        *,
+        is_settled: bool,
+        cause: Mapping[str, str] = NO_CAUSE,
+    ) -> None:
+        """Values one group and follows the table; one with a missing price is not evaluated (decision 9).
+
+        `cause`: what its alerts say of why, where it is neither a price nor a rule.
+        """
         was_blind, state = record.blind, record.state
         weigh_now(record, self._ground.board)
         out.touched.add(record.group.id)
         if record.weight is not None:
             if record.calm is None or state.below_since is not None or not record.calm.holds(record.weight):
-                self._judge(record, state, at, out, is_settled)
+                self._judge(record, at, out, is_settled, cause)
             if record.has_past:
                 record.has_past = False
                 self._run_dates(record, record.past_deadlines(), at, out)
@@ -98,12 +109,14 @@ class GroupEffects:
         self.follow(record, verdict, out, facts)
         self._schedule.plan(record)
 
-    def _judge(self, record: GroupRecord, state: GroupState, at: datetime, out: Outcome, is_settled: bool) -> None:
-        rules = self._ground.rules
+    def _judge(
+        self, record: GroupRecord, at: datetime, out: Outcome, is_settled: bool, cause: Mapping[str, str]
+    ) -> None:
+        rules, state = self._ground.rules, record.state
         assert record.weight is not None
         seen = WeighedGroup(record.group, record.held, record.weight, record.blind, at, is_settled)
         verdict = judge(rules.name, state, seen, rules.lifecycle)
-        self.follow(record, verdict, out, self._rules.cause(record, state, verdict, at))
+        self.follow(record, verdict, out, {**self._rules.cause(record, state, verdict, at), **cause})
         record.calm = record.calm or calm(record.state, record.held, rules.lifecycle)
 
     # -- deadlines --

@@ -38,7 +38,7 @@ from monitor.core.rules.settings import Rules
 from monitor.core.valuation.clearance import FundSight
 from monitor.core.watch.book_events import BookEvents
 from monitor.core.watch.effects import GroupEffects
-from monitor.core.watch.operators import Operators
+from monitor.core.watch.operators import Does, Operators
 from monitor.core.watch.price_watchers import price_watchers
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 from monitor.core.watch.watchers.concentration import Concentration
@@ -76,11 +76,13 @@ class RiskMonitor:
         self._silences = SilenceWatch(ground.agenda)
         self._escalations = EscalationWatch(ground, self._silences, self._changes)
         self._effects = GroupEffects(ground, self._schedule, self._rules, self._fund, self._silences)
-        self.operators = Operators(ground, self._silences, self._decisions, self._effects, self._escalations)
         self._events = BookEvents(ground, self._changes, self._noticed, self._effects, self._silences, self._follow)
+        does = Does(self._silences, self._decisions, self._effects, self._escalations, self._changes, self._events)
+        self.operators = Operators(ground, does, self._follow)
         self._watchers: tuple[Watcher, ...] = (
             self._silences,
             self._events.left_out,
+            *self.operators.watchers,
             self._escalations,
             self._noticed,
             self._fund,
@@ -153,6 +155,7 @@ class RiskMonitor:
             silences=self._silences.kept(),
             decisions=self._decisions.kept(),
             escalations=self._escalations.kept(),
+            levers=self.operators.levers_kept,
             **self._priced.kept(),
         )
 
@@ -251,16 +254,14 @@ class RiskMonitor:
             case Noticed():
                 self._noticed.take(event, out)
             case OperatorAct():
-                change = self.operators.take(event.act, event.who, event.at, out)
-                if change is not None:
-                    self._follow(change, out)
+                self.operators.take(event, out)
 
     def _follow(self, change: BookChange, out: Outcome) -> None:
         """The watchers see a change, the groups that it concerns are decided, and the watchers are told that they are."""
         for watcher in self._watchers:
             watcher.observe(change, out)
         for record in change.groups:
-            self._effects.decide(record, change.at, out, is_settled=False)
+            self._effects.decide(record, change.at, out, is_settled=False, cause=change.cause)
         suspects = change.suspects
         if change.prices.moved:
             suspects = dict.fromkeys((*suspects, *self.book.suspects(change.prices, self.board)))
@@ -290,7 +291,7 @@ class RiskMonitor:
 
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
         rules = self._rules.with_rates(event)
-        self._changes.check_rules(rules, event.at)
+        self._changes.check_rules(rules, event.at, self.operators.overridden)
         self._rules.replace(rules)
         for watcher in self._watchers:
             watcher.configure(event.at)
