@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from monitor.core.alerts.silences import Act, MakeSilence
-from monitor.core.events.entries import Lever
+from monitor.core.events.entries import ExtendGrace, Lever, MoveProduct, OverrideLines
+from monitor.core.money import plain
 from monitor.core.prices.decisions import Pin
+from monitor.core.text import stamp
 
 MOST_GROUPS = 200
 """Groups of one lever: each is weighed twice for its preview, and core does nothing else meanwhile (about 20 ms)."""
@@ -55,3 +59,32 @@ def kind_of(act: Proposable) -> str:
     """`override`, `waive`, `pin`, `silence`, for example."""
     what = act.lever if isinstance(act, PullLever) else act
     return str(type(what).__struct_config__.tag)
+
+
+def reason_of(act: Proposable) -> str:
+    """Why it is asked for."""
+    return act.lever.reason if isinstance(act, PullLever) else act.reason
+
+
+def until_of(act: Proposable) -> datetime | None:
+    """When it ends by itself; None for a move."""
+    what = act.lever if isinstance(act, PullLever) else act
+    return None if isinstance(what, MoveProduct) else what.until
+
+
+def change_in_words(act: Proposable) -> str:
+    """What it changes, as a person would say it."""
+    if isinstance(act, Pin):
+        return f"{act.asset} is {plain(act.price)} USD"
+    if isinstance(act, MakeSilence):
+        limit = "whatever it becomes" if act.even_worse else f"up to {act.up_to or 'the stage of now'}"
+        return f"silence, {limit}"
+    lever = act.lever
+    match lever:
+        case ExtendGrace():
+            return f"grace period until {stamp(lever.until)}"
+        case OverrideLines():
+            return ", ".join(f"{name} {plain(level)}" for name, level in lever.thresholds.items())
+        case MoveProduct():
+            return f"product {lever.product}"
+    return f"no liquidation of overdue loans before {stamp(lever.until)}"

@@ -9,17 +9,24 @@ from typing import Any
 from monitor.core.alerts.alert import GroupRef
 from monitor.core.alerts.matching import Match, covers
 from monitor.core.alerts.silences import CRITICAL_STAGES, MakeSilence, may_hide_critical_stage
-from monitor.core.events.entries import ExtendGrace, Lever, MoveProduct, OverrideLines
-from monitor.core.events.levers import MOST_GROUPS, Proposable, PullLever, kind_of
+from monitor.core.events.entries import Lever
+from monitor.core.events.levers import (
+    MOST_GROUPS,
+    Proposable,
+    PullLever,
+    change_in_words,
+    kind_of,
+    reason_of,
+    until_of,
+)
 from monitor.core.groups.book_changes import BookChanges
 from monitor.core.groups.lever_effects import Judges, effect_of, hidden_effect, pin_effect
 from monitor.core.groups.lever_states import LeverEffect
 from monitor.core.groups.loan_book import EXACT_SUMS
 from monitor.core.groups.snapshot import common_labels
-from monitor.core.money import plain
 from monitor.core.prices.decisions import Pin
 from monitor.core.refusal import Refused
-from monitor.core.text import MOST_NAMED, stamp, stamp_or_none
+from monitor.core.text import MOST_NAMED, stamp_or_none
 from monitor.core.watch.watcher import Ground
 
 
@@ -107,32 +114,3 @@ def facts_of(
         "moves": moves[:MOST_NAMED],
         "moves_cut": max(0, len(moves) - MOST_NAMED),
     }
-
-
-def reason_of(act: Proposable) -> str:
-    """Why it is asked for."""
-    return act.lever.reason if isinstance(act, PullLever) else act.reason
-
-
-def until_of(act: Proposable) -> datetime | None:
-    """When it ends by itself; None for a move."""
-    what = act.lever if isinstance(act, PullLever) else act
-    return None if isinstance(what, MoveProduct) else what.until
-
-
-def change_in_words(act: Proposable) -> str:
-    """What it changes, as a person would say it."""
-    if isinstance(act, Pin):
-        return f"{act.asset} is {plain(act.price)} USD"
-    if isinstance(act, MakeSilence):
-        limit = "whatever it becomes" if act.even_worse else f"up to {act.up_to or 'the stage of now'}"
-        return f"silence, {limit}"
-    lever = act.lever
-    match lever:
-        case ExtendGrace():
-            return f"grace period until {stamp(lever.until)}"
-        case OverrideLines():
-            return ", ".join(f"{name} {plain(level)}" for name, level in lever.thresholds.items())
-        case MoveProduct():
-            return f"product {lever.product}"
-    return f"no liquidation of overdue loans before {stamp(lever.until)}"

@@ -20,6 +20,7 @@ from monitor.core.groups.snapshot import Scope, sees, within
 from monitor.core.groups.watcher_states import ActedOn, InHand
 from monitor.core.prices.decisions import Pin
 from monitor.core.refusal import Refused
+from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import tell_again
 from monitor.core.stages.stages import NORMAL, Ack, unacknowledged
 from monitor.core.watch.book_events import BookEvents
@@ -55,6 +56,7 @@ class Operators(Watcher):
         self._silences = does.silences
         self._decisions = does.decisions
         self._effects = does.effects
+        self._book_changes = does.book_changes
         self._act_effects = ActEffects(ground, does.book_changes)
         self._levers = LeverWatch(ground, does.book_events, self.lift)
         self._proposals = ProposalWatch(ground, self._act_effects)
@@ -85,10 +87,9 @@ class Operators(Watcher):
         """What must be remembered of levers and proposals."""
         return LeversState(self.proposals, self.levers, self._proposals.proposed, self._levers.pulled)
 
-    @property
-    def overridden(self) -> frozenset[str]:
-        """Groups with other lines until a time."""
-        return frozenset(self._levers.overridden)
+    def check_rules(self, rules: Rules, at: datetime) -> None:
+        """Raises Refused where a group does not fit other rules, also without the levers on it."""
+        self._book_changes.check_rules(rules, at, self._levers.overridden)
 
     @property
     def proposals(self) -> tuple[OpenProposal, ...]:

@@ -93,7 +93,7 @@ class RiskMonitor:
             self._concentration,
         )
         own = {phase: watcher for watcher in (*self._watchers, self.operators) for phase in watcher.phases}
-        self._by_phase: dict[int, Watcher] = {**own, **self._priced.by_phase}
+        self._by_phase: Mapping[int, Watcher] = own | self._priced.by_phase
         if memory:
             self._restore(memory)
 
@@ -290,8 +290,7 @@ class RiskMonitor:
         self._escalations.look(out.alerts[start:], out)
 
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
-        rules = self._rules.with_rates(event)
-        self._changes.check_rules(rules, event.at, self.operators.overridden)
+        self.operators.check_rules(rules := self._rules.with_rates(event), event.at)
         self._rules.replace(rules)
         for watcher in self._watchers:
             watcher.configure(event.at)

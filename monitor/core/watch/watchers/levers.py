@@ -15,7 +15,7 @@ from monitor.core import deadlines
 from monitor.core.alerts.catalogue import LEVER_ENDED, LEVER_PULLED
 from monitor.core.alerts.silences import MakeSilence
 from monitor.core.deadlines import Deadline
-from monitor.core.events.levers import PullLever
+from monitor.core.events.levers import PullLever, until_of
 from monitor.core.groups.lever_states import BeforeLever, LeverEffect, LeverInForce
 from monitor.core.groups.levers import former
 from monitor.core.groups.outcome import Memory, Outcome
@@ -24,7 +24,7 @@ from monitor.core.refusal import Refused
 from monitor.core.text import MOST_NAMED
 from monitor.core.watch.book_events import BookEvents
 from monitor.core.watch.compose import Statement, raise_alert
-from monitor.core.watch.lever_alerts import facts_of, until_of
+from monitor.core.watch.lever_alerts import facts_of
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
 MOST_IN_FORCE = 100

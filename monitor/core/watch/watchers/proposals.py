@@ -8,13 +8,13 @@ from monitor.core import deadlines
 from monitor.core.alerts.catalogue import LEVER_EMERGENCY, LEVER_PROPOSED, LEVER_SETTLED
 from monitor.core.deadlines import Deadline
 from monitor.core.events.events import OperatorAct
-from monitor.core.events.levers import Approve, Proposable, PullLever
+from monitor.core.events.levers import Approve, Proposable, PullLever, until_of
 from monitor.core.groups.lever_states import LeverEffect, LeverInForce, OpenProposal, digest_of, grown
 from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.refusal import Refused
 from monitor.core.text import stamp
 from monitor.core.watch.compose import Statement, raise_alert
-from monitor.core.watch.lever_alerts import ActEffects, facts_of, until_of
+from monitor.core.watch.lever_alerts import ActEffects, facts_of
 from monitor.core.watch.watcher import Ground, Watcher
 
 EMERGENCY = timedelta(hours=2)
