@@ -47,7 +47,7 @@ RECENT_ENTRIES = 10_000
 """Entries remembered beside the store: more than can be between a look into the store and its commit."""
 
 
-class _Hand(NamedTuple):
+class Hand(NamedTuple):
     """Who does it, and how."""
 
     who: str
@@ -94,7 +94,7 @@ class Requests:
         self, act: OperatorSays, who: str, subject: str, scope: Scope = (), *, person: str = "", emergency: str = ""
     ) -> Acted:
         self._journal.check_writable()
-        hand = _Hand(who, subject, scope, person, emergency)
+        hand = Hand(who, subject, scope, person, emergency)
         return await self._sequencer.ask(lambda at, turn: self._act(act, hand, at, turn))
 
     async def effects_of(self, act: Proposable, scope: Scope = ()) -> Preview:
@@ -200,7 +200,7 @@ class Requests:
         with exact():
             return look_at_prices(self._monitor.board, assets, at)
 
-    def _act(self, act: OperatorSays, hand: _Hand, at: datetime, turn: Turn) -> Acted:
+    def _act(self, act: OperatorSays, hand: Hand, at: datetime, turn: Turn) -> Acted:
         operators = self._monitor.operators
         before = operators.known(act)
         group = before.subject if isinstance(before, OpenEscalation) else getattr(act, "group", None)
@@ -210,13 +210,9 @@ class Requests:
         if (outside := operators.outside(act, hand.scope)) is not None:
             return Acted(None, None, outside)
         outcome = self._sequencer.handle(OperatorAct(at, hand.who, act, hand.person, hand.emergency), turn)
-        made = outcome.made
-        acted = Acted(before, made or operators.known(act), outcome.refused)
-        if outcome.refused is None and (made is not None or acted.before != acted.after):
-            was, is_now = (msgspec.to_builtins(x, str_keys=True) for x in acted[:2])
-            labels = record.group.labels if record is not None else None if made is None else made.labels
-            subject = hand.subject if made is None else made.id
-            turn.audits.append(Audit(at, hand.who, audited_as(act, made), subject, was, is_now, labels))
+        acted = Acted(before, outcome.made or operators.known(act), outcome.refused)
+        if outcome.refused is None and acted.before != acted.after:
+            turn.audits.append(audit_of(act, acted, hand, at, None if record is None else record.group.labels))
         return acted
 
     def _effects_of(self, act: Proposable, scope: Scope, at: datetime) -> Preview:
@@ -235,13 +231,18 @@ class Requests:
         return WholeBook(at, Prices(usd, untrusted), self._monitor.rules, self._monitor.book.snapshot(at))
 
 
-def audited_as(act: OperatorSays, made: LeverInForce | OpenProposal | None) -> str:
-    """What the audit calls an act: what was only proposed says so, and so does what was done alone in an emergency."""
+def audit_of(act: OperatorSays, acted: Acted, hand: Hand, at: datetime, labels: Mapping[str, str] | None) -> Audit:
+    """The record of an act. What was only proposed says so, and so does what was done alone in an emergency."""
     what = kind_of(act) if isinstance(act, Proposable) else str(type(act).__struct_config__.tag)
-    if isinstance(made, OpenProposal) and isinstance(act, Proposable):
-        return f"propose {what}"
-    is_alone = made is not None and bool(made.emergency) and isinstance(act, Proposable)
-    return f"emergency {what}" if is_alone else what
+    subject, about = hand.subject, acted.after or acted.before
+    if isinstance(about, OpenProposal | LeverInForce):
+        labels, subject = about.labels, about.id
+    if isinstance(act, Proposable) and isinstance(about, OpenProposal):
+        what = f"propose {what}"
+    elif isinstance(act, Proposable) and isinstance(about, LeverInForce) and about.emergency:
+        what = f"emergency {what}"
+    was, is_now = (msgspec.to_builtins(x, str_keys=True) for x in (acted.before, acted.after))
+    return Audit(at, hand.who, what, subject, was, is_now, labels)
 
 
 def look_at_levers(operators: Operators, scope: Scope, of: str, at: datetime) -> LeverLook:

@@ -43,7 +43,7 @@ from monitor.core.queries.inbox import (
 from monitor.core.rules.settings import Rules, Trust
 from monitor.core.watch.operators import over
 from monitor.core.watch.risk import RiskMonitor
-from monitor.daemon.requests import audited_as, look_at_levers
+from monitor.daemon.requests import Hand, audit_of, look_at_levers
 from monitor.daemon.subscriptions import MadeEndpoints
 from monitor.feeds._base import FeedStats
 from monitor.notifiers._base import ChannelState
@@ -248,6 +248,7 @@ class WebDesk:
         self.channels: list[ChannelState] = []
         self.endpoints = MadeEndpoints(MemoryStore(), self.clock, EndpointsTable(allow=("127.0.0.0/8",)))
         self.routed: tuple[Target, ...] = ()
+        self.owners: dict[str, str] = {}
         """Where every alert goes by the routes of now."""
         self.make_delay_s = 0.0
         """Lets requests overlap."""
@@ -329,10 +330,9 @@ class WebDesk:
         out = self.handle(OperatorAct(self.clock.now, who, act, person, emergency))
         acted = Acted(before, out.made or self.risk.operators.known(act), out.refused)
         if out.refused is None and acted.before != acted.after:
-            was, is_now = (msgspec.to_builtins(x, str_keys=True) for x in acted[:2])
-            labels = sight.group.labels if sight is not None else None if out.made is None else out.made.labels
-            tag = audited_as(act, out.made)
-            self.store.audit_log.append(Audit(self.clock.now, who, tag, subject, was, is_now, labels))
+            hand = Hand(who, subject, scope, person, emergency)
+            labels = sight.group.labels if sight is not None else None
+            self.store.audit_log.append(audit_of(act, acted, hand, self.clock.now, labels))
         return acted
 
     async def effects_of(self, act: Proposable, scope: Scope = ()) -> Preview:
@@ -386,6 +386,7 @@ class WebDesk:
             route=lambda _: self.routed,
             endpoints=self.endpoints,
             scenarios=scenarios,
+            owners=lambda: self.owners,
         )
 
 

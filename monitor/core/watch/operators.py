@@ -159,7 +159,9 @@ class Operators(Watcher):
                 self._end_lever(act, event, out)
             case PullLever():
                 effects = self._act_effects.of(act, at)
-                out.made = self._levers.pull(act, Puller(event.who, event.person, at), effects, out)
+                out.made = self._levers.pull(
+                    act, Puller(event.who, event.person, at, labels=self._act_effects.labels(act)), effects, out
+                )
             case _:
                 self._do(act, event.who, at, out)
 
@@ -191,7 +193,7 @@ class Operators(Watcher):
         """Break glass: it is done now, everybody hears of it, and it ends unless another person approves."""
         self._proposals.check_person(event)
         self._proposals.check_room()
-        by = Puller(event.who, event.person, event.at, emergency=event.emergency)
+        by = Puller(event.who, event.person, event.at, emergency=event.emergency, labels=self._act_effects.labels(act))
         effects = self._act_effects.of(act, event.at)
         if isinstance(act, PullLever):
             lever = self._levers.pull(act, by, effects, out)
@@ -210,7 +212,7 @@ class Operators(Watcher):
         if proposal.lever:
             made = self._levers.confirm(proposal.lever, event.who, out)
         elif isinstance(proposal.act, PullLever):
-            by = Puller(proposal.by, proposal.person, event.at, event.who, proposal=proposal.id)
+            by = Puller(proposal.by, proposal.person, event.at, event.who, proposal=proposal.id, labels=proposal.labels)
             made = self._levers.pull(proposal.act, by, self._act_effects.of(proposal.act, event.at), out)
         else:
             self._do(proposal.act, proposal.by, event.at, out)
@@ -223,10 +225,9 @@ class Operators(Watcher):
         if proposal.lever and self._levers.find(proposal.lever) is not None:
             how = LeverEnd(f"rejected: {act.reason}", event.who)
             self._levers.end(proposal.lever, how, event.at, out)
-        out.made = proposal
 
     def _end_lever(self, act: EndLever, event: OperatorAct, out: Outcome) -> None:
-        out.made = lever = self._levers.end(act.id, LeverEnd(act.reason, event.who), event.at, out)
+        lever = self._levers.end(act.id, LeverEnd(act.reason, event.who), event.at, out)
         if lever.proposal and self._proposals.find(lever.proposal) is not None:
             self._proposals.settle(lever.proposal, "ended", event.who, event.at, out, act.reason)
 

@@ -5,7 +5,7 @@ What a lever changes stands in the states of its groups. Here it is kept with wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -43,6 +43,8 @@ class Puller(NamedTuple):
     approved_by: str = ""
     emergency: str = ""
     proposal: str = ""
+    labels: Mapping[str, str] | None = None
+    """What the groups have in common."""
 
 
 class LeverEnd(NamedTuple):
@@ -132,7 +134,9 @@ class LeverWatch(Watcher):
 
     def take(self, lever: LeverInForce, by: Puller, out: Outcome) -> LeverInForce:
         """Keeps a lever that was pulled; a move that nobody must approve stays, and is not kept."""
-        lever = msgspec.structs.replace(lever, approved_by=by.approved_by, emergency=by.emergency, proposal=by.proposal)
+        lever = msgspec.structs.replace(
+            lever, approved_by=by.approved_by, emergency=by.emergency, proposal=by.proposal, labels=by.labels
+        )
         self.pulled += 1
         out.memory_changed = True
         if lever.until is not None or by.emergency:
