@@ -30,4 +30,5 @@ export const to = {
   alerts: "#/alerts",
   prices: "#/prices",
   exposure: "#/exposure",
+  proposals: "#/proposals",
 };

@@ -17,7 +17,7 @@ else:
 
 __all__ = ["LIVE", "PAGES", "Reader", "expect"]
 
-PAGES = ("#/", "#/group/G-1", "#/what-if/G-1", "#/stress", "#/alerts", "#/prices", "#/exposure")
+PAGES = ("#/", "#/group/G-1", "#/what-if/G-1", "#/stress", "#/alerts", "#/prices", "#/exposure", "#/proposals")
 HEIGHT = 900
 LIVE = "main[data-live=true]"
 

@@ -21,6 +21,7 @@ const PAGES: readonly [string, string, string][] = [
   ["stress", "Stress", to.stress],
   ["exposure", "Exposure", to.exposure],
   ["prices", "Prices", to.prices],
+  ["proposals", "Proposals", to.proposals],
 ];
 
 export function Shell({ children }: { children: ComponentChildren }) {
