@@ -30,7 +30,7 @@ def extend(
     Parameters
     ----------
     group: a group; may be said more than once.
-    match: product=NAME or label.NAME=VALUE, all of them, in place of --group; at most 200 groups.
+    match: product=NAME or label.NAME=VALUE, all of them, in place of --group; at most 100 groups.
     until: how long (6h) or until when (2026-01-05T10:00:00Z).
     reason: why, for the colleagues.
     preview: say which groups change, and change nothing.
@@ -60,7 +60,7 @@ def waive(
     Parameters
     ----------
     group: a group; may be said more than once.
-    match: product=NAME or label.NAME=VALUE, all of them, in place of --group; at most 200 groups.
+    match: product=NAME or label.NAME=VALUE, all of them, in place of --group; at most 100 groups.
     until: how long (6h, 2d) or until when (2026-01-05T10:00:00Z).
     reason: why, for the colleagues.
     preview: say which groups change, and change nothing.
@@ -92,7 +92,7 @@ def override(
     ----------
     line: such as liquidation=0.93; may be said more than once. A line that is not named stays.
     group: a group; may be said more than once.
-    match: product=NAME or label.NAME=VALUE, all of them, in place of --group; at most 200 groups.
+    match: product=NAME or label.NAME=VALUE, all of them, in place of --group; at most 100 groups.
     until: how long (6h, 2d) or until when (2026-01-05T10:00:00Z).
     reason: why, for the colleagues.
     preview: say which groups change, and change nothing.
@@ -124,7 +124,7 @@ def move(
     ----------
     product: the product that judges them from now on.
     group: a group; may be said more than once.
-    match: product=NAME or label.NAME=VALUE, all of them, in place of --group; at most 200 groups.
+    match: product=NAME or label.NAME=VALUE, all of them, in place of --group; at most 100 groups.
     reason: why, for the colleagues.
     preview: say which groups change, and change nothing.
     emergency: why nobody else can be asked first; it then holds for two hours unless another person approves.

@@ -12,8 +12,8 @@ from monitor.core.money import plain
 from monitor.core.prices.decisions import Pin
 from monitor.core.text import stamp
 
-MOST_GROUPS = 200
-"""Groups of one lever: each is weighed twice for its preview, and core does nothing else meanwhile (about 20 ms)."""
+MOST_GROUPS = 100
+"""Groups of one lever: a look ahead takes half a millisecond each, and core does nothing else meanwhile."""
 
 
 class _LeverAct(msgspec.Struct, frozen=True, tag_field="act"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -52,14 +52,17 @@ class ActEffects:
 
     def critical(self, match: Match) -> list[str]:
         """The first groups by id that a match covers and that are in a critical stage."""
-        book = self._ground.book
-        found = (ref for id_ in book.in_stages(CRITICAL_STAGES) if covers(match, ref := self._ground.known(id_).ref))
-        return sorted(ref.id for ref in found)[:MOST_GROUPS]
+        return sorted(self._covered(match))[:MOST_GROUPS]
 
     def hides_critical_stage(self, act: MakeSilence) -> bool:
         """A silence would keep from the channels that a group is in a critical stage."""
         may = may_hide_critical_stage(act)
-        return bool(self.critical(act.match)) if may is None else may
+        return next(self._covered(act.match), None) is not None if may is None else may
+
+    def _covered(self, match: Match) -> Iterator[str]:
+        for group_id in self._ground.book.in_stages(CRITICAL_STAGES):
+            if covers(match, self._ground.known(group_id).ref):
+                yield group_id
 
     def labels(self, act: Proposable) -> Mapping[str, str] | None:
         """What all groups of an act have in common; None for a price, which is the whole desk's."""

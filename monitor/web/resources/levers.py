@@ -200,7 +200,7 @@ def answered(found: Acted) -> Reply:
     if isinstance(made, OpenProposal):
         return answered_proposal(made)
     assert isinstance(made, LeverInForce)
-    return Reply(lever_item(made), 201, {"Location": f"/v1/levers/{made.id}"})
+    return Reply(lever_item(made), 201)
 
 
 def answered_proposal(made: OpenProposal) -> Reply:

@@ -12,6 +12,7 @@ from monitor.core.events.events import ProductsChanged
 from monitor.core.rules.settings import FourEyes
 from monitor.core.schema import read
 from monitor.core.text import stamp
+from monitor.web.resources import levers
 from monitor.web_table import WebConfig
 from tests.book_lines import line
 from tests.looks import START, VERSION
@@ -68,8 +69,8 @@ async def test_a_lever_is_looked_at_pulled_listed_and_ended(desk: WebDesk, http:
     assert (item["after"]["next_line"], item["after"]["next_level"]) == ("margin_call", "0.85")
     assert item["before"]["figure"] == item["after"]["figure"]
     assert desk.risk.operators.levers == ()
-    status, headers, made = await ask(http, "POST", "/v1/levers", override())
-    assert (status, headers["Location"]) == (201, "/v1/levers/L-1")
+    status, _, made = await ask(http, "POST", "/v1/levers", override())
+    assert (status, made["id"]) == (201, "L-1")
     assert (made["group_ids"], made["by"], made["approved_by"]) == (["G-1"], "loopback", None)
     assert (await ask(http, "GET", "/v1/levers"))[2]["items"] == [made]
     assert (await ask(http, "DELETE", "/v1/levers/L-1?reason=enough"))[0] == 204
@@ -87,10 +88,21 @@ async def test_a_lever_takes_a_selection_that_is_bounded(desk: WebDesk, http: Se
     none = {**wide, "select": {"product": "vip_loan", "labels": {"desk": "B"}}}
     status, _, refused = await ask(http, "POST", "/v1/levers", none)
     assert (status, refused["errors"][0]["where"]) == (422, "select")
-    for many in ({"groups": [f"G-{i}" for i in range(201)]}, {"groups": ["G-1", "G-1"]}, {"groups": []}):
+    for many in ({"groups": [f"G-{i}" for i in range(101)]}, {"groups": ["G-1", "G-1"]}, {"groups": []}):
         assert (await ask(http, "POST", "/v1/levers", {**override(), **many}))[0] == 422
     assert (await ask(http, "POST", "/v1/levers", override(groups=["G-9"])))[0] == 404
     assert (await ask(http, "POST", "/v1/levers", {**wide, "groups": ["G-1"]}))[0] == 422
+
+
+async def test_a_selection_of_too_many_groups_is_refused(
+    desk: WebDesk, http: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await called(http, "G-1", "G-2")
+    monkeypatch.setattr(levers, "MOST_GROUPS", 1)
+    wide = {"lever": override()["lever"], "select": {"labels": {"desk": "A"}}}
+    status, _, refused = await ask(http, "POST", "/v1/levers", wide)
+    assert (status, "narrow it" in refused["detail"]) == (422, True)
+    assert desk.risk.operators.levers == ()
 
 
 async def test_another_person_approves_what_one_proposed_and_sees_it_then_and_now(desk: WebDesk) -> None:
