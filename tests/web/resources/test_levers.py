@@ -26,6 +26,7 @@ TOKENS = read(
     {
         "tokens": [{"name": name, "role": "operator", "secret": f"s-{name}"} for name in (*OWNERS, "robot")]
         + [
+            {"name": "acme", "role": "operator", "secret": "s-acme", "scope": {"borrower": "ACME"}},
             {"name": "feeder", "role": "feeder", "secret": "s-feeder"},
             {"name": "admin", "role": "admin", "secret": "s-admin"},
         ]
@@ -199,3 +200,24 @@ async def test_an_entry_that_would_cut_a_grace_period_short_is_refused(desk: Web
 async def test_only_operators_pull_propose_and_approve(desk: WebDesk, path: str) -> None:
     async with serving(desk, TOKENS) as url, Session(base_url=url) as http:
         assert (await ask(http, "POST", path, {}, **by("feeder")))[0] == 403
+
+
+async def test_a_scope_sees_proposals_about_its_own_groups_alone(desk: WebDesk) -> None:
+    """Also where the group is closed meanwhile; a pin and a silence without its labels are the whole desk's."""
+    four_eyes(desk)
+    async with serving(desk, TOKENS) as url, Session(base_url=url) as http:
+        for id_, who in (("G-1", "BETA"), ("G-2", "ACME")):
+            stated = line(id_, btc="3.2", labels={"borrower": who})
+            assert (await ask(http, "PUT", f"/v1/groups/{id_}", stated, **by("admin")))[0] == 201
+            assert (await ask(http, "POST", "/v1/levers", override(groups=[id_]), **by("anna")))[0] == 202
+        both = override(groups=["G-1", "G-2"])
+        assert (await ask(http, "POST", "/v1/levers", both, **by("anna")))[0] == 202
+        assert (await ask(http, "POST", "/v1/levers", both, **by("acme")))[0] == 404
+        pin = {"pin": "30000", "until": until(4), "reason": "the venue is down"}
+        assert (await ask(http, "POST", "/v1/prices/BTC/decisions", pin, **by("anna")))[0] == 202
+        quiet = {"match": {"type": "loan_group.*"}, "until": until(4), "reason": "known", "even_worse": True}
+        assert (await ask(http, "POST", "/v1/silences", quiet, **by("anna")))[0] == 202
+        assert (await ask(http, "DELETE", "/v1/groups/G-1", **by("admin")))[0] == 204
+        seen = (await ask(http, "GET", "/v1/proposals", **by("acme")))[2]["items"]
+        assert [each["id"] for each in seen] == ["P-2"]
+        assert (await ask(http, "GET", "/v1/proposals/P-1", **by("acme")))[0] == 404
