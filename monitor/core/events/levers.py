@@ -13,7 +13,7 @@ from monitor.core.prices.decisions import Pin
 from monitor.core.text import stamp
 
 MOST_GROUPS = 100
-"""Groups of one lever: a look ahead takes half a millisecond each, and core does nothing else meanwhile."""
+"""Groups of one lever: a look ahead at them takes 6 ms, on a busy machine 50, and core does nothing else meanwhile."""
 
 
 class _LeverAct(msgspec.Struct, frozen=True, tag_field="act"):
