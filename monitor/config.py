@@ -30,10 +30,20 @@ from monitor.core.prices.quote import USDT
 from monitor.core.rules.cadence import too_slow
 from monitor.core.rules.duty import Duty, Escalation, Rota
 from monitor.core.rules.product import Product, override_problems
-from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Rules, Trust
+from monitor.core.rules.settings import ExposureRules, FeedTrust, FourEyes, Fund, Rules, Trust
 from monitor.core.rules.terms import LabelTerms
 from monitor.core.schema import Invalid, Name, Pattern, Problem, read
-from monitor.people import Contacts, HeartbeatTable, Person, SmsReplies, contacts_of, misfits
+from monitor.people import (
+    Contacts,
+    FourEyesTable,
+    HeartbeatTable,
+    Person,
+    SmsReplies,
+    contacts_of,
+    four_eyes_misfits,
+    misfits,
+    owners_of,
+)
 from monitor.quiet_times import Calendar, Holidays, QuietTimes, holidays_of, no_calendar, twice
 from monitor.secret_files import with_credentials
 from monitor.tables import AuditTable, EndpointsTable, LifecycleTable, MonitorTable, PricesTable
@@ -121,6 +131,8 @@ class Config(msgspec.Struct, frozen=True):
     sms_replies: SmsReplies | None = None
     holidays: Holidays = {}
     audit: AuditTable = AuditTable()
+    owners: Mapping[str, str] = {}
+    """Whose a token is: the name of the person by that of the token."""
 
     @property
     def audit_key_file(self) -> Path:
@@ -185,7 +197,7 @@ def _pieces(value: object) -> Iterator[str]:
 _SHORTEST_PIECE = 4
 """A shorter one would take away letters of other words."""
 _TABLES = {"monitor", "store", "audit", "web", "prices", "lifecycle", "fund", "exposure", "endpoints"}
-_TABLES |= {"person", "rota", "escalation", "heartbeat", "sms_replies"}
+_TABLES |= {"person", "four_eyes", "rota", "escalation", "heartbeat", "sms_replies"}
 _TABLES |= {"product", "rates", "book", "feed", "notifier", "route", "calendar"}
 
 
@@ -207,8 +219,7 @@ class _Loader:
             raise BadConfig(self.problems)
         missing: list[tuple[str, str]] = []
         table = with_credentials(table, "", missing)
-        for where, what in missing:
-            self.note(where, what)
+        self.note_all(missing)
         for key in table.keys() - _TABLES:
             self.note(key, "unknown table; known: " + ", ".join(sorted(_TABLES)))
         monitor = self.table(MonitorTable, table, "monitor")
@@ -227,40 +238,40 @@ class _Loader:
         notifiers = self.notifiers(self.rows(table, "notifier"))
         calendars = self.calendars(table)
         routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"), calendars)
-        people, duty = self.duty(table)
+        tokens = web.tokens if web is not None else ()
+        people, duty, four_eyes = self.duty(table, tokens)
         heartbeat = self.table(HeartbeatTable, table, "heartbeat") if "heartbeat" in table else None
         replies = self.table(SmsReplies, table, "sms_replies") if "sms_replies" in table else None
         if replies is not None and web is not None and web.public_url is None:
             self.note("sms_replies", "needs web.public_url: the gateway signs the address that it asks")
         trust = self.trust(prices, feeds, table) if prices is not None else Trust()
-        tokens = web.tokens if web is not None else ()
         files = {"book": books, "feed": feeds, "notifier": notifiers, "rates": rates, "token": tokens}
-        for where, what in _names_the_store(store, files):
-            self.note(where, what)
-        old = tuple(self.old_keys)
+        self.note_all(_names_the_store(store, files))
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             named = Named(tokens, books, feeds, notifiers, rates, web.host if web else "127.0.0.1")
-            raise BadConfig(_hushed(self.problems, table), named, old)
-        rules = Rules(monitor.name, products, lifecycle.settings, trust, fund, exposure, duty, _book_limits(books))
-        config = Config(
-            self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old, endpoints
+            raise BadConfig(_hushed(self.problems, table), named, tuple(self.old_keys))
+        rules = Rules(
+            monitor.name, products, lifecycle.settings, trust, fund, exposure, duty, _book_limits(books), four_eyes
         )
+        config = Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates)
         more = {"heartbeat": heartbeat, "sms_replies": replies, "holidays": holidays_of(calendars), "audit": audit}
-        return msgspec.structs.replace(config, contacts=contacts_of(people), **more)
+        more |= {"old_keys": tuple(self.old_keys), "endpoints": endpoints}
+        return msgspec.structs.replace(config, contacts=contacts_of(people), owners=owners_of(people), **more)
 
-    def duty(self, table: dict[str, Any]) -> tuple[tuple[Person, ...], Duty]:
-        """The people of the desk, who is on duty, and who is asked."""
+    def duty(self, table: dict[str, Any], tokens: Sequence[TokenConfig]) -> tuple[tuple[Person, ...], Duty, FourEyes]:
+        """The people of the desk, who is on duty, who is asked, and what needs two of them."""
         people = tuple(self.each(Person, table, "person"))
         duty = Duty(tuple(self.each(Rota, table, "rota")), tuple(self.each(Escalation, table, "escalation")))
         notifiers = [str(row.get("name", _unnamed(str(row.get("kind")), row))) for row in self.rows(table, "notifier")]
-        for where, what in misfits(people, duty.rotas, duty.escalations, notifiers):
-            self.note(where, what)
-        return people, duty
+        eyes = self.table(FourEyesTable, table, "four_eyes") or FourEyesTable()
+        unfit = misfits(people, duty.rotas, duty.escalations, notifiers)
+        self.note_all((*unfit, *four_eyes_misfits(people, tokens, eyes)))
+        return people, duty, eyes.settings(people, tokens)
 
     def each(self, cls: Any, table: dict[str, Any], name: str) -> list[Any]:
         """The rows of a table that can be read."""
-        found = [self.read(cls, row, f"{name}[{i}]") for i, row in enumerate(self.rows(table, name))]
-        return [row for row in found if row is not None]
+        rows = enumerate(self.rows(table, name))
+        return [found for i, row in rows if (found := self.read(cls, row, f"{name}[{i}]")) is not None]
 
     def trust(self, prices: PricesTable, feeds: tuple[Part, ...], table: dict[str, Any]) -> Trust:
         """How prices are judged. Notes what can never work: then every price would be missing, stale or suspect for ever."""
@@ -288,8 +299,11 @@ class _Loader:
             self.note("prices.usdt_usd", problem)
         return trust
 
+    def note_all(self, problems: Iterable[tuple[str, str]]) -> None:
+        self.wrong(self.path, [Problem(*problem) for problem in problems])
+
     def note(self, where: str, what: str) -> None:
-        self.wrong(self.path, [Problem(where, what)])
+        self.note_all([(where, what)])
 
     def wrong(self, file: Path, problems: list[Problem]) -> None:
         self.problems += [f"{file}: {p}" for p in problems]

@@ -12,20 +12,26 @@ import msgspec
 from monitor import contacts, plugins
 from monitor.addresses import check_port, origin_of, shown_url
 from monitor.core.rules.duty import Escalation, Rota
+from monitor.core.rules.settings import FourEyes
 from monitor.core.schema import Name, Span
+from monitor.web_table import TokenConfig
 
 Contacts = Mapping[str, Mapping[str, str]]
 """By person: by the name of a notifier the person's address there."""
 
 
 class Person(msgspec.Struct, frozen=True):
-    """[[person]]: `contacts` by the name of a notifier, such as { mail = "anna@desk.example", phone = "+46701740605" }."""
+    """[[person]]: `contacts` by the name of a notifier, such as { mail = "anna@desk.example", phone = "+46701740605" }.
+
+    `tokens` are the names of the person's own [[web.tokens]]: what one of them proposes, none of them approves.
+    """
 
     name: Name
-    contacts: dict[str, str]
+    contacts: dict[str, str] = {}
+    tokens: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.contacts:
+        if not self.contacts and not self.tokens:
             raise ValueError(
                 "contacts: is empty, expected an address for a [[notifier]], as nobody is reached otherwise"
             )
@@ -69,6 +75,46 @@ def contacts_of(people: Sequence[Person]) -> Contacts:
     return {person.name: dict(person.contacts) for person in people}
 
 
+class FourEyesTable(msgspec.Struct, frozen=True):
+    """[four_eyes]: levers, pins and silences of critical stages need another person. Off unless `enabled` is true."""
+
+    enabled: bool = False
+    proposals_last: Annotated[timedelta, Span("1m", "30d")] = timedelta(hours=24)
+
+    def settings(self, people: Sequence[Person], tokens: Sequence[TokenConfig]) -> FourEyes:
+        """As core takes it: with those who may approve."""
+        able = {token.name for token in tokens if token.role in APPROVERS}
+        return FourEyes(
+            self.enabled, self.proposals_last, tuple(p.name for p in people if not able.isdisjoint(p.tokens))
+        )
+
+
+APPROVERS = ("operator", "admin")
+"""Roles of tokens that may propose and approve."""
+
+
+def owners_of(people: Sequence[Person]) -> Mapping[str, str]:
+    """By the name of a token, whose it is."""
+    return {token: person.name for person in people for token in person.tokens}
+
+
+def four_eyes_misfits(
+    people: Sequence[Person], tokens: Sequence[TokenConfig], table: FourEyesTable
+) -> Iterator[tuple[str, str]]:
+    """Places and sentences about tokens that nobody has or that two have, and about a desk that is too small."""
+    names = [token.name for token in tokens]
+    owners: dict[str, str] = {}
+    for i, person in enumerate(people):
+        for token in person.tokens:
+            if token not in names:
+                yield f"person[{i}].tokens", f"no token {token!r}; there are: {', '.join(names) or 'none'}"
+            elif owners.setdefault(token, person.name) != person.name:
+                yield f"person[{i}].tokens", f"{token!r} is {owners[token]}'s already; a token is one person's"
+    if table.enabled and len(table.settings(people, tokens).people) < 2:
+        what = "needs two people who have a token of role operator or admin; name it in the tokens of a [[person]]"
+        yield "four_eyes.enabled", what
+
+
 def reads_alone(notifier: str, kind: str, address: str, people: Contacts, routed: Collection[str]) -> bool:
     """Whether one person alone reads what comes to a contact, as far as a configuration can show.
 
@@ -102,10 +148,13 @@ def misfits(
         for notifier in person.contacts:
             if notifier not in notifiers:
                 yield f"person[{i}].contacts", f"no notifier {notifier!r}; there are: {', '.join(notifiers) or 'none'}"
+    unreachable = {person.name for person in people if not person.contacts}
     for name in sorted({name for name in known if known.count(name) > 1}):
         yield "person", f"{name!r} is the name of two people or rotas; give each its own"
     for i, rota in enumerate(rotas):
         for named in (*rota.people, *(each.person for each in rota.overrides)):
+            if named in unreachable:
+                yield f"rota[{i}]", f"{named!r} has no contacts, so nobody is reached; add one"
             if named not in names:
                 yield f"rota[{i}]", f"no person {named!r}; add a [[person]] of that name"
     taken = [each.name for each in escalations]
@@ -114,6 +163,8 @@ def misfits(
             yield f"escalation[{i}].name", f"{escalation.name!r} stands twice; give each its own name"
         for k, step in enumerate(escalation.step):
             for name in step.to:
+                if name in unreachable:
+                    yield f"escalation[{i}].step[{k}].to", f"{name!r} has no contacts, so nobody is reached; add one"
                 if name not in known:
                     yield (
                         f"escalation[{i}].step[{k}].to",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.people import reads_alone, without_links
+from monitor.people import FourEyesTable, Person, four_eyes_misfits, owners_of, reads_alone, without_links
+from monitor.web_table import TokenConfig
 
 PEOPLE = {
     "anna": {"mail": "anna@desk.example", "phone": "+46701740605", "anna-chat": "own", "room": "anna", "bot": "4711"},
@@ -51,3 +52,21 @@ def test_contacts_without_a_link_are_named() -> None:
         f"person {who!r}: several read what comes to 'room', so no link to acknowledge is sent there"
         for who in ("anna", "ben")
     ]
+
+
+def test_four_eyes_need_two_people_with_tokens_of_their_own() -> None:
+    tokens = [TokenConfig(name, "operator", secret=name) for name in ("anna", "anna-phone", "ben")]
+    tokens.append(TokenConfig("carla", "viewer", secret="carla"))
+    anna, ben = Person("anna", tokens=("anna", "anna-phone")), Person("ben", tokens=("ben",))
+    on = FourEyesTable(True)
+    assert on.settings([anna, ben], tokens).people == ("anna", "ben")
+    assert owners_of([anna, ben]) == {"anna": "anna", "anna-phone": "anna", "ben": "ben"}
+    assert list(four_eyes_misfits([anna, ben], tokens, on)) == []
+    for people, place in (
+        ([anna], "four_eyes.enabled"),
+        ([anna, Person("carla", tokens=("carla",))], "four_eyes.enabled"),
+        ([anna, ben, Person("x", tokens=("none",))], "person[2].tokens"),
+        ([anna, ben, Person("x", tokens=("ben",))], "person[2].tokens"),
+    ):
+        assert [where for where, _ in four_eyes_misfits(people, tokens, on)] == [place]
+    assert list(four_eyes_misfits([], tokens, FourEyesTable())) == []

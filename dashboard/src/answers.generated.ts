@@ -58,6 +58,7 @@ export interface AlertData {
   readonly suppressed?: readonly string[];
   readonly cause?: string;
   readonly rules_from?: string;
+  readonly lever?: string;
   readonly facts?: Readonly<Record<string, unknown>>;
   readonly debts_cut?: number;
   readonly labels_cut?: number;
@@ -315,6 +316,22 @@ export interface DeliveryList {
 export interface DetachableAccount {
   readonly detachable: boolean;
   readonly reasons: readonly Reason[];
+}
+
+export interface EffectShown {
+  readonly group: string;
+  readonly before: StandShown | null;
+  readonly after: StandShown | null;
+  readonly refused: string | null;
+}
+
+export interface EffectsShown {
+  readonly groups: number;
+  readonly applies: number;
+  readonly refused: number;
+  readonly moves: Readonly<Record<string, number>>;
+  readonly items: readonly EffectShown[];
+  readonly seen: string;
 }
 
 export interface EndShown {
@@ -681,6 +698,35 @@ export interface KeyItem {
   readonly until: string | null;
 }
 
+export interface LeverItem {
+  readonly id: string;
+  readonly act: string;
+  readonly change: string;
+  readonly by: string;
+  readonly person: string | null;
+  readonly reason: string;
+  readonly at: string;
+  readonly until: string | null;
+  readonly groups: number;
+  readonly group_ids: readonly string[];
+  readonly approved_by: string | null;
+  readonly emergency: string | null;
+  readonly proposal: string | null;
+}
+
+export interface LeverList {
+  readonly items: readonly LeverItem[];
+  readonly next: string | null;
+}
+
+export interface LeverPreview {
+  readonly act: string;
+  readonly change: string;
+  readonly until: string | null;
+  readonly needs_approval: boolean;
+  readonly effects: EffectsShown;
+}
+
 export interface Liability {
   readonly asset: string;
   readonly amount: string;
@@ -943,6 +989,38 @@ export interface ProblemDetails {
   readonly retry_after_s?: number | null;
 }
 
+export interface ProposalAnswer {
+  readonly id: string;
+  readonly outcome: string;
+  readonly lever: LeverItem | null;
+}
+
+export interface ProposalItem {
+  readonly id: string;
+  readonly act: string;
+  readonly change: string;
+  readonly by: string;
+  readonly person: string;
+  readonly reason: string;
+  readonly at: string;
+  readonly until: string | null;
+  readonly expires: string;
+  readonly lever: string | null;
+  readonly emergency: string | null;
+  readonly effects: EffectsShown;
+}
+
+export interface ProposalList {
+  readonly items: readonly ProposalItem[];
+  readonly next: string | null;
+}
+
+export interface ProposalLook {
+  readonly proposal: ProposalItem;
+  readonly at: string;
+  readonly now: EffectsShown;
+}
+
 export interface Question {
   readonly where: string;
   readonly text: string;
@@ -1140,6 +1218,15 @@ export interface SourceShown {
 export interface StageChange {
   readonly from: Stage | null;
   readonly to: Stage | null;
+}
+
+export interface StandShown {
+  readonly product: string;
+  readonly stage: Stage;
+  readonly figure: string | null;
+  readonly next_line: string | null;
+  readonly next_level: string | null;
+  readonly liquidated_at: string | null;
 }
 
 export interface Status {

@@ -21,6 +21,7 @@ const LATER: Readonly<Record<string, Load>> = {
   stress: () => import("./pages/stress").then((m) => m.StressPage),
   alerts: () => import("./pages/alerts").then((m) => m.AlertsPage),
   prices: () => import("./pages/prices").then((m) => m.PricesPage),
+  proposals: () => import("./pages/proposals").then((m) => m.ProposalsPage),
   exposure: () => import("./pages/exposure").then((m) => m.ExposurePage),
   import: () => import("./pages/import").then((m) => m.ImportPage),
 };

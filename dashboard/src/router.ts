@@ -31,4 +31,5 @@ export const to = {
   prices: "#/prices",
   exposure: "#/exposure",
   imports: "#/import",
+  proposals: "#/proposals",
 };

@@ -21,7 +21,7 @@ from cyclopts import CycloptsError
 
 from monitor import config as configuration
 from monitor import plugins, private_files, telemetry, terminal
-from monitor.cli import audit, copies, delivery, importing, keys, operator, output, portfolio
+from monitor.cli import audit, copies, delivery, importing, keys, levers, operator, output, portfolio
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
@@ -51,6 +51,14 @@ for _command in (
     operator.duty,
     operator.silence,
     operator.price,
+    levers.extend,
+    levers.waive,
+    levers.override,
+    levers.move,
+    levers.levers,
+    levers.proposals,
+    levers.approve,
+    levers.reject,
     delivery.channel,
     delivery.retry,
     keys.webhook_key,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from monitor.cli import output
+from monitor.cli import lever_tables, output
 from monitor.cli.options import FINE, URL, WRONG, AsJson, Flag, TokenFile
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
@@ -48,7 +48,7 @@ def ack(
         daemon.delete(path)
         output.say(f"{alert}: not acknowledged any more")
         return FINE
-    body = {"note": note, "until": _time(until)}
+    body = {"note": note, "until": time_from_now(until)}
     answer = daemon.post(path, {key: value for key, value in body.items() if value is not None})
     output.json(answer) if as_json else output.acknowledged(answer)
     return FINE
@@ -91,6 +91,7 @@ def silence(
     even_worse: Flag = False,
     preview: Flag = False,
     delete: str | None = None,
+    emergency: str | None = None,
     url: str = URL,
     token_file: TokenFile = None,
     as_json: AsJson = False,
@@ -107,6 +108,7 @@ def silence(
     even_worse: hide everything that matches, however bad it gets.
     preview: say what it would hide, and make no silence.
     delete: end the silence of this id.
+    emergency: why nobody else can be asked first, where another person must approve; it then ends after two hours.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
     as_json: the answer of /v1/silences.
@@ -123,14 +125,29 @@ def silence(
     if until is None or (reason is None and not preview):
         output.problems(["a silence states --until and --reason; a preview needs --until alone"])
         return WRONG
-    body = {"match": _match(match), "until": _time(until), "reason": reason or "a preview", "even_worse": even_worse}
+    body = {
+        "match": _match(match),
+        "until": time_from_now(until),
+        "reason": reason or "a preview",
+        "even_worse": even_worse,
+    }
     body |= {"up_to": up_to} if up_to is not None else {}
+    body |= {"emergency": emergency} if emergency is not None else {}
     answer = daemon.post("/v1/silences" + ("?preview=true" if preview else ""), body)
     if as_json:
         output.json(answer)
     else:
-        output.hidden(answer) if preview else output.silences([answer])
+        _say_silence(answer, preview)
     return FINE
+
+
+def _say_silence(answer: dict[str, Any], is_preview: bool) -> None:
+    if is_preview:
+        output.hidden(answer)
+    elif "expires" in answer:
+        lever_tables.pulled(answer)
+    else:
+        output.silences([answer])
 
 
 def price(
@@ -143,6 +160,8 @@ def price(
     until: str | None = None,
     reason: str | None = None,
     yes: Flag = False,
+    preview: Flag = False,
+    emergency: str | None = None,
     url: str = URL,
     token_file: TokenFile = None,
     as_json: AsJson = False,
@@ -159,6 +178,8 @@ def price(
     until: how long (2h, 3d) or until when (2026-01-05T10:00:00Z); at most 7 days.
     reason: why, for the colleagues.
     yes: the pin is meant, though it is ten times away from the last price or more.
+    preview: say which groups a pin would move, and pin nothing.
+    emergency: why nobody else can be asked first, where another person must approve a pin; it then ends after two hours.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
     as_json: the answer of /v1/prices/{id}.
@@ -181,16 +202,22 @@ def price(
     if pin is not None and until is None:
         output.problems(["a pin states --until: how long (2h) or until when"])
         return WRONG
-    body: dict[str, Any] = {"reason": reason, "exclude": exclude, "pin": pin, "until": _time(until)}
+    body: dict[str, Any] = {"reason": reason, "exclude": exclude, "pin": pin, "until": time_from_now(until)}
     if believe:
         body["believe"] = _candidate(daemon.get(path))
     body |= {"confirmed": True} if yes else {}
-    answer = daemon.post(f"{path}/decisions", {key: value for key, value in body.items() if value is not None})
-    return _show_price(answer, as_json)
+    body |= {"emergency": emergency} if emergency is not None and not preview else {}
+    path += "/decisions" + ("?dry_run=true" if preview else "")
+    return _show_price(daemon.post(path, {key: value for key, value in body.items() if value is not None}), as_json)
 
 
 def _show_price(answer: dict[str, Any], as_json: bool) -> int:
-    output.json(answer) if as_json else output.price(answer)
+    if as_json:
+        output.json(answer)
+    elif "expires" in answer:
+        lever_tables.pulled(answer)
+    else:
+        lever_tables.preview(answer) if "effects" in answer else output.price(answer)
     return FINE
 
 
@@ -238,7 +265,7 @@ def time_of(text: str | None, flag: str) -> str | None:
         raise NoAnswer(f"{flag}: {e}, expected a time such as 2026-01-05T10:00:00Z", is_wrong_use=True) from None
 
 
-def _time(text: str | None) -> str | None:
+def time_from_now(text: str | None) -> str | None:
     """The time that a text names, or a duration from now. Raises NoAnswer."""
     if text is None:
         return None

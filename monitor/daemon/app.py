@@ -117,6 +117,7 @@ class App:
             channels=self.deliveries.channels,
             links=self.deliveries.links,
             contacts=lambda: self.config.contacts,
+            owners=lambda: self.config.owners,
             sms_secret=wiring.sms_secret(self.config),
             enable=self.deliveries.enable,
             disable=self.deliveries.disable,

@@ -32,6 +32,8 @@ def audited(config: Config) -> dict[str, Any]:
     return {
         "lifecycle": msgspec.to_builtins(config.rules.lifecycle, str_keys=True),
         "exposure": msgspec.to_builtins(config.rules.exposure),
+        "four_eyes": msgspec.to_builtins(config.rules.four_eyes),
+        "owners": dict(config.owners),
         "prices": msgspec.to_builtins(config.rules.trust),
         "fund": msgspec.to_builtins(config.rules.fund),
         "products": {

@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
-from monitor.core.alerts.silences import Acknowledge, Act
+from monitor.core.alerts.silences import Acknowledge
 from monitor.core.events.events import API, BookEntry, OperatorAct, ProductsChanged, RatesChanged
+from monitor.core.events.levers import OperatorSays, Proposable, kind_of
 from monitor.core.events.rates import Asked
+from monitor.core.groups.lever_states import LeverInForce, OpenProposal
 from monitor.core.groups.outcome import Outcome, Sight
 from monitor.core.groups.snapshot import Prices, Scope, common_labels, within
 from monitor.core.groups.watcher_states import OpenEscalation
@@ -22,7 +25,9 @@ from monitor.core.queries.inbox import (
     Acted,
     Answer,
     Given,
+    LeverLook,
     Look,
+    Preview,
     PriceLook,
     Request,
     joined,
@@ -30,7 +35,7 @@ from monitor.core.queries.inbox import (
     why_missing,
 )
 from monitor.core.rules.settings import Rules
-from monitor.core.watch.operators import over
+from monitor.core.watch.operators import Operators, over
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import Journal
 from monitor.daemon.sequencer import Sequencer, Turn
@@ -38,6 +43,16 @@ from monitor.stores._base import Applied, Audit, Store
 
 ASSETS_AT_ONCE = 50
 """Coins whose sources are looked at in one turn: with three feeds that takes 2.5 ms, for which a price may wait."""
+
+
+class Hand(NamedTuple):
+    """Who does it, and how."""
+
+    who: str
+    subject: str
+    scope: Scope
+    person: str
+    emergency: str
 
 
 class Requests:
@@ -72,9 +87,18 @@ class Requests:
             found.append(await self._sequencer.ask(work, needs_commit=False))
         return joined(found)
 
-    async def act(self, act: Act, who: str, subject: str, scope: Scope = ()) -> Acted:
+    async def act(
+        self, act: OperatorSays, who: str, subject: str, scope: Scope = (), *, person: str = "", emergency: str = ""
+    ) -> Acted:
         self._journal.check_writable()
-        return await self._sequencer.ask(lambda at, turn: self._act(act, (who, subject, scope), at, turn))
+        hand = Hand(who, subject, scope, person, emergency)
+        return await self._sequencer.ask(lambda at, turn: self._act(act, hand, at, turn))
+
+    async def effects_of(self, act: Proposable, scope: Scope = ()) -> Preview:
+        return await self._sequencer.ask(lambda at, _: self._effects_of(act, scope, at), needs_commit=False)
+
+    async def look_at_levers(self, scope: Scope = (), of: str = "") -> LeverLook:
+        return await self._sequencer.ask(lambda at, _: self._look_at_levers(scope, of, at), needs_commit=False)
 
     async def whole_book(self) -> WholeBook:
         await asyncio.to_thread(self._monitor.book.prepare_snapshot)
@@ -167,25 +191,57 @@ class Requests:
         with exact():
             return look_at_prices(self._monitor.board, assets, at)
 
-    def _act(self, act: Act, by: tuple[str, str, Scope], at: datetime, turn: Turn) -> Acted:
-        who, subject, scope = by
+    def _act(self, act: OperatorSays, hand: Hand, at: datetime, turn: Turn) -> Acted:
         operators = self._monitor.operators
         before = operators.known(act)
         group = before.subject if isinstance(before, OpenEscalation) else getattr(act, "group", None)
         record = self._monitor.book.find(group) if group is not None else None
-        if group is not None and scope and (record is None or not within(scope, record.group.labels)):
+        if group is not None and hand.scope and (record is None or not within(hand.scope, record.group.labels)):
             return Acted(None, None, over(act.alert) if isinstance(act, Acknowledge) else None)
-        outcome = self._sequencer.handle(OperatorAct(at, who, act), turn)
-        acted = Acted(before, operators.known(act), outcome.refused)
-        if acted.before != acted.after:
-            was, is_now = (msgspec.to_builtins(x) for x in acted[:2])
-            labels = record.group.labels if record is not None else None
-            turn.audits.append(Audit(at, who, str(type(act).__struct_config__.tag), subject, was, is_now, labels))
+        if (outside := operators.outside(act, hand.scope)) is not None:
+            return Acted(None, None, outside)
+        outcome = self._sequencer.handle(OperatorAct(at, hand.who, act, hand.person, hand.emergency), turn)
+        acted = Acted(before, outcome.made or operators.known(act), outcome.refused)
+        if outcome.refused is None and acted.before != acted.after:
+            turn.audits.append(audit_of(act, acted, hand, at, None if record is None else record.group.labels))
         return acted
+
+    def _effects_of(self, act: Proposable, scope: Scope, at: datetime) -> Preview:
+        operators = self._monitor.operators
+        if (outside := operators.outside(act, scope)) is not None:
+            raise outside
+        with exact():
+            return Preview(operators.effects_of(act, at), operators.needs_approval(act))
+
+    def _look_at_levers(self, scope: Scope, of: str, at: datetime) -> LeverLook:
+        with exact():
+            return look_at_levers(self._monitor.operators, scope, of, at)
 
     def _whole_book(self, at: datetime) -> WholeBook:
         _, usd, untrusted = self._monitor.board.snapshot()
         return WholeBook(at, Prices(usd, untrusted), self._monitor.rules, self._monitor.book.snapshot(at))
+
+
+def audit_of(act: OperatorSays, acted: Acted, hand: Hand, at: datetime, labels: Mapping[str, str] | None) -> Audit:
+    """The record of an act. What was only proposed says so, and so does what was done alone in an emergency."""
+    what = kind_of(act) if isinstance(act, Proposable) else str(type(act).__struct_config__.tag)
+    subject, about = hand.subject, acted.after or acted.before
+    if isinstance(about, OpenProposal | LeverInForce):
+        labels, subject = about.labels, about.id
+    if isinstance(act, Proposable) and isinstance(about, OpenProposal):
+        what = f"propose {what}"
+    elif isinstance(act, Proposable) and isinstance(about, LeverInForce) and about.emergency:
+        what = f"emergency {what}"
+    was, is_now = (msgspec.to_builtins(x, str_keys=True) for x in (acted.before, acted.after))
+    return Audit(at, hand.who, what, subject, was, is_now, labels)
+
+
+def look_at_levers(operators: Operators, scope: Scope, of: str, at: datetime) -> LeverLook:
+    """What a scope may see of proposals and levers."""
+    proposals = tuple(p for p in operators.proposals if operators.sees(scope, p))
+    levers = tuple(lever for lever in operators.levers if operators.sees(scope, lever))
+    asked = next((p for p in proposals if p.id == of), None)
+    return LeverLook(at, proposals, levers, () if asked is None else operators.effects_of(asked.act, at))
 
 
 def _labels_through(before: Sight | None, after: Sight | None) -> Mapping[str, str] | None:

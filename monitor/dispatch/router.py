@@ -12,6 +12,8 @@
   a critical one, nor the end of something critical, which opened an incident or woke somebody. What keeps an incident open
   hears of the end of an episode at once.
 - A step of an escalation goes to the people whom it names, and to every notifier where none of them can be reached.
+- What was done alone in an emergency goes to every notifier and to the people who may approve it, whatever the routes say. A
+  proposal goes to those people beside where the routes send it.
 - Where a route gathers, its targets that people read carry the key of their digest. A critical alert that goes to
   everybody because no route took it is never gathered.
 - `delivery.failing` and `channel.off` never go through a notifier that they are about while there is another one.
@@ -29,7 +31,15 @@ from monitor.channel_rules import Gathering
 from monitor.config import Route, is_for_people, keeps_open
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.alert_type import CRITICAL
-from monitor.core.alerts.catalogue import CATALOGUE, CHANNEL_OFF, DELIVERY_FAILING, GOOD_STAGE_NEWS, TO_PEOPLE
+from monitor.core.alerts.catalogue import (
+    CATALOGUE,
+    CHANNEL_OFF,
+    DELIVERY_FAILING,
+    GOOD_STAGE_NEWS,
+    LEVER_EMERGENCY,
+    LEVER_PROPOSED,
+    TO_PEOPLE,
+)
 from monitor.core.alerts.matching import takes
 from monitor.core.stages.stages import DELAYED, LIQUIDATION
 from monitor.dispatch.digests import gather_key
@@ -57,6 +67,8 @@ def route(
     if alert.type in TO_PEOPLE:
         asked = _to_people(alert, channels, people)
         return asked if asked or alert.severity != CRITICAL else tuple(map(Target, channels))
+    if alert.type == LEVER_EMERGENCY:
+        return (*map(Target, channels), *_to_people(alert, channels, people))
     named = _named(alert, routes, tuple(channels))
     targets: dict[tuple[str, tuple[str, ...]], Target] = {}
     for name, by in named:
@@ -71,6 +83,8 @@ def route(
         targets = {(name, ()): Target(name) for name in channels}
     if alert.type in (DELIVERY_FAILING, CHANNEL_OFF):
         return told_elsewhere(_failing(alert), tuple(targets.values()), channels)
+    if alert.type == LEVER_PROPOSED:
+        return tuple(dict.fromkeys((*targets.values(), *_to_people(alert, channels, people))))
     return tuple(targets.values())
 
 

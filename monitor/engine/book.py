@@ -155,6 +155,9 @@ class ColumnarBook:
             since[asset] = min(at, since.get(asset, at))
         return since
 
+    def in_stages(self, stages: Collection[str]) -> Iterable[str]:
+        return chain(self.fresh.in_stages(stages), self.columnar.rows.in_stages(stages) if self.columnar else ())
+
     def needed(self) -> Collection[str]:
         return {*self.fresh.needed(), *(self.columnar.screen.coins() if self.columnar else ())}
 

@@ -209,6 +209,8 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """Reads the links by which people acknowledge."""
     contacts: Callable[[], Contacts] = dict
     """How the people of the desk are reached."""
+    owners: Callable[[], Mapping[str, str]] = dict
+    """Whose a token is, by its name."""
     sms_secret: str = ""
     """With it a gateway signs the replies that it hands over; empty where none are taken."""
     enable: Callable[[str, Audit], Awaitable[bool]] | None = None

@@ -17,7 +17,17 @@ else:
 
 __all__ = ["LIVE", "PAGES", "Reader", "expect"]
 
-PAGES = ("#/", "#/group/G-1", "#/what-if/G-1", "#/stress", "#/alerts", "#/prices", "#/exposure", "#/import")
+PAGES = (
+    "#/",
+    "#/group/G-1",
+    "#/what-if/G-1",
+    "#/stress",
+    "#/alerts",
+    "#/prices",
+    "#/exposure",
+    "#/import",
+    "#/proposals",
+)
 HEIGHT = 900
 LIVE = "main[data-live=true]"
 

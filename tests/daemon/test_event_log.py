@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from monitor.core.alerts.alert import Alert
-from monitor.core.events.entries import Borrow, Deposit, ExtendGrace, Transfer
+from monitor.core.events.entries import Borrow, Deposit, ExtendGrace, MoveProduct, OverrideLines, Transfer
 from monitor.core.events.events import (
     BookEntry,
     ClockJumped,
@@ -20,14 +20,16 @@ from monitor.core.events.events import (
     GroupsPut,
     MarkPrices,
     Noticed,
+    OperatorAct,
     PriceSilent,
     ProductsChanged,
     TimePassed,
 )
+from monitor.core.events.levers import Approve, PullLever
 from monitor.core.groups.outcome import StoredBlock
 from monitor.core.loans.group import RecordedLines
 from monitor.core.prices.quote import Frame
-from monitor.core.rules.settings import Rules, Trust
+from monitor.core.rules.settings import FourEyes, Rules, Trust
 from monitor.core.rules.terms import LabelTerms
 from monitor.core.schema import read
 from monitor.daemon import event_log, recorder
@@ -81,6 +83,10 @@ ENTRIES = [
 ]
 
 
+OVERRIDE = read(OverrideLines, {"thresholds": {"margin_call": "0.850"}, "until": "2026-01-06T00:00:00Z", "reason": "x"})
+EYES = FourEyes(True, timedelta(hours=4), ("anna", "bo"))
+
+
 @pytest.mark.parametrize(
     "each",
     [
@@ -89,7 +95,11 @@ ENTRIES = [
         frames("00:00:01", "8.567e-3", "1", later_ms=(0, -250)),
         GroupPut(START, group(line(loans=[loan(matures="9:00", interest="0.10")], thresholds={"initial": "0.7"})), "b"),
         *[BookEntry(START, "G-1", "e-1", entry) for entry in ENTRIES],
-        ProductsChanged(START, Desk().rules),
+        OperatorAct(START, "anna-desk", PullLever(OVERRIDE, ("G-1", "G-2")), "anna", "nobody answers"),
+        OperatorAct(START, "anna-desk", PullLever(MoveProduct("soft", "x"), ("G-1",))),
+        OperatorAct(START, "bo-desk", Approve("P-1", "00ff"), "bo"),
+        BookEntry(START, "G-1", "e-1", OVERRIDE, may_shorten=False),
+        ProductsChanged(START, msgspec.structs.replace(Desk().rules, four_eyes=EYES)),
         Noticed(START, "book.refused", "x:1", {"problem": "p", "n": [1, None, {"a": "b"}]}, "print", clears=True),
         ClockJumped(START, Decimal("-12.500"), START),
         ClockSettled(START),
@@ -107,6 +117,35 @@ def test_every_event_comes_back_as_it_was(tmp_path: Path, each: Event) -> None:
     assert isinstance(start, Start)
     assert msgspec.json.encode(again) == msgspec.json.encode(each)
     assert again == each
+
+
+def test_levers_and_proposals_of_a_log_fold_to_the_same_bytes(tmp_path: Path) -> None:
+    desk = Desk()
+    log = log_of(tmp_path, desk)
+    acts = [
+        ProductsChanged(clock("00:00"), msgspec.structs.replace(desk.rules, four_eyes=EYES)),
+        GroupPut(clock("00:00"), group(line()), "book"),
+        prices("00:01", "COIN=0.78"),
+        OperatorAct(clock("01:00"), "anna-desk", PullLever(OVERRIDE, ("G-1",)), "anna"),
+        OperatorAct(clock("01:30"), "bo-desk", Approve("P-1"), "bo"),
+        OperatorAct(clock("02:00"), "bo-desk", PullLever(OVERRIDE, ("G-1",)), "bo", "nobody answers"),
+        OperatorAct(clock("03:00"), "anna-desk", PullLever(OVERRIDE, ("G-1",)), "anna"),
+        TimePassed(clock("05:00")),
+    ]
+    for each in acts:
+        log.append(each)
+        desk.handle(each)
+    log.close()
+    again = Desk()
+    for each in list(event_log.read(next(tmp_path.iterdir())))[1:]:
+        assert not isinstance(each, Start | event_log.RecordGap)
+        again.handle(each)
+    assert [alert.type for alert in desk.alerts if alert.type.startswith("lever.")] == [
+        "lever.proposed", "lever.pulled", "lever.settled", "lever.pulled", "lever.emergency", "lever.proposed",
+        "lever.settled", "lever.ended",
+    ]  # fmt: skip
+    assert msgspec.json.encode(again.alerts) == msgspec.json.encode(desk.alerts)
+    assert msgspec.json.encode(again.monitor.memory) == msgspec.json.encode(desk.monitor.memory)
 
 
 def test_a_log_from_before_the_clock_had_events_of_its_own_folds_to_the_same_alerts() -> None:

@@ -268,3 +268,15 @@ def test_what_keeps_an_incident_open_hears_of_its_end_at_night_too() -> None:
     for one, held in ((CALL, set(kinds)), (cured, {"mail"})):
         found = route(one, night, kinds, {}, lambda _: MORNING)
         assert {t.notifier for t in found if t.until == MORNING} == held
+
+
+def test_what_was_done_alone_goes_to_every_channel_and_a_proposal_to_those_who_may_approve() -> None:
+    people = {"bo": {"mail": "bo@desk.example"}, "cy": {"phone": "+46701740605"}}
+    routes = (Route((), Match(type="lever.*")),)
+    alone = msgspec.structs.replace(alert("lever.emergency", "P-1"), facts={"people": ["bo"]})
+    every = [*map(Target, CHANNELS), Target("mail", ("bo@desk.example",))]
+    assert list(route(alone, routes, CHANNELS, people)) == every
+    proposed = msgspec.structs.replace(alert("lever.proposed", "P-1"), facts={"people": ["bo", "cy"]})
+    asked = [Target("mail", ("bo@desk.example",)), Target("phone", ("+46701740605",))]
+    assert list(route(proposed, routes, CHANNELS, people)) == asked
+    assert list(route(proposed, (Route(("hook",)),), CHANNELS, people)) == [Target("hook"), *asked]

@@ -367,6 +367,7 @@ class Market:
                 {"type": "enroll", "delayed_liquidation": r.random() < 0.5},
                 {"type": "extend_grace", "until": later, "reason": "x"},
                 {"type": "waive", "until": later, "reason": "x"},
+                {"type": "override", "thresholds": r.choice(OTHER_LINES), "until": later, "reason": "x"},
                 {"type": "liquidated"},
             )
         )
@@ -374,6 +375,7 @@ class Market:
         self.twins.tell(BookEntry(self.now, id_, f"e-{self._entries}", entry))
 
 
+OTHER_LINES = ({"initial": "0.6"}, {"liquidation": "0.92"}, {"margin_call": "0.75", "liquidation": "0.93"})
 CHANCES = {
     "walk": 8, "nudge": 5, "one": 6, "ten": 5, "land": 5, "aim": 8, "jump": 3, "crash": 3, "silence": 3,
     "other feed": 2, "book": 4, "operator": 3, "late": 1, "rules": 1, "rates": 3, "restart": 2, "start anew": 1,

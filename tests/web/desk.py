@@ -18,20 +18,33 @@ import msgspec
 
 from monitor.audit_chain import AuditHead
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.silences import Acknowledge, Act
+from monitor.core.alerts.silences import Acknowledge
 from monitor.core.events.events import API, Event, MarkPrices, Noticed, OperatorAct, RatesChanged, TimePassed
 from monitor.core.events.history import Row
+from monitor.core.events.levers import OperatorSays, Proposable
 from monitor.core.events.rates import Asked
 from monitor.core.groups.outcome import Outcome, Publication
 from monitor.core.groups.snapshot import Prices, Scope, common_labels, sees, within
+from monitor.core.money import exact
 from monitor.core.portfolio.group_list import PlainGroupLists
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.prices.quote import Quote
-from monitor.core.queries.inbox import Acted, Answer, Given, Look, PriceLook, Request, look_at_prices
+from monitor.core.queries.inbox import (
+    Acted,
+    Answer,
+    Given,
+    LeverLook,
+    Look,
+    Preview,
+    PriceLook,
+    Request,
+    look_at_prices,
+)
 from monitor.core.rules.settings import Rules, Trust
 from monitor.core.watch.operators import over
 from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon.requests import Hand, audit_of, look_at_levers
 from monitor.daemon.subscriptions import MadeEndpoints
 from monitor.feeds._base import FeedStats
 from monitor.imports.desk import ImportDesk
@@ -265,6 +278,7 @@ class WebDesk:
         self.endpoints = MadeEndpoints(EndpointStore(self.store), self.clock, EndpointsTable(allow=("127.0.0.0/8",)))
         self.imports: ImportDesk | None = None
         self.routed: tuple[Target, ...] = ()
+        self.owners: dict[str, str] = {}
         """Where every alert goes by the routes of now."""
         self.make_delay_s = 0.0
         """Lets requests overlap."""
@@ -332,21 +346,35 @@ class WebDesk:
             self.store.audit_log.append(msgspec.structs.replace(audit, labels=common_labels(labels[0], labels[-1])))
             return Answer(sight, is_new=now is None)
 
-    async def act(self, act: Act, who: str, subject: str, scope: Scope = ()) -> Acted:
+    async def act(
+        self, act: OperatorSays, who: str, subject: str, scope: Scope = (), *, person: str = "", emergency: str = ""
+    ) -> Acted:
         self.store.check()
         group = getattr(act, "group", None)
         sight = self.risk.sight(group) if group is not None else None
         if group is not None and scope and (sight is None or not within(scope, sight.group.labels)):
             return Acted(None, None, over(act.alert) if isinstance(act, Acknowledge) else None)
+        if (outside := self.risk.operators.outside(act, scope)) is not None:
+            return Acted(None, None, outside)
         before = self.risk.operators.known(act)
-        out = self.handle(OperatorAct(self.clock.now, who, act))
-        acted = Acted(before, self.risk.operators.known(act), out.refused)
-        if acted.before != acted.after:
-            was, is_now = (msgspec.to_builtins(x) for x in acted[:2])
+        out = self.handle(OperatorAct(self.clock.now, who, act, person, emergency))
+        acted = Acted(before, out.made or self.risk.operators.known(act), out.refused)
+        if out.refused is None and acted.before != acted.after:
+            hand = Hand(who, subject, scope, person, emergency)
             labels = sight.group.labels if sight is not None else None
-            tag = str(type(act).__struct_config__.tag)
-            self.store.audit_log.append(Audit(self.clock.now, who, tag, subject, was, is_now, labels))
+            self.store.audit_log.append(audit_of(act, acted, hand, self.clock.now, labels))
         return acted
+
+    async def effects_of(self, act: Proposable, scope: Scope = ()) -> Preview:
+        operators = self.risk.operators
+        if (outside := operators.outside(act, scope)) is not None:
+            raise outside
+        with exact():
+            return Preview(operators.effects_of(act, self.clock.now), operators.needs_approval(act))
+
+    async def look_at_levers(self, scope: Scope = (), of: str = "") -> LeverLook:
+        with exact():
+            return look_at_levers(self.risk.operators, scope, of, self.clock.now)
 
     async def record(self, who: str, action: str, subject: str, before: object, after: object) -> None:
         self.store.audit_log.append(Audit(self.clock.now, who, action, subject, before, after))
@@ -392,6 +420,7 @@ class WebDesk:
             endpoints=self.endpoints,
             scenarios=scenarios,
             imports=self.imports,
+            owners=lambda: self.owners,
         )
 
 

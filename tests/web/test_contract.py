@@ -119,6 +119,15 @@ WITHDRAW = {"type": "withdraw", "account": "a", "asset": "BTC", "quantity": "9",
 OTHER_RULES = PRODUCT.format(initial="0.1", margin_call="0.2", grace="24h").splitlines()
 TWO_SHOCKS = {"x": {"asset": "BTC", "shocks": ["-10%"]}, "y": {"asset": "ETH", "shocks": ["1"]}}
 QUIET = {"match": {"group": "G-*"}, "until": "2026-03-02T14:00:00Z", "reason": "a test"}
+LEVER = {
+    "lever": {
+        "type": "override",
+        "thresholds": {"margin_call": "0.85"},
+        "until": "2026-03-02T14:00:00Z",
+        "reason": "x",
+    },
+    "select": {"product": "vip_loan"},
+}
 PINNED = {"pin": "10500", "until": "2026-03-02T14:00:00Z", "reason": "a test"}
 NOTED = {"note": "mine", "until": "2026-03-02T13:00:00Z"}
 
@@ -173,6 +182,16 @@ FALLEN: list[tuple[str, str, Any]] = [
     ("POST", "/v1/silences", QUIET),
     ("POST", "/v1/silences", {}),
     ("GET", "/v1/silences", None),
+    ("POST", "/v1/levers?dry_run=true", LEVER),
+    ("POST", "/v1/levers", LEVER),
+    ("POST", "/v1/levers", {}),
+    ("GET", "/v1/levers", None),
+    ("DELETE", "/v1/levers/L-1?reason=enough", None),
+    ("GET", "/v1/proposals", None),
+    ("GET", "/v1/proposals/P-1", None),
+    ("POST", "/v1/proposals/P-1/approve", {}),
+    ("POST", "/v1/proposals/P-1/reject", {"reason": "no"}),
+    ("POST", "/v1/prices/BTC/decisions?dry_run=true", PINNED),
     ("GET", "/v1/rota", None),
     ("GET", "/v1/escalations", None),
     ("DELETE", "/v1/alerts/OPENED/ack", None),

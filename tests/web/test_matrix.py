@@ -8,8 +8,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import aiohttp
+import msgspec
 import pytest
 
+from monitor.core.events.events import ProductsChanged
+from monitor.core.rules.settings import FourEyes
 from monitor.core.schema import read
 from monitor.web.auth import MAY, OPEN
 from monitor.web.contract import routes
@@ -31,6 +34,7 @@ MATRIX = read(
         ]
         + [
             {"name": "beta", "role": "admin", "secret": "s-beta", "scope": {"borrower": "BETA"}},
+            {"name": "asker", "role": "operator", "secret": "s-asker"},
             {"name": "named", "role": "feeder", "secret": "s-named", "scope": {"borrower": "ACME"}, "prefix": "acme-"},
         ]
     },
@@ -62,6 +66,7 @@ class Verdict(NamedTuple):
 
 
 PAST = {"until": "2026-03-02T14:00:00Z", "reason": "a test"}
+LEVER = {"type": "override", "thresholds": {"margin_call": "0.8"}, **PAST}
 VERDICTS: dict[tuple[str, str], Verdict] = {
     ("GET", "/healthz"): Verdict(EVERYBODY),
     ("GET", "/readyz"): Verdict(EVERYBODY),
@@ -105,6 +110,15 @@ VERDICTS: dict[tuple[str, str], Verdict] = {
         SHARED, body={"match": {"labels": {"borrower": "ACME"}}, **PAST}, query="?preview=true"
     ),
     ("DELETE", "/v1/silences/{id}"): Verdict(ONE, "silence", whole=204),
+    ("GET", "/v1/levers"): Verdict(LIST),
+    ("POST", "/v1/levers"): Verdict(
+        SHARED, body={"lever": LEVER, "select": {"labels": {"borrower": "ACME"}}}, query="?dry_run=true"
+    ),
+    ("DELETE", "/v1/levers/{id}"): Verdict(ONE, "lever", whole=204),
+    ("GET", "/v1/proposals"): Verdict(LIST),
+    ("GET", "/v1/proposals/{id}"): Verdict(ONE, "proposal"),
+    ("POST", "/v1/proposals/{id}/approve"): Verdict(ONE, "proposal", {}),
+    ("POST", "/v1/proposals/{id}/reject"): Verdict(ONE, "proposal", {"reason": "a test"}),
     ("GET", "/v1/audit"): Verdict(DESK),
     ("GET", "/metrics"): Verdict(DESK),
     ("GET", "/v1/fund"): Verdict(DESK, whole=404),
@@ -157,8 +171,22 @@ class Asker:
         silences = {s.said.match.labels["borrower"]: s.said.id for s in self.desk.risk.silences}
         for who in ("BETA", "ACME"):
             sent = next(d.id for d in self.desk.store.sent.values() if d.subject == f"G-{who}")
+            if "levers" in self.route.path or "proposals" in self.route.path:
+                self.ids[who] = await self.levered(who)
+                continue
             found = {"group": f"G-{who}", "alert": alerts[f"G-{who}"], "silence": silences[who], "delivery": sent}
             self.ids[who] = found.get(self.verdict.of, self.verdict.of)
+
+    async def levered(self, who: str) -> str:
+        """A lever on the group of a borrower, or a proposal of one by somebody whom no other token belongs to."""
+        if self.verdict.of != "lever" and "proposals" in self.route.path:
+            self.desk.owners = {token.name: "bo" for token in MATRIX.tokens} | {"asker": "ann"}
+            eyes = FourEyes(True, people=("ann", "bo"))
+            rules = msgspec.structs.replace(self.desk.risk.rules, four_eyes=eyes)
+            self.desk.handle(ProductsChanged(self.desk.clock.now, rules))
+        made = await self.ask("/v1/levers", "POST", {"lever": LEVER, "groups": [f"G-{who}"]}, "s-asker")
+        assert made.status in (201, 202), made.body
+        return str(msgspec.json.decode(made.body)["id"])
 
     async def ask(self, path: str, method: str, body: Any, token: str = "s-admin") -> Answered:
         headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -11,6 +11,7 @@ import { Acknowledge } from "../parts/acknowledge";
 import { LtvChart } from "../parts/chart";
 import { Countdown, Panel, Quantity, Share, StagePill, Time, Usd, words } from "../parts/figures";
 import { Cure, Lines, Loans, Permitted, Terms, Why } from "../parts/groupparts";
+import { Levers } from "../parts/levers";
 import { LevelText, LtvBar } from "../parts/ltvbar";
 import { Fresh } from "../parts/notices";
 import { Timeline } from "../parts/timeline";
@@ -135,6 +136,9 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
         </Panel>
         <Panel title="Permitted now">
           <Permitted group={group} />
+        </Panel>
+        <Panel title="Levers" class="wide">
+          <Levers group={group} again={again} />
         </Panel>
         <Panel title="What happened, and who was told" class="wide">
           <Timeline group={group.id} sequence={group.sequence} />

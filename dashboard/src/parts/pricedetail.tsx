@@ -1,7 +1,7 @@
 /** One price with all its sources, and what operators decide about it: a pin, a source left out, a jump believed. */
 
 import { useState } from "preact/hooks";
-import type { DecisionShown, PriceItem, SourceShown } from "../answers.generated";
+import type { DecisionShown, PriceItem, ProposalItem, SourceShown } from "../answers.generated";
 import { type ApiError, path, post, query, remove } from "../api";
 import { usePolled } from "../live/polled";
 import { mayOperate } from "../session";
@@ -128,13 +128,15 @@ function Decide({ price, onDone }: { price: PriceItem; onDone: () => void }) {
   const source = draft.source || (sources[0] ?? "");
   // Whoever presses again after that refusal, with nothing changed, means it.
   const isFar = error?.status === 409 && error.message.includes("confirm it");
+  const [told, setTold] = useState<string | null>(null);
   const submit = async (e: Event): Promise<void> => {
     e.preventDefault();
     try {
-      await post(
+      const made = await post<PriceItem | ProposalItem>(
         path("prices", price.asset, "decisions"),
         decisionOf({ ...draft, source, confirmed: isFar }, price.candidate, Date.now()),
       );
+      setTold("expires" in made ? `Proposed ${made.id}: another person must approve it.` : null);
       setDraft(EMPTY);
       setError(null);
       onDone();
@@ -193,6 +195,7 @@ function Decide({ price, onDone }: { price: PriceItem; onDone: () => void }) {
         </button>
       </p>
       {error && <Failure error={error} what="decisions about prices" />}
+      {told && <p role="status">{told}</p>}
     </form>
   );
 }

@@ -22,6 +22,7 @@ const PAGES: readonly [string, string, string][] = [
   ["exposure", "Exposure", to.exposure],
   ["prices", "Prices", to.prices],
   ["import", "Import", to.imports],
+  ["proposals", "Proposals", to.proposals],
 ];
 
 export function Shell({ children }: { children: ComponentChildren }) {

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { SEVERITIES, STAGE_NAMES, STAGES, type Stage } from "../alerts.generated";
-import type { Match, SilenceItem, SilenceList, SilencePreview } from "../answers.generated";
+import type { Match, ProposalItem, SilenceItem, SilenceList, SilencePreview } from "../answers.generated";
 import { type ApiError, path, post, remove } from "../api";
 import { usePolled } from "../live/polled";
 import { mayOperate } from "../session";
@@ -109,6 +109,7 @@ function Maker({ onMade }: { onMade: () => void }) {
   const [draft, setDraft] = useState<Draft>(EMPTY);
   const [preview, setPreview] = useState<SilencePreview | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
+  const [told, setTold] = useState<string | null>(null);
   const set = (part: Partial<Draft>): void => {
     setDraft({ ...draft, ...part });
     setPreview(null);
@@ -119,7 +120,8 @@ function Maker({ onMade }: { onMade: () => void }) {
     try {
       if (isPreview) setPreview(await post<SilencePreview>("/v1/silences?preview=true", body));
       else {
-        await post("/v1/silences", body);
+        const made = await post<SilenceItem | ProposalItem>("/v1/silences", body);
+        setTold("expires" in made ? `Proposed ${made.id}: another person must approve it.` : null);
         setDraft(EMPTY);
         setPreview(null);
         onMade();
@@ -168,6 +170,7 @@ function Maker({ onMade }: { onMade: () => void }) {
         </p>
       </form>
       {error && <Failure error={error} what="silences" />}
+      {told && <p role="status">{told}</p>}
       {preview && <Shown preview={preview} />}
     </details>
   );

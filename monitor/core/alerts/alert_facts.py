@@ -147,3 +147,17 @@ SHARE_FACTS = (
     Fact("groups", COUNT, "how many groups hold or owe it", optional=True),
     Fact("sums", TEXT, "`indicative` where the sums are the screen's", optional=True),
 )
+LEVER_FACTS = (
+    Fact("act", TEXT, "`extend_grace`, `waive`, `override`, `move`, `pin` or `silence`"),
+    Fact("change", TEXT, "what it changes, in words"),
+    Fact("by", TEXT, "the token that asked for it"),
+    Fact("person", TEXT, "whose token it is, where it is a person's", optional=True),
+    Fact("reason", TEXT, "why"),
+    Fact("until", TIME, "until when it holds; null for a move", optional=True),
+    Fact("lever", TEXT, "the lever, where it was pulled", optional=True),
+    Fact("groups", COUNT, "how many groups it is about"),
+    Fact("group_ids", NAMES, "at most 50 of them"),
+    Fact("group_ids_cut", COUNT, "how many are not named"),
+    Fact("moves", ROWS, "at most 50 groups whose stage it changes: `group`, `from`, `to`", optional=True),
+    Fact("moves_cut", COUNT, "how many are not named", optional=True),
+)

@@ -18,6 +18,7 @@ from monitor.core.alerts.alert_facts import (
     EXPOSED_FACTS,
     FEED_FACTS,
     FUND_FACTS,
+    LEVER_FACTS,
     LOAN_FACTS,
     PRICE_FACTS,
     SHARE_FACTS,
@@ -57,6 +58,8 @@ DIGEST = "digest"
 """No alert, but the type of a notice that tells of many."""
 GUESSING = "security.guessing"
 HEARTBEAT = "monitor.heartbeat"
+LEVER_PROPOSED, LEVER_EMERGENCY, LEVER_SETTLED = "lever.proposed", "lever.emergency", "lever.settled"
+LEVER_PULLED, LEVER_ENDED = "lever.pulled", "lever.ended"
 GROUP_ESCALATED, GROUP_ESCALATION_ENDED = "loan_group.escalated", "loan_group.escalation_ended"
 ESCALATED, ESCALATION_ENDED = "monitor.escalated", "monitor.escalation_ended"
 ASKS = frozenset({GROUP_ESCALATED, ESCALATED})
@@ -271,7 +274,8 @@ _ROWS = (
     ),
     AlertType(
         "rules.changed", INFO, "rules changed", "product",
-        "A version of a product came into force at its date. (A reload is in the audit.)",
+        "A version of a product came into force at its date, or a reload made something easier for borrowers (`loosened`). "
+        "(Every reload is in the audit.)",
         'Look at the sums, and at the alerts with `"cause": "rules"`.',
         (
             Fact("product", TEXT, "the product"),
@@ -283,7 +287,66 @@ _ROWS = (
             Fact("recognised_before_usd", AMOUNT, "recognised collateral under the version before"),
             Fact("recognised_after_usd", AMOUNT, "the same under the version in force"),
             Fact("is_exact", FLAG, "false where the sums are the screen's"),
+            Fact("loosened", ROWS, "at most 50 of what is easier now: `what`, `from` and `to`", optional=True),
+            Fact("loosened_cut", COUNT, "how many are not named", optional=True),
         ),
+    ),
+    AlertType(
+        LEVER_PROPOSED, WARNING, "another person must approve", "proposal",
+        "Somebody proposes what needs a second person: a lever, a pin, or a silence of a critical stage. It also goes to the "
+        "people who may approve.",
+        "Look at it: `monitor proposals`. Approve or reject it before `expires`.",
+        (
+            *LEVER_FACTS,
+            Fact("expires", TIME, "when the proposal is void"),
+            Fact("people", NAMES, "who may approve"),
+        ),
+    ),
+    AlertType(
+        LEVER_EMERGENCY, CRITICAL, "done alone in an emergency", "proposal",
+        "Somebody did alone what needs a second person. It goes to every channel, and ends by itself at `expires` unless "
+        "another person approves.",
+        "Look at it: `monitor proposals`. Approve it, or reject it to end it at once.",
+        (
+            *LEVER_FACTS,
+            Fact("emergency", TEXT, "why nobody else was asked first"),
+            Fact("expires", TIME, "when it ends unless it is approved"),
+            Fact("people", NAMES, "who may approve"),
+        ),
+    ),
+    AlertType(
+        LEVER_SETTLED, INFO, "proposal decided", "proposal",
+        "A proposal is approved, rejected, or void as its time is over.",
+        "Nothing.",
+        (
+            *LEVER_FACTS,
+            Fact("outcome", TEXT, "`approved`, `rejected`, `expired`, or `ended`: the lever of an emergency was ended"),
+            Fact("settled_by", TEXT, "who decided; null where its time was over", optional=True),
+            Fact("why", TEXT, "why it was rejected", optional=True),
+        ),
+        ends=(LEVER_PROPOSED, LEVER_EMERGENCY),
+    ),
+    AlertType(
+        LEVER_PULLED, WARNING, "lever pulled", "lever",
+        "The desk extended a grace period, waived a liquidation, put other lines in force or moved groups.",
+        "Nothing, if you know of it. `monitor levers` shows what is in force.",
+        (
+            *LEVER_FACTS,
+            Fact("approved_by", TEXT, "the other person, where one had to approve", optional=True),
+            Fact("refused", ROWS, "at most 50 groups to which it could not apply, with the reason", optional=True),
+        ),
+    ),
+    AlertType(
+        LEVER_ENDED, INFO, "lever ended", "lever",
+        "What a lever changed is over: the groups are as they were before, and were decided again.",
+        "Look at the groups; an alert of theirs that it caused has `\"cause\": \"lever_ended\"`.",
+        (
+            *LEVER_FACTS,
+            Fact("ended_by", TEXT, "who ended it; null where its time was over", optional=True),
+            Fact("why", TEXT, "why it ended"),
+            Fact("kept", NAMES, "groups that stay as they are, as the former rules do not fit them any more", optional=True),
+        ),
+        ends=(LEVER_PULLED,),
     ),
     AlertType(
         "fund.exceeded", CRITICAL, "insurance fund exceeded", "insurance fund",
@@ -570,6 +633,7 @@ FAMILIES: Mapping[str, str] = {
     "price.*": "prices",
     "feed.*": "feeds",
     "rules.*": "rules",
+    "lever.*": "levers of the desk",
     "fund.*": "the insurance fund",
     "exposure.*": "concentrations",
     "delivery.*": "deliveries",

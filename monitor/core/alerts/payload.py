@@ -28,8 +28,8 @@ from monitor.core.valuation.valuation import Position, Weight
 BODY_LIMIT = 19_000
 """Bytes of `data` above which long lists are cut: a webhook body stays below 20 kB (Standard Webhooks)."""
 
-CAUSE = ("cause", "rules_from")
-"""Facts of an alert that a change of rules caused (core.watch.watchers.rules)."""
+CAUSE = ("cause", "rules_from", "lever")
+"""Facts of an alert about a group that a change of rules or a lever of the desk caused."""
 
 
 class AckShown(msgspec.Struct, frozen=True):
@@ -145,6 +145,7 @@ class AlertData(msgspec.Struct, frozen=True, kw_only=True):
     suppressed: list[str] | UnsetType = UNSET
     cause: str | UnsetType = UNSET
     rules_from: str | UnsetType = UNSET
+    lever: str | UnsetType = UNSET
     facts: dict[str, Any] | UnsetType = UNSET
     debts_cut: int | UnsetType = UNSET
     labels_cut: int | UnsetType = UNSET
@@ -239,6 +240,7 @@ def _of_group(alert: Alert, group: GroupRef) -> dict[str, Any]:
         "suppressed": list(alert.suppressed),
         "cause": alert.facts.get("cause", UNSET),
         "rules_from": alert.facts.get("rules_from", UNSET),
+        "lever": alert.facts.get("lever", UNSET),
         "facts": {key: value for key, value in alert.facts.items() if key not in CAUSE} or UNSET,
     }
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Literal
 
 import msgspec
 
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.alert_type import CRITICAL, INFO, SEVERITY_RANK, WARNING, Severity
-from monitor.core.alerts.catalogue import GOOD_STAGE_NEWS
+from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, CATALOGUE, GOOD_STAGE_NEWS, GROUP_ESCALATED, LEVER_EMERGENCY
 from monitor.core.alerts.matching import Match, takes
 from monitor.core.prices.decisions import PriceAct
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGE_RANK, Stage
@@ -83,6 +84,23 @@ class Silence(msgspec.Struct, frozen=True):
     at: datetime
 
 
+CRITICAL_STAGES: frozenset[Stage] = frozenset({DELAYED, LIQUIDATION})
+_CRITICAL_NEWS = frozenset(type_ for type_ in BAD_STAGE_NEWS if CATALOGUE[type_].severity == CRITICAL)
+_TELLS_OF_CRITICAL = _CRITICAL_NEWS | {GROUP_ESCALATED, "loan_group.delayed_liquidation.reminder"}
+
+
+def may_hide_critical_stage(said: MakeSilence) -> bool | None:
+    """Whether a silence may hide that a group is in a critical stage; None: where it covers a group that is in one now."""
+    match = said.match
+    if match.severity not in (None, CRITICAL):
+        return False
+    if match.type is not None and not any(fnmatchcase(type_, match.type) for type_ in _TELLS_OF_CRITICAL):
+        return False
+    if said.even_worse or said.up_to in (*CRITICAL_STAGES, CRITICAL):
+        return True
+    return None if said.up_to is None else False
+
+
 _LIMITS: Mapping[str, tuple[str, str]] = {
     NORMAL: (NORMAL, WARNING), MARGIN_CALL: (MARGIN_CALL, WARNING),
     DELAYED: (DELAYED, CRITICAL), LIQUIDATION: (LIQUIDATION, CRITICAL),
@@ -93,7 +111,7 @@ _LIMITS: Mapping[str, tuple[str, str]] = {
 
 def hides(said: MakeSilence, alert: Alert, stage: str = NORMAL) -> bool:
     """Whether a silence keeps an alert from the channels. `stage`: that of the alert's group when it was silenced."""
-    if alert.type in GOOD_STAGE_NEWS or not takes(said.match, alert):
+    if alert.type in GOOD_STAGE_NEWS or alert.type == LEVER_EMERGENCY or not takes(said.match, alert):
         return False
     if said.even_worse:
         return True

@@ -17,6 +17,7 @@ from monitor.core.loans.interest import interest
 from monitor.core.money import HUNDRED, QUANTITY_UNIT, ZERO, exact, plain, round_down
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import Product
+from monitor.core.rules.thresholds import Level, Line
 from monitor.core.schema import Asset, Bounds, Id, Quantity
 
 Amount = Annotated[Decimal, Bounds("0", "1e24", 24, above=True)]
@@ -106,14 +107,36 @@ class Waive(_Entry, frozen=True, tag="waive"):
     reason: str
 
 
+class OverrideLines(_Entry, frozen=True, tag="override"):
+    """Other lines for the group until a time; then its former lines hold again. A line that is not named stays."""
+
+    thresholds: dict[Line, Level]
+    until: datetime
+    reason: str
+
+    def __post_init__(self) -> None:
+        if not self.thresholds:
+            raise ValueError("thresholds: is empty, expected a line and its level, such as liquidation = 0.93")
+
+
+class MoveProduct(_Entry, frozen=True, tag="move"):
+    """The group is under another product from now on, also where the book goes on naming the one that it named so far."""
+
+    product: str
+    reason: str
+
+
+Lever = ExtendGrace | Waive | OverrideLines | MoveProduct
+"""What the desk may do to groups by itself (core/events/levers.py)."""
+
 Entry = (
     Deposit | Withdraw | SetBalance | Transfer | Borrow | Repay | Renew | AttachAccount | DetachAccount
-    | Enroll | Liquidated | ExtendGrace | Waive
+    | Enroll | Liquidated | ExtendGrace | Waive | OverrideLines | MoveProduct
 )  # fmt: skip
 
 
 def apply(group: Group, entry: Entry, at: datetime, product: Product) -> Group:
-    """The group after an entry. extend_grace and waive change its state, not the group. Raises Refused."""
+    """The group after an entry; levers have more to it (core/groups/levers.py). Raises Refused."""
     with exact():
         match entry:
             case Deposit(account, asset, quantity):
@@ -137,8 +160,10 @@ def apply(group: Group, entry: Entry, at: datetime, product: Product) -> Group:
                 raise Refused("no_grace", f"{product.name} has no grace period to enrol for")
             case Enroll(delayed_liquidation):
                 return msgspec.structs.replace(group, delayed_liquidation=delayed_liquidation)
-            case ExtendGrace() | Waive():
+            case ExtendGrace() | Waive() | OverrideLines():
                 return group
+            case MoveProduct():  # what has accrued until now did so under the product of until now
+                return msgspec.structs.replace(group, loans=_loans_after(group, entry, at, product))
             case Renew(loan_id):
                 return _renewal(group, loan_id, _loans_after(group, entry, at, product), at, product)
             case _:

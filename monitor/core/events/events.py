@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.alerts.silences import Act
 from monitor.core.events.entries import Entry
+from monitor.core.events.levers import OperatorSays
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.prices.quote import Frame, Quote, assets_of
 from monitor.core.rules.product import RateRow
@@ -79,6 +79,8 @@ class BookEntry(_Event, frozen=True, omit_defaults=True):
     entry: Entry
     source: str = API
     """Who sent it; a refusal of one that came by API is the answer to its caller."""
+    may_shorten: bool = True
+    """A grace period may also be cut short. What older logs hold, and what a book says in the lender's name, may do that."""
 
 
 class BookSeen(_Event, frozen=True, omit_defaults=True):
@@ -148,11 +150,16 @@ class Noticed(_Event, frozen=True, omit_defaults=True):
     """Where one alert is about many subjects: each ends by itself."""
 
 
-class OperatorAct(_Event, frozen=True):
-    """An operator has acknowledged something, or silences it, or takes that back. `who` is the name of the token."""
+class OperatorAct(_Event, frozen=True, omit_defaults=True):
+    """An operator has acknowledged something, silences it, pulls a lever, or takes that back."""
 
     who: str
-    act: Act
+    """The name of the token."""
+    act: OperatorSays
+    person: str = ""
+    """Whose token it is ([[person]] tokens); empty where nobody's."""
+    emergency: str = ""
+    """Why nobody else can be asked first (decision 90)."""
 
 
 class TimePassed(_Event, frozen=True):

@@ -11,17 +11,32 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from monitor.core.events.entries import ExtendGrace, Waive, apply
+from monitor.core.events.entries import Entry, ExtendGrace, Lever
 from monitor.core.events.events import API, BookEntry, GroupClosed, GroupPut, GroupsPut
+from monitor.core.groups.lever_states import BeforeLever
+from monitor.core.groups.levers import (
+    Changed,
+    as_levers_hold,
+    check_fit,
+    check_kept,
+    check_lever,
+    check_levers,
+    check_longer,
+    entered,
+    lines_over,
+    put_on,
+    record_of,
+    taken_back,
+)
 from monitor.core.groups.loan_book import LoanBook, TakenBatch
 from monitor.core.groups.outcome import Memory, StoredGroup
 from monitor.core.groups.record import GroupRecord
-from monitor.core.loans.group import Group, misfits, same_line
+from monitor.core.loans.group import Group, same_line
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.maturity import without_gone
-from monitor.core.stages.stages import DELAYED, NO_FIGURES, NORMAL, ClosedLife, GroupState
+from monitor.core.stages.stages import NO_FIGURES, NORMAL, ClosedLife, GroupState
 
 
 class BookChanges:
@@ -59,7 +74,8 @@ class BookChanges:
     def put(self, event: GroupPut, rules: Rules) -> GroupRecord | None:
         """The group as it is now; None where the line states what is known already. Raises Refused."""
         products = rules.products
-        group, old = _put_on(event.group, event.at, products), self.book.find(event.group.id)
+        old = self.book.find(event.group.id)
+        group = put_on(event.group, event.at, products.get(event.group.product))
         if old is not None and old.source != event.source:
             raise Refused(
                 "other_source",
@@ -69,11 +85,20 @@ class BookChanges:
             return None
         self._check_accounts(group)
         self.left_at = self.former = None
-        if old is not None and same_line(old.group, group):
-            return None
+        stated = group
+        if old is not None:
+            group, state = as_levers_hold(stated, old.state, old.group.product, event.at)
+            if same_line(old.group, group) and state == old.state:
+                return None
+            version = old.version + 1
+        else:
+            check_fit(stated, _product(products, stated), event.at)
+            version, state = self._come_back(stated, event, rules.lifecycle.reopen)
+            group, state = _with_levers(stated, state, event.at, products)
         product = _product(products, group)
-        _check_fit(group, product, event.at)
-        version, state = (old.version + 1, old.state) if old else self._come_back(group, event, rules.lifecycle.reopen)
+        check_fit(group, product, event.at)
+        check_levers(group, state, product, event.at)
+        group = group if group is stated else put_on(group, event.at, product)
         state = without_gone(state, group.loans)
         record = GroupRecord(StoredGroup(group, event.source, version, event.at), state, product.of(group), event.at)
         self.replaced = old
@@ -121,7 +146,8 @@ class BookChanges:
         was, kept = kept.closed, msgspec.structs.replace(kept, closed=None)
         if was is None or event.at - was.at > reopen:
             return 1, kept
-        if (was.source, was.product, was.labels) != (event.source, group.product, group.labels):
+        stated = was.product if was.state.other_product is None else was.state.other_product.stated
+        if (was.source, stated, was.labels) != (event.source, group.product, group.labels):
             self.former = was
             return 1, kept
         self.left_at = was.at
@@ -138,20 +164,53 @@ class BookChanges:
     def enter(self, event: BookEntry, at: datetime, rules: Rules) -> GroupRecord:
         """Applies a book entry. Raises Refused."""
         old = self._known(event.group_id)
-        state = _state_after(old.state, event)
-        group = apply(old.group, event.entry, at, old.product)
-        self._check_accounts(group)
-        _check_kept(group, _product(rules.products, group), at)
-        state = without_gone(state, group.loans)
-        record = GroupRecord(StoredGroup(group, old.source, old.version + 1, at), state, rules.product_of(group), at)
+        if not event.may_shorten and isinstance(event.entry, ExtendGrace):
+            check_longer(old.state, event.entry)
+        return self._take(old, self._entered(old, event.entry, event.id, at, rules), at)
+
+    def pull(self, group_id: str, lever: Lever, by: str, at: datetime, rules: Rules) -> GroupRecord:
+        """A lever of the desk. Raises Refused, also where it would change nothing."""
+        return self._take(*self.pulled(group_id, lever, by, at, rules), at)
+
+    def pulled(self, group_id: str, lever: Lever, by: str, at: datetime, rules: Rules) -> tuple[GroupRecord, Changed]:
+        """A group before and after a lever; nothing is changed. Raises Refused."""
+        old = self._known(group_id)
+        check_lever(old, lever)
+        return old, self._entered(old, lever, by, at, rules)
+
+    def take_back(self, was: BeforeLever, lever: Lever, by: str, at: datetime, rules: Rules) -> GroupRecord | None:
+        """The group without a lever; None where that changes nothing. Raises Refused where it no longer fits."""
+        old = self.book.find(was.group)
+        if old is None or (changed := taken_back(old, lever, was, by, at, rules.products)) is None:
+            return None
+        check_levers(changed.group, changed.state, changed.product, at)
+        return self._take(old, changed, at)
+
+    def end_lines(self, group_id: str, at: datetime, rules: Rules) -> GroupRecord:
+        """The time of other lines is over."""
+        old = self._known(group_id)
+        return self._take(old, lines_over(old, rules.products), at)
+
+    def _entered(self, old: GroupRecord, entry: Entry, by: str, at: datetime, rules: Rules) -> Changed:
+        changed = entered(old, entry, by, at, rules.products)
+        self._check_accounts(changed.group)
+        check_levers(changed.group, changed.state, changed.product, at)
+        return changed
+
+    def _take(self, old: GroupRecord, changed: Changed, at: datetime) -> GroupRecord:
+        record = record_of(changed, old, at)
         self.replaced = old
+        self.left_at = None
         self.book.put(record)
         return record
 
-    def check_rules(self, before: Rules, rules: Rules, at: datetime) -> None:
-        """Raises Refused where a group does not fit other rules."""
+    def check_rules(self, before: Rules, rules: Rules, at: datetime, overridden: Iterable[str] = ()) -> None:
+        """Raises Refused where a group does not fit other rules. `overridden` are those with other lines for a time."""
         self._check_kinds(before, rules)
         check_fit_all(self.book.examples(), rules, at)
+        for group_id in overridden:
+            record = self._known(group_id)
+            check_levers(record.group, record.state, _product(rules.products, record.group), at)
 
     def _check_kinds(self, before: Rules, rules: Rules) -> None:
         """Raises Refused where an agreement that has groups would become one of another kind: what they owe counts by it."""
@@ -185,7 +244,7 @@ class BookChanges:
 def check_fit_all(examples: Iterable[Group], rules: Rules, at: datetime) -> None:
     """Raises Refused where a group does not fit rules that may come into force; the examples stand for all groups."""
     for group in examples:
-        _check_kept(group, _product(rules.products, group), at)
+        check_kept(group, _product(rules.products, group), at)
 
 
 def may_come_back(event: GroupClosed, reopen: timedelta) -> bool:
@@ -221,20 +280,23 @@ def _continued(state: GroupState, at: datetime) -> GroupState:
     return msgspec.structs.replace(state, below_since=None, reminded_at=reminded_at)
 
 
+def _with_levers(
+    stated: Group, state: GroupState, at: datetime, products: Mapping[str, Product]
+) -> tuple[Group, GroupState]:
+    """A group that comes back, with the levers that it had as far as they still hold and fit."""
+    now = stated.product if state.other_product is None else state.other_product.now
+    try:
+        group, after = as_levers_hold(stated, state, now, at)
+        check_fit(group, _product(products, group), at)
+        check_levers(group, after, _product(products, group), at)
+    except Refused:
+        return stated, msgspec.structs.replace(state, other_lines=None, other_product=None)
+    return group, after
+
+
 def _was_applied(group: Group, event: GroupPut) -> bool:
     """A book that states the same line again undoes no entry. A put by API always counts as it stands."""
     return event.source != API and group.line == event.group.line != ""
-
-
-def _put_on(group: Group, at: datetime, products: Mapping[str, Product]) -> Group:
-    """The group with interest that counts from the time of the event, not from when its line was read."""
-    product = products.get(group.product)
-    now = product.moment(at) if product else (at.date(), 0)
-    day, minute = now
-    if all((loan.since, loan.minute) == now for loan in group.loans):
-        return group
-    loans = tuple(msgspec.structs.replace(x, since=day, minute=minute) for x in group.loans)
-    return msgspec.structs.replace(group, loans=loans)
 
 
 def _product(products: Mapping[str, Product], group: Group) -> Product:
@@ -246,27 +308,3 @@ def _product(products: Mapping[str, Product], group: Group) -> Product:
             "or close the group first",
         )
     return product
-
-
-def _check_fit(group: Group, product: Product, at: datetime, kept: frozenset[str] = frozenset()) -> None:
-    """The line was read under other rules, or before a version came into force. Raises Refused."""
-    for problem in misfits(group, product, at, kept):
-        raise Refused(problem.reason, f"group {group.id}: {problem}")
-
-
-def _check_kept(group: Group, product: Product, at: datetime) -> None:
-    """A group that is here already also fits where only an older version lists the rate of its loan. Raises Refused."""
-    _check_fit(group, product, at, product.rates_until(at))
-
-
-def _state_after(state: GroupState, event: BookEntry) -> GroupState:
-    entry = event.entry
-    if isinstance(entry, ExtendGrace | Waive) and entry.until <= event.at:
-        raise Refused("past", f"until {entry.until.isoformat()} is not after the entry's time {event.at.isoformat()}")
-    if isinstance(entry, ExtendGrace):
-        if state.stage != DELAYED:
-            raise Refused(
-                "no_grace", f"group {state.group} is in stage {state.stage}; there is no grace period to extend"
-            )
-        return msgspec.structs.replace(state, deadline=entry.until)
-    return msgspec.structs.replace(state, waived_until=entry.until) if isinstance(entry, Waive) else state

@@ -142,6 +142,9 @@ class LoanBook(Protocol):
     def counted_since(self, product: str) -> Mapping[str, datetime]:
         """Since when interest is counted on flexible loans of a product, by coin."""
 
+    def in_stages(self, stages: Collection[str]) -> Iterable[str]:
+        """The groups that are in one of these stages."""
+
     def needed(self) -> Collection[str]:
         """All assets whose price decides about some group."""
 

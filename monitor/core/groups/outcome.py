@@ -11,6 +11,7 @@ import msgspec
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.silences import Silence
 from monitor.core.events.history import Row
+from monitor.core.groups.lever_states import LeverInForce, OpenProposal
 from monitor.core.groups.watcher_states import BookState, OpenEscalation, WatcherStates
 from monitor.core.loans.group import Group
 from monitor.core.prices.decisions import Decision
@@ -59,6 +60,8 @@ class Outcome:
         """Something that only the desk's row holds must be kept: marks that were announced, what watchers remember."""
         self.history: list[Row] = []
         """What became of loans; never without a group that changed or moved."""
+        self.made: LeverInForce | OpenProposal | None = None
+        """What an operator's act made: a lever in force, or a proposal that waits for another person."""
         self.rates: tuple[CoinRates, ...] = ()
         """Coins whose given rates changed, each with all of them."""
 

@@ -10,10 +10,11 @@ import msgspec
 
 from monitor.core.alerts.alert import GroupRef
 from monitor.core.alerts.silences import Silence
+from monitor.core.groups.lever_states import LeverInForce, LeversState, OpenProposal
 from monitor.core.instants import time_at
-from monitor.core.prices.decisions import Decision
+from monitor.core.prices.decisions import Decision, PriceStanding
 from monitor.core.prices.flapping import Flap
-from monitor.core.stages.stages import Stage
+from monitor.core.stages.stages import Ack, Stage
 
 Notices = Mapping[str, tuple[int, str | None]]
 """What older versions kept for all watchers together: by `kind|subject` a count, and what was said last."""
@@ -193,6 +194,11 @@ class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """In the order in which they began."""
     books: dict[str, BookState] = {}
     """By source."""
+    levers: LeversState = LeversState()
+
+
+ActedOn = Ack | Silence | PriceStanding | OpenEscalation | OpenProposal | LeverInForce | None
+"""What an operator's act is about, as it stands."""
 
 
 def from_notices(notices: Notices, silences: tuple[Silence, ...] = ()) -> WatcherStates:

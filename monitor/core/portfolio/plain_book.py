@@ -127,6 +127,9 @@ class PlainBook:
                     since[loan.asset] = min(at, since.get(loan.asset, at))
         return since
 
+    def in_stages(self, stages: Collection[str]) -> Iterable[str]:
+        return [id_ for id_, record in self._records.items() if record.state.stage in stages]
+
     def needed(self) -> Collection[str]:
         return self._screen.assets()
 

@@ -7,20 +7,19 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from monitor.core.alerts.silences import Act, Silence
 from monitor.core.events.events import Event
+from monitor.core.events.levers import OperatorSays, Proposable
 from monitor.core.events.rates import Asked
+from monitor.core.groups.lever_states import LeverEffect, LeverInForce, OpenProposal
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.snapshot import Scope
-from monitor.core.groups.watcher_states import BookState, OpenEscalation
+from monitor.core.groups.watcher_states import ActedOn, BookState
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.prices.board import PriceBoard
-from monitor.core.prices.decisions import PriceStanding
 from monitor.core.prices.quote import Mark, SourcePrice
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import RateRow
 from monitor.core.rules.settings import Rules
-from monitor.core.stages.stages import Ack
 
 
 class Request(NamedTuple):
@@ -60,11 +59,28 @@ class Answer(NamedTuple):
     """There is a group of this id, but not within the scope."""
 
 
+class LeverLook(NamedTuple):
+    """What waits for another person and what is in force, at one instant between two events."""
+
+    at: datetime
+    proposals: tuple[OpenProposal, ...]
+    levers: tuple[LeverInForce, ...]
+    now: tuple[LeverEffect, ...] = ()
+    """What the proposal that was asked for would do by now."""
+
+
+class Preview(NamedTuple):
+    """What an act would do to each group, and whether another person must approve it."""
+
+    effects: tuple[LeverEffect, ...]
+    needs_approval: bool
+
+
 class Acted(NamedTuple):
     """What became of an operator's act: what was in force before and is now, or why it was refused."""
 
-    before: Ack | Silence | PriceStanding | OpenEscalation | None
-    after: Ack | Silence | PriceStanding | OpenEscalation | None
+    before: ActedOn
+    after: ActedOn
     refused: Refused | None = None
 
 
@@ -137,11 +153,20 @@ class Inbox(Protocol):
     async def look_at_prices(self, assets: Collection[str]) -> PriceLook:
         """What each source says of some assets, between two events."""
 
-    async def act(self, act: Act, who: str, subject: str, scope: Scope = ()) -> Acted:
+    async def act(
+        self, act: OperatorSays, who: str, subject: str, scope: Scope = (), *, person: str = "", emergency: str = ""
+    ) -> Acted:
         """Puts an operator's act in order, does it, commits and audits it under `subject`. Raises StoreUnavailable.
 
-        A group that is not within the scope when the act has its turn is as one that is not there.
+        A group that is not within the scope when the act has its turn is as one that is not there. `person`: whose token it
+        is; `emergency`: why nobody else can be asked first.
         """
+
+    async def effects_of(self, act: Proposable, scope: Scope = ()) -> Preview:
+        """What an act would do to each group; nothing is changed. Raises Refused for a group outside the scope."""
+
+    async def look_at_levers(self, scope: Scope = (), of: str = "") -> LeverLook:
+        """Proposals and levers that a scope may see, and what the proposal `of` would do by now."""
 
     async def whole_book(self) -> WholeBook:
         """All groups between two events, to be asked in any thread."""

@@ -114,6 +114,16 @@ class Grouped(Governed, Protocol):
     def product(self) -> str: ...
 
 
+class FourEyes(msgspec.Struct, frozen=True):
+    """What one person proposes and another must approve (configuration [four_eyes]; decision 90). Off unless stated."""
+
+    enabled: bool = False
+    proposals_last: Annotated[timedelta, Span("1m", "30d")] = timedelta(hours=24)
+    """A proposal that nobody has approved by then is void."""
+    people: tuple[str, ...] = ()
+    """Those who may approve: people with a token that may."""
+
+
 class Rules(msgspec.Struct, frozen=True):
     """Everything that core decides by. Replaced as one by a reload."""
 
@@ -126,6 +136,7 @@ class Rules(msgspec.Struct, frozen=True):
     duty: Duty = Duty()
     books: Mapping[str, timedelta] = {}
     """By source of loans: how old its book may be. A book that is not named may be of any age."""
+    four_eyes: FourEyes = FourEyes()
 
     def product_of(self, group: Grouped) -> Product:
         """The rules that a group is under: those of its agreement, by the terms of its labels and of its own line.

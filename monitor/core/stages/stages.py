@@ -121,6 +121,26 @@ class Ack(msgspec.Struct, frozen=True, omit_defaults=True):
     """The group's labels then: a scope that they are outside of does not see who has it in hand."""
 
 
+class OtherLines(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Lines that hold until a time in place of those that the group's line states."""
+
+    lines: Mapping[str, Decimal]
+    until: datetime
+    by: str
+    """The entry or the lever."""
+    stated: Mapping[str, Decimal] = {}
+    """Those that the group's line states itself: they hold again afterwards."""
+
+
+class OtherProduct(msgspec.Struct, frozen=True):
+    """The group was moved: while its book names `stated`, it is under `now`."""
+
+    stated: str
+    now: str
+    by: str
+    """The entry or the lever."""
+
+
 NO_FIGURES = msgspec.Raw(b"null")
 
 
@@ -178,6 +198,8 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     """How often the id was closed before: a former life's history and entries are not its own. Of a closed one: the next."""
     closed: ClosedLife | None = None
     """Only of a closed group that may still come back as it was."""
+    other_lines: OtherLines | None = None
+    other_product: OtherProduct | None = None
 
 
 UNTOUCHED = GroupState("")

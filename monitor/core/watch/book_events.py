@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
+from monitor.core.events.entries import Lever, OverrideLines
 from monitor.core.events.events import BookEntry, BookSeen, GroupClosed, GroupPut, GroupsPut
 from monitor.core.groups import loan_history
 from monitor.core.groups.book_changes import BookChanges, may_come_back
+from monitor.core.groups.lever_states import BeforeLever
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.prices.quote import PriceChange
 from monitor.core.refusal import Refused
 from monitor.core.stages.decision import close
 from monitor.core.watch.effects import GroupEffects
-from monitor.core.watch.watcher import BookChange, Ground
+from monitor.core.watch.watcher import NO_CAUSE, BookChange, Ground
 from monitor.core.watch.watchers.books import BookWatch
 from monitor.core.watch.watchers.left_out import LeftOutWatch
 from monitor.core.watch.watchers.noticed import NoticedWatch
@@ -88,6 +91,27 @@ class BookEvents:
         """A book entry. Raises Refused."""
         self._changed(self._book_changes.enter(event, event.at, self._ground.rules), event, out)
 
+    def pull(self, group_id: str, lever: Lever, by: str, at: datetime, out: Outcome) -> None:
+        """A lever of the desk on one group. Raises Refused."""
+        record = self._book_changes.pull(group_id, lever, by, at, self._ground.rules)
+        self._changed(record, BookEntry(at, group_id, by, lever), out, {"cause": "lever", "lever": by})
+
+    def take_back(self, was: BeforeLever, lever: Lever, by: str, at: datetime, out: Outcome) -> bool:
+        """A group without a lever of the desk, where that changes something. Raises Refused."""
+        record = self._book_changes.take_back(was, lever, by, at, self._ground.rules)
+        if record is not None:
+            self._changed(record, BookEntry(at, was.group, by, lever), out, {"cause": "lever_ended", "lever": by})
+        return record is not None
+
+    def end_lines(self, group_id: str, at: datetime, out: Outcome) -> None:
+        """The time of other lines of a group is over: its former lines hold again, and it is decided."""
+        record = self._ground.known(group_id)
+        lines = record.state.other_lines
+        assert lines is not None
+        record = self._book_changes.end_lines(group_id, at, self._ground.rules)
+        entry = BookEntry(at, group_id, lines.by, OverrideLines(dict(lines.lines), lines.until, ""))
+        self._changed(record, entry, out, {"cause": "lever_ended", "lever": lines.by})
+
     def close(self, event: GroupClosed, out: Outcome) -> None:
         """The group is gone. What was told of its stage is over, at once or when it comes back no more. Raises Refused."""
         record, reopen = self._book_changes.closing(event), self._ground.rules.lifecycle.reopen
@@ -103,13 +127,16 @@ class BookEvents:
         out.touched.add(id_)
         self._follow(BookChange(event.at, closed=id_), out)
 
-    def _changed(self, record: GroupRecord, event: GroupPut | BookEntry, out: Outcome) -> None:
+    def _changed(
+        self, record: GroupRecord, event: GroupPut | BookEntry, out: Outcome, cause: Mapping[str, str] = NO_CAUSE
+    ) -> None:
         """A group is new or holds something else now: it is decided on the prices in force."""
         id_, replaced, place = record.group.id, self._book_changes.replaced, len(out.history)
         out.changed.add(id_)
         out.states[id_] = record.state
         left_at = self._book_changes.left_at if isinstance(event, GroupPut) else None
-        self._follow(BookChange(event.at, groups=(record,), needed=record.held.assets, left_at=left_at), out)
+        change = BookChange(event.at, groups=(record,), needed=record.held.assets, left_at=left_at, cause=cause)
+        self._follow(change, out)
         # Made last, as a repayment says what LTV it led to, and put first: what was decided followed from it.
         usd = self._ground.board.usd
         out.history[place:place] = (

@@ -17,10 +17,10 @@ from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.renewal import overdue_facts, renewal_facts
 from monitor.core.stages.decision import Verdict, WeighedGroup, calm, judge, move, say
 from monitor.core.stages.maturity import NEWS, Due, ran
-from monitor.core.stages.stages import CALL_REMINDER, DELAY_REMINDER, DELAYED, GroupState, Signal, unacknowledged
+from monitor.core.stages.stages import CALL_REMINDER, DELAY_REMINDER, DELAYED, Signal, unacknowledged
 from monitor.core.valuation.interest_cover import shortfalls
 from monitor.core.watch.compose import about_group, raise_alert
-from monitor.core.watch.watcher import Ground
+from monitor.core.watch.watcher import NO_CAUSE, Ground
 from monitor.core.watch.watchers.fund import FundWatch
 from monitor.core.watch.watchers.rules import RulesWatch
 from monitor.core.watch.watchers.schedule import Schedule
@@ -53,14 +53,25 @@ class GroupEffects:
         if len(out.alerts) - start > 1:
             out.alerts[start:] = sorted(out.alerts[start:], key=lambda a: a.subject)
 
-    def decide(self, record: GroupRecord, at: datetime, out: Outcome, *, is_settled: bool) -> None:
-        """Values one group and follows the table; with a missing price, only what is sure whatever the coin is worth."""
+    def decide(
+        self,
+        record: GroupRecord,
+        at: datetime,
+        out: Outcome,
+        *,
+        is_settled: bool,
+        cause: Mapping[str, str] = NO_CAUSE,
+    ) -> None:
+        """Values one group and follows the table; with a missing price, only what is sure whatever the coin is worth.
+
+        `cause`: what its alerts say of why, where it is neither a price nor a rule.
+        """
         was_blind, state = record.blind, record.state
         weigh_now(record, self._ground.board)
         out.touched.add(record.group.id)
         if record.weight is not None:
             if record.calm is None or state.below_since is not None or not record.calm.holds(record.weight):
-                self._judge(record, state, at, out, is_settled)
+                self._judge(record, at, out, is_settled, cause)
             if record.has_past:
                 record.has_past = False
                 self._run_dates(record, record.past_deadlines(), at, out)
@@ -71,7 +82,7 @@ class GroupEffects:
                 self.follow(record, (msgspec.structs.replace(state, below_since=None), None), out)
             best = record.decisive
             if best is not None and (record.calm is None or not record.calm.holds(best)):
-                self._judge(record, record.state, at, out, is_settled)
+                self._judge(record, at, out, is_settled, cause)
         # The end of a hold depends on whether the group is blind, and a book need not remember what was seen before.
         if record.state is not state or record.blind != was_blind or state.below_since is not None:
             self._schedule.plan(record)
@@ -102,13 +113,15 @@ class GroupEffects:
         self.follow(record, verdict, out, facts)
         self._schedule.plan(record)
 
-    def _judge(self, record: GroupRecord, state: GroupState, at: datetime, out: Outcome, is_settled: bool) -> None:
-        rules = self._ground.rules
+    def _judge(
+        self, record: GroupRecord, at: datetime, out: Outcome, is_settled: bool, cause: Mapping[str, str]
+    ) -> None:
+        rules, state = self._ground.rules, record.state
         weight = record.decisive
         assert weight is not None
         seen = WeighedGroup(record.group, record.held, weight, record.blind, at, is_settled)
         verdict = judge(rules.name, state, seen, rules.lifecycle)
-        self.follow(record, verdict, out, self._rules.cause(record, state, verdict, at))
+        self.follow(record, verdict, out, {**self._rules.cause(record, state, verdict, at), **cause})
         record.calm = record.calm or calm(record.state, record.held, rules.lifecycle)
 
     # -- deadlines --

@@ -39,7 +39,7 @@ from monitor.core.rules.settings import Rules
 from monitor.core.valuation.clearance import FundSight
 from monitor.core.watch.book_events import BookEvents
 from monitor.core.watch.effects import GroupEffects
-from monitor.core.watch.operators import Operators
+from monitor.core.watch.operators import Does, Operators
 from monitor.core.watch.price_watchers import price_watchers
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 from monitor.core.watch.watchers.concentration import Concentration
@@ -77,12 +77,14 @@ class RiskMonitor:
         self._silences = SilenceWatch(ground.agenda)
         self._escalations = EscalationWatch(ground, self._silences, self._changes)
         self._effects = GroupEffects(ground, self._schedule, self._rules, self._fund, self._silences)
-        self.operators = Operators(ground, self._silences, self._decisions, self._effects, self._escalations)
         self._events = BookEvents(ground, self._changes, self._noticed, self._effects, self._silences, self._follow)
         self.books = self._events.books
+        does = Does(self._silences, self._decisions, self._effects, self._escalations, self._changes, self._events)
+        self.operators = Operators(ground, does, self._follow)
         self._watchers: tuple[Watcher, ...] = (
             self._silences,
             self._events.left_out,
+            *self.operators.watchers,
             self._escalations,
             self._noticed,
             self.books,
@@ -94,7 +96,7 @@ class RiskMonitor:
             self._concentration,
         )
         own = {phase: watcher for watcher in (*self._watchers, self.operators) for phase in watcher.phases}
-        self._by_phase: dict[int, Watcher] = {**own, **self._priced.by_phase}
+        self._by_phase: Mapping[int, Watcher] = own | self._priced.by_phase
         if memory:
             self._restore(memory)
 
@@ -157,6 +159,7 @@ class RiskMonitor:
             decisions=self._decisions.kept(),
             escalations=self._escalations.kept(),
             books=self.books.kept(),
+            levers=self.operators.levers_kept,
             **self._priced.kept(),
         )
 
@@ -249,16 +252,14 @@ class RiskMonitor:
             case Noticed():
                 self._noticed.take(event, out)
             case OperatorAct():
-                change = self.operators.take(event.act, event.who, event.at, out)
-                if change is not None:
-                    self._follow(change, out)
+                self.operators.take(event, out)
 
     def _follow(self, change: BookChange, out: Outcome) -> None:
         """The watchers see a change, the groups that it concerns are decided, and the watchers are told that they are."""
         for watcher in self._watchers:
             watcher.observe(change, out)
         for record in change.groups:
-            self._effects.decide(record, change.at, out, is_settled=False)
+            self._effects.decide(record, change.at, out, is_settled=False, cause=change.cause)
         suspects = change.suspects
         if change.prices.moved:
             suspects = dict.fromkeys((*suspects, *self.book.suspects(change.prices, self.board)))
@@ -287,8 +288,7 @@ class RiskMonitor:
         self._escalations.look(out.alerts[start:], out)
 
     def _change_rules(self, event: ProductsChanged, out: Outcome) -> None:
-        rules = self._rules.with_rates(event)
-        self._changes.check_rules(self.rules, rules, event.at)
+        self.operators.check_rules(rules := self._rules.with_rates(event), event.at)
         self._rules.replace(rules)
         for watcher in self._watchers:
             watcher.configure(event.at)

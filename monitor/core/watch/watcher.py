@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from monitor.core.deadlines import Agenda, Deadline
@@ -14,6 +15,8 @@ from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.settings import Rules
 from monitor.core.valuation.valuation import Weight
+
+NO_CAUSE: Mapping[str, str] = MappingProxyType({})
 
 
 class Ground:
@@ -71,6 +74,8 @@ class BookChange(NamedTuple):
     """Assets whose price some group may need for the first time."""
     coins: Collection[str] = ()
     """All coins that the groups of a block hold, whether they count or not."""
+    cause: Mapping[str, str] = NO_CAUSE
+    """What the alerts of `groups` say of why, where a lever was pulled or has ended."""
     left_at: datetime | None = None
     """When a snapshot left out the group of `groups`, which goes on now as it was."""
 

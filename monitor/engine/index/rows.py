@@ -19,7 +19,7 @@ import numpy as np
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
 from monitor.core.loans.group import Group
 from monitor.core.portfolio.plain_book import PlainBook
-from monitor.core.stages.stages import NORMAL, STAGES, UNTOUCHED, GroupState
+from monitor.core.stages.stages import NORMAL, STAGES, UNTOUCHED, GroupState, Stage
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import GROUPS, I64, NO_GROUP, U8, Bools
 from monitor.engine.columns.names import Names
@@ -156,6 +156,11 @@ class RowIndex:
     def states(self) -> Iterator[GroupState]:
         """The states of all groups that are not untouched."""
         return (self.state(row, self.id(row)) for row in list(self._states))
+
+    def in_stages(self, stages: Collection[str]) -> list[str]:
+        """The groups that are in one of these stages."""
+        wanted = [STAGES.index(cast(Stage, stage)) for stage in stages]
+        return [self.id(row) for row in np.flatnonzero(np.isin(self.stage, wanted)).tolist()]
 
     def packed_states(self) -> Mapping[int, bytes]:
         """The same by row, as MessagePack and without ids. It changes with the book."""

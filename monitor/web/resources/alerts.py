@@ -92,12 +92,15 @@ async def unacknowledge(call: Call) -> None:
         done(await call.daemon.inbox.act(act, call.caller.name, act.group, call.caller.scope))
 
 
+_UNKNOWN = frozenset(f"unknown_{what}" for what in ("silence", "asset", "decision", "lever", "proposal", "group"))
+
+
 def done(acted: Acted) -> Acted:
     """An operator's act that was done. Raises Rejected for one that was refused."""
     refused = acted.refused
     if refused is None:
         return acted
-    if refused.reason in ("unknown_silence", "unknown_asset", "unknown_decision"):
+    if refused.reason in _UNKNOWN:
         raise Rejected("not-found", str(refused), reason=refused.reason)
     if refused.reason == "bad_until":
         raise invalid([Problem("until", str(refused))])

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from monitor import contacts
-from monitor.core.events.entries import AttachAccount, Entry
+from monitor.core.events.entries import AttachAccount, Entry, Lever
 from monitor.core.events.events import API, BookEntry, Event, GroupClosed, GroupPut
 from monitor.core.loans.group import Group, GroupLine, parse_line
 from monitor.core.loans.line_bounds import label_problems
@@ -170,13 +170,15 @@ async def _enter(call: Call) -> Reply:
     key = call.request.headers.get("Idempotency-Key")
     now = call.daemon.clock.utc()
     head, entry = await _off_loop(raw, lambda: _read_entry(raw, key, now))
+    if isinstance(entry, Lever):
+        _check_four_eyes(call, entry)
     if isinstance(entry, AttachAccount) and (wrong := _unlike(call.caller, "account", entry.account)):
         raise invalid(wrong)
     version = await _expected(call)
     entry_id = str(head.id)
     kind = str(type(entry).__struct_config__.tag)
     asked = Request(
-        lambda at: BookEntry(at, id_, entry_id, entry),
+        lambda at: BookEntry(at, id_, entry_id, entry, may_shorten=False),
         call.caller.name,
         f"entry {kind}",
         id_,
@@ -196,6 +198,14 @@ async def _enter(call: Call) -> Reply:
         group=row(sight) if sight else None,
     )
     return Reply(body, headers=_etag(sight.version) if sight else {})
+
+
+def _check_four_eyes(call: Call, entry: Lever) -> None:
+    """What the lender says through a feeder needs nobody; what a person does, another must approve. Raises Rejected."""
+    if call.caller.role != "feeder" and call.daemon.rules().four_eyes.enabled:
+        kind = str(type(entry).__struct_config__.tag)
+        text = f"{kind} by role {call.caller.role} needs another person here; propose it with POST /v1/levers"
+        raise Rejected("refused", text, reason="needs_approval")
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from monitor.core.groups.lever_states import OpenProposal
 from monitor.core.prices.decisions import Believe, Exclude, Pin, PriceAct, Release
 from monitor.core.prices.quote import BadPrice, price
 from monitor.core.queries.explain import PriceItem, source_shown
@@ -19,7 +20,8 @@ from monitor.core.text import plain_or_none
 from monitor.web.auth import OPERATE, READ
 from monitor.web.causes import feed_causes, price_item
 from monitor.web.http import AFTER, LIMIT, Param, Rejected, paged_by_name, read_as, read_body
-from monitor.web.resources.alerts import Text, done
+from monitor.web.resources.alerts import Text
+from monitor.web.resources.levers import DRY_RUN, LeverPreview, ProposalItem, acted, answered_proposal, previewed
 from monitor.web.site import Call, Endpoint, Reply
 from monitor.web.view import Daemon
 
@@ -50,6 +52,8 @@ class DecisionBody(msgspec.Struct, frozen=True):
     pin: str | None = None
     until: datetime | None = None
     confirmed: bool = False
+    emergency: Text | None = None
+    """Why nobody else can be asked first, where another person must approve a pin."""
 
     def __post_init__(self) -> None:
         asked = [name for name in _ASKED if getattr(self, name) is not None]
@@ -87,13 +91,19 @@ async def price_of(call: Call) -> PriceItem:
     return await _shown(call)
 
 
-async def decide(call: Call) -> Reply:
-    """Pins a price, leaves out a source, or believes a price that waits to be confirmed."""
+async def decide(call: Call) -> LeverPreview | Reply:
+    """Pins a price (202 where another person must approve it first), leaves out a source, or believes a price that waits."""
+    is_dry = call.query.choice("dry_run") == "true"
     call.query.done()
     body = read_as(DecisionBody, await read_body(call.request) or b"{}")
     _check_scope(call)
-    await _do(call, body.act(call.id, call.daemon.clock.utc()))
-    return Reply(await _shown(call), 201)
+    act = body.act(call.id, call.daemon.clock.utc())
+    if is_dry:
+        if not isinstance(act, Pin):
+            raise Rejected("bad-query", "dry_run: only a pin says what it would do; leave it out")
+        return await previewed(call, act)
+    made = (await acted(call, act, body.emergency, act.asset)).after
+    return answered_proposal(made) if isinstance(made, OpenProposal) else Reply(await _shown(call), 201)
 
 
 async def release(call: Call) -> None:
@@ -101,11 +111,7 @@ async def release(call: Call) -> None:
     source, reason = call.query.text("source"), call.query.text("reason")
     call.query.done()
     _check_scope(call)
-    await _do(call, Release(call.id, (reason or "released")[:500], source))
-
-
-async def _do(call: Call, act: PriceAct) -> None:
-    done(await call.daemon.inbox.act(act, call.caller.name, act.asset))
+    await acted(call, Release(call.id, (reason or "released")[:500], source), None, call.id)
 
 
 async def _shown(call: Call) -> PriceItem:
@@ -152,7 +158,15 @@ def _price(where: str, text: str) -> Decimal:
 ROUTES = (
     Endpoint("GET", "/v1/prices", prices, READ, (LIMIT, AFTER)),
     Endpoint("GET", "/v1/prices/{id}", price_of, READ),
-    Endpoint("POST", "/v1/prices/{id}/decisions", decide, OPERATE, body=DecisionBody, answers={201: PriceItem}),
+    Endpoint(
+        "POST",
+        "/v1/prices/{id}/decisions",
+        decide,
+        OPERATE,
+        (DRY_RUN,),
+        body=DecisionBody,
+        answers={200: LeverPreview, 201: PriceItem, 202: ProposalItem},
+    ),
     Endpoint(
         "DELETE",
         "/v1/prices/{id}/decisions",

@@ -16,6 +16,7 @@ from monitor.core.alerts.alert_type import Severity
 from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.matching import Match, covers, takes
 from monitor.core.alerts.silences import MakeSilence, Silence, Unsilence, UpTo, hides
+from monitor.core.groups.lever_states import OpenProposal
 from monitor.core.groups.outcome import Sight
 from monitor.core.portfolio.group_list import GroupQuery
 from monitor.core.stages.stages import NORMAL, STAGES, Stage
@@ -25,6 +26,7 @@ from monitor.web.alert_log import may_see
 from monitor.web.auth import OPERATE, READ, Caller
 from monitor.web.http import AFTER, LIMIT, Param, Rejected, one_of, paged_by_name, read_as, read_body
 from monitor.web.resources.alerts import Text, done
+from monitor.web.resources.levers import ProposalItem, acted, answered_proposal
 from monitor.web.site import Call, Endpoint, Reply
 
 LOOK_BACK = timedelta(hours=24)
@@ -109,6 +111,8 @@ class SilenceBody(msgspec.Struct, frozen=True):
     reason: Text
     up_to: UpTo | None = None
     even_worse: bool = False
+    emergency: Text | None = None
+    """Why nobody else can be asked first, where another person must approve a silence of a critical stage."""
 
     def __post_init__(self) -> None:
         if self.match == Match():
@@ -130,7 +134,8 @@ async def silences(call: Call) -> SilenceList:
 
 
 async def silence(call: Call) -> SilencePreview | Reply:
-    """Hides the deliveries of what matches, but nothing worse than what is bad already; 200 for a preview."""
+    """Hides the deliveries of what matches, but nothing worse than what is bad already; 200 for a preview, 202 where
+    another person must approve it first."""
     is_preview = call.query.choice("preview") == "true"
     call.query.done()
     body = read_as(SilenceBody, await read_body(call.request) or b"{}")
@@ -143,9 +148,11 @@ async def silence(call: Call) -> SilencePreview | Reply:
     if is_preview:
         groups = await asyncio.to_thread(_open_groups, call, said)
         return SilencePreview(groups, await _recent(call, said))
-    acted = done(await call.daemon.inbox.act(said, call.caller.name, id_))
-    assert isinstance(acted.after, Silence)
-    return Reply(_item(acted.after), 201, {"Location": f"/v1/silences/{id_}"})
+    made = (await acted(call, said, body.emergency, id_)).after
+    if isinstance(made, OpenProposal):
+        return answered_proposal(made)
+    silence = made if isinstance(made, Silence) else Silence(said, call.caller.name, call.daemon.clock.utc())
+    return Reply(_item(silence), 201, {"Location": f"/v1/silences/{id_}"})
 
 
 async def unsilence(call: Call) -> None:
@@ -250,7 +257,7 @@ ROUTES = (
         OPERATE,
         (Param("preview", "Says what would be hidden, and makes nothing.", one_of(("true", "false"))),),
         body=SilenceBody,
-        answers={200: SilencePreview, 201: SilenceItem},
+        answers={200: SilencePreview, 201: SilenceItem, 202: ProposalItem},
     ),
     Endpoint("DELETE", "/v1/silences/{id}", unsilence, OPERATE),
 )

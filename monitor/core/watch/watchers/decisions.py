@@ -93,6 +93,16 @@ class PriceDecisions(Watcher):
         self._tell(DECIDED, act.asset, facts | {"by": by, "reason": act.reason}, at, out)
         return BookChange(at, change)
 
+    def lift(self, pin: Pin, at: datetime, out: Outcome) -> BookChange | None:
+        """Ends this very pin before its time; None where it is not in force any more."""
+        key = Decision(pin, "", at).key
+        if (standing := self._in_force.get(key)) is None or standing.said != pin:
+            return None
+        self._end(key)
+        change = self._obey(at, out)
+        self._tell_end(standing, None, at, out)
+        return BookChange(at, change)
+
     def due(self, deadline: Deadline, out: Outcome) -> BookChange:
         """The time of a decision is over."""
         ended = self._end(deadline.subject)

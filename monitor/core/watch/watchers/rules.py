@@ -5,7 +5,7 @@ See rule 31: when a product's rules change, LTV moves without a price, and the d
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -20,10 +20,12 @@ from monitor.core.loans.group import Group
 from monitor.core.loans.interest import accrues_at, next_accrual
 from monitor.core.money import plain
 from monitor.core.prices.quote import PriceChange
+from monitor.core.rules.loosened import Loosened, loosened
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import Verdict, WeighedGroup, judge
 from monitor.core.stages.stages import GroupState
+from monitor.core.text import MOST_NAMED
 from monitor.core.valuation.bounds import decisive
 from monitor.core.valuation.valuation import under
 from monitor.core.watch.compose import Statement, raise_alert
@@ -122,10 +124,11 @@ class RulesWatch(Watcher):
     def renew_all(self, at: datetime, out: Outcome, *, is_told: bool) -> BookChange:
         """Other rules: works out every holding again; deadlines may lie elsewhere.
 
-        `is_told`: tells the desk of versions whose date came. It hears nothing of a reload: the person who reloads knows what
-        changed, and it is in the audit.
+        `is_told`: tells the desk of versions whose date came. Of a reload it hears only where that makes something easier for
+        borrowers: the person who reloads knows what changed, and it is in the audit.
         """
-        return self._renew(at, out, is_told=is_told)._replace(has_new_rules=True, needed=self._ground.book.needed())
+        change = self._renew(at, out, is_told=is_told)
+        return change._replace(has_new_rules=True, needed=self._ground.book.needed())
 
     def conclude(self, change: BookChange, out: Outcome) -> None:
         """What is decided from now on no longer follows from the change of rules."""
@@ -153,7 +156,8 @@ class RulesWatch(Watcher):
     def _renew(self, at: datetime, out: Outcome, *, is_told: bool) -> BookChange:
         book, board, rules = self._ground.book, self._ground.board, self._ground.rules
         replaced = self._take_versions(at)
-        told = replaced if is_told else {}
+        easier = {kind: loosened(old.version, self._versions[kind].version) for kind, old in replaced.items()}
+        told = {kind: old for kind, old in replaced.items() if is_told or easier[kind]}
         before = {kind: book.counted(kind, old.version, board) for kind, old in told.items()}
         book.renew(at, rules)
         suspects = book.suspects(None, board)
@@ -161,7 +165,7 @@ class RulesWatch(Watcher):
             sums = before[kind], book.counted(kind, self._versions[kind].version, board)
             count = self._told.get(kind, 0) + 1
             self._told[kind] = count
-            facts = _changed(kind, former, self._versions[kind], sums)
+            facts = _changed(kind, former, self._versions[kind], sums) | ({} if is_told else _easier(easier[kind]))
             # Noticed at the version's own time, also by a monitor that was down then.
             raise_alert(out, rules.name, Statement(RULES_CHANGED, kind, count, facts), at, detected_at=at)
         self._replaced = replaced
@@ -212,6 +216,14 @@ def _changed(kind: str, old: Former, new: Former, sums: tuple[Counted, Counted])
         "recognised_after_usd": plain(after.recognised),
         "is_exact": before.is_exact and after.is_exact,
     }
+
+
+def _easier(found: Sequence[Loosened]) -> dict[str, Any]:
+    """What was made easier; nothing where nothing was."""
+    if not found:
+        return {}
+    rows = [{"what": each.what, "from": each.was, "to": each.now} for each in found[:MOST_NAMED]]
+    return {"loosened": rows, "loosened_cut": len(found) - len(rows)}
 
 
 def _ladders_changed(old: Version, new: Version) -> list[str]:

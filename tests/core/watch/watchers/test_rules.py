@@ -155,7 +155,9 @@ def test_new_grace_reminders_take_effect_and_those_of_the_past_are_not_said() ->
 def test_another_time_until_an_overdue_loan_is_liquidated_moves_the_deadline() -> None:
     desk = Desk(line(loans=[loan(matures="01:00")]))
     desk.play("00:00 0.5 -; 02:00 0.5 loan.overdue@01:00")
-    assert desk.change("03:00", products={"vip_loan": product(version(overdue_after="48h"))}) == "-"
+    assert (
+        desk.change("03:00", products={"vip_loan": product(version(overdue_after="48h"))}) == "rules.changed:vip_loan"
+    )
     desk.play("26:00 0.5 -; 49:00 0.5 liquidation.triggered(overdue)")
 
 

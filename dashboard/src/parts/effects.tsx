@@ -1,0 +1,86 @@
+/** What an act does to each group, before it is done: a preview, a proposal as it was, and a proposal as it is now. */
+
+import type { EffectShown, EffectsShown, StandShown } from "../answers.generated";
+import { to } from "../router";
+import { Scroll, Share, StagePill, Time, words } from "./figures";
+
+export function Effects({ of, title }: { of: EffectsShown; title: string }) {
+  const moves = Object.entries(of.moves);
+  return (
+    <div class="effects">
+      <p>
+        <strong>{title}</strong>: {of.groups} {of.groups === 1 ? "group" : "groups"},{" "}
+        {moves.length ? moves.map(([move, n]) => `${n} from ${moved(move)}`).join(", ") : "no stage changes"}
+        {of.refused > 0 && `, ${of.refused} cannot be changed`}.
+      </p>
+      <Scroll label={title}>
+        <table>
+          <thead>
+            <tr>
+              <th>Group</th>
+              <th>Before</th>
+              <th>After</th>
+            </tr>
+          </thead>
+          <tbody>
+            {of.items.map((item) => (
+              <Row key={item.group} item={item} />
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+      {of.items.length < of.groups && <p class="quiet">The first {of.items.length} are listed.</p>}
+    </div>
+  );
+}
+
+function moved(move: string): string {
+  return move.split(" > ").map(words).join(" to ");
+}
+
+function Row({ item }: { item: EffectShown }) {
+  return (
+    <tr>
+      <th scope="row">
+        <a href={to.group(item.group)}>{item.group}</a>
+      </th>
+      {item.refused ? (
+        <td class="wrap" colSpan={2}>
+          {item.refused}
+        </td>
+      ) : (
+        <>
+          <td>
+            <Stand of={item.before} />
+          </td>
+          <td>
+            <Stand of={item.after} />
+          </td>
+        </>
+      )}
+    </tr>
+  );
+}
+
+function Stand({ of }: { of: StandShown | null }) {
+  if (!of) return <>–</>;
+  return (
+    <>
+      <StagePill stage={of.stage} /> <Share value={of.figure} />
+      <br />
+      <small>
+        {lineOf(of)}
+        {of.liquidated_at && (
+          <>
+            , liquidated <Time at={of.liquidated_at} />
+          </>
+        )}
+      </small>
+    </>
+  );
+}
+
+function lineOf(of: StandShown): string {
+  if (of.next_line) return `next line ${words(of.next_line)} ${of.next_level}`;
+  return of.figure === null ? "not known: a price is missing" : "past its lines";
+}
