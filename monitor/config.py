@@ -28,7 +28,7 @@ from monitor.core.prices.quote import USDT
 from monitor.core.rules.cadence import too_slow
 from monitor.core.rules.duty import Duty, Escalation, Rota
 from monitor.core.rules.product import Product
-from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, Rules, Trust
+from monitor.core.rules.settings import ExposureRules, FeedTrust, Fund, LenderRules, Rules, Trust
 from monitor.core.schema import Invalid, Name, Problem, read
 from monitor.people import Contacts, HeartbeatTable, Person, SmsReplies, contacts_of, misfits
 from monitor.quiet_times import Calendar, Holidays, QuietTimes, holidays_of, no_calendar, twice
@@ -166,9 +166,16 @@ def _pieces(value: object) -> Iterator[str]:
 
 _SHORTEST_PIECE = 4
 """A shorter one would take away letters of other words."""
-_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure", "endpoints"}
+_TABLES = {"monitor", "store", "web", "prices", "lifecycle", "fund", "exposure", "endpoints", "lender"}
 _TABLES |= {"person", "rota", "escalation", "heartbeat", "sms_replies"}
 _TABLES |= {"product", "rates", "book", "feed", "notifier", "route", "calendar"}
+
+_DEFAULTED: tuple[tuple[str, Any], ...] = (
+    ("exposure", ExposureRules),
+    ("lender", LenderRules),
+    ("endpoints", EndpointsTable),
+)
+"""Tables that have a default for every key."""
 
 
 def load(path: Path) -> Config:
@@ -198,8 +205,7 @@ class _Loader:
         prices = self.table(PricesTable, table, "prices")
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
         fund = self.table(Fund, table, "fund") if "fund" in table else None
-        exposure = self.table(ExposureRules, table, "exposure") or ExposureRules()
-        endpoints = self.table(EndpointsTable, table, "endpoints") or EndpointsTable()
+        exposure, lender, endpoints = (self.table(kind, table, name) or kind() for name, kind in _DEFAULTED)
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
@@ -222,7 +228,7 @@ class _Loader:
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             named = Named(tokens, books, feeds, notifiers, rates, web.host if web else "127.0.0.1")
             raise BadConfig(_hushed(self.problems, table), named, old)
-        rules = Rules(monitor.name, products, lifecycle.settings, trust, fund, exposure, duty)
+        rules = Rules(monitor.name, products, lifecycle.settings, trust, fund, exposure, duty, lender)
         config = Config(
             self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old, endpoints
         )

@@ -16,6 +16,7 @@ from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.prices.quote import Frame, Quote, assets_of
 from monitor.core.rules.product import RateRow
 from monitor.core.rules.settings import Rules
+from monitor.core.stages.stages import LenderReading
 
 API = "api"
 """The source of groups that were put by API; the caller gets an answer at once."""
@@ -77,6 +78,13 @@ class BookEntry(_Event, frozen=True):
     group_id: str
     id: str
     entry: Entry
+
+
+class LenderSaid(_Event, frozen=True):
+    """What the lender's own system says of some groups: shown and told beside ours, and never good news (decision 80)."""
+
+    source: str
+    readings: tuple[LenderReading, ...]
 
 
 class ProductsChanged(_Event, frozen=True):
@@ -152,6 +160,7 @@ Event = (
     | GroupsPut
     | GroupClosed
     | BookEntry
+    | LenderSaid
     | ProductsChanged
     | RatesChanged
     | ClockJumped

@@ -25,6 +25,7 @@ from monitor.core.money import ONE, ZERO, exact, plain
 from monitor.core.prices.decisions import Decision, Exclude, Pin
 from monitor.core.prices.quote import GOOD, MISSING, Mark, SourcePrice
 from monitor.core.queries.inbox import Look
+from monitor.core.queries.lender_shown import LenderShown, lender_shown
 from monitor.core.rules.product import Ladder, Product
 from monitor.core.rules.settings import Rules
 from monitor.core.rules.thresholds import Thresholds
@@ -220,6 +221,7 @@ class GroupDetail(Standing, frozen=True, kw_only=True):
     settling: bool
     loans: list[LoanDetail]
     interest_short: list[ShortCoin]
+    lender: LenderShown | UnsetType = UNSET
 
 
 class SourceShown(msgspec.Struct, frozen=True):
@@ -334,6 +336,7 @@ def detail(look: Look) -> GroupDetail:
             settling=any(loan.settling for loan in loans),
             loans=loans,
             interest_short=[each.shown for each in shortfalls(group, product, held)],
+            lender=UNSET if state.lender is None else lender_shown(state.lender, look.rules.lender, look.at),
         )
 
 

@@ -1,10 +1,10 @@
-"""What a book or the API says of groups: puts, closings and entries, from the event to what follows for the group."""
+"""What a book or the API says of groups: puts, closings, entries and readings, from the event to what follows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from monitor.core.events.events import BookEntry, GroupClosed, GroupPut, GroupsPut
+from monitor.core.events.events import BookEntry, GroupClosed, GroupPut, GroupsPut, LenderSaid
 from monitor.core.groups import loan_history
 from monitor.core.groups.book_changes import BookChanges, may_come_back
 from monitor.core.groups.outcome import Outcome
@@ -15,6 +15,7 @@ from monitor.core.stages.decision import close
 from monitor.core.watch.effects import GroupEffects
 from monitor.core.watch.watcher import BookChange, Ground
 from monitor.core.watch.watchers.left_out import LeftOutWatch
+from monitor.core.watch.watchers.lender import LenderWatch
 from monitor.core.watch.watchers.noticed import NoticedWatch
 from monitor.core.watch.watchers.silences import SilenceWatch
 
@@ -35,8 +36,23 @@ class BookEvents:
         self._book_changes = book_changes
         self._noticed = noticed
         self._effects = effects
+        self._lender = LenderWatch(ground, effects)
         self.left_out = LeftOutWatch(ground, book_changes, silences)
         self._follow = follow
+
+    def take(self, event: GroupPut | GroupsPut | GroupClosed | BookEntry | LenderSaid, out: Outcome) -> None:
+        """Raises Refused."""
+        match event:
+            case GroupPut():
+                self.put(event, out)
+            case GroupsPut():
+                self.put_all(event, out)
+            case GroupClosed():
+                self.close(event, out)
+            case BookEntry():
+                self.enter(event, out)
+            case LenderSaid():
+                self._lender.take(event, out)
 
     def put(self, event: GroupPut, out: Outcome) -> None:
         """One group. Raises Refused."""
@@ -73,6 +89,7 @@ class BookEvents:
         """The group is gone. What was told of its stage is over, at once or when it comes back no more. Raises Refused."""
         record, reopen = self._book_changes.closing(event), self._ground.rules.lifecycle.reopen
         id_ = record.group.id
+        self._lender.close(record, event.at, out)
         if event.is_told and not may_come_back(event, reopen):
             verdict = close(self._ground.rules.name, record.state, event.at)
             self._effects.follow(record, verdict, out, {"source": event.source})

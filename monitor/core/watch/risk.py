@@ -17,6 +17,7 @@ from monitor.core.events.events import (
     GroupClosed,
     GroupPut,
     GroupsPut,
+    LenderSaid,
     MarkPrices,
     Noticed,
     OperatorAct,
@@ -228,14 +229,8 @@ class RiskMonitor:
                 self._follow(self._priced.prices.take(event), out)
             case FeedSaid():
                 self._follow(self._priced.said(event), out)
-            case GroupPut():
-                self._events.put(event, out)
-            case GroupsPut():
-                self._events.put_all(event, out)
-            case GroupClosed():
-                self._events.close(event, out)
-            case BookEntry():
-                self._events.enter(event, out)
+            case GroupPut() | GroupsPut() | GroupClosed() | BookEntry() | LenderSaid():
+                self._events.take(event, out)
             case ProductsChanged():
                 self._change_rules(event, out)
             case RatesChanged():
