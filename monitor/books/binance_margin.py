@@ -1,0 +1,261 @@
+"""Margin accounts at Binance: the cross account, Classic or Pro, and each isolated pair (domain sections 3.6 to 3.10, 4.2).
+
+Assets that are locked in orders count as those that are free. The account says by its type which rules value it. Binance
+states no stage of a cross account, so its stage follows from its own margin level and its own lines. `cross` and `isolated`
+are pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import msgspec
+
+from monitor.books import _lender
+from monitor.books._asking import Failed, LenderConfig
+from monitor.books._lender import Debt, Reading, amount, exactly, once, owned
+from monitor.books._snapshots import Row
+from monitor.core.money import plain
+from monitor.core.stages.stages import LIQUIDATION, MARGIN_CALL, NORMAL, LenderReading, Stage
+
+ACCOUNT = "/sapi/v1/margin/account"
+ISOLATED = "/sapi/v1/margin/isolated/account"
+BARS = "/sapi/v1/margin/tradeCoeff"
+TIERS = "/sapi/v1/margin/isolatedMarginTier"
+RATES = "/sapi/v1/margin/next-hourly-interest-rate"
+BRACKETS = "/sapi/v1/margin/leverageBracket"
+RATIOS = "/sapi/v1/margin/crossMarginCollateralRatio"
+
+CLASSIC, PRO = "MARGIN_1", "MARGIN_2"
+_STAGES: Mapping[str, Stage] = {
+    "EXCESSIVE": NORMAL,
+    "NORMAL": NORMAL,
+    "MARGIN_CALL": MARGIN_CALL,
+    "PRE_LIQUIDATION": MARGIN_CALL,
+    "FORCE_LIQUIDATION": LIQUIDATION,
+}
+"""Before a liquidation an isolated account may do no more than in a margin call; it is called all the same."""
+
+
+class Config(LenderConfig, frozen=True, kw_only=True):
+    """[[book]] kind = "binance_margin"."""
+
+    url: str = "https://api.binance.com"
+    accounts: tuple[Literal["cross", "isolated"], ...] = ("cross", "isolated")
+    classic: str = "cross_margin_classic"
+    pro: str = "cross_margin_pro"
+    isolated: str = "isolated_margin"
+    """The products whose rules value the groups, by the type of the account."""
+    leverage: Annotated[int, range(1, 126)] | None = None
+    """Of a Classic cross account, which Binance does not state: 3 or 5."""
+
+    @property
+    def values_by(self) -> tuple[str, ...]:
+        """The products that the groups of this book name."""
+        return (self.classic, self.pro) * ("cross" in self.accounts) + (self.isolated,) * ("isolated" in self.accounts)
+
+
+class Asset(msgspec.Struct, frozen=True, rename="camel"):
+    """A coin of an account."""
+
+    asset: str
+    borrowed: str = ""
+    free: str = ""
+    locked: str = ""
+    interest: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        """All of its figures are there."""
+        return bool(self.borrowed and self.free and self.locked and self.interest)
+
+
+class CrossBody(msgspec.Struct, frozen=True, rename="camel"):
+    """The body of ACCOUNT. Only one of its keys begins with a capital."""
+
+    account_type: str
+    user_assets: tuple[Asset, ...]
+    margin_level: str = ""
+    collateral_margin_level: str = ""
+    open_order_loss_usdt: str = msgspec.field(default="", name="totalOpenOrderLossInUSDT")
+    collateral_usdt: str = msgspec.field(default="", name="TotalCollateralValueInUSDT")
+
+
+class BarsBody(msgspec.Struct, frozen=True, rename="camel"):
+    """The body of BARS: the lines of a Classic account."""
+
+    normal_bar: str = ""
+    margin_call_bar: str = ""
+    force_liquidation_bar: str = ""
+
+
+class Pair(msgspec.Struct, frozen=True, rename="camel"):
+    """An isolated account."""
+
+    symbol: str
+    base_asset: Asset
+    quote_asset: Asset
+    margin_level: str = ""
+    margin_level_status: str = ""
+    liquidate_price: str = ""
+    index_price: str = ""
+    liquidate_rate: str = ""
+
+
+class IsolatedBody(msgspec.Struct, frozen=True, rename="camel"):
+    """The body of ISOLATED."""
+
+    assets: tuple[Pair, ...]
+
+
+class Tier(msgspec.Struct, frozen=True, rename="camel"):
+    """A tier of an isolated pair."""
+
+    symbol: str
+    tier: int
+    effective_multiple: str = ""
+
+
+class HourlyRate(msgspec.Struct, frozen=True, rename="camel"):
+    """A row of RATES."""
+
+    asset: str
+    next_hourly_interest_rate: str = ""
+
+
+@exactly
+def cross(name: str, config: Config, body: CrossBody, bars: BarsBody, as_of: datetime) -> Reading:
+    """The cross account of a key."""
+    id_ = f"{name}-cross"
+    if body.account_type not in (CLASSIC, PRO):
+        raise Failed(f"{ACCOUNT}: found accountType {body.account_type!r}, expected {CLASSIC} or {PRO}")
+    is_classic = body.account_type == CLASSIC
+    assets = once(body.user_assets, lambda row: row.asset, f"{ACCOUNT} userAssets")
+    gaps = [row.asset for row in assets if not row.is_known]
+    lines = _lines(bars) if is_classic else {}
+    is_owing = any(_owes(row) for row in assets)
+    level = amount(body.margin_level, f"{ACCOUNT} marginLevel") if is_owing or gaps else None
+    figures = {
+        "account_type": "classic" if is_classic else "pro",
+        "collateral_margin_level": body.collateral_margin_level,
+        "collateral_usdt": body.collateral_usdt,
+        "open_order_loss_usdt": body.open_order_loss_usdt,
+    }
+    words = f"marginLevel {body.margin_level or 'unknown'}" if is_owing or gaps else "no debt"
+    stage = _stage(level, lines) if is_classic else _pro_stage(level)
+    shown = {k: v for k, v in figures.items() if v}
+    reading = LenderReading(id_, level, stage if is_owing or gaps else NORMAL, words, None, as_of, shown)
+    if gaps:
+        return Reading(as_of, (), (reading,), {id_: _empty(gaps)})
+    more = {"labels": config.labels, "leverage": config.leverage if is_classic else None}
+    if lines:
+        more["thresholds"] = {key: plain(level) for key, level in lines.items()}
+    product = config.classic if is_classic else config.pro
+    return _one(id_, product, assets, reading, "cross account", more)
+
+
+@exactly
+def isolated(
+    name: str, config: Config, body: IsolatedBody, tiers: Mapping[str, Iterable[Tier]], as_of: datetime
+) -> Reading:
+    """The isolated accounts of a key, each pair a group. `tiers` are those of the pairs that owe something."""
+    whole = Reading(as_of, (), ())
+    for pair in once(body.assets, lambda row: row.symbol, f"{ISOLATED} assets"):
+        id_, assets = f"{name}-{pair.symbol}", (pair.base_asset, pair.quote_asset)
+        gaps = [row.asset for row in assets if not row.is_known]
+        is_owing = any(_owes(row) for row in assets)
+        level = amount(pair.margin_level, f"{pair.symbol} marginLevel") if is_owing or gaps else None
+        figures = {
+            "index_price": pair.index_price,
+            "liquidation_price": pair.liquidate_price if is_owing else "",
+            "liquidation_line": pair.liquidate_rate,
+        }
+        stage = _STAGES.get(pair.margin_level_status)
+        words, shown = pair.margin_level_status or "no status", {k: v for k, v in figures.items() if v}
+        reading = LenderReading(id_, level, stage, words, None, as_of, shown)
+        if gaps:
+            found = Reading(as_of, (), (reading,), {id_: _empty(gaps)})
+        else:
+            leverage = _leverage(tiers.get(pair.symbol, ()), pair.symbol)
+            more = {"labels": config.labels, "leverage": leverage}
+            found = _one(id_, config.isolated, assets, reading, f"isolated account {pair.symbol}", more)
+        whole = together(whole, found)
+    return whole
+
+
+def together(one: Reading, other: Reading) -> Reading:
+    """Two readings as one; the older time is that of both."""
+    return Reading(
+        min(one.as_of, other.as_of),
+        (*one.rows, *other.rows),
+        (*one.said, *other.said),
+        {**one.unknown, **other.unknown},
+        {**one.rates, **other.rates},
+    )
+
+
+def owing(assets: Iterable[Asset]) -> list[str]:
+    """The coins in which something is owed, as far as that is known."""
+    return sorted({row.asset for row in assets if _owes(row)})
+
+
+def _one(
+    id_: str,
+    product: str,
+    assets: Iterable[Asset],
+    reading: LenderReading,
+    place: str,
+    more: Mapping[str, object],
+) -> Reading:
+    """The reading of one account. One that is empty is no group."""
+    debts, holds = [], {}
+    for row in assets:
+        holds[row.asset] = owned(row.free, f"{place} {row.asset}") + owned(row.locked, f"{place} {row.asset}")
+        principal, interest = owned(row.borrowed, f"{place} {row.asset}"), owned(row.interest, f"{place} {row.asset}")
+        if principal or interest:
+            debts.append(Debt(row.asset, principal, interest))
+    if not debts and not any(holds.values()):
+        return Reading(reading.as_of, (), ())
+    return Reading(reading.as_of, (Row(place, _lender.line(id_, product, id_, holds, debts, **more)),), (reading,))
+
+
+def _owes(row: Asset) -> bool:
+    return any(amount(text, row.asset) for text in (row.borrowed, row.interest))
+
+
+def _lines(bars: BarsBody) -> dict[str, Decimal]:
+    """The lines that Binance states for this account; none where one of them is empty."""
+    stated = {
+        "initial": bars.normal_bar,
+        "margin_call": bars.margin_call_bar,
+        "liquidation": bars.force_liquidation_bar,
+    }
+    found = {key: level for key, text in stated.items() if (level := amount(text, f"{BARS} {key}"))}
+    return found if len(found) == len(stated) else {}
+
+
+def _stage(level: Decimal | None, lines: Mapping[str, Decimal]) -> Stage | None:
+    if level is None or not lines:
+        return None
+    if level <= lines["liquidation"]:
+        return LIQUIDATION
+    return MARGIN_CALL if level <= lines["margin_call"] else NORMAL
+
+
+def _pro_stage(level: Decimal | None) -> Stage | None:
+    """Of Pro only the liquidation at 1 is published."""
+    return LIQUIDATION if level is not None and level <= 1 else None
+
+
+def _leverage(tiers: Iterable[Tier], symbol: str) -> int | None:
+    """The leverage of the pair: that of its first tier."""
+    first = min(tiers, key=lambda tier: tier.tier, default=None)
+    found = None if first is None else amount(first.effective_multiple, f"{TIERS} {symbol}")
+    return None if found is None else int(found)
+
+
+def _empty(gaps: Iterable[str]) -> str:
+    return f"Binance leaves figures of {', '.join(gaps)} empty; the group keeps those that it had"
