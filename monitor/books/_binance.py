@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from yarl import URL
 
 from monitor.addresses import guarded_socket, shown_url
-from monitor.books._weights import SPOT_IP, Call, Weights, weights_of
+from monitor.books._weights import SPOT_IP, VenueCall, Weights, weights_of
 from monitor.bounded_http import AnswerTooLong, BoundedConnector
 from monitor.clock import Clock
 from monitor.secret_files import BadSecret, read_secret
@@ -39,8 +39,8 @@ LONGEST_WAIT_S = 3 * 86_400.0
 UNSTATED_WAIT_S = 60.0
 """After a 429 without `Retry-After`: the minute that it counts by is over then."""
 CLOCK_EVERY_S = 1_800.0
-TIME = Call("/api/v3/time", 1, "spot", SPOT_IP, is_spaced=False)
-ACCOUNT = Call("/api/v3/account", 20, "spot", SPOT_IP, is_spaced=False)
+TIME = VenueCall("/api/v3/time", 1, "spot", SPOT_IP, is_spaced=False)
+ACCOUNT = VenueCall("/api/v3/account", 20, "spot", SPOT_IP, is_spaced=False)
 _BAD_CLOCK = -1021
 _USED = ("X-SAPI-USED-IP-WEIGHT-1M", "X-SAPI-USED-UID-WEIGHT-1M", "X-MBX-USED-WEIGHT-1M")
 
@@ -51,7 +51,7 @@ class Later(Exception):
     """The question has no answer now; ask again."""
 
 
-class Denied(Exception):
+class KeyDenied(Exception):
     """The venue refuses the question for good: a key, a right, a parameter. `code` is the venue's."""
 
     def __init__(self, words: str, code: int = 0, status: int = 400) -> None:
@@ -148,28 +148,28 @@ class Binance:
             self._session = None
 
     async def get(
-        self, call: Call, keys: Keys | None, params: Mapping[str, str] | None = None, urgency: int = 5
+        self, call: VenueCall, keys: Keys | None, params: Mapping[str, str] | None = None, urgency: int = 5
     ) -> Any:
-        """The answer as JSON values; numbers with a point are Decimal. Raises Later or Denied."""
+        """The answer as JSON values; numbers with a point are Decimal. Raises Later or KeyDenied."""
         if keys is None:
             return await self._ask(call, None, dict(params or {}), urgency)
         if self._offset_s is None or self._clock.monotonic_s() - self._offset_s > CLOCK_EVERY_S:
             await self.read_clock()
         try:
             return await self._ask(call, keys, dict(params or {}), urgency)
-        except Denied as e:
+        except KeyDenied as e:
             if e.code != _BAD_CLOCK:
                 raise
         await self.read_clock()
         try:
             return await self._ask(call, keys, dict(params or {}), urgency)
-        except Denied as e:
+        except KeyDenied as e:
             if e.code == _BAD_CLOCK:
                 raise Later("the venue's clock runs away from ours; it was read twice") from None
             raise
 
     async def read_clock(self) -> None:
-        """How far the venue's clock is ahead of ours: against the middle of the question. Raises Later or Denied."""
+        """How far the venue's clock is ahead of ours: against the middle of the question. Raises Later or KeyDenied."""
         before = self._clock.utc()
         answer = await self._ask(TIME, None, {}, 0)
         after = self._clock.utc()
@@ -183,7 +183,7 @@ class Binance:
         """What the venue's clock shows now, in milliseconds."""
         return round(self._clock.utc().timestamp() * 1000) + self._offset_ms
 
-    async def _ask(self, call: Call, keys: Keys | None, params: dict[str, str], urgency: int) -> Any:
+    async def _ask(self, call: VenueCall, keys: Keys | None, params: dict[str, str], urgency: int) -> Any:
         account = keys.account if keys is not None else ""
         async with self._weights.turn(call, account, urgency):
             headers = {"accept": "application/json"}
@@ -211,7 +211,7 @@ class Binance:
             self._session = aiohttp.ClientSession(connector=connector, timeout=TIMEOUT)
         return self._session
 
-    def _note(self, call: Call, account: str, status: int, headers: Mapping[str, str]) -> None:
+    def _note(self, call: VenueCall, account: str, status: int, headers: Mapping[str, str]) -> None:
         """What the venue says of its limits."""
         name = _USED[2] if call.pool == "spot" else _USED[1 if call.by_account else 0]
         if (used := headers.get(name, "")).isdecimal() and len(used) < 12:
@@ -222,7 +222,7 @@ class Binance:
             self._weights.hold(None if status == 418 else call, account, min(wait_s, LONGEST_WAIT_S))
 
 
-def _judged(call: Call, status: int, body: bytes) -> Any:
+def _judged(call: VenueCall, status: int, body: bytes) -> Any:
     """The answer, or why there is none."""
     if status in (418, 429) or status >= 500:
         raise Later(f"{call.path}: HTTP {status}")
@@ -235,7 +235,7 @@ def _judged(call: Call, status: int, body: bytes) -> Any:
     if isinstance(answer, dict):
         code = answer["code"] if isinstance(answer.get("code"), int) else 0
         words = str(answer.get("msg", ""))[:200]
-    raise Denied(f"{call.path}: HTTP {status}, code {code}: {words}".rstrip(": "), code, status)
+    raise KeyDenied(f"{call.path}: HTTP {status}, code {code}: {words}".rstrip(": "), code, status)
 
 
 _UNREADABLE = object()

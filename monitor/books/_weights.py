@@ -27,7 +27,7 @@ SAPI_IP, SAPI_UID, SPOT_IP = 12_000, 180_000, 6_000
 """Weights a minute: of each endpoint under /sapi by address or by account, and of all under /api together."""
 
 
-class Call(NamedTuple):
+class VenueCall(NamedTuple):
     """An endpoint and what it costs."""
 
     path: str
@@ -60,7 +60,7 @@ class _Waiter(NamedTuple):
 
     urgency: int
     number: int
-    call: Call
+    call: VenueCall
     account: str
 
 
@@ -79,7 +79,7 @@ class Weights:
         self._moved = asyncio.Event()
 
     @contextlib.asynccontextmanager
-    async def turn(self, call: Call, account: str, urgency: int = 0) -> AsyncIterator[None]:
+    async def turn(self, call: VenueCall, account: str, urgency: int = 0) -> AsyncIterator[None]:
         """Waits until the request may be sent; the body sends it and reads its answer."""
         waiter = _Waiter(urgency, next(self._numbers), call, account)
         insort(self._waiting, waiter)
@@ -104,7 +104,7 @@ class Weights:
                 self._free_s[account] = now_s + SPACING_S + MARGIN_S
             self._moved.set()
 
-    def told(self, call: Call, account: str, used: int) -> None:
+    def told(self, call: VenueCall, account: str, used: int) -> None:
         """The venue says how much of the minute is used. What is not ours, others at this address used."""
         key = call.key(account)
         foreign = used - self._used(key)
@@ -113,7 +113,7 @@ class Weights:
             others.until_s = self._clock.monotonic_s() + MINUTE_S + MARGIN_S
             self._sent[key].append(others)
 
-    def hold(self, call: Call | None, account: str, seconds: float) -> None:
+    def hold(self, call: VenueCall | None, account: str, seconds: float) -> None:
         """The venue wants silence for a while: on one limit, or on all where there is no call."""
         key = "" if call is None else call.key(account)
         self._held_s[key] = max(self._held_s.get(key, 0.0), self._clock.monotonic_s() + seconds + MARGIN_S)
@@ -134,7 +134,7 @@ class Weights:
             until_s = max(until_s, self._free_s.get(account, now_s))
         return max(until_s, self._room_s(key, call, now_s)) - now_s
 
-    def _room_s(self, key: str, call: Call, now_s: float) -> float:
+    def _room_s(self, key: str, call: VenueCall, now_s: float) -> float:
         """When the limit has room for the call; infinity while that depends on an answer."""
         need = self._used(key) + call.weight - call.limit
         if need <= 0:

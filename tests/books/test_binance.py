@@ -16,7 +16,7 @@ from monitor.books._binance import (
     ACCOUNT,
     TIME,
     Binance,
-    Denied,
+    KeyDenied,
     KeyFiles,
     Keys,
     Later,
@@ -25,12 +25,12 @@ from monitor.books._binance import (
     hmac_signer,
     signed_query,
 )
-from monitor.books._weights import Call
+from monitor.books._weights import VenueCall
 from monitor.secret_files import BadSecret
 from tests import virtual
 from tests.books.venues.server import Answer, Venue
 
-ORDERS = Call("/sapi/v1/loan/vip/ongoing/orders", 400)
+ORDERS = VenueCall("/sapi/v1/loan/vip/ongoing/orders", 400)
 
 # binance-spot-api-docs, rest-api.md, "SIGNED Endpoint Examples for POST /api/v3/order"
 DOC_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
@@ -212,7 +212,7 @@ def test_a_refusal_says_the_venues_words_and_no_secret(tmp_path: Path) -> None:
 
     async def work(client: Binance) -> None:
         desk.venue.fail(ORDERS.path, Answer(401, {"code": -2015, "msg": "Invalid API-key, IP, or permissions."}))
-        words = await desk.fails(client.get(ORDERS, desk.keys), Denied)
+        words = await desk.fails(client.get(ORDERS, desk.keys), KeyDenied)
         assert words == f"{ORDERS.path}: HTTP 401, code -2015: Invalid API-key, IP, or permissions."
 
     desk.run(work)
@@ -235,7 +235,7 @@ def test_a_redirect_is_not_followed_with_the_key(tmp_path: Path) -> None:
 
     async def work(client: Binance) -> None:
         desk.venue.fail(ORDERS.path, Answer(302, {}, {"Location": f"{desk.venue.url}{ACCOUNT.path}"}))
-        await desk.fails(client.get(ORDERS, desk.keys), Denied)
+        await desk.fails(client.get(ORDERS, desk.keys), KeyDenied)
         assert desk.venue.asked(ACCOUNT.path) == []
 
     desk.run(work)

@@ -5,14 +5,14 @@ import random
 from collections import deque
 from itertools import pairwise
 
-from monitor.books._weights import SAPI_IP, Call, Weights, weights_of
+from monitor.books._weights import SAPI_IP, VenueCall, Weights, weights_of
 from tests import virtual
 
-HEAVY = Call("/heavy", 6_000, is_spaced=False)
-ORDERS = Call("/orders", 400)
+HEAVY = VenueCall("/heavy", 6_000, is_spaced=False)
+ORDERS = VenueCall("/orders", 400)
 UNSPACED = ORDERS._replace(is_spaced=False)
-OF_UID = Call("/uid", 60_000, limit=180_000, by_account=True, is_spaced=False)
-SPOT = [Call("/a", 2_000, "spot", 6_000, is_spaced=False), Call("/b", 1_000, "spot", 6_000, is_spaced=False)]
+OF_UID = VenueCall("/uid", 60_000, limit=180_000, by_account=True, is_spaced=False)
+SPOT = [VenueCall("/a", 2_000, "spot", 6_000, is_spaced=False), VenueCall("/b", 1_000, "spot", 6_000, is_spaced=False)]
 
 
 def most(times: list[tuple[float, int]], seconds: float = 60.0) -> int:
@@ -26,14 +26,16 @@ def most(times: list[tuple[float, int]], seconds: float = 60.0) -> int:
     return found
 
 
-async def load(weights: Weights, calls: list[Call], seconds: float, seed: int) -> dict[tuple[str, str], list[float]]:
+async def load(
+    weights: Weights, calls: list[VenueCall], seconds: float, seed: int
+) -> dict[tuple[str, str], list[float]]:
     """Many askers at once; a request arrives somewhere between its sending and its answer."""
     chance = random.Random(seed)
     arrived: dict[tuple[str, str], list[float]] = {}
     loop = asyncio.get_running_loop()
     ends_s = loop.time() + seconds
 
-    async def asker(call: Call, account: str) -> None:
+    async def asker(call: VenueCall, account: str) -> None:
         while loop.time() < ends_s:
             async with weights.turn(call, account, chance.randrange(3)):
                 there_s, back_s = chance.choice((0.0, 0.2, 3.0)), chance.choice((0.0, 0.1, 9.0))
@@ -62,7 +64,7 @@ def test_no_window_of_a_minute_holds_more_than_the_limit() -> None:
 
 def test_an_account_is_asked_once_a_second_whatever_the_endpoint() -> None:
     async def main() -> None:
-        arrived = await load(Weights(virtual.LoopClock()), [ORDERS, Call("/other", 1)], 120.0, 3)
+        arrived = await load(Weights(virtual.LoopClock()), [ORDERS, VenueCall("/other", 1)], 120.0, 3)
         for account in ("1", "2"):
             times = sorted(t for (_, whose), found in arrived.items() if whose == account for t in found)
             assert min(b - a for a, b in pairwise(times)) >= 1.0
@@ -75,7 +77,7 @@ def test_the_more_urgent_goes_first_and_others_do_not_wait_for_a_full_limit() ->
         clock = virtual.LoopClock()
         weights, order = Weights(clock), []
 
-        async def ask(name: str, call: Call, urgency: int) -> None:
+        async def ask(name: str, call: VenueCall, urgency: int) -> None:
             async with weights.turn(call, "1", urgency):
                 order.append((name, round(clock.monotonic_s() - began_s)))
 
@@ -84,7 +86,7 @@ def test_the_more_urgent_goes_first_and_others_do_not_wait_for_a_full_limit() ->
         async with weights.turn(free, "1"), weights.turn(free, "1"):
             pass
         await asyncio.gather(
-            ask("later", free, 5), ask("urgent", free, 1), ask("other", Call("/x", 1, is_spaced=False), 9)
+            ask("later", free, 5), ask("urgent", free, 1), ask("other", VenueCall("/x", 1, is_spaced=False), 9)
         )
         assert order == [("other", 0), ("urgent", 60), ("later", 60)]
 
@@ -111,12 +113,12 @@ def test_a_wait_that_the_venue_asks_for_is_kept() -> None:
         weights = Weights(clock)
         began_s = clock.monotonic_s()
         weights.hold(ORDERS, "1", 30.0)
-        async with weights.turn(Call("/x", 1), "2"):
+        async with weights.turn(VenueCall("/x", 1), "2"):
             assert clock.monotonic_s() - began_s < 1
         async with weights.turn(ORDERS, "1"):
             assert clock.monotonic_s() - began_s >= 30
         weights.hold(None, "", 120.0)
-        async with weights.turn(Call("/x", 1), "2"):
+        async with weights.turn(VenueCall("/x", 1), "2"):
             assert clock.monotonic_s() - began_s >= 150
 
     virtual.run(main())
