@@ -54,7 +54,7 @@ class TimeRefused(Failed):
     """The lender holds our time to be wrong."""
 
 
-class Answer(NamedTuple):
+class LenderAnswer(NamedTuple):
     """What came, whatever its status."""
 
     status: int
@@ -89,7 +89,7 @@ class LenderConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"url: found {shown_url(self.url)!r}; {AddressRefused()}")
 
 
-class Pace:
+class CallPace:
     """Keeps a documented limit: so many calls within so many seconds."""
 
     def __init__(self, clock: Clock, calls: int, within_s: float) -> None:
@@ -151,22 +151,22 @@ class Asker:
         if theirs is not None:
             self._offset_s = (theirs - self._clock.utc()).total_seconds()
 
-    async def get(self, target: str, headers: Mapping[str, str]) -> Answer:
+    async def get(self, target: str, headers: Mapping[str, str]) -> LenderAnswer:
         """The answer to a question; `target` is the path with the query. Raises Failed where none came."""
         return await self._ask("GET", target, headers, None)
 
-    async def post(self, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def post(self, target: str, headers: Mapping[str, str], body: bytes) -> LenderAnswer:
         """The same with a body."""
         return await self._ask("POST", target, headers, body)
 
-    async def _ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+    async def _ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> LenderAnswer:
         url = URL(self._config.url.rstrip("/") + target, encoded=True)
         sent = {"accept": "application/json", "accept-encoding": "identity", **headers}
         try:
             async with self._opened().request(method, url, headers=sent, data=body, allow_redirects=False) as answer:
                 at = _date(answer.headers.get("Date"))
                 after_s = _retry_after_s(answer.headers.get("Retry-After"), self._clock.utc())
-                return Answer(answer.status, await _body(answer), at, after_s)
+                return LenderAnswer(answer.status, await _body(answer), at, after_s)
         except Failed:
             raise
         except AnswerTooLong:
@@ -186,7 +186,7 @@ def target(path: str, query: Mapping[str, str]) -> str:
     return f"{path}?{urlencode(query)}" if query else path
 
 
-def judged(answer: Answer, place: str, remedy: str) -> bytes:
+def judged(answer: LenderAnswer, place: str, remedy: str) -> bytes:
     """The body of an answer that is one. Raises Failed; `remedy` says what to do about a key that is refused."""
     status = answer.status
     if status == HTTPStatus.OK:

@@ -18,7 +18,7 @@ import msgspec
 from monitor.addresses import shown_url
 from monitor.books._asking import Failed, KeyRefused, LenderConfig, TimeRefused
 from monitor.books._base import KeptBook, Reader
-from monitor.books._snapshots import Row, Snapshots
+from monitor.books._snapshots import BookRow, Snapshots
 from monitor.clock import Clock
 from monitor.core.alerts.catalogue import BOOK_REFUSED
 from monitor.core.events.events import BookSeen, Event, LenderSaid, Noticed, RatesChanged
@@ -39,7 +39,7 @@ KEY_PAUSE_S = 300.0
 """A refused key stays refused until a person has mended it: asking every second would get the address banned."""
 
 
-class Debt(NamedTuple):
+class OwedCoin(NamedTuple):
     """What is owed in one coin."""
 
     coin: str
@@ -53,7 +53,7 @@ class Reading(NamedTuple):
     """One whole reading of a lender."""
 
     as_of: datetime
-    rows: tuple[Row, ...]
+    rows: tuple[BookRow, ...]
     said: tuple[LenderReading, ...]
     unknown: Mapping[str, str] = {}
     """Groups that the lender names without their figures, and why: they are neither put nor closed."""
@@ -125,7 +125,7 @@ def line(
     product: str,
     account: str,
     holds: Mapping[str, Decimal],
-    owes: Sequence[Debt],
+    owes: Sequence[OwedCoin],
     **more: object,
 ) -> dict[str, object]:
     """A book line of an account that holds its own collateral. The same figures make the same line, in whatever order."""

@@ -17,14 +17,14 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 
 from monitor.books import _lender
-from monitor.books._asking import Answer, Asker, Failed, LenderConfig, decoded, judged, shown
+from monitor.books._asking import Asker, Failed, LenderAnswer, LenderConfig, decoded, judged, shown
 from monitor.books._base import KeptBook, Reader
-from monitor.books._lender import Debt, LenderBook, Reading, exactly, millis
-from monitor.books._snapshots import Row
+from monitor.books._lender import LenderBook, OwedCoin, Reading, exactly, millis
+from monitor.books._snapshots import BookRow
 from monitor.clock import Clock
 from monitor.core.money import EXACT, divide_up, plain
 from monitor.core.schema import Asset, Pattern
-from monitor.core.stages.stages import LIQUIDATION, NORMAL, LenderReading
+from monitor.core.stages.stages import LIQUIDATION, NORMAL, LenderReading, Stage
 from monitor.secret_files import read_secret
 
 Address = Annotated[str, Pattern("0x[0-9a-fA-F]{40}", "an address such as 0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2")]
@@ -96,7 +96,7 @@ def build(name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBoo
     return LenderBook(name, config, Aave(name, config, clock, kept), reader, clock, kept)
 
 
-class Call(NamedTuple):
+class ContractCall(NamedTuple):
     """One eth_call: a contract and what it is asked, in hex."""
 
     to: str
@@ -194,8 +194,9 @@ def reserve(text: str, place: str) -> Reserve:
     )
 
 
-def account(data: str, configuration: str, emode: str, place: str) -> Account:
-    """What the Pool says of a user."""
+def account(answers: Sequence[str], place: str) -> Account:
+    """What the Pool says of a user: the answers to ACCOUNT_DATA, USER_CONFIGURATION and USER_EMODE."""
+    data, configuration, emode = answers
     collateral, debt, _, threshold, _, health_factor = words(data, place, 6)[:6]
     bits, category = words(configuration, place, 1)[0], words(emode, place, 1)[0]
     return Account(collateral, debt, threshold, health_factor, bits, category)
@@ -207,7 +208,7 @@ def held(text: str, place: str) -> Held:
     return Held(found[_BALANCE], found[_STABLE_DEBT] + found[_VARIABLE_DEBT])
 
 
-class Block(msgspec.Struct, frozen=True):
+class ChainBlock(msgspec.Struct, frozen=True):
     """A block, as far as it is needed."""
 
     number: str
@@ -247,9 +248,9 @@ def positions(name: str, config: Config, chain: Chain) -> Reading:
             continue
         product = config.emode.get(str(seen.emode), config.product)
         labels = {**config.labels, **({"emode": str(seen.emode)} if seen.emode else {})}
-        debts = [Debt(coin, owed) for coin, owed in _lender.added(owes).items()]
+        debts = [OwedCoin(coin, owed) for coin, owed in _lender.added(owes).items()]
         stated = _lender.line(id_, product, id_, _lender.added(holds), debts, labels=labels)
-        rows.append(Row(f"user {user}", stated))
+        rows.append(BookRow(f"user {user}", stated))
     rates = {coins[address]: settings.rate for address, (_, settings) in sorted(chain.reserves.items())}
     owed = {debt["asset"] for row in rows for debt in _loans(row.line)}
     given = {product: {coin: rates[coin] for coin in sorted(owed)} for product in dict.fromkeys(config.values_by)}
@@ -264,7 +265,7 @@ def _loans(line: Any) -> list[dict[str, str]]:
 def _reading(id_: str, seen: Account, at: datetime) -> LenderReading:
     is_owing = seen.health_factor != NO_DEBT
     level = _scaled(seen.health_factor, _WAD) if is_owing else None
-    stage = LIQUIDATION if level is not None and level < 1 else NORMAL
+    stage: Stage = LIQUIDATION if level is not None and level < 1 else NORMAL
     figures = {
         "total_collateral_base": plain(_scaled(seen.collateral, _USD_PLACES)),
         "total_debt_base": plain(_scaled(seen.debt, _USD_PLACES)),
@@ -291,7 +292,7 @@ class _Replied(msgspec.Struct, frozen=True):
     error: Any = None
 
 
-def replies(answer: Answer, count: int, place: str) -> list[Any]:
+def replies(answer: LenderAnswer, count: int, place: str) -> list[Any]:
     """The results of a batch in the order of its calls, in whatever order they came. Raises Failed unless all are there."""
     body = judged(answer, place, _REMEDY)
     if body.lstrip()[:1] == b"{":  # a node refuses a whole batch with one object
@@ -337,7 +338,7 @@ class Aave:
     async def read(self) -> Reading:
         """See Lender."""
         head = (await self._ask([("eth_getBlockByNumber", [self._config.block, False])]))[0]
-        block = msgspec.convert(head, Block) if isinstance(head, dict) else None
+        block = msgspec.convert(head, ChainBlock) if isinstance(head, dict) else None
         if block is None:
             raise Failed(f"the node knows no {self._config.block} block")
         number, at = int(block.number, 16), millis(int(block.timestamp, 16) * 1000, "block")
@@ -353,27 +354,27 @@ class Aave:
     async def _chain(self, number: int, at: datetime) -> Chain:
         config, pool = self._config, self._config.pool
         users = [user.lower() for user in config.users]
-        (listed,) = await self._calls(number, [Call(config.data_provider, ALL_TOKENS)])
+        (listed,) = await self._calls(number, [ContractCall(config.data_provider, ALL_TOKENS)])
         known = tokens(listed, "getAllReservesTokens")
-        settings = await self._calls(number, [Call(pool, RESERVE_DATA + _argument(t.address)) for t in known])
+        settings = await self._calls(number, [ContractCall(pool, RESERVE_DATA + _argument(t.address)) for t in known])
         reserves = {
             token.address: (token, reserve(text, f"getReserveData {token.symbol}"))
             for token, text in zip(known, settings, strict=True)
         }
         kinds = (ACCOUNT_DATA, USER_CONFIGURATION, USER_EMODE)
-        seen = await self._calls(number, [Call(pool, kind + _argument(u)) for u in users for kind in kinds])
-        accounts = {user: account(*seen[3 * i : 3 * i + 3], place=user) for i, user in enumerate(users)}
+        seen = await self._calls(number, [ContractCall(pool, kind + _argument(u)) for u in users for kind in kinds])
+        accounts = {user: account(seen[3 * i : 3 * i + 3], user) for i, user in enumerate(users)}
         pairs = [
             (user, address)
             for user, its in accounts.items()
             for address, (_, r) in reserves.items()
             if its.borrows(r.id) or its.pledges(r.id)
         ]
-        asked = [Call(config.data_provider, USER_RESERVE + _argument(a) + _argument(u)) for u, a in pairs]
+        asked = [ContractCall(config.data_provider, USER_RESERVE + _argument(a) + _argument(u)) for u, a in pairs]
         have = await self._calls(number, asked)
         return Chain(number, at, reserves, accounts, dict(zip(pairs, map(held, have, map(str, pairs)), strict=True)))
 
-    async def _calls(self, number: int, calls: Sequence[Call]) -> list[str]:
+    async def _calls(self, number: int, calls: Sequence[ContractCall]) -> list[str]:
         """The answers to contract calls at a block, batch after batch."""
         found: list[str] = []
         for start in range(0, len(calls), self._config.batch):
@@ -386,4 +387,4 @@ class Aave:
         batch = [{"jsonrpc": "2.0", "id": i, "method": m, "params": p} for i, (m, p) in enumerate(calls)]
         key = "" if self._config.key_file is None else f"/{read_secret(None, self._config.key_file)}"
         answer = await self._asker.post(key, {"content-type": "application/json"}, msgspec.json.encode(batch))
-        return replies(answer, len(batch), batch[0]["method"] if batch else "")
+        return replies(answer, len(batch), str(batch[0]["method"]))

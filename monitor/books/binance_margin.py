@@ -10,24 +10,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from monitor.books import _lender
-from monitor.books._asking import Failed, LenderConfig
-from monitor.books._lender import Debt, Reading, amount, exactly, once, owned
-from monitor.books._snapshots import Row
+from monitor.books._asking import Failed, KeyRefused, LenderConfig
+from monitor.books._base import KeptBook, Reader
+from monitor.books._binance import Binance, KeyDenied, KeyFiles, Keys, Later
+from monitor.books._lender import LenderBook, OwedCoin, Reading, amount, exactly, once, owned
+from monitor.books._snapshots import BookRow
+from monitor.books._weights import VenueCall
+from monitor.clock import Clock
 from monitor.core.money import plain
 from monitor.core.stages.stages import LIQUIDATION, MARGIN_CALL, NORMAL, LenderReading, Stage
+
+T = TypeVar("T")
 
 ACCOUNT = "/sapi/v1/margin/account"
 ISOLATED = "/sapi/v1/margin/isolated/account"
 BARS = "/sapi/v1/margin/tradeCoeff"
 TIERS = "/sapi/v1/margin/isolatedMarginTier"
 RATES = "/sapi/v1/margin/next-hourly-interest-rate"
-BRACKETS = "/sapi/v1/margin/leverageBracket"
-RATIOS = "/sapi/v1/margin/crossMarginCollateralRatio"
+WEIGHTS = {ACCOUNT: 10, ISOLATED: 10, BARS: 10, TIERS: 1, RATES: 100}
+"""What a question costs of the 12,000 a minute of its own endpoint."""
+SELDOM_S = 600.0
+"""Lines, tiers and rates are asked for this often: an account may ask once a second, and they change once in months."""
+MOST_COINS = 20
+"""In one question about rates."""
+_REMEDY = "put a read-only key into api_key_file and secret_file, and permit this machine's address at Binance"
 
 CLASSIC, PRO = "MARGIN_1", "MARGIN_2"
 _STAGES: Mapping[str, Stage] = {
@@ -41,8 +53,11 @@ _STAGES: Mapping[str, Stage] = {
 
 
 class Config(LenderConfig, frozen=True, kw_only=True):
-    """[[book]] kind = "binance_margin"."""
+    """[[book]] kind = "binance_margin". The key's secret is that of an HMAC key, or the private key of an Ed25519 one."""
 
+    api_key_file: Path
+    secret_file: Path | None = None
+    private_key_file: Path | None = None
     url: str = "https://api.binance.com"
     accounts: tuple[Literal["cross", "isolated"], ...] = ("cross", "isolated")
     classic: str = "cross_margin_classic"
@@ -52,10 +67,26 @@ class Config(LenderConfig, frozen=True, kw_only=True):
     leverage: Annotated[int, range(1, 126)] | None = None
     """Of a Classic cross account, which Binance does not state: 3 or 5."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.key  # noqa: B018  it refuses a key that is none
+
+    @property
+    def key(self) -> KeyFiles:
+        """The files of the key. Raises ValueError."""
+        return KeyFiles(
+            api_key_file=self.api_key_file, secret_file=self.secret_file, private_key_file=self.private_key_file
+        )
+
     @property
     def values_by(self) -> tuple[str, ...]:
         """The products that the groups of this book name."""
         return (self.classic, self.pro) * ("cross" in self.accounts) + (self.isolated,) * ("isolated" in self.accounts)
+
+
+def build(name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook) -> LenderBook:
+    """The book of one key. Its secrets are read when it asks."""
+    return LenderBook(name, config, BinanceMargin(name, config, clock), reader, clock, kept)
 
 
 class Asset(msgspec.Struct, frozen=True, rename="camel"):
@@ -92,7 +123,7 @@ class BarsBody(msgspec.Struct, frozen=True, rename="camel"):
     force_liquidation_bar: str = ""
 
 
-class Pair(msgspec.Struct, frozen=True, rename="camel"):
+class IsolatedPair(msgspec.Struct, frozen=True, rename="camel"):
     """An isolated account."""
 
     symbol: str
@@ -108,10 +139,10 @@ class Pair(msgspec.Struct, frozen=True, rename="camel"):
 class IsolatedBody(msgspec.Struct, frozen=True, rename="camel"):
     """The body of ISOLATED."""
 
-    assets: tuple[Pair, ...]
+    assets: tuple[IsolatedPair, ...]
 
 
-class Tier(msgspec.Struct, frozen=True, rename="camel"):
+class IsolatedTier(msgspec.Struct, frozen=True, rename="camel"):
     """A tier of an isolated pair."""
 
     symbol: str
@@ -159,7 +190,7 @@ def cross(name: str, config: Config, body: CrossBody, bars: BarsBody, as_of: dat
 
 @exactly
 def isolated(
-    name: str, config: Config, body: IsolatedBody, tiers: Mapping[str, Iterable[Tier]], as_of: datetime
+    name: str, config: Config, body: IsolatedBody, tiers: Mapping[str, Iterable[IsolatedTier]], as_of: datetime
 ) -> Reading:
     """The isolated accounts of a key, each pair a group. `tiers` are those of the pairs that owe something."""
     whole = Reading(as_of, (), ())
@@ -216,10 +247,10 @@ def _one(
         holds[row.asset] = owned(row.free, f"{place} {row.asset}") + owned(row.locked, f"{place} {row.asset}")
         principal, interest = owned(row.borrowed, f"{place} {row.asset}"), owned(row.interest, f"{place} {row.asset}")
         if principal or interest:
-            debts.append(Debt(row.asset, principal, interest))
+            debts.append(OwedCoin(row.asset, principal, interest))
     if not debts and not any(holds.values()):
         return Reading(reading.as_of, (), ())
-    return Reading(reading.as_of, (Row(place, _lender.line(id_, product, id_, holds, debts, **more)),), (reading,))
+    return Reading(reading.as_of, (BookRow(place, _lender.line(id_, product, id_, holds, debts, **more)),), (reading,))
 
 
 def _owes(row: Asset) -> bool:
@@ -250,7 +281,7 @@ def _pro_stage(level: Decimal | None) -> Stage | None:
     return LIQUIDATION if level is not None and level <= 1 else None
 
 
-def _leverage(tiers: Iterable[Tier], symbol: str) -> int | None:
+def _leverage(tiers: Iterable[IsolatedTier], symbol: str) -> int | None:
     """The leverage of the pair: that of its first tier."""
     first = min(tiers, key=lambda tier: tier.tier, default=None)
     found = None if first is None else amount(first.effective_multiple, f"{TIERS} {symbol}")
@@ -259,3 +290,95 @@ def _leverage(tiers: Iterable[Tier], symbol: str) -> int | None:
 
 def _empty(gaps: Iterable[str]) -> str:
     return f"Binance leaves figures of {', '.join(gaps)} empty; the group keeps those that it had"
+
+
+class BinanceMargin:
+    """Asks with a key; its files are read again after a refusal, as somebody may have mended them."""
+
+    def __init__(self, name: str, config: Config, clock: Clock) -> None:
+        self._name = name
+        self._config = config
+        self._clock = clock
+        self._binance = Binance(config.url, clock)
+        self._keys: Keys | None = None
+        self._seldom: dict[tuple[str, str], tuple[float, Any]] = {}
+        """When it was asked last and what came, by path and parameter."""
+
+    async def close(self) -> None:
+        """See Lender."""
+        await self._binance.close()
+
+    async def read(self) -> Reading:
+        """See Lender."""
+        whole = Reading(self._clock.utc(), (), ())
+        if "cross" in self._config.accounts:
+            whole = together(whole, await self._cross())
+        if "isolated" in self._config.accounts:
+            whole = together(whole, await self._isolated())
+        return whole
+
+    async def _cross(self) -> Reading:
+        as_of = self._clock.utc()
+        body = _converted(await self._ask(ACCOUNT), CrossBody, ACCOUNT)
+        is_classic = body.account_type == CLASSIC
+        bars = _converted(await self._ask_seldom(BARS), BarsBody, BARS) if is_classic else BarsBody()
+        found = cross(self._name, self._config, body, bars, as_of)
+        product = self._config.classic if is_classic else self._config.pro
+        return found._replace(rates={product: await self._rates(owing(body.user_assets), "FALSE")})
+
+    async def _isolated(self) -> Reading:
+        as_of = self._clock.utc()
+        body = _converted(await self._ask(ISOLATED), IsolatedBody, ISOLATED)
+        coins = {pair.symbol: owing((pair.base_asset, pair.quote_asset)) for pair in body.assets}
+        tiers = {
+            symbol: _converted(await self._ask_seldom(TIERS, {"symbol": symbol}), tuple[IsolatedTier, ...], TIERS)
+            for symbol in sorted(coins)
+            if coins[symbol]
+        }
+        found = isolated(self._name, self._config, body, tiers, as_of)
+        owed = sorted({coin for some in coins.values() for coin in some})
+        return found._replace(rates={self._config.isolated: await self._rates(owed, "TRUE")})
+
+    async def _rates(self, coins: list[str], is_isolated: str) -> dict[str, Decimal]:
+        """What an hour costs next, by coin."""
+        rates: dict[str, Decimal] = {}
+        for start in range(0, len(coins), MOST_COINS):
+            query = {"assets": ",".join(coins[start : start + MOST_COINS]), "isIsolated": is_isolated}
+            for row in _converted(await self._ask_seldom(RATES, query), tuple[HourlyRate, ...], RATES):
+                rate = amount(row.next_hourly_interest_rate, f"{RATES} {row.asset}")
+                if rate is not None:
+                    rates[row.asset] = rate
+        return rates
+
+    async def _ask_seldom(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        key, now_s = (path, str(query)), self._clock.monotonic_s()
+        asked_s, answer = self._seldom.get(key, (0.0, None))
+        if answer is None or now_s - asked_s > SELDOM_S:
+            answer = await self._ask(path, query)
+            self._seldom[key] = (now_s, answer)
+        return answer
+
+    async def _ask(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        if self._keys is None:
+            self._keys = Keys(self._name, self._config.key)
+        try:
+            return await self._binance.get(VenueCall(path, WEIGHTS[path]), self._keys, query)
+        except Later as e:
+            raise Failed(str(e)) from None
+        except KeyDenied as e:
+            if not is_of_the_key(e):
+                raise Failed(str(e)) from None
+            self._keys = None
+            raise KeyRefused(f"{e}; {_REMEDY}") from None
+
+
+def is_of_the_key(e: KeyDenied) -> bool:
+    """A refusal that a person has to mend: key, right, address or signature."""
+    return e.status in (401, 403) or e.code in (-1002, -1022, -2008, -2014, -2015)
+
+
+def _converted(answer: Any, kind: type[T], place: str) -> T:
+    try:
+        return msgspec.convert(answer, kind)
+    except msgspec.ValidationError as e:
+        raise Failed(f"{place}: {e}; the answer is not what Binance documents") from None

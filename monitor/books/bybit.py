@@ -18,12 +18,12 @@ import msgspec
 
 from monitor.books import _lender
 from monitor.books._asking import (
-    Answer,
     Asker,
+    CallPace,
     Failed,
     KeyRefused,
+    LenderAnswer,
     LenderConfig,
-    Pace,
     TimeRefused,
     decoded,
     judged,
@@ -31,8 +31,19 @@ from monitor.books._asking import (
     target,
 )
 from monitor.books._base import KeptBook, Reader
-from monitor.books._lender import Debt, LenderBook, Reading, added, amount, by_our_clock, exactly, millis, once, owned
-from monitor.books._snapshots import Row
+from monitor.books._lender import (
+    LenderBook,
+    OwedCoin,
+    Reading,
+    added,
+    amount,
+    by_our_clock,
+    exactly,
+    millis,
+    once,
+    owned,
+)
+from monitor.books._snapshots import BookRow
 from monitor.clock import Clock
 from monitor.core.money import plain
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, LenderReading, Stage
@@ -46,7 +57,7 @@ PRODUCTS = "/v5/ins-loan/product-infos"
 _LIMITS = {POSITION: 5, DELAY: 2}
 """Calls a second that are documented; all others are asked twice a second at most."""
 _WINDOW_MS = "5000"
-_REMEDY = "put a read-only key into key_file and secret_file, and permit this machine's address at Bybit"
+_REMEDY = "put a read-only key into api_key_file and secret_file, and permit this machine's address at Bybit"
 _BAD_KEY = {10003, 10004, 10005, 10007, 10009, 10010, 10024, 33004}
 _BAD_TIME = {10002}
 _BUSY_PAUSE_S = 5.0
@@ -60,7 +71,7 @@ _DELAY_STAGES: dict[int, Stage | None] = {0: None, 1: LIQUIDATION, 2: LIQUIDATIO
 class Config(LenderConfig, frozen=True, kw_only=True):
     """[[book]] kind = "bybit". `loan` says which of the two loans the key reads."""
 
-    key_file: Path
+    api_key_file: Path
     secret_file: Path
     url: str = "https://api.bybit.com"
     loan: Literal["crypto", "institutional"] = "crypto"
@@ -75,7 +86,7 @@ class Config(LenderConfig, frozen=True, kw_only=True):
 
 def build(name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook) -> LenderBook:
     """The book of one key. Its secrets are read when it asks."""
-    return LenderBook(name, config, Bybit(name, config, clock), reader, clock, kept)
+    return LenderBook(name, config, BybitLoans(name, config, clock), reader, clock, kept)
 
 
 class _Borrowed(msgspec.Struct, frozen=True, rename="camel"):
@@ -171,7 +182,7 @@ def sign(secret: str, at_ms: str, key: str, query: str) -> str:
     return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
-def said(answer: Answer, place: str) -> _Envelope:
+def said(answer: LenderAnswer, place: str) -> _Envelope:
     """The envelope of an answer that went well. Raises Failed."""
     envelope = decoded(judged(answer, place, _REMEDY), _Envelope, place)
     code, words = envelope.ret_code, f"{place}: retCode {envelope.ret_code}, {shown(envelope.ret_msg)}"
@@ -204,7 +215,7 @@ def crypto(name: str, config: Config, position: _Position, as_of: datetime) -> R
         why = f"Bybit leaves the amounts of {', '.join(gaps)} empty; the group keeps the figures that it had"
         return Reading(as_of, (), (reading,), {id_: why})
     debts = [
-        Debt(row.loan_currency, owned(text, f"{place} {row.loan_currency}"), id=f"{row.loan_currency}-{kind}")
+        OwedCoin(row.loan_currency, owned(text, f"{place} {row.loan_currency}"), id=f"{row.loan_currency}-{kind}")
         for row in borrowed
         for kind, text in (("flexible", row.flexible_total_debt), ("fixed", row.fixed_total_debt))
     ]
@@ -217,7 +228,7 @@ def crypto(name: str, config: Config, position: _Position, as_of: datetime) -> R
     if not any(holds.values()) and not any(debt.principal for debt in debts):
         return Reading(as_of, (), (), rates={product: rates})
     stated = _lender.line(id_, product, name, holds, debts, labels=config.labels)
-    return Reading(as_of, (Row("crypto loan", stated),), (reading,), rates={product: rates})
+    return Reading(as_of, (BookRow("crypto loan", stated),), (reading,), rates={product: rates})
 
 
 class InstitutionalBodies(msgspec.Struct, frozen=True, rename="camel"):
@@ -250,8 +261,8 @@ def institutional(name: str, config: Config, bodies: InstitutionalBodies, as_of:
         owes = added((row.token, owned(row.unpaid_qty, f"{at} {row.token}")) for row in unit.unpaid_info)
         holds = added((row.token, owned(row.qty, f"{at} {row.token}")) for row in unit.balance_info)
         more = {"thresholds": _lines(unit, bodies), "labels": config.labels}
-        debts = [Debt(coin, owed) for coin, owed in owes.items()]
-        rows.append(Row(f"risk unit {unit.parent_uid}", _lender.line(id_, product, id_, holds, debts, **more)))
+        debts = [OwedCoin(coin, owed) for coin, owed in owes.items()]
+        rows.append(BookRow(f"risk unit {unit.parent_uid}", _lender.line(id_, product, id_, holds, debts, **more)))
     open_orders = [order for order in bodies.orders.loan_info if order.status == "1"]
     rates: dict[str, Decimal] = {}
     for order in open_orders:
@@ -312,7 +323,7 @@ def _lines(unit: _Unit, bodies: InstitutionalBodies) -> dict[str, str]:
     return lines
 
 
-class Bybit:
+class BybitLoans:
     """Asks with a key; the secrets are read again after each refusal, as somebody may have mended them."""
 
     def __init__(self, name: str, config: Config, clock: Clock) -> None:
@@ -320,7 +331,7 @@ class Bybit:
         self._config = config
         self._asker = Asker(config, clock)
         self._paces = {
-            path: Pace(clock, _LIMITS.get(path, 2), 1.0) for path in (POSITION, LTV, DELAY, ORDERS, PRODUCTS)
+            path: CallPace(clock, _LIMITS.get(path, 2), 1.0) for path in (POSITION, LTV, DELAY, ORDERS, PRODUCTS)
         }
 
     async def close(self) -> None:
@@ -350,7 +361,7 @@ class Bybit:
 
     async def _ask(self, path: str, query: Mapping[str, str] | None = None) -> _Envelope:
         await self._paces[path].turn()
-        key = read_secret(None, self._config.key_file)
+        key = read_secret(None, self._config.api_key_file)
         at_ms = str(int(self._asker.now().timestamp() * 1000))
         asked = target(path, query or {})
         headers = {

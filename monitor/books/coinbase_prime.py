@@ -2,8 +2,8 @@
 
 Prime holds equity against a requirement that its own model makes of the whole portfolio. The group states both sides: what
 is long as collateral, and what is short and the requirement as debt. So our level is 1 where the requirement is just met.
-Positions move with our prices from one reading to the next; the requirement stays what Prime said. What of the equity is in no
-coin (dollars, collateral of shorts, less withdrawals under way) counts as the coin `cash`. Where Prime states sums alone,
+Positions move with our prices from one reading to the next; the requirement stays what Prime said. What of the equity is in
+no coin (dollars, collateral of shorts, less withdrawals under way) counts as the coin `cash`. Where Prime states sums alone,
 all of it is cash, our figure stands still between readings, and the stage is Prime's. `margin` is pure.
 """
 
@@ -21,10 +21,20 @@ from typing import Annotated
 import msgspec
 
 from monitor.books import _lender
-from monitor.books._asking import Answer, Asker, KeyRefused, LenderConfig, Pace, TimeRefused, decoded, judged, target
+from monitor.books._asking import (
+    Asker,
+    CallPace,
+    KeyRefused,
+    LenderAnswer,
+    LenderConfig,
+    TimeRefused,
+    decoded,
+    judged,
+    target,
+)
 from monitor.books._base import KeptBook, Reader
-from monitor.books._lender import Debt, LenderBook, Reading, amount, exactly, once
-from monitor.books._snapshots import Row
+from monitor.books._lender import LenderBook, OwedCoin, Reading, amount, exactly, once
+from monitor.books._snapshots import BookRow
 from monitor.clock import Clock
 from monitor.core.money import EIGHT_PLACES, EXACT, ZERO, divide_up
 from monitor.core.schema import Asset, Pattern, instant
@@ -41,14 +51,14 @@ CLOCK_S = 30.0
 REQUIREMENT = "margin-requirement"
 """The id of the loan that stands for what Prime requires."""
 _DOLLAR = "USD"
-_REMEDY = "put the read-only key of this entity's portfolio into key_file, secret_file and passphrase_file"
+_REMEDY = "put the read-only key of this entity's portfolio into api_key_file, secret_file and passphrase_file"
 
 
 class Config(LenderConfig, frozen=True, kw_only=True):
     """[[book]] kind = "coinbase_prime"."""
 
     entity: EntityId
-    key_file: Path
+    api_key_file: Path
     secret_file: Path
     passphrase_file: Path
     url: str = "https://api.prime.coinbase.com"
@@ -145,9 +155,9 @@ def margin(name: str, config: Config, now: MarginBody, before: SummariesBody, as
     long = {coin: size for coin, size in held.items() if size > 0}
     short = {coin: -size for coin, size in held.items() if size < 0}
     holds = _lender.added([*long.items(), (config.cash, max(cash, ZERO))])
-    debts = [Debt(coin, size) for coin, size in short.items()]
-    debts += [Debt(config.cash, -cash, id="cash")] if cash < 0 else []
-    debts += [Debt(config.cash, required, id=REQUIREMENT)] if required > 0 else []
+    debts = [OwedCoin(coin, size) for coin, size in short.items()]
+    debts += [OwedCoin(config.cash, -cash, id="cash")] if cash < 0 else []
+    debts += [OwedCoin(config.cash, required, id=REQUIREMENT)] if required > 0 else []
     owed = sum((-value for value in worth.values() if value < 0), max(-cash, ZERO)) + max(required, ZERO)
     had = equity + owed - max(required, ZERO)
     level = divide_up(had, owed, EIGHT_PLACES) if owed > 0 else None
@@ -156,7 +166,7 @@ def margin(name: str, config: Config, now: MarginBody, before: SummariesBody, as
     if not any(holds.values()) and not debts:
         return Reading(as_of, (), (reading,), rates=rates)
     stated = _lender.line(id_, config.product, id_, holds, debts, labels=config.labels)
-    return Reading(as_of, (Row(f"entity {config.entity}", stated),), (reading,), rates=rates)
+    return Reading(as_of, (BookRow(f"entity {config.entity}", stated),), (reading,), rates=rates)
 
 
 def _reading(
@@ -213,7 +223,7 @@ class CoinbasePrime:
         self._name = name
         self._config = config
         self._asker = Asker(config, clock)
-        self._pace = Pace(clock, CALLS, WITHIN_S)
+        self._pace = CallPace(clock, CALLS, WITHIN_S)
 
     async def close(self) -> None:
         """See Lender."""
@@ -232,7 +242,7 @@ class CoinbasePrime:
         await self._pace.turn()
         at_s = str(int(self._asker.now().timestamp()))
         headers = {
-            "X-CB-ACCESS-KEY": read_secret(None, self._config.key_file),
+            "X-CB-ACCESS-KEY": read_secret(None, self._config.api_key_file),
             "X-CB-ACCESS-PASSPHRASE": read_secret(None, self._config.passphrase_file),
             "X-CB-ACCESS-SIGNATURE": sign(read_secret(None, self._config.secret_file), at_s, path),
             "X-CB-ACCESS-TIMESTAMP": at_s,
@@ -247,7 +257,7 @@ class CoinbasePrime:
             raise
 
 
-def is_late(answer: Answer, asked_s: int) -> bool:
+def is_late(answer: LenderAnswer, asked_s: int) -> bool:
     """The lender's clock is so far from the time that was sent that this alone explains a refusal."""
     return answer.at is not None and abs(answer.at.timestamp() - asked_s) > CLOCK_S
 

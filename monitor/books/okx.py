@@ -18,12 +18,12 @@ import msgspec
 
 from monitor.books import _lender
 from monitor.books._asking import (
-    Answer,
     Asker,
+    CallPace,
     Failed,
     KeyRefused,
+    LenderAnswer,
     LenderConfig,
-    Pace,
     TimeRefused,
     decoded,
     judged,
@@ -31,8 +31,8 @@ from monitor.books._asking import (
     target,
 )
 from monitor.books._base import KeptBook, Reader
-from monitor.books._lender import Debt, LenderBook, Reading, amount, exactly, once, owned
-from monitor.books._snapshots import Row
+from monitor.books._lender import LenderBook, OwedCoin, Reading, amount, exactly, once, owned
+from monitor.books._snapshots import BookRow
 from monitor.clock import Clock
 from monitor.core.money import divide_up, plain
 from monitor.core.schema import Bounds
@@ -45,7 +45,9 @@ CALLS, WITHIN_S = 5, 2.0
 """The documented limit of each."""
 HOURS = Decimal(8760)
 _PLACES = Decimal("1e-18")
-_REMEDY = "put a read-only key into key_file, secret_file and passphrase_file, and permit this machine's address at OKX"
+_REMEDY = (
+    "put a read-only key into api_key_file, secret_file and passphrase_file, and permit this machine's address at OKX"
+)
 _BAD_KEY = {str(code) for code in (50100, 50101, 50103, 50104, 50105, 50106, 50110, 50111, 50113, 50119, 50120)}
 _BAD_TIME = {"50102", "50112"}
 _BUSY = {"50011", "50061"}
@@ -55,7 +57,7 @@ _BUSY_PAUSE_S = 2.0
 class Config(LenderConfig, frozen=True, kw_only=True):
     """[[book]] kind = "okx"."""
 
-    key_file: Path
+    api_key_file: Path
     secret_file: Path
     passphrase_file: Path
     url: str = "https://www.okx.com"
@@ -72,7 +74,7 @@ class Config(LenderConfig, frozen=True, kw_only=True):
 
 def build(name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook) -> LenderBook:
     """The book of one key. Its secrets are read when it asks."""
-    return LenderBook(name, config, Okx(name, config, clock), reader, clock, kept)
+    return LenderBook(name, config, OkxLoans(name, config, clock), reader, clock, kept)
 
 
 class _Amount(msgspec.Struct, frozen=True, rename="camel"):
@@ -108,7 +110,7 @@ def sign(secret: str, at: str, asked: str) -> str:
     return base64.b64encode(digest).decode()
 
 
-def said(answer: Answer, place: str) -> _Envelope:
+def said(answer: LenderAnswer, place: str) -> _Envelope:
     """The envelope of an answer that went well. Raises Failed. OKX explains a refusal in the body, whatever its status."""
     code, words = "", ""
     if answer.status != 200:
@@ -154,12 +156,12 @@ def loan_info(
         return Reading(as_of, (), (reading,), {id_: why}, rates)
     assert call is not None
     assert liquidation is not None
-    debts = [Debt(row.ccy, owned(row.amt, f"{LOAN} {row.ccy}")) for row in borrowed]
+    debts = [OwedCoin(row.ccy, owned(row.amt, f"{LOAN} {row.ccy}")) for row in borrowed]
     holds = {row.ccy: owned(row.amt, f"{LOAN} {row.ccy}") for row in pledged}
     initial = max(call - config.initial_gap, call / 2)
     lines = {"initial": plain(initial), "margin_call": plain(call), "liquidation": plain(liquidation)}
     stated = _lender.line(id_, config.product, name, holds, debts, thresholds=lines, labels=config.labels)
-    return Reading(as_of, (Row("flexible loan", stated),), (reading,), rates=rates)
+    return Reading(as_of, (BookRow("flexible loan", stated),), (reading,), rates=rates)
 
 
 def _reading(
@@ -185,14 +187,14 @@ def _rates(accrued: tuple[_Accrued, ...]) -> dict[str, Decimal]:
     return {coin: divide_up(rate, HOURS, _PLACES) for coin, rate in yearly.items() if rate is not None}
 
 
-class Okx:
+class OkxLoans:
     """Asks with a key; the secrets are read at each question, as somebody may have mended them."""
 
     def __init__(self, name: str, config: Config, clock: Clock) -> None:
         self._name = name
         self._config = config
         self._asker = Asker(config, clock)
-        self._paces = {path: Pace(clock, CALLS, WITHIN_S) for path in (LOAN, INTEREST)}
+        self._paces = {path: CallPace(clock, CALLS, WITHIN_S) for path in (LOAN, INTEREST)}
 
     async def close(self) -> None:
         """See Lender."""
@@ -210,7 +212,7 @@ class Okx:
         at = self._asker.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         asked = target(path, query or {})
         headers = {
-            "OK-ACCESS-KEY": read_secret(None, self._config.key_file),
+            "OK-ACCESS-KEY": read_secret(None, self._config.api_key_file),
             "OK-ACCESS-SIGN": sign(read_secret(None, self._config.secret_file), at, asked),
             "OK-ACCESS-TIMESTAMP": at,
             "OK-ACCESS-PASSPHRASE": read_secret(None, self._config.passphrase_file),
