@@ -1,0 +1,298 @@
+"""What every book that lives at a lender must hold, whatever its lender does: each is run against a server of its own.
+
+Time is virtual, sockets are real.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor.books._base import KeptBook
+from monitor.core.alerts.catalogue import BOOK_REFUSED
+from monitor.core.events.events import (
+    BookSeen,
+    Event,
+    GroupClosed,
+    GroupPut,
+    LenderSaid,
+    MarkPrices,
+    Noticed,
+    RatesChanged,
+)
+from monitor.core.prices.quote import Quote
+from monitor.core.rules.settings import Rules, Trust
+from monitor.core.watch.risk import RiskMonitor
+from tests import virtual
+from tests.books.lenders import AAVE, BENCHES, Bench, Set, of, products, served, some
+from tests.books.venues.server import Answer
+
+every_lender = pytest.mark.parametrize("bench", BENCHES, ids=lambda bench: bench.name)
+every_signed = pytest.mark.parametrize("bench", [b for b in BENCHES if b.is_signed], ids=lambda bench: bench.name)
+PRICES = {"BTC": "30000", "ETH": "2000", "USDT": "1", "USDC": "1", "STX": "1"}
+
+
+def play(bench: Bench, folder: Path, story: Callable[[Set], Awaitable[None]]) -> None:
+    """Tells a story with the server of a lender, in virtual time."""
+
+    async def told() -> None:
+        async with served(bench, virtual.LoopClock(), folder) as at_work:
+            await story(at_work)
+
+    virtual.run(told())
+
+
+def puts(batches: list[list[Event]]) -> list[str]:
+    """The ids of the groups that are put."""
+    return [put.group.id for put in of(GroupPut, batches)]
+
+
+async def whole(stream: AsyncIterator[list[Event]]) -> list[list[Event]]:
+    """The batches of the next reading."""
+    batches = [await anext(stream)]
+    while not isinstance(batches[-1][-1], BookSeen):
+        batches.append(await anext(stream))
+    return batches
+
+
+@every_lender
+def test_a_reading_puts_each_group_and_says_what_the_lender_says(bench: Bench, tmp_path: Path) -> None:
+    async def story(it: Set) -> None:
+        (batch,) = await some(it.book())
+        assert sorted(puts([batch])) == sorted(bench.groups)
+        readings = [reading for said in of(LenderSaid, [batch]) for reading in said.readings]
+        assert {r.group_id for r in readings} >= set(bench.groups)
+        seen = batch[-1]
+        assert isinstance(seen, BookSeen)
+        assert seen.source == bench.name
+        assert seen.as_of <= it.clock.utc()
+        assert all(isinstance(loan.id, str) for put in of(GroupPut, [batch]) for loan in put.group.loans)
+        assert {put.group.product for put in of(GroupPut, [batch])} == set(bench.products)
+
+    play(bench, tmp_path, story)
+
+
+@every_lender
+def test_the_same_in_another_order_or_twice_puts_nothing(bench: Bench, tmp_path: Path) -> None:
+    async def story(it: Set) -> None:
+        stream = it.book().batches()
+        first = await whole(stream)
+        it.reorder()
+        second = await anext(stream)
+        bench.double(it.bodies)
+        third = await anext(stream)
+        await stream.aclose()  # type: ignore[attr-defined]
+        assert puts(first)
+        for batch in (second, third):
+            assert isinstance(batch[-1], BookSeen), batch
+            assert not of(GroupPut, [batch])
+            assert not of(GroupClosed, [batch])
+            assert not of(Noticed, [batch])
+            assert not of(RatesChanged, [batch])
+
+    play(bench, tmp_path, story)
+
+
+FAULTS = {
+    "5xx": Answer(503, {"msg": "down"}),
+    "cut off": Answer(200, {"code": "0", "data": [], "retCode": 0}, is_cut=True),
+    "no JSON": Answer(200, b'{"retCode": 0, "code": "0", "data": [{'),
+    "another shape": Answer(200, {"unexpected": True}),
+    "an empty body": Answer(200, b""),
+    "a page of HTML": Answer(200, b"<html>maintenance</html>"),
+    "a redirect": Answer(302, {}, {"Location": "http://127.0.0.1:9/"}),
+}
+
+
+@every_lender
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_reading_that_breaks_off_changes_nothing_and_the_next_is_whole(
+    bench: Bench, fault: Answer, tmp_path: Path
+) -> None:
+    async def story(it: Set) -> None:
+        it.fail_late(fault)
+        began_s = it.clock.monotonic_s()
+        (batch,) = await some(it.book())
+        assert sorted(puts([batch])) == sorted(bench.groups)
+        assert not of(Noticed, [batch])
+        assert it.clock.monotonic_s() - began_s < 30.0
+
+    play(bench, tmp_path, story)
+
+
+@every_lender
+def test_a_lender_that_is_asked_too_often_gets_the_pause_that_it_wants(bench: Bench, tmp_path: Path) -> None:
+    async def story(it: Set) -> None:
+        it.fail_late(Answer(429, {"msg": "slow down"}, {"Retry-After": "40"}))
+        (batch,) = await some(it.book())
+        assert sorted(puts([batch])) == sorted(bench.groups)
+        refused = [i for i, seen in enumerate(it.venue.log) if seen.status == 429]
+        (at,) = refused
+        again = [seen for seen in it.venue.log[at + 1 :] if seen.path == bench.last]
+        assert again[0].at_s - it.venue.log[at].at_s >= 40.0
+
+    play(bench, tmp_path, story)
+
+
+@every_lender
+def test_a_wrong_key_is_said_once_with_what_to_do_and_not_asked_with_every_second(bench: Bench, tmp_path: Path) -> None:
+    async def story(it: Set) -> None:
+        first = next(iter(it.bodies)) if bench is not AAVE else bench.last
+        first = bench.last if first.startswith("/api/v3") else first
+        it.venue.fail(first, *([bench.wrong_key] * 2))
+        began_s = it.clock.monotonic_s()
+        told, mended = await some(it.book(), 2)
+        (said,) = of(Noticed, [told])
+        assert (said.kind, said.clears, said.facts["reason"]) == (BOOK_REFUSED, False, "key")
+        assert "key" in said.facts["problem"]
+        assert "stays in force" in said.facts["problem"]
+        assert "-of-the-test" not in str(said)
+        refusals = [seen.at_s for seen in it.venue.log if seen.path == first][:3]
+        assert refusals[1] - refusals[0] >= 300.0
+        assert it.clock.monotonic_s() - began_s >= 300.0
+        while not of(GroupPut, [mended]):
+            (said,) = of(Noticed, [mended])
+            assert said.fingerprint == of(Noticed, [told])[0].fingerprint
+            (mended,) = await some(it.book())
+
+    play(bench, tmp_path, story)
+
+
+@every_lender
+def test_a_key_file_that_is_gone_is_said_like_a_wrong_key(bench: Bench, tmp_path: Path) -> None:
+    async def story(it: Set) -> None:
+        book = it.book()
+        (it.folder / "key").unlink()
+        stream = book.batches()
+        (said,) = await anext(stream)
+        assert isinstance(said, Noticed)
+        assert str(it.folder / "key") in said.facts["problem"]
+        (it.folder / "key").write_text("key-of-the-test")
+        batches = await whole(stream)
+        await stream.aclose()  # type: ignore[attr-defined]
+        assert sorted(puts(batches)) == sorted(bench.groups)
+        (mended,) = of(Noticed, batches)
+        assert mended.clears
+
+    play(bench, tmp_path, story)
+
+
+@every_lender
+def test_an_empty_figure_is_unknown_and_never_zero(bench: Bench, tmp_path: Path) -> None:
+    """The group keeps the line that it has, is not closed, and the desk hears why."""
+
+    async def story(it: Set) -> None:
+        stream = it.book().batches()
+        await whole(stream)
+        bench.blank(it.bodies)
+        if bench is AAVE:  # a node that answers nothing is at fault, so nothing of its reading counts
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(stream), 600.0)
+            return
+        blank = await anext(stream)
+        await stream.aclose()  # type: ignore[attr-defined]
+        gone = bench.groups[0]
+        assert not of(GroupClosed, [blank])
+        assert gone not in puts([blank])
+        (reading,) = [r for said in of(LenderSaid, [blank]) for r in said.readings if r.group_id == gone]
+        assert reading.level is None
+        assert reading.stage is None
+        (said,) = of(Noticed, [blank])
+        assert (said.kind, said.clears) == (BOOK_REFUSED, False)
+        assert gone in said.subject
+        assert "empty" in said.facts["problem"]
+
+    play(bench, tmp_path, story)
+
+
+@every_signed
+def test_a_lender_whose_clock_is_another_is_asked_by_its_own(bench: Bench, tmp_path: Path) -> None:
+    async def story(it: Set) -> None:
+        it.venue.clock_offset_ms = 3_600_000
+        late = bench.is_late
+        assert late is not None
+        it.venue.fail(next(path for path in it.bodies if not path.startswith("/api/v3")), late)
+        (batch,) = await some(it.book())
+        assert sorted(puts([batch])) == sorted(bench.groups)
+        assert all(event.at <= it.clock.utc() for event in batch)
+        (seen,) = of(BookSeen, [batch])
+        assert it.clock.utc() - timedelta(seconds=10) <= seen.as_of <= it.clock.utc()
+        if bench.late_header:
+            sent = it.venue.headers[-1][bench.late_header]
+            asked = datetime.fromisoformat(sent) if "T" in sent else datetime.fromtimestamp(int(sent[:10]), UTC)
+            assert abs(asked.timestamp() - it.venue.now_ms() / 1000) < 5.0
+        for said in of(LenderSaid, [batch]):
+            assert all(reading.as_of <= it.clock.utc() for reading in said.readings)
+
+    play(bench, tmp_path, story)
+
+
+@every_lender
+def test_what_vanished_is_closed_only_when_two_whole_readings_leave_it_out(bench: Bench, tmp_path: Path) -> None:
+    async def story(it: Set) -> None:
+        held: set[str] = set()
+        stream = it.book(KeptBook(lambda: sorted(held))).batches()
+        batches = await whole(stream)
+        held.update(puts(batches))
+        empty(it)
+        first, second = await anext(stream), await anext(stream)
+        await stream.aclose()  # type: ignore[attr-defined]
+        assert not of(GroupClosed, [first])
+        assert sorted(closed.group_id for closed in of(GroupClosed, [second])) == sorted(bench.groups)
+
+    play(bench, tmp_path, story)
+
+
+def empty(it: Set) -> None:
+    """The lender has nothing any more."""
+    emptied: dict[str, Any] = {
+        "/sapi/v1/margin/account": {"accountType": "MARGIN_1", "userAssets": []},
+        "/sapi/v1/margin/isolated/account": {"assets": []},
+    }
+    for path in it.bodies:
+        if path in emptied:
+            it.bodies[path] = emptied[path]
+        elif path == "node":
+            for user in it.bench.groups:
+                it.bodies["node"].user(user.removeprefix("aave-"), weth=0, usdc_owed=0, health=2**256 - 1)
+        elif path == "/v5/crypto-loan-common/position":
+            it.bodies[path]["result"].update(borrowList=[], collateralList=[], ltv="0")
+        elif path == "/v5/ins-loan/ltv-convert":
+            it.bodies[path]["result"]["ltvInfo"] = []
+        elif path.endswith("loan-info"):
+            it.bodies[path]["data"] = []
+        elif path.endswith("/margin"):
+            nothing = {"margin_equity": "0", "margin_requirement": "0", "excess_deficit": "0", "pm_asset_info": []}
+            it.bodies[path]["margin_information"]["margin_summary"] = nothing
+
+
+@every_lender
+def test_core_takes_all_of_it_and_a_restart_repeats_nothing(bench: Bench, tmp_path: Path) -> None:
+    async def story(it: Set) -> None:
+        monitor = RiskMonitor(Rules("desk-1", products(bench), trust=Trust(enabled=False)))
+        at = it.clock.utc()
+        quotes = tuple(Quote(asset, Decimal(price), "USD", "feed", at) for asset, price in PRICES.items())
+        monitor.handle(MarkPrices(at, quotes))
+        (first,) = await some(it.book())
+        for event in first:
+            monitor.handle(event)
+        records = {id_: monitor.book.find(id_) for id_ in bench.groups}
+        assert all(record is not None and record.weight is not None for record in records.values())
+        position = of(BookSeen, [first])[0].position
+        again = it.book(KeptBook(lambda: bench.groups, position=position))
+        (second,) = await some(again)
+        assert not of(RatesChanged, [second])
+        for event in second:
+            out = monitor.handle(event)
+            assert not out.alerts
+        assert {id_: r.group.line for id_ in bench.groups if (r := monitor.book.find(id_))} == {
+            id_: r.group.line for id_, r in records.items() if r
+        }
+
+    play(bench, tmp_path, story)
