@@ -209,7 +209,7 @@ class _Loader:
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
-        books = self.parts("books", self.rows(table, "book"), "book")
+        books = self.books(self.rows(table, "book"), self.rows(table, "product"))
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
         notifiers = self.notifiers(self.rows(table, "notifier"))
         calendars = self.calendars(table)
@@ -381,6 +381,19 @@ class _Loader:
             if row.get("name") == API:
                 self.note(f"rates[{i}].name", f"{API!r} names the rates that come by API; choose another name")
         return self.parts("rates", rows, "rates")
+
+    def books(self, rows: list[dict[str, Any]], products: list[dict[str, Any]]) -> tuple[Part, ...]:
+        """The books. One that says by which products its groups are valued names products of the file."""
+        names = [str(row.get("name", row.get("kind"))) for row in products]
+        parts = self.parts("books", rows, "book")
+        for part in parts:
+            for some in getattr(part.config, "values_by", ()):
+                if not any(name in names for name in some):
+                    needed = " or ".join(f"[[product]] {name!r}" for name in some)
+                    self.note(
+                        f"book {part.name!r}", f"its groups are valued by {needed}, which is not configured; add it"
+                    )
+        return parts
 
     def products(self, rows: list[dict[str, Any]]) -> Mapping[str, Product]:
         products: dict[str, Product] = {}

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
@@ -74,6 +75,8 @@ class LenderConfig(msgspec.Struct, frozen=True, kw_only=True):
     """For one whole answer, from the connection to the last byte."""
     allow_private: bool = False
     """Permits addresses on loopback and in private networks."""
+    stale_after: Annotated[timedelta, Span("1s", "400d")] | None = None
+    """How old the book may be. Without it three times `every` and once `timeout`, at least a minute."""
     labels: dict[str, str] = {}
     """Labels of each group of this book."""
 
@@ -87,6 +90,15 @@ class LenderConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"url: found {shown_url(self.url)!r}, expected https://host, or http://")
         if not self.allow_private and is_inside(host):
             raise ValueError(f"url: found {shown_url(self.url)!r}; {AddressRefused()}")
+
+    @property
+    def secrets(self) -> dict[str, Path]:
+        """The files of its key, by the key of the configuration that names them."""
+        files = {name: getattr(self, name) for name in self.__struct_fields__ if name.endswith("_file")}
+        return {name: file for name, file in files.items() if file is not None}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__module__}.Config({shown_url(self.url)})"
 
 
 class CallPace:

@@ -160,6 +160,11 @@ def added(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
     return total
 
 
+def stale_after(config: LenderConfig) -> timedelta:
+    """Two readings may fail before a lender's book is stale; a minute is no age for one."""
+    return max(3 * config.every + config.timeout, timedelta(minutes=1))
+
+
 class LenderBook:
     """Reads a lender again and again, and puts what is new. What stops it from reading is said once, with what to do."""
 

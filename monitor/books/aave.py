@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -86,9 +86,23 @@ class Config(LenderConfig, frozen=True, kw_only=True):
                 raise ValueError(f'emode: found {category!r}, expected the number of a category such as "1"')
 
     @property
-    def values_by(self) -> tuple[str, ...]:
-        """The products that the groups of this book name."""
-        return (self.product, *self.emode.values())
+    def values_by(self) -> tuple[tuple[str, ...], ...]:
+        """The products that the groups of this book name: of each of these one must be configured."""
+        return tuple((product,) for product in self.products)
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """The product of all, and those of the modes."""
+        return tuple(dict.fromkeys((self.product, *self.emode.values())))
+
+
+_BEHIND = {"latest": timedelta(0), "safe": timedelta(minutes=15), "finalized": timedelta(minutes=30)}
+"""How old a block of that kind may be while all is well: finality takes two epochs, and may be late."""
+
+
+def stale_after(config: Config) -> timedelta:
+    """As of every lender, and the age that a block has anyhow."""
+    return _lender.stale_after(config) + _BEHIND[config.block]
 
 
 def build(name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook) -> LenderBook:
@@ -253,7 +267,7 @@ def positions(name: str, config: Config, chain: Chain) -> Reading:
         rows.append(BookRow(f"user {user}", stated))
     rates = {coins[address]: settings.rate for address, (_, settings) in sorted(chain.reserves.items())}
     owed = {debt["asset"] for row in rows for debt in _loans(row.line)}
-    given = {product: {coin: rates[coin] for coin in sorted(owed)} for product in dict.fromkeys(config.values_by)}
+    given = {product: {coin: rates[coin] for coin in sorted(owed)} for product in config.products}
     return Reading(chain.at, tuple(rows), tuple(readings), rates=given, version=str(chain.number))
 
 

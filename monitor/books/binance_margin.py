@@ -79,9 +79,13 @@ class Config(LenderConfig, frozen=True, kw_only=True):
         )
 
     @property
-    def values_by(self) -> tuple[str, ...]:
-        """The products that the groups of this book name."""
-        return (self.classic, self.pro) * ("cross" in self.accounts) + (self.isolated,) * ("isolated" in self.accounts)
+    def values_by(self) -> tuple[tuple[str, ...], ...]:
+        """The products that the groups of this book name: of each of these one must be configured."""
+        needed = {"cross": (self.classic, self.pro), "isolated": (self.isolated,)}
+        return tuple(needed[account] for account in self.accounts)
+
+
+stale_after = _lender.stale_after
 
 
 def build(name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook) -> LenderBook:

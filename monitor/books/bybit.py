@@ -79,9 +79,17 @@ class Config(LenderConfig, frozen=True, kw_only=True):
     """The product whose rules value the groups; without it `bybit_loan`, or `institutional_loan`."""
 
     @property
-    def values_by(self) -> tuple[str, ...]:
-        """The products that the groups of this book name."""
-        return (self.product or ("bybit_loan" if self.loan == "crypto" else "institutional_loan"),)
+    def values_by(self) -> tuple[tuple[str, ...], ...]:
+        """The products that the groups of this book name: of each of these one must be configured."""
+        return ((self.valued_by,),)
+
+    @property
+    def valued_by(self) -> str:
+        """The one product of this book."""
+        return self.product or ("bybit_loan" if self.loan == "crypto" else "institutional_loan")
+
+
+stale_after = _lender.stale_after
 
 
 def build(name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook) -> LenderBook:
@@ -200,7 +208,7 @@ def said(answer: LenderAnswer, place: str) -> _Envelope:
 @exactly
 def crypto(name: str, config: Config, position: _Position, as_of: datetime) -> Reading:
     """The crypto loan of an account. All its orders, flexible and fixed, are one group under one LTV."""
-    id_, place, (product,) = f"{name}-loan", POSITION, config.values_by
+    id_, place, product = f"{name}-loan", POSITION, config.valued_by
     borrowed = once(position.borrow_list, lambda row: row.loan_currency, place)
     pledged = once(position.collateral_list, lambda row: row.currency, place)
     level = amount(position.ltv, f"{place} ltv")
@@ -245,7 +253,7 @@ class InstitutionalBodies(msgspec.Struct, frozen=True, rename="camel"):
 @exactly
 def institutional(name: str, config: Config, bodies: InstitutionalBodies, as_of: datetime) -> Reading:
     """The risk units of a key, each a group."""
-    (product,), place = config.values_by, LTV
+    product, place = config.valued_by, LTV
     units = once(bodies.units.ltv_info, lambda unit: unit.parent_uid, place)
     rows, readings, unknown = [], [], {}
     for unit in units:

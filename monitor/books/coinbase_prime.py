@@ -68,9 +68,12 @@ class Config(LenderConfig, frozen=True, kw_only=True):
     """The coin by whose price dollars count; Prime itself changes USD into USDC at par."""
 
     @property
-    def values_by(self) -> tuple[str, ...]:
-        """The products that the groups of this book name."""
-        return (self.product,)
+    def values_by(self) -> tuple[tuple[str, ...], ...]:
+        """The products that the groups of this book name: of each of these one must be configured."""
+        return ((self.product,),)
+
+
+stale_after = _lender.stale_after
 
 
 def build(name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook) -> LenderBook:

@@ -67,9 +67,12 @@ class Config(LenderConfig, frozen=True, kw_only=True):
     """How far below the margin call the initial line lies, to which cures lead. OKX states none."""
 
     @property
-    def values_by(self) -> tuple[str, ...]:
-        """The products that the groups of this book name."""
-        return (self.product,)
+    def values_by(self) -> tuple[tuple[str, ...], ...]:
+        """The products that the groups of this book name: of each of these one must be configured."""
+        return ((self.product,),)
+
+
+stale_after = _lender.stale_after
 
 
 def build(name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook) -> LenderBook:
