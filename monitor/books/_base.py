@@ -130,10 +130,15 @@ class KeptBook(NamedTuple):
     """Subjects of all `book.refused` notices that still hold, also those of other sources."""
     left_out: tuple[str, ...] = ()
     """The same of `book.left_out`."""
+    position: str = ""
+    """What the source said last as the position of a `BookSeen`; "" where it said none yet."""
 
 
 class BookSource(Protocol):
     """A source of loan groups: batches of GroupPut, GroupsPut, GroupClosed, BookEntry, and Noticed for refused lines.
+
+    A BookSeen ends each whole reading and each batch of changes: it has the time of the book, and the position from which the
+    source goes on after a restart.
 
     Its module has `Config` and `build(name, config, reader, clock, kept) -> BookSource`.
     """

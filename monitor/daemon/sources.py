@@ -163,7 +163,13 @@ class Sources:
 
     async def _run_book(self, part: Part) -> None:
         told = self._monitor.standing
-        kept = KeptBook(partial(self._book.of_source, part.name), told(BOOK_REFUSED), told(BOOK_LEFT_OUT))
+        seen = self._monitor.books.states.get(part.name)
+        kept = KeptBook(
+            partial(self._book.of_source, part.name),
+            told(BOOK_REFUSED),
+            told(BOOK_LEFT_OUT),
+            seen.position if seen is not None else "",
+        )
         progress = partial(self._progress.step, part.name)
         reader = BlockReader(lambda: self._monitor.rules.products, self._book.names, progress, contacts.problems)
         module = plugins.module("books", part.kind)

@@ -122,10 +122,10 @@ async def test_a_book_that_grows_large_is_remembered_compactly_and_nothing_is_pu
     few = lines(100)
     book.write(*few)
     await read(book)
-    assert isinstance(book.source._memory, PlainLineMemory)
+    assert isinstance(book.source._comparison.memory, PlainLineMemory)
     book.write(*lines())
     await book.until(lambda: put_count(book.batches) >= GROUPS - 100)
-    assert isinstance(book.source._memory, CompactLineMemory)
+    assert isinstance(book.source._comparison.memory, CompactLineMemory)
     assert set(quantities(book.batches)) == {f"G-{k}" for k in range(100, GROUPS)}
 
 

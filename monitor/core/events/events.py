@@ -87,6 +87,18 @@ class LenderSaid(_Event, frozen=True):
     readings: tuple[LenderReading, ...]
 
 
+class BookSeen(_Event, frozen=True, omit_defaults=True):
+    """A source of loans has read its book, or a batch of it: what it said until then is in the events before this one."""
+
+    source: str
+    as_of: datetime
+    """The time of the book: what it says was so then. Never later than the reading."""
+    position: str = ""
+    """What the source wants to get back after a restart. It is kept in the same commit as the events before it."""
+    version: str = ""
+    """What the source calls this state of its book, such as an ETag or the id of an entry; shown to people."""
+
+
 class ProductsChanged(_Event, frozen=True):
     """New rules, settings or products. Timers and deadlines stay."""
 
@@ -161,6 +173,7 @@ Event = (
     | GroupClosed
     | BookEntry
     | LenderSaid
+    | BookSeen
     | ProductsChanged
     | RatesChanged
     | ClockJumped

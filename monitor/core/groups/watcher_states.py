@@ -98,6 +98,21 @@ class DecisionState(msgspec.Struct, frozen=True):
     """By asset: how many alerts there were about decisions."""
 
 
+class BookState(msgspec.Struct, frozen=True):
+    """What is known of the book of one source."""
+
+    as_of: datetime
+    """The time of the book."""
+    seen_at: datetime
+    """When it was read last."""
+    position: str = ""
+    """Where the source goes on after a restart, in its own words."""
+    version: str = ""
+    """What the source calls the state that was read last."""
+    told: Told = Told()
+    """Whether it is said that it was not refreshed in time."""
+
+
 class InHand(msgspec.Struct, frozen=True):
     """Somebody has an alert in hand."""
 
@@ -154,6 +169,8 @@ class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decisions: DecisionState = DecisionState()
     escalations: tuple[OpenEscalation, ...] = ()
     """In the order in which they began."""
+    books: dict[str, BookState] = {}
+    """By source."""
 
 
 def from_notices(notices: Notices, silences: tuple[Silence, ...] = ()) -> WatcherStates:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from monitor.core.events.events import BookEntry, GroupClosed, GroupPut, GroupsPut, LenderSaid
+from monitor.core.events.events import BookEntry, BookSeen, GroupClosed, GroupPut, GroupsPut, LenderSaid
 from monitor.core.groups import loan_history
 from monitor.core.groups.book_changes import BookChanges, may_come_back
 from monitor.core.groups.outcome import Outcome
@@ -14,6 +14,7 @@ from monitor.core.refusal import Refused
 from monitor.core.stages.decision import close
 from monitor.core.watch.effects import GroupEffects
 from monitor.core.watch.watcher import BookChange, Ground
+from monitor.core.watch.watchers.books import BookWatch
 from monitor.core.watch.watchers.left_out import LeftOutWatch
 from monitor.core.watch.watchers.lender import LenderWatch
 from monitor.core.watch.watchers.noticed import NoticedWatch
@@ -35,13 +36,14 @@ class BookEvents:
         self._ground = ground
         self._book_changes = book_changes
         self._noticed = noticed
+        self.books = BookWatch(ground)
         self._effects = effects
         self._lender = LenderWatch(ground, effects)
         self.left_out = LeftOutWatch(ground, book_changes, silences)
         self._follow = follow
 
-    def take(self, event: GroupPut | GroupsPut | GroupClosed | BookEntry | LenderSaid, out: Outcome) -> None:
-        """Raises Refused."""
+    def take(self, event: GroupPut | GroupsPut | GroupClosed | BookEntry | BookSeen | LenderSaid, out: Outcome) -> None:
+        """One of them. Raises Refused."""
         match event:
             case GroupPut():
                 self.put(event, out)
@@ -53,6 +55,8 @@ class BookEvents:
                 self.enter(event, out)
             case LenderSaid():
                 self._lender.take(event, out)
+            case BookSeen():
+                self.books.take(event, out)
 
     def put(self, event: GroupPut, out: Outcome) -> None:
         """One group. Raises Refused."""

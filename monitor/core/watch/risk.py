@@ -9,6 +9,7 @@ from monitor.core import deadlines
 from monitor.core.alerts.silences import Silence
 from monitor.core.events.events import (
     BookEntry,
+    BookSeen,
     ClockJumped,
     ClockSettled,
     ClockStood,
@@ -79,11 +80,13 @@ class RiskMonitor:
         self._effects = GroupEffects(ground, self._schedule, self._rules, self._fund, self._silences)
         self.operators = Operators(ground, self._silences, self._decisions, self._effects, self._escalations)
         self._events = BookEvents(ground, self._changes, self._noticed, self._effects, self._silences, self._follow)
+        self.books = self._events.books
         self._watchers: tuple[Watcher, ...] = (
             self._silences,
             self._events.left_out,
             self._escalations,
             self._noticed,
+            self.books,
             self._fund,
             self._rules,
             self._schedule,
@@ -154,6 +157,7 @@ class RiskMonitor:
             silences=self._silences.kept(),
             decisions=self._decisions.kept(),
             escalations=self._escalations.kept(),
+            books=self.books.kept(),
             **self._priced.kept(),
         )
 
@@ -229,7 +233,7 @@ class RiskMonitor:
                 self._follow(self._priced.prices.take(event), out)
             case FeedSaid():
                 self._follow(self._priced.said(event), out)
-            case GroupPut() | GroupsPut() | GroupClosed() | BookEntry() | LenderSaid():
+            case GroupPut() | GroupsPut() | GroupClosed() | BookEntry() | BookSeen() | LenderSaid():
                 self._events.take(event, out)
             case ProductsChanged():
                 self._change_rules(event, out)

@@ -13,6 +13,7 @@ from typing import Any
 from monitor.core import deadlines
 from monitor.core.deadlines import Deadline
 from monitor.core.events.events import (
+    BookSeen,
     ClockJumped,
     ClockSettled,
     ClockStood,
@@ -34,7 +35,9 @@ from monitor.core.watch.compose import Statement, raise_alert
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
 ABOVE, RESTORED = "exposure.concentration", "exposure.restored"
-_CHANGES_NO_SHARE = TimePassed | ClockJumped | ClockSettled | ClockStood | PriceSilent | Noticed | OperatorAct
+_CHANGES_NO_SHARE = (
+    TimePassed | ClockJumped | ClockSettled | ClockStood | PriceSilent | Noticed | OperatorAct | BookSeen
+)
 
 
 class Concentration(Watcher):
@@ -65,7 +68,7 @@ class Concentration(Watcher):
             self._ground.agenda.set(deadlines.EXPOSURE, "", Deadline(due, deadlines.EXPOSURE, ""))
 
     def follow(self, event: Event) -> None:
-        """An event was handled. Most may have changed shares; a clock, a notice, an operator and silence change none."""
+        """An event was handled. Most may have changed shares; clocks, notices, operators and silence change none."""
         if not isinstance(event, _CHANGES_NO_SHARE):
             self.plan(event.at)
 
