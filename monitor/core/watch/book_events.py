@@ -42,7 +42,7 @@ class BookEvents:
         self.left_out = LeftOutWatch(ground, book_changes, silences)
         self._follow = follow
 
-    def take(self, event: GroupPut | GroupsPut | GroupClosed | BookEntry | LenderSaid | BookSeen, out: Outcome) -> None:
+    def take(self, event: GroupPut | GroupsPut | GroupClosed | BookEntry | BookSeen | LenderSaid, out: Outcome) -> None:
         """One of them. Raises Refused."""
         match event:
             case GroupPut():

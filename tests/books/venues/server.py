@@ -53,6 +53,8 @@ class Venue:
         self.log: list[Seen] = []
         self.clock_offset_ms = 0
         self.latency_s = 0.0
+        self.keys_seen: list[str] = [""]
+        """The key of the request that is served last."""
         self._handlers: dict[str, Handler] = {}
         self._faults: defaultdict[str, deque[Answer]] = defaultdict(deque)
         self.url = ""
@@ -64,6 +66,10 @@ class Venue:
     def fail(self, path: str, *answers: Answer) -> None:
         """The next answers of a path."""
         self._faults[path].extend(answers)
+
+    def clear_faults(self) -> None:
+        """From now on all is well."""
+        self._faults.clear()
 
     def now_ms(self) -> int:
         """What the venue's clock shows."""
@@ -105,6 +111,7 @@ class Venue:
             await asyncio.sleep(self.latency_s)
         query = dict(request.query)
         at_s = self.clock.monotonic_s()
+        self.keys_seen[0] = request.headers.get("X-MBX-APIKEY", "")
         faults = self._faults[request.path]
         if faults:
             answer = faults.popleft()

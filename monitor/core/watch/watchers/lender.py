@@ -43,7 +43,7 @@ SAME_CLOCK = timedelta(seconds=60)
 HALF = Decimal("0.5")
 
 
-class Comparison(NamedTuple):
+class Differences(NamedTuple):
     """One reading against ours. A cause that is in neither cannot be judged now, and stays as it was told."""
 
     differs: Mapping[str, str]
@@ -138,7 +138,7 @@ class LenderWatch:
 
 def compare(
     reading: LenderReading, state: GroupState, lines: Thresholds, weight: Weight | None, most: Decimal
-) -> Comparison:
+) -> Differences:
     """What the lender says against ours. `weight` is None while our prices are missing or not trusted.
 
     Then only what is worse or earlier by the lender is judged: that does not rest on our prices.
@@ -168,7 +168,7 @@ def compare(
         worse.add(DEADLINE)
     else:
         differs[DEADLINE] = "later"
-    return Comparison(differs, frozenset(agrees), frozenset(worse))
+    return Differences(differs, frozenset(agrees), frozenset(worse))
 
 
 def level_differs(level: Decimal, weight: Weight, most: Decimal, *, falls: bool) -> bool:
