@@ -209,7 +209,7 @@ class _Loader:
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
-        books = self.books(self.rows(table, "book"), self.rows(table, "product"))
+        books = self.parts("books", self.rows(table, "book"), "book")
         feeds = self.parts("feeds", self.rows(table, "feed"), "feed")
         notifiers = self.notifiers(self.rows(table, "notifier"))
         calendars = self.calendars(table)
@@ -222,7 +222,7 @@ class _Loader:
         trust = self.trust(prices, feeds, table) if prices is not None else Trust()
         tokens = web.tokens if web is not None else ()
         files = {"book": books, "feed": feeds, "notifier": notifiers, "rates": rates, "token": tokens}
-        for where, what in _names_the_store(store, files):
+        for where, what in (*_names_the_store(store, files), *_unvalued(books, self.rows(table, "product"))):
             self.note(where, what)
         old = tuple(self.old_keys)
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
@@ -382,19 +382,6 @@ class _Loader:
                 self.note(f"rates[{i}].name", f"{API!r} names the rates that come by API; choose another name")
         return self.parts("rates", rows, "rates")
 
-    def books(self, rows: list[dict[str, Any]], products: list[dict[str, Any]]) -> tuple[Part, ...]:
-        """The books. One that says by which products its groups are valued names products of the file."""
-        names = [str(row.get("name", row.get("kind"))) for row in products]
-        parts = self.parts("books", rows, "book")
-        for part in parts:
-            for some in getattr(part.config, "values_by", ()):
-                if not any(name in names for name in some):
-                    needed = " or ".join(f"[[product]] {name!r}" for name in some)
-                    self.note(
-                        f"book {part.name!r}", f"its groups are valued by {needed}, which is not configured; add it"
-                    )
-        return parts
-
     def products(self, rows: list[dict[str, Any]]) -> Mapping[str, Product]:
         products: dict[str, Product] = {}
         if not rows:
@@ -458,6 +445,17 @@ def _names_the_store(store: Part | None, families: Mapping[str, Sequence[Any]]) 
                 if own is not None and isinstance(value, str | Path) and _is_file(value, own):
                     what = f"{key}: found {str(value)!r}, which is the store; name another file"
                     yield f"{table} {part.name!r}", what
+
+
+def _unvalued(books: Sequence[Part], products: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Books whose groups no product of the file values, even one that has problems of its own."""
+    names = [str(row.get("name", row.get("kind"))) for row in products]
+    for book in books:
+        for some in getattr(book.config, "values_by", ()):
+            if not any(name in names for name in some):
+                needed = " or ".join(map(repr, some))
+                what = f"its groups are valued by product {needed}, which is not configured; add a [[product]] for it"
+                yield f"book {book.name!r}", what
 
 
 def _is_file(value: str | Path, path: str) -> bool:

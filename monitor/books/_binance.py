@@ -190,6 +190,7 @@ class Binance:
             query = urlencode(params, quote_via=quote, safe="")
             if keys is not None:
                 headers["X-MBX-APIKEY"] = keys.name
+            if keys is not None and call.is_signed:
                 stamped = {**params, "recvWindow": str(self._window_ms), "timestamp": str(self.venue_ms())}
                 query = signed_query(stamped, keys.sign)
             address = f"{self._url.origin()}{call.path}{'?' if query else ''}{query}"

@@ -18,7 +18,9 @@ import msgspec
 from monitor.addresses import shown_url
 from monitor.books._asking import Failed, KeyRefused, LenderConfig, TimeRefused
 from monitor.books._base import KeptBook, Reader
+from monitor.books._published import Published, rule_figures
 from monitor.books._snapshots import BookRow, Snapshots
+from monitor.books._vip_rules import RuleDrift
 from monitor.clock import Clock
 from monitor.core.alerts.catalogue import BOOK_REFUSED
 from monitor.core.events.events import BookSeen, Event, LenderSaid, Noticed, RatesChanged
@@ -61,6 +63,8 @@ class Reading(NamedTuple):
     """What loans cost now: by product and coin, per period of the product."""
     version: str = ""
     """Which state of the lender this is, where it numbers them."""
+    rules: tuple[Published, ...] = ()
+    """What it publishes of its rules, where they were asked for."""
 
 
 class Lender(Protocol):
@@ -175,6 +179,8 @@ class LenderBook:
         self._config = config
         self._lender = lender
         self._clock = clock
+        self._reader = reader
+        self._drift = RuleDrift(name)
         self._snapshots = Snapshots(name, reader, kept)
         self._log = BoundedLog()
         ours = (self._place, self._subject(""))
@@ -241,8 +247,12 @@ class LenderBook:
         if reading.said:
             events.append(LenderSaid(at, self.name, reading.said))
         events += self._notices({self._subject(id_): why for id_, why in reading.unknown.items()}, at)
+        coins = {coin for row in reading.rows for coin in _coins(row.line)}
+        figures = rule_figures(reading.rules, self._reader.product, coins, at)
+        events += self._drift.notices(figures, at)
         position = msgspec.json.encode(_Position(reading.version, self._rates)).decode()
-        return [*events, BookSeen(at, self.name, min(reading.as_of, at), position)]
+        seen = BookSeen(at, self.name, min(reading.as_of, at), position, reading.version)
+        return [*events, seen]
 
     def _subject(self, group_id: str) -> str:
         return f"{self.name}: the figures of {group_id}"
@@ -295,6 +305,12 @@ def _kept(position: str) -> _Position:
 def kept_version(position: str) -> str:
     """Which state of the lender was read last, by what the store has kept."""
     return _kept(position).version
+
+
+def _coins(line: Any) -> set[str]:
+    """The coins that a line holds or owes."""
+    held = {coin for some in line["collateral"].values() for coin in some}
+    return held | {loan["asset"] for loan in line["loans"]}
 
 
 def _day(at: datetime) -> str:

@@ -39,6 +39,8 @@ class VenueCall(NamedTuple):
     """The limit is each account's, not the address's."""
     is_spaced: bool = True
     """It may come once a second for an account."""
+    is_signed: bool = True
+    """It wants a signature; a call without one wants the name of the key alone, or nothing."""
 
     def key(self, account: str) -> str:
         """Whose limit it counts against."""

@@ -20,6 +20,7 @@ from monitor.books import _lender
 from monitor.books._asking import Asker, Failed, LenderAnswer, LenderConfig, decoded, judged, shown
 from monitor.books._base import KeptBook, Reader
 from monitor.books._lender import LenderBook, OwedCoin, Reading, exactly, millis
+from monitor.books._published import PublishedLadder
 from monitor.books._snapshots import BookRow
 from monitor.clock import Clock
 from monitor.core.money import EXACT, divide_up, plain
@@ -268,7 +269,11 @@ def positions(name: str, config: Config, chain: Chain) -> Reading:
     rates = {coins[address]: settings.rate for address, (_, settings) in sorted(chain.reserves.items())}
     owed = {debt["asset"] for row in rows for debt in _loans(row.line)}
     given = {product: {coin: rates[coin] for coin in sorted(owed)} for product in config.products}
-    return Reading(chain.at, tuple(rows), tuple(readings), rates=given, version=str(chain.number))
+    rules = tuple(
+        PublishedLadder(config.product, coins[address], ((None, settings.threshold),))
+        for address, (_, settings) in sorted(chain.reserves.items())
+    )
+    return Reading(chain.at, tuple(rows), tuple(readings), rates=given, version=str(chain.number), rules=rules)
 
 
 def _loans(line: Any) -> list[dict[str, str]]:

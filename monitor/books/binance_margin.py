@@ -20,6 +20,7 @@ from monitor.books._asking import Failed, KeyRefused, LenderConfig
 from monitor.books._base import KeptBook, Reader
 from monitor.books._binance import Binance, KeyDenied, KeyFiles, Keys, Later
 from monitor.books._lender import LenderBook, OwedCoin, Reading, amount, exactly, once, owned
+from monitor.books._published import LiabilityTier, Published, PublishedLadder, PublishedTiers
 from monitor.books._snapshots import BookRow
 from monitor.books._weights import VenueCall
 from monitor.clock import Clock
@@ -33,8 +34,12 @@ ISOLATED = "/sapi/v1/margin/isolated/account"
 BARS = "/sapi/v1/margin/tradeCoeff"
 TIERS = "/sapi/v1/margin/isolatedMarginTier"
 RATES = "/sapi/v1/margin/next-hourly-interest-rate"
-WEIGHTS = {ACCOUNT: 10, ISOLATED: 10, BARS: 10, TIERS: 1, RATES: 100}
+BRACKETS = "/sapi/v1/margin/leverageBracket"
+RATIOS = "/sapi/v1/margin/crossMarginCollateralRatio"
+WEIGHTS = {ACCOUNT: 10, ISOLATED: 10, BARS: 10, TIERS: 1, RATES: 100, BRACKETS: 1, RATIOS: 100}
 """What a question costs of the 12,000 a minute of its own endpoint."""
+OPEN = frozenset({BRACKETS, RATIOS})
+"""What is asked with the name of the key alone."""
 SELDOM_S = 600.0
 """Lines, tiers and rates are asked for this often: an account may ask once a second, and they change once in months."""
 MOST_COINS = 20
@@ -161,6 +166,62 @@ class HourlyRate(msgspec.Struct, frozen=True, rename="camel"):
     next_hourly_interest_rate: str = ""
 
 
+class Bracket(msgspec.Struct, frozen=True, rename="camel"):
+    """A tier of what may be owed. Its figures are numbers, and they are read as they stand."""
+
+    leverage: Decimal
+    max_debt: Decimal
+    maintenance_margin_rate: Decimal
+    initial_margin_rate: Decimal
+
+
+class BracketRow(msgspec.Struct, frozen=True, rename="camel"):
+    """The tiers of some coins."""
+
+    asset_names: tuple[str, ...]
+    brackets: tuple[Bracket, ...]
+
+
+class RatioTier(msgspec.Struct, frozen=True, rename="camel"):
+    """A tier of a collateral ratio. `discountRate` is what is kept, not what is taken off."""
+
+    discount_rate: str
+    max_usd_value: str = ""
+
+
+class RatioRow(msgspec.Struct, frozen=True, rename="camel"):
+    """The ratios of some coins: of liquidation, and where Binance states them, of borrowing and of transfers out."""
+
+    asset_names: tuple[str, ...]
+    collaterals: tuple[RatioTier, ...] = ()
+    borrow_collaterals: tuple[RatioTier, ...] = ()
+    withdraw_collaterals: tuple[RatioTier, ...] = ()
+
+
+def published(product: str, brackets: Iterable[BracketRow], ratios: Iterable[RatioRow]) -> tuple[Published, ...]:
+    """What Binance publishes of the rules of Pro."""
+    found: list[Published] = []
+    for row in brackets:
+        tiers = tuple(
+            LiabilityTier(b.max_debt, b.leverage, b.initial_margin_rate, b.maintenance_margin_rate)
+            for b in sorted(row.brackets, key=lambda b: b.max_debt)
+        )
+        found += [PublishedTiers(product, coin, tiers) for coin in row.asset_names]
+    for ratio in ratios:
+        purposes = (
+            ("", ratio.collaterals),
+            ("borrow", ratio.borrow_collaterals),
+            ("transfer", ratio.withdraw_collaterals),
+        )
+        for purpose, some in purposes:
+            if some:
+                ladder = tuple(
+                    (amount(t.max_usd_value, RATIOS), owned(t.discount_rate, f"{RATIOS} discountRate")) for t in some
+                )
+                found += [PublishedLadder(product, coin, ladder, purpose) for coin in ratio.asset_names]
+    return tuple(found)
+
+
 @exactly
 def cross(name: str, config: Config, body: CrossBody, bars: BarsBody, as_of: datetime) -> Reading:
     """The cross account of a key."""
@@ -229,6 +290,7 @@ def together(one: Reading, other: Reading) -> Reading:
         (*one.said, *other.said),
         {**one.unknown, **other.unknown},
         {**one.rates, **other.rates},
+        rules=(*one.rules, *other.rules),
     )
 
 
@@ -328,7 +390,13 @@ class BinanceMargin:
         bars = _converted(await self._ask_seldom(BARS), BarsBody, BARS) if is_classic else BarsBody()
         found = cross(self._name, self._config, body, bars, as_of)
         product = self._config.classic if is_classic else self._config.pro
-        return found._replace(rates={product: await self._rates(owing(body.user_assets), "FALSE")})
+        rates = {product: await self._rates(owing(body.user_assets), "FALSE")}
+        return found._replace(rates=rates, rules=() if is_classic else await self._rules())
+
+    async def _rules(self) -> tuple[Published, ...]:
+        brackets = _converted(await self._ask_seldom(BRACKETS), tuple[BracketRow, ...], BRACKETS)
+        ratios = _converted(await self._ask_seldom(RATIOS), tuple[RatioRow, ...], RATIOS)
+        return published(self._config.pro, brackets, ratios)
 
     async def _isolated(self) -> Reading:
         as_of = self._clock.utc()
@@ -366,7 +434,8 @@ class BinanceMargin:
         if self._keys is None:
             self._keys = Keys(self._name, self._config.key)
         try:
-            return await self._binance.get(VenueCall(path, WEIGHTS[path]), self._keys, query)
+            call = VenueCall(path, WEIGHTS[path], is_signed=path not in OPEN)
+            return await self._binance.get(call, self._keys, query)
         except Later as e:
             raise Failed(str(e)) from None
         except KeyDenied as e:

@@ -53,6 +53,11 @@ def puts(batches: list[list[Event]]) -> list[str]:
     return [put.group.id for put in of(GroupPut, batches)]
 
 
+def refusals(batches: list[list[Event]]) -> list[Noticed]:
+    """What is said to be wrong with the book, or to be mended."""
+    return [said for said in of(Noticed, batches) if said.kind == BOOK_REFUSED]
+
+
 async def whole(stream: AsyncIterator[list[Event]]) -> list[list[Event]]:
     """The batches of the next reading."""
     batches = [await anext(stream)]
@@ -93,7 +98,7 @@ def test_the_same_in_another_order_or_twice_puts_nothing(bench: Bench, tmp_path:
             assert isinstance(batch[-1], BookSeen), batch
             assert not of(GroupPut, [batch])
             assert not of(GroupClosed, [batch])
-            assert not of(Noticed, [batch])
+            assert not refusals([batch])
             assert not of(RatesChanged, [batch])
 
     play(bench, tmp_path, story)
@@ -120,7 +125,7 @@ def test_a_reading_that_breaks_off_changes_nothing_and_the_next_is_whole(
         began_s = it.clock.monotonic_s()
         (batch,) = await some(it.book())
         assert sorted(puts([batch])) == sorted(bench.groups)
-        assert not of(Noticed, [batch])
+        assert not refusals([batch])
         assert it.clock.monotonic_s() - began_s < 30.0
 
     play(bench, tmp_path, story)
@@ -148,17 +153,17 @@ def test_a_wrong_key_is_said_once_with_what_to_do_and_not_asked_with_every_secon
         it.venue.fail(first, *([bench.wrong_key] * 2))
         began_s = it.clock.monotonic_s()
         told, mended = await some(it.book(), 2)
-        (said,) = of(Noticed, [told])
+        (said,) = refusals([told])
         assert (said.kind, said.clears, said.facts["reason"]) == (BOOK_REFUSED, False, "key")
         assert "key" in said.facts["problem"]
         assert "stays in force" in said.facts["problem"]
         assert "-of-the-test" not in str(said)
-        refusals = [seen.at_s for seen in it.venue.log if seen.path == first][:3]
-        assert refusals[1] - refusals[0] >= 300.0
+        asked_s = [seen.at_s for seen in it.venue.log if seen.path == first][:3]
+        assert asked_s[1] - asked_s[0] >= 300.0
         assert it.clock.monotonic_s() - began_s >= 300.0
         while not of(GroupPut, [mended]):
-            (said,) = of(Noticed, [mended])
-            assert said.fingerprint == of(Noticed, [told])[0].fingerprint
+            (said,) = refusals([mended])
+            assert said.fingerprint == refusals([told])[0].fingerprint
             (mended,) = await some(it.book())
 
     play(bench, tmp_path, story)
@@ -177,7 +182,7 @@ def test_a_key_file_that_is_gone_is_said_like_a_wrong_key(bench: Bench, tmp_path
         batches = await whole(stream)
         await stream.aclose()  # type: ignore[attr-defined]
         assert sorted(puts(batches)) == sorted(bench.groups)
-        (mended,) = of(Noticed, batches)
+        (mended,) = refusals(batches)
         assert mended.clears
 
     play(bench, tmp_path, story)
@@ -203,7 +208,7 @@ def test_an_empty_figure_is_unknown_and_never_zero(bench: Bench, tmp_path: Path)
         (reading,) = [r for said in of(LenderSaid, [blank]) for r in said.readings if r.group_id == gone]
         assert reading.level is None
         assert reading.stage is None
-        (said,) = of(Noticed, [blank])
+        (said,) = refusals([blank])
         assert (said.kind, said.clears) == (BOOK_REFUSED, False)
         assert gone in said.subject
         assert "empty" in said.facts["problem"]
