@@ -6,6 +6,9 @@ Time is virtual, sockets are real.
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from monitor.books._asking import CallPace
 from monitor.books._base import KeptBook
 from monitor.core.alerts.catalogue import BOOK_REFUSED
 from monitor.core.events.events import (
@@ -30,7 +34,7 @@ from monitor.core.prices.quote import Quote
 from monitor.core.rules.settings import Rules, Trust
 from monitor.core.watch.risk import RiskMonitor
 from tests import virtual
-from tests.books.lenders import AAVE, BENCHES, Bench, Set, of, products, served, some
+from tests.books.lenders import AAVE, BENCHES, INSTITUTIONAL, Bench, Set, of, products, served, some
 from tests.books.venues.server import Answer
 
 every_lender = pytest.mark.parametrize("bench", BENCHES, ids=lambda bench: bench.name)
@@ -301,3 +305,84 @@ def test_core_takes_all_of_it_and_a_restart_repeats_nothing(bench: Bench, tmp_pa
         }
 
     play(bench, tmp_path, story)
+
+
+def _bybit(secret: bytes, sent: dict[str, str], path: str, query: str) -> tuple[str, str]:
+    text = f"{sent['X-BAPI-TIMESTAMP']}{sent['X-BAPI-API-KEY']}{sent['X-BAPI-RECV-WINDOW']}{query}"
+    return sent["X-BAPI-SIGN"], hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _okx(secret: bytes, sent: dict[str, str], path: str, query: str) -> tuple[str, str]:
+    text = f"{sent['OK-ACCESS-TIMESTAMP']}GET{path}{'?' if query else ''}{query}"
+    return sent["OK-ACCESS-SIGN"], base64.b64encode(hmac.new(secret, text.encode(), hashlib.sha256).digest()).decode()
+
+
+def _coinbase(secret: bytes, sent: dict[str, str], path: str, query: str) -> tuple[str, str]:
+    text = f"{sent['X-CB-ACCESS-TIMESTAMP']}GET{path}"
+    found = hmac.new(secret, text.encode(), hashlib.sha256).digest()
+    return sent["X-CB-ACCESS-SIGNATURE"], base64.b64encode(found).decode()
+
+
+SIGNED = {"bybit": _bybit, "okx": _okx, "coinbase_prime": _coinbase}
+
+
+@pytest.mark.parametrize("bench", [b for b in BENCHES if b.kind in SIGNED], ids=lambda bench: bench.name)
+def test_the_server_makes_the_same_signature_of_each_question(bench: Bench, tmp_path: Path) -> None:
+    async def story(it: Set) -> None:
+        await some(it.book())
+        assert len(it.venue.log) == len(it.bodies)
+        for seen, sent in zip(it.venue.log, it.venue.headers, strict=True):
+            ours, theirs = SIGNED[bench.kind](b"secret-of-the-test", dict(sent), seen.path, seen.raw_query)
+            assert ours == theirs, seen.path
+            assert "secret-of-the-test" not in str(sent)
+
+    play(bench, tmp_path, story)
+
+
+def test_a_lender_that_liquidates_moves_the_group_and_its_clock_stands_beside_ours(tmp_path: Path) -> None:
+    """A risk unit is delayed, its figures go empty, and then Bybit liquidates it; no level of ours says so."""
+
+    async def story(it: Set) -> None:
+        monitor = RiskMonitor(Rules("desk-1", products(INSTITUTIONAL), trust=Trust(enabled=False)))
+        at = it.clock.utc()
+        quotes = tuple(Quote(asset, Decimal(price), "USD", "feed", at) for asset, price in PRICES.items())
+        monitor.handle(MarkPrices(at, quotes))
+        stream = it.book().batches()
+
+        async def told() -> list[str]:
+            return [a.type for batch in await whole(stream) for event in batch for a in monitor.handle(event).alerts]
+
+        assert "loan_group.liquidation.triggered" not in await told()
+        start = it.venue.now_ms() - 3_600_000
+        clock = {"liquidationStatus": 3, "delayLiqStartTime": str(start), "delayLiqRemainingSec": "82800"}
+        it.bodies["/v5/ins-loan/delay-liq-status"]["result"].update(clock)
+        assert "book.drift" in await told()
+        record = monitor.book.find(INSTITUTIONAL.groups[0])
+        assert record is not None
+        assert record.state.lender is not None
+        left = record.state.lender.reading.deadline - at if record.state.lender.reading.deadline else timedelta(0)
+        assert abs(left - timedelta(hours=23)) < timedelta(seconds=61)
+        it.bodies["/v5/ins-loan/delay-liq-status"]["result"].update(liquidationStatus=1, delayLiqRemainingSec="")
+        INSTITUTIONAL.blank(it.bodies)
+        assert "loan_group.liquidation.triggered" in await told()
+        await stream.aclose()  # type: ignore[attr-defined]
+        record = monitor.book.find(INSTITUTIONAL.groups[0])
+        assert record is not None
+        assert (record.state.stage, record.state.reason) == ("liquidation", "lender")
+        assert record.group.quantities()["BTC"] == 1
+
+    play(INSTITUTIONAL, tmp_path, story)
+
+
+@pytest.mark.parametrize(("calls", "within_s"), [(5, 2.0), (2, 1.0), (25, 1.0)])
+def test_a_documented_limit_is_kept_however_fast_somebody_asks(calls: int, within_s: float) -> None:
+    async def story() -> None:
+        clock = virtual.LoopClock()
+        pace, at_s = CallPace(clock, calls, within_s), []
+        for _ in range(4 * calls):
+            await pace.turn()
+            at_s.append(clock.monotonic_s())
+        assert all(later - sooner >= within_s for sooner, later in zip(at_s, at_s[calls:], strict=False))
+        assert at_s[-1] - at_s[0] <= 4 * within_s
+
+    virtual.run(story())
