@@ -317,6 +317,7 @@ class VipBook:
             self._unread("rates", e)
             return []
         self._asked = frozenset(owed)
+        rates = {coin: rate for coin, rate in rates.items() if coin in owed}
         product = self._reader.product(self._config.product)
         if product is None:
             return []
