@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, NamedTuple
@@ -29,6 +29,7 @@ from monitor.core.events.events import BookEntry, BookSeen, Event, LenderSaid, N
 from monitor.core.rules.product import RateRow
 from monitor.core.schema import Id, Span
 from monitor.core.stages.stages import LenderReading
+from monitor.secret_files import BadSecret
 from monitor.telemetry import BoundedLog
 
 _VIP = "/sapi/v1/loan/vip"
@@ -48,6 +49,8 @@ PAGE = 100
 MOST_PAGES = 200
 MOST_TRIES = 5
 """So often a reading that changed under our eyes begins again before it is left for the next time."""
+KEY_AGAIN_S = 300.0
+"""A key that is refused is asked with again after this, read from its file anew: an address that goes on asking is banned."""
 MOST_RATES = 10
 """Coins of one question about rates."""
 REMEMBERED = 200
@@ -121,13 +124,22 @@ class VipReadings:
     """The readings of one venue: each is whole, or it is none."""
 
     def __init__(self, name: str, config: Config, clock: Clock) -> None:
+        self._name = name
+        self._config = config
+        self._clock = clock
+        self._files = {table.id: table for table in config.account}
+        self._refused_s: dict[str, float] = {}
+        """By account: when its key was refused."""
         self.main = Keys(f"{name} master", config)
         self.keys = {table.id: Keys(table.id, table) for table in config.account}
         self.api = Binance(config.base_url, clock, round(config.recv_window.total_seconds() * 1000))
         self.refused: dict[str, str] = {}
         """Accounts whose key was refused at the last reading, with the words of the exchange."""
-        self._config = config
-        self._clock = clock
+
+    def read_key_again(self) -> None:
+        """The master's key may have been replaced. Files that cannot be read leave it as it is."""
+        with suppress(BadSecret):
+            self.main = Keys(f"{self._name} master", self._config)
 
     async def ask(self, call: VenueCall, params: Mapping[str, str], urgency: int) -> Any:
         """One answer to the master's key. Raises Later, KeyDenied."""
@@ -158,23 +170,31 @@ class VipReadings:
 
     async def _balances(self, accounts: Sequence[str]) -> dict[str, dict[str, Decimal]]:
         """By account; one whose key is refused is left out and named."""
-        answers = await asyncio.gather(
-            *(self.api.get(ACCOUNT, self.keys[account], {"omitZeroBalances": "true"}, 1) for account in accounts),
-            return_exceptions=True,
-        )
+        now_s = self._clock.monotonic_s()
+        resting = {a for a in accounts if now_s < self._refused_s.get(a, -KEY_AGAIN_S) + KEY_AGAIN_S}
+        asked = [account for account in accounts if account not in resting]
+        answers = await asyncio.gather(*map(self._balance, asked), return_exceptions=True)
         found: dict[str, dict[str, Decimal]] = {}
-        self.refused = {}
-        for account, answer in zip(accounts, answers, strict=True):
+        self.refused = {account: words for account, words in self.refused.items() if account in resting}
+        for account, answer in zip(asked, answers, strict=True):
             if isinstance(answer, KeyDenied):
                 self.refused[account] = str(answer)
+                self._refused_s[account] = now_s
+                with suppress(BadSecret):
+                    self.keys[account] = Keys(account, self._files[account])
             elif isinstance(answer, BaseException):
                 raise answer
             else:
-                try:
-                    found[account] = vip.balances_of(answer if isinstance(answer, dict) else {})
-                except ValueError as e:
-                    raise Later(f"account {account}: {e}") from None
+                found[account] = answer
         return found
+
+    async def _balance(self, account: str) -> dict[str, Decimal]:
+        """Raises Later, KeyDenied."""
+        answer = await self.api.get(ACCOUNT, self.keys[account], {"omitZeroBalances": "true"}, 1)
+        try:
+            return vip.balances_of(answer if isinstance(answer, dict) else {})
+        except ValueError as e:
+            raise Later(f"account {account}: {e}") from None
 
     async def pages(self, call: VenueCall, urgency: int) -> tuple[list[dict[str, Any]], datetime]:
         """All rows of a list that comes in pages, and when the first was answered. Raises Moving, Later, KeyDenied.
@@ -243,11 +263,16 @@ class VipBook:
                             yield batch
                 except Later as e:
                     self._log.warning(began_s, str(e), "the loan book is not read now", book=self.name, reason=str(e))
+                    pause_s = self._config.every.total_seconds()
                 except KeyDenied as e:
                     if refused := self._refuse({**self._readings.refused, "": str(e)}):
                         yield refused
+                    pause_s = KEY_AGAIN_S
+                    self._readings.read_key_again()
+                else:
+                    pause_s = self._config.every.total_seconds()
                 spent_s = self._clock.monotonic_s() - began_s
-                await self._clock.sleep(max(0.0, self._config.every.total_seconds() - spent_s))
+                await self._clock.sleep(max(0.0, pause_s - spent_s))
         finally:
             await self._readings.api.close()
 

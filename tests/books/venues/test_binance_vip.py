@@ -1,4 +1,4 @@
-"""`binance_vip` against a server that serves the documented bodies, with every fault that a venue has."""
+"""`binance_vip` against a server of the documented bodies (domain section 4.1), with every fault that a venue has."""
 
 import random
 from decimal import Decimal
@@ -224,9 +224,31 @@ def test_an_account_without_a_key_or_with_a_refused_one_is_named_and_closes_noth
         await desk.wait(minutes=1)
         assert list(desk.monitor.book.ids()) == ["book-1"]
         assert any("code -2015" in a.facts["problem"] for a in desk.said("book.refused"))
+        asked = len(desk.venue.asked(ACCOUNT.path))
         vip.locked.clear()
-        await desk.wait(minutes=1)
+        await desk.wait(minutes=6)
+        assert len(desk.venue.asked(ACCOUNT.path)) > asked
         assert desk.monitor.standing("book.refused") == ("book: account 3",)
+
+    desk.play(work)
+
+
+def test_a_key_of_the_book_that_is_refused_is_named_and_tried_again_from_its_file(tmp_path: Path) -> None:
+    desk, vip = desk_of(tmp_path)
+    filled(vip)
+
+    async def work(_: BookDesk) -> None:
+        await desk.wait(minutes=1)
+        for path in {call.path for call in ALL}:
+            desk.venue.fail(path, *[Answer(401, {"code": -2015, "msg": "Invalid API-key."})] * 2)
+        (tmp_path / "key-main").write_text("key-new")
+        await desk.wait(minutes=4)
+        assert [a.subject for a in desk.said("book.refused")] == ["book"]
+        assert sorted(desk.monitor.book.ids()) == ["book-1", "book-3"]
+        desk.venue.clear_faults()
+        await desk.wait(minutes=6)
+        assert desk.monitor.standing("book.refused") == ()
+        assert desk.venue.asked(binance_vip.ORDERS.path)[-1].key == "key-new"
 
     desk.play(work)
 
@@ -380,7 +402,7 @@ def a_day(folder: Path, seed: int, hours: float, every: str) -> tuple[BookDesk, 
                     faults(desk.venue, chance)
             await desk.wait(minutes=chance.choice((8, 20)))
             desk.venue.clear_faults()
-            await desk.wait(minutes=8)
+            await desk.wait(minutes=12)
             assert held(desk) == vip.groups(), f"seed {seed}, {desk.clock.utc()}"
             quiet += 1
 
@@ -400,7 +422,7 @@ def judge_limits(desk: BookDesk) -> None:
 
 
 def test_a_day_of_traffic_with_faults_equals_the_server_at_every_quiet_point(tmp_path: Path) -> None:
-    desk, quiet = a_day(tmp_path, seed=2026, hours=24, every="3m")
+    desk, quiet = a_day(tmp_path, seed=2026, hours=24, every="5m")
     assert quiet > 30
     judge_limits(desk)
 

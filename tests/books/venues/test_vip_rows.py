@@ -16,6 +16,7 @@ from monitor.books._base import PlainReader
 from monitor.core.schema import Invalid
 from tests.coin_desk import version
 from tests.core.desk import product
+from tests.effort import examples, more_in_a_soak
 
 D = Decimal
 AT = datetime(2026, 1, 5, tzinfo=UTC)
@@ -106,7 +107,8 @@ VALUES = st.one_of(
 ROWS = st.dictionaries(st.sampled_from([*ROW, "asset", "free", "locked"]), VALUES)
 
 
-@settings(max_examples=150, deadline=None)
+@more_in_a_soak
+@settings(max_examples=examples(40, 1000), deadline=None)
 @given(st.lists(ROWS, max_size=4), ROWS, st.sampled_from(["", "with", "without"]))
 def test_no_row_is_more_than_refused(rows: list[dict[str, Any]], other: dict[str, Any], debt: vip.DebtReading) -> None:
     orders = [vip.order_of({**ROW, **row}) for row in rows]
