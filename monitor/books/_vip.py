@@ -154,9 +154,16 @@ def _ms_of(row: Mapping[str, Any], key: str) -> int:
 
 
 def groups_of(
-    source: str, orders: Sequence[VipOrder], requests: Iterable[VipRequest], tables: Sequence[GroupTable]
+    source: str,
+    orders: Sequence[VipOrder],
+    requests: Iterable[VipRequest],
+    tables: Sequence[GroupTable],
+    was_in: Mapping[str, str] | None = None,
 ) -> list[VipGroup]:
-    """Orders that share a collateral account, a receiving account or a configured group are one group (rule 6)."""
+    """Orders that share a collateral account, a receiving account or a configured group are one group (rule 6).
+
+    `was_in`: the group that each order was in before. One that no table names keeps its name while an order of it goes on.
+    """
     receiving = {request.order: request.receiving for request in requests if request.order and request.receiving}
     union = _Union()
     for table in tables:
@@ -175,17 +182,21 @@ def groups_of(
     for table in tables:
         named.setdefault(union.root(_table_key(table)), table)
     found = []
+    taken = {table.id for table in tables}
     for root, mine in by_root.items():
         known = named.get(root)
+        mine.sort(key=lambda order: (order.opened_ms, order.id))
         accounts = sorted({account for order in mine for account in order.accounts})
         if known is not None:
             accounts = sorted({*accounts, *known.collateral_accounts})
-        id_ = known.id if known is not None else default_id(source, accounts)
+        before = [(was_in or {}).get(order.id, "") for order in mine]
+        names = [name for name in (*before, default_id(source, accounts)) if name and name not in taken]
+        id_ = known.id if known is not None else next(iter(names), f"{source}-{mine[0].id}")
+        taken.add(id_)
         stated = known.receiving_account if known is not None else None
         by_request = [receiving[order.id] for order in mine if order.id in receiving]
         where = stated or next(iter(by_request), f"{id_}-receiving")
-        ordered = sorted(mine, key=lambda order: (order.opened_ms, order.id))
-        found.append(VipGroup(id_, where, tuple(accounts), tuple(ordered), known))
+        found.append(VipGroup(id_, where, tuple(accounts), tuple(mine), known))
     return sorted(found, key=lambda group: group.id)
 
 

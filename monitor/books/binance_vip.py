@@ -25,9 +25,18 @@ from monitor.books._weights import SAPI_UID, VenueCall
 from monitor.clock import Clock
 from monitor.core.alerts.catalogue import BOOK_REFUSED
 from monitor.core.events.entries import Liquidated
-from monitor.core.events.events import BookEntry, BookSeen, Event, LenderSaid, Noticed, RatesChanged
+from monitor.core.events.events import (
+    BookEntry,
+    BookSeen,
+    Event,
+    GroupClosed,
+    GroupPut,
+    LenderSaid,
+    Noticed,
+    RatesChanged,
+)
 from monitor.core.rules.product import RateRow
-from monitor.core.schema import Id, Span
+from monitor.core.schema import Id, Invalid, Span
 from monitor.core.stages.stages import LenderReading
 from monitor.secret_files import BadSecret
 from monitor.telemetry import BoundedLog
@@ -106,6 +115,8 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     debt: DebtReading = ""
     settled: tuple[str, ...] = ()
     """Liquidated orders whose group was settled."""
+    named: dict[str, str] = {}
+    """By order, its group, where no table names that: it keeps its name."""
 
 
 class _Whole(NamedTuple):
@@ -248,6 +259,8 @@ class VipBook:
         self._due_s: dict[str, float] = {}
         self._was_in: dict[str, str] = {}
         """The group that each order was in at the last reading."""
+        self._owner: dict[str, str] = {}
+        """By collateral account, its group at the last reading."""
         self._told: dict[str, str | None] = {}
         """What was said of each account, "" being the book itself; None where all is well."""
         self._log = BoundedLog()
@@ -293,7 +306,10 @@ class VipBook:
         is_needed = {order.id for order in whole.orders} != self._was_in.keys()
         if self._is_due("status", self._config.status_every) or is_needed:
             await self._read_statuses(is_needed=is_needed)
-        yield self._events(vip.groups_of(self.name, whole.orders, self._requests, self._config.group), whole)
+        groups = vip.groups_of(
+            self.name, whole.orders, self._requests, self._config.group, self._kept.named | self._was_in
+        )
+        yield self._events(groups, whole)
 
     def _is_due(self, what: str, every: timedelta) -> bool:
         now_s = self._clock.monotonic_s()
@@ -391,10 +407,11 @@ class VipBook:
                 line = vip.line_of(group, product, whole.balances, self._coins, debt)
                 rows.append(BookRow(f"orders {', '.join(order.id for order in group.orders)}"[:200], line))
         events, settled = self._settled(groups, at)
-        self._kept = msgspec.structs.replace(
-            self._kept, debt=debt, settled=(*self._kept.settled, *settled)[-REMEMBERED:]
-        )
-        events += self._snapshots.take(rows, at, is_whole=not unknown)
+        named = {order.id: group.id for group in groups if group.table is None for order in group.orders}
+        self._kept = Kept(debt, (*self._kept.settled, *settled)[-REMEMBERED:], named)
+        again = self._unapplied(rows, at)
+        events += self._ordered([*self._snapshots.take(rows, at, is_whole=not unknown), *again])
+        self._owner = {account: group.id for group in groups for account in group.accounts}
         readings = self._said(groups, whole.as_of, settled.values())
         if readings:
             events.append(LenderSaid(at, self.name, readings))
@@ -405,9 +422,41 @@ class VipBook:
         self._was_in = {order.id: group.id for group in groups for order in group.orders}
         return events
 
+    def _unapplied(self, rows: Sequence[BookRow], at: datetime) -> list[Event]:
+        """Groups of the last reading that core did not take, as another had their account then: they are put again."""
+        lines = {str(row.line["id"]): row.line for row in rows if isinstance(row.line, Mapping)}
+        lacking = (lines.keys() & set(self._owner.values())) - set(self._held())
+        found: list[Event] = []
+        for id_ in sorted(lacking):
+            with suppress(Invalid):
+                found.append(
+                    GroupPut(
+                        at, self._reader.parse(msgspec.json.decode(msgspec.json.encode(lines[id_])), at), self.name
+                    )
+                )
+        return found
+
+    def _ordered(self, events: Sequence[Event]) -> list[Event]:
+        """What gives an account away comes before what takes it: an account is in one group only (rule 6)."""
+        closes = [event for event in events if isinstance(event, GroupClosed)]
+        waiting = [event for event in events if isinstance(event, GroupPut)]
+        ordered: list[Event] = [*closes]
+        while waiting:
+            ids = {put.group.id for put in waiting}
+            free = [put for put in waiting if not self._takes_from(put, ids)] or waiting[:1]
+            ordered += free
+            waiting = [put for put in waiting if put not in free]
+        return ordered + [event for event in events if not isinstance(event, GroupClosed | GroupPut)]
+
+    def _takes_from(self, put: GroupPut, others: set[str]) -> bool:
+        owners = {self._owner.get(account) for account in put.group.collateral}
+        return not owners.isdisjoint(others - {put.group.id})
+
     def _settled(self, groups: Sequence[VipGroup], at: datetime) -> tuple[list[Event], dict[str, str]]:
         """Groups of which all is liquidated: their loans are repaid out of the collateral (rule 12). By order, the group."""
-        found = vip.liquidated_groups(self.name, self._requests, self._config.group, groups, self._was_in)
+        found = vip.liquidated_groups(
+            self.name, self._requests, self._config.group, groups, self._kept.named | self._was_in
+        )
         held = set(self._held()) if found else set()
         new = {order: id_ for id_, order in found.items() if id_ in held and order not in self._kept.settled}
         return [BookEntry(at, id_, f"liquidated-{order}", Liquidated()) for order, id_ in new.items()], new

@@ -96,6 +96,61 @@ def test_a_configured_group_has_its_own_name_lines_and_enrolment(tmp_path: Path)
     desk.play(work)
 
 
+def test_a_group_keeps_its_name_while_an_order_of_it_goes_on(tmp_path: Path) -> None:
+    desk, vip = desk_of(tmp_path)
+    filled(vip)
+
+    async def work(_: BookDesk) -> None:
+        await desk.wait(minutes=1)
+        vip.say(min(vip.orders), "Repaid")  # the only one that names account 1
+        await desk.wait(minutes=1)
+        assert held(desk) == vip.groups()
+        assert sorted(desk.monitor.book.ids()) == ["book-1", "book-3"]
+        assert '"named":{"756783308056935435":"book-1"' in desk.monitor.books.states["book"].position
+
+    desk.play(work)
+
+
+def test_an_account_that_goes_to_another_group_is_taken_after_the_first_has_left_it(tmp_path: Path) -> None:
+    """Rule 6. The group that takes it stands first in the reading."""
+    desk, vip = desk_of(tmp_path, group=[{"id": "AAA", "collateral_accounts": ["4"]}])
+    filled(vip)
+    vip.hold("4", ETH="100")
+    vip.borrow("4", "ETH", "USDT", "1000", "R4")
+    both = vip.borrow("2,3", "ETH", "USDT", "10", "R1")
+
+    async def work(_: BookDesk) -> None:
+        await desk.wait(minutes=1)
+        assert sorted(desk.monitor.book.ids()) == ["AAA", "book-1"]
+        for order in [o for o in vip.orders if o == both or vip.orders[o]["receiving"] == "R3"]:
+            vip.say(order, "Repaid")
+        vip.borrow("3,4", "ETH", "USDT", "500", "R4")
+        await desk.wait(seconds=40)
+        assert held(desk) == vip.groups()
+        assert desk.said("book.refused") == []
+
+    desk.play(work)
+
+
+def test_a_group_whose_account_another_still_had_is_put_again(tmp_path: Path) -> None:
+    """The one that had it is left out, which counts when it is left out twice."""
+    desk, vip = desk_of(tmp_path, group=[{"id": "AAA", "collateral_accounts": ["4"]}])
+    vip.hold("3", ETH="100")
+    vip.hold("4", ETH="100")
+    order = vip.borrow("3", "ETH", "USDT", "50000", "R3")
+
+    async def work(_: BookDesk) -> None:
+        await desk.wait(minutes=1)
+        vip.say(order, "Repaid")
+        vip.borrow("3,4", "ETH", "USDT", "500", "R4")
+        await desk.wait(minutes=1)
+        assert held(desk) == vip.groups()
+        assert list(desk.monitor.book.ids()) == ["AAA"]
+        assert desk.monitor.standing("book.refused") == ()
+
+    desk.play(work)
+
+
 @pytest.mark.parametrize("holds_interest", [True, False])
 def test_the_higher_debt_counts_until_a_reconcile_has_shown_which_is_right(
     tmp_path: Path, holds_interest: bool
@@ -391,6 +446,7 @@ def a_day(folder: Path, seed: int, hours: float, every: str) -> tuple[BookDesk, 
     async def work(_: BookDesk) -> None:
         nonlocal quiet
         prices(desk)
+        await desk.wait(minutes=6)  # until a reconcile has shown what the debt is
         ends_s = desk.clock.monotonic_s() + hours * 3600
         while desk.clock.monotonic_s() < ends_s:
             for _ in range(chance.randrange(1, 6)):
