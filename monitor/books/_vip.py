@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import ROUND_UP, Decimal
+from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from monitor.core.instants import time_at_ms
 from monitor.core.loans.group import Contact, Level, Line
-from monitor.core.money import NotANumber, exact, number, places, plain
+from monitor.core.money import NotANumber, divide_up, exact, number, places, plain
 from monitor.core.schema import Id
 from monitor.core.stages.stages import LIQUIDATION, LenderReading
 
@@ -26,6 +26,12 @@ MOST_OFF = Decimal("0.001")
 LEAST_PLACES = 4
 """An LTV of two places cannot tell two readings of a debt apart."""
 YEAR = Decimal(365)
+RATE_UNIT = Decimal("1e-18")
+"""The finest rate that a book may state."""
+_DIGITS = 30
+"""Before the point and behind it: what has more is no figure of a loan."""
+_LONGEST = 4_000
+"""Of a text: fifty accounts with commas have 600 characters."""
 _LAST_MS = 7_258_118_400_000
 """2200-01-01: a time beyond is none."""
 DebtReading = Literal["", "with", "without"]
@@ -115,9 +121,12 @@ def request_of(row: Mapping[str, Any]) -> VipRequest:
 def text_of(row: Mapping[str, Any], key: str) -> str:
     """A value as text: ids and amounts come as texts or as numbers. "" where there is none."""
     value = row.get(key)
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) < _DIGITS:
         return plain(value)
-    return "" if value is None or isinstance(value, bool | dict | list | float) else str(value).strip()
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        return ""
+    # Half a character and one that steers a terminal are in no id, coin or amount.
+    return "".join(c if c.isprintable() else "?" for c in str(value).strip()[:_LONGEST])
 
 
 def list_of(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
@@ -126,11 +135,12 @@ def list_of(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 
 def figure_of(text: str) -> Decimal | None:
-    """A number of the lender; None where it states none."""
+    """A number of the lender; None where it states none, or one that no amount, price or share can be."""
     try:
-        return number(text)
+        value = number(text)
     except NotANumber:
         return None
+    return value if value.adjusted() < _DIGITS and places(value) < _DIGITS else None
 
 
 def _ms_of(row: Mapping[str, Any], key: str) -> int:
@@ -144,9 +154,16 @@ def _ms_of(row: Mapping[str, Any], key: str) -> int:
 
 
 def groups_of(
-    source: str, orders: Sequence[VipOrder], requests: Iterable[VipRequest], tables: Sequence[GroupTable]
+    source: str,
+    orders: Sequence[VipOrder],
+    requests: Iterable[VipRequest],
+    tables: Sequence[GroupTable],
+    was_in: Mapping[str, str] | None = None,
 ) -> list[VipGroup]:
-    """Orders that share a collateral account, a receiving account or a configured group are one group (rule 6)."""
+    """Orders that share a collateral account, a receiving account or a configured group are one group (rule 6).
+
+    `was_in`: the group that each order was in before. One that no table names keeps its name while an order of it goes on.
+    """
     receiving = {request.order: request.receiving for request in requests if request.order and request.receiving}
     union = _Union()
     for table in tables:
@@ -165,17 +182,21 @@ def groups_of(
     for table in tables:
         named.setdefault(union.root(_table_key(table)), table)
     found = []
+    taken = {table.id for table in tables}
     for root, mine in by_root.items():
         known = named.get(root)
+        mine.sort(key=lambda order: (order.opened_ms, order.id))
         accounts = sorted({account for order in mine for account in order.accounts})
         if known is not None:
             accounts = sorted({*accounts, *known.collateral_accounts})
-        id_ = known.id if known is not None else default_id(source, accounts)
+        before = [(was_in or {}).get(order.id, "") for order in mine]
+        names = [name for name in (*before, default_id(source, accounts)) if name and name not in taken]
+        id_ = known.id if known is not None else next(iter(names), f"{source}-{mine[0].id}")
+        taken.add(id_)
         stated = known.receiving_account if known is not None else None
         by_request = [receiving[order.id] for order in mine if order.id in receiving]
         where = stated or next(iter(by_request), f"{id_}-receiving")
-        ordered = sorted(mine, key=lambda order: (order.opened_ms, order.id))
-        found.append(VipGroup(id_, where, tuple(accounts), tuple(ordered), known))
+        found.append(VipGroup(id_, where, tuple(accounts), tuple(mine), known))
     return sorted(found, key=lambda group: group.id)
 
 
@@ -268,8 +289,7 @@ def _loan_of(order: VipOrder, debt: DebtReading) -> dict[str, Any]:
     yearly = figure_of(order.rate)
     rate: dict[str, str] = {"kind": "flexible"}
     if yearly is not None and term != "open":
-        with exact():
-            rate = {"kind": "fixed", "daily": plain((yearly / YEAR).quantize(Decimal("1e-18"), ROUND_UP))}
+        rate = {"kind": "fixed", "daily": plain(divide_up(yearly, YEAR, RATE_UNIT))}
     return {
         "id": order.id,
         "asset": order.coin,
@@ -312,7 +332,8 @@ def reconciled(groups: Iterable[VipGroup], usd: Mapping[str, Decimal]) -> DebtRe
         if len(levels) != 1 or len(values) != 1:
             continue
         level, value = figure_of(min(levels)), figure_of(min(values))
-        if level is None or value is None or value <= 0 or places(level) < LEAST_PLACES:
+        stated_places = len(min(levels).partition(".")[2])
+        if level is None or value is None or value <= 0 or stated_places < LEAST_PLACES:
             continue
         with_ = without = Decimal(0)
         for order in group.orders:

@@ -12,11 +12,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from monitor.books._vip import figure_of, text_of
+from monitor.books._vip import RATE_UNIT, figure_of, text_of
 from monitor.core.alerts.catalogue import RULES_DRIFT
 from monitor.core.events.events import Noticed
 from monitor.core.events.rates import in_force_at
-from monitor.core.money import exact, plain
+from monitor.core.money import exact, plain, round_up
 from monitor.core.rules.product import Ladder, Product
 
 _TIERS = ("1st", "2nd", "3rd", "4th")
@@ -126,7 +126,7 @@ def flexible_rates(rows: Iterable[Mapping[str, Any]]) -> dict[str, Decimal]:
     for row in rows:
         rate = figure_of(text_of(row, "flexibleDailyInterestRate"))
         if rate is not None and 0 <= rate <= 1 and text_of(row, "asset"):
-            found[text_of(row, "asset")] = rate
+            found[text_of(row, "asset")] = round_up(rate, RATE_UNIT)
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, NamedTuple
@@ -25,10 +25,20 @@ from monitor.books._weights import SAPI_UID, VenueCall
 from monitor.clock import Clock
 from monitor.core.alerts.catalogue import BOOK_REFUSED
 from monitor.core.events.entries import Liquidated
-from monitor.core.events.events import BookEntry, BookSeen, Event, LenderSaid, Noticed, RatesChanged
+from monitor.core.events.events import (
+    BookEntry,
+    BookSeen,
+    Event,
+    GroupClosed,
+    GroupPut,
+    LenderSaid,
+    Noticed,
+    RatesChanged,
+)
 from monitor.core.rules.product import RateRow
-from monitor.core.schema import Id, Span
+from monitor.core.schema import Id, Invalid, Span
 from monitor.core.stages.stages import LenderReading
+from monitor.secret_files import BadSecret
 from monitor.telemetry import BoundedLog
 
 _VIP = "/sapi/v1/loan/vip"
@@ -48,6 +58,8 @@ PAGE = 100
 MOST_PAGES = 200
 MOST_TRIES = 5
 """So often a reading that changed under our eyes begins again before it is left for the next time."""
+KEY_AGAIN_S = 300.0
+"""A key that is refused is asked with again after this, read from its file anew: an address that goes on asking is banned."""
 MOST_RATES = 10
 """Coins of one question about rates."""
 REMEMBERED = 200
@@ -103,6 +115,8 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True):
     debt: DebtReading = ""
     settled: tuple[str, ...] = ()
     """Liquidated orders whose group was settled."""
+    named: dict[str, str] = {}
+    """By order, its group, where no table names that: it keeps its name."""
 
 
 class _Whole(NamedTuple):
@@ -121,13 +135,22 @@ class VipReadings:
     """The readings of one venue: each is whole, or it is none."""
 
     def __init__(self, name: str, config: Config, clock: Clock) -> None:
+        self._name = name
+        self._config = config
+        self._clock = clock
+        self._files = {table.id: table for table in config.account}
+        self._refused_s: dict[str, float] = {}
+        """By account: when its key was refused."""
         self.main = Keys(f"{name} master", config)
         self.keys = {table.id: Keys(table.id, table) for table in config.account}
         self.api = Binance(config.base_url, clock, round(config.recv_window.total_seconds() * 1000))
         self.refused: dict[str, str] = {}
         """Accounts whose key was refused at the last reading, with the words of the exchange."""
-        self._config = config
-        self._clock = clock
+
+    def read_key_again(self) -> None:
+        """The master's key may have been replaced. Files that cannot be read leave it as it is."""
+        with suppress(BadSecret):
+            self.main = Keys(f"{self._name} master", self._config)
 
     async def ask(self, call: VenueCall, params: Mapping[str, str], urgency: int) -> Any:
         """One answer to the master's key. Raises Later, KeyDenied."""
@@ -158,23 +181,31 @@ class VipReadings:
 
     async def _balances(self, accounts: Sequence[str]) -> dict[str, dict[str, Decimal]]:
         """By account; one whose key is refused is left out and named."""
-        answers = await asyncio.gather(
-            *(self.api.get(ACCOUNT, self.keys[account], {"omitZeroBalances": "true"}, 1) for account in accounts),
-            return_exceptions=True,
-        )
+        now_s = self._clock.monotonic_s()
+        resting = {a for a in accounts if now_s < self._refused_s.get(a, -KEY_AGAIN_S) + KEY_AGAIN_S}
+        asked = [account for account in accounts if account not in resting]
+        answers = await asyncio.gather(*map(self._balance, asked), return_exceptions=True)
         found: dict[str, dict[str, Decimal]] = {}
-        self.refused = {}
-        for account, answer in zip(accounts, answers, strict=True):
+        self.refused = {account: words for account, words in self.refused.items() if account in resting}
+        for account, answer in zip(asked, answers, strict=True):
             if isinstance(answer, KeyDenied):
                 self.refused[account] = str(answer)
+                self._refused_s[account] = now_s
+                with suppress(BadSecret):
+                    self.keys[account] = Keys(account, self._files[account])
             elif isinstance(answer, BaseException):
                 raise answer
             else:
-                try:
-                    found[account] = vip.balances_of(answer if isinstance(answer, dict) else {})
-                except ValueError as e:
-                    raise Later(f"account {account}: {e}") from None
+                found[account] = answer
         return found
+
+    async def _balance(self, account: str) -> dict[str, Decimal]:
+        """Raises Later, KeyDenied."""
+        answer = await self.api.get(ACCOUNT, self.keys[account], {"omitZeroBalances": "true"}, 1)
+        try:
+            return vip.balances_of(answer if isinstance(answer, dict) else {})
+        except ValueError as e:
+            raise Later(f"account {account}: {e}") from None
 
     async def pages(self, call: VenueCall, urgency: int) -> tuple[list[dict[str, Any]], datetime]:
         """All rows of a list that comes in pages, and when the first was answered. Raises Moving, Later, KeyDenied.
@@ -228,6 +259,8 @@ class VipBook:
         self._due_s: dict[str, float] = {}
         self._was_in: dict[str, str] = {}
         """The group that each order was in at the last reading."""
+        self._owner: dict[str, str] = {}
+        """By collateral account, its group at the last reading."""
         self._told: dict[str, str | None] = {}
         """What was said of each account, "" being the book itself; None where all is well."""
         self._log = BoundedLog()
@@ -243,11 +276,16 @@ class VipBook:
                             yield batch
                 except Later as e:
                     self._log.warning(began_s, str(e), "the loan book is not read now", book=self.name, reason=str(e))
+                    pause_s = self._config.every.total_seconds()
                 except KeyDenied as e:
                     if refused := self._refuse({**self._readings.refused, "": str(e)}):
                         yield refused
+                    pause_s = KEY_AGAIN_S
+                    self._readings.read_key_again()
+                else:
+                    pause_s = self._config.every.total_seconds()
                 spent_s = self._clock.monotonic_s() - began_s
-                await self._clock.sleep(max(0.0, self._config.every.total_seconds() - spent_s))
+                await self._clock.sleep(max(0.0, pause_s - spent_s))
         finally:
             await self._readings.api.close()
 
@@ -268,7 +306,10 @@ class VipBook:
         is_needed = {order.id for order in whole.orders} != self._was_in.keys()
         if self._is_due("status", self._config.status_every) or is_needed:
             await self._read_statuses(is_needed=is_needed)
-        yield self._events(vip.groups_of(self.name, whole.orders, self._requests, self._config.group), whole)
+        groups = vip.groups_of(
+            self.name, whole.orders, self._requests, self._config.group, self._kept.named | self._was_in
+        )
+        yield self._events(groups, whole)
 
     def _is_due(self, what: str, every: timedelta) -> bool:
         now_s = self._clock.monotonic_s()
@@ -317,6 +358,7 @@ class VipBook:
             self._unread("rates", e)
             return []
         self._asked = frozenset(owed)
+        rates = {coin: rate for coin, rate in rates.items() if coin in owed}
         product = self._reader.product(self._config.product)
         if product is None:
             return []
@@ -365,10 +407,11 @@ class VipBook:
                 line = vip.line_of(group, product, whole.balances, self._coins, debt)
                 rows.append(BookRow(f"orders {', '.join(order.id for order in group.orders)}"[:200], line))
         events, settled = self._settled(groups, at)
-        self._kept = msgspec.structs.replace(
-            self._kept, debt=debt, settled=(*self._kept.settled, *settled)[-REMEMBERED:]
-        )
-        events += self._snapshots.take(rows, at, is_whole=not unknown)
+        named = {order.id: group.id for group in groups if group.table is None for order in group.orders}
+        self._kept = Kept(debt, (*self._kept.settled, *settled)[-REMEMBERED:], named)
+        again = self._unapplied(rows, at)
+        events += self._ordered([*self._snapshots.take(rows, at, is_whole=not unknown), *again])
+        self._owner = {account: group.id for group in groups for account in group.accounts}
         readings = self._said(groups, whole.as_of, settled.values())
         if readings:
             events.append(LenderSaid(at, self.name, readings))
@@ -379,9 +422,41 @@ class VipBook:
         self._was_in = {order.id: group.id for group in groups for order in group.orders}
         return events
 
+    def _unapplied(self, rows: Sequence[BookRow], at: datetime) -> list[Event]:
+        """Groups of the last reading that core did not take, as another had their account then: they are put again."""
+        lines = {str(row.line["id"]): row.line for row in rows if isinstance(row.line, Mapping)}
+        lacking = (lines.keys() & set(self._owner.values())) - set(self._held())
+        found: list[Event] = []
+        for id_ in sorted(lacking):
+            with suppress(Invalid):
+                found.append(
+                    GroupPut(
+                        at, self._reader.parse(msgspec.json.decode(msgspec.json.encode(lines[id_])), at), self.name
+                    )
+                )
+        return found
+
+    def _ordered(self, events: Sequence[Event]) -> list[Event]:
+        """What gives an account away comes before what takes it: an account is in one group only (rule 6)."""
+        closes = [event for event in events if isinstance(event, GroupClosed)]
+        waiting = [event for event in events if isinstance(event, GroupPut)]
+        ordered: list[Event] = [*closes]
+        while waiting:
+            ids = {put.group.id for put in waiting}
+            free = [put for put in waiting if not self._takes_from(put, ids)] or waiting[:1]
+            ordered += free
+            waiting = [put for put in waiting if put not in free]
+        return ordered + [event for event in events if not isinstance(event, GroupClosed | GroupPut)]
+
+    def _takes_from(self, put: GroupPut, others: set[str]) -> bool:
+        owners = {self._owner.get(account) for account in put.group.collateral}
+        return not owners.isdisjoint(others - {put.group.id})
+
     def _settled(self, groups: Sequence[VipGroup], at: datetime) -> tuple[list[Event], dict[str, str]]:
         """Groups of which all is liquidated: their loans are repaid out of the collateral (rule 12). By order, the group."""
-        found = vip.liquidated_groups(self.name, self._requests, self._config.group, groups, self._was_in)
+        found = vip.liquidated_groups(
+            self.name, self._requests, self._config.group, groups, self._kept.named | self._was_in
+        )
         held = set(self._held()) if found else set()
         new = {order: id_ for id_, order in found.items() if id_ in held and order not in self._kept.settled}
         return [BookEntry(at, id_, f"liquidated-{order}", Liquidated()) for order, id_ in new.items()], new

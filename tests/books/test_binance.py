@@ -1,4 +1,4 @@
-"""Signed questions: the vectors of the venue's documentation, its clock, its limits, and faults that are waits."""
+"""Signed questions (domain section 4.5): the documentation's vectors, the clock, the limits, and faults that are waits."""
 
 import asyncio
 import base64

@@ -10,7 +10,7 @@ import { useStore } from "../live/store";
 import { Acknowledge } from "../parts/acknowledge";
 import { LtvChart } from "../parts/chart";
 import { Countdown, Panel, Quantity, Share, StagePill, Time, Usd, words } from "../parts/figures";
-import { Cure, Lines, Loans, Permitted, Why } from "../parts/groupparts";
+import { Cure, Lender, Lines, Loans, Permitted, Why } from "../parts/groupparts";
 import { LevelText, LtvBar } from "../parts/ltvbar";
 import { Fresh } from "../parts/notices";
 import { Timeline } from "../parts/timeline";
@@ -112,6 +112,11 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
         <Panel title="Lines" class="third">
           <Lines group={group} />
         </Panel>
+        {group.lender && (
+          <Panel title="What the lender says" aside={<small>{group.lender.source}</small>}>
+            <Lender said={group.lender} />
+          </Panel>
+        )}
         <Panel title="Why this LTV" class="wide" aside={<small>rules {group.rules}</small>}>
           <Why group={group} />
         </Panel>

@@ -19,7 +19,7 @@ from monitor.core.events.events import LenderSaid
 from monitor.core.groups.loan_book import weigh_now
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
-from monitor.core.money import plain
+from monitor.core.money import places, plain, round_down
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.decision import move, say
 from monitor.core.stages.stages import (
@@ -41,6 +41,8 @@ LEVEL, STAGE, DEADLINE = "level", "stage", "deadline"
 SAME_CLOCK = timedelta(seconds=60)
 """Deadlines that differ by less are the same: lenders state seconds that are left, and answer seconds later."""
 HALF = Decimal("0.5")
+MOST_LEVEL = Decimal(10**9)
+LEVEL_UNIT = Decimal("1e-18")
 
 
 class Differences(NamedTuple):
@@ -76,7 +78,7 @@ class LenderWatch:
                 continue
             was = record.state.lender
             if was is None or was.source != event.source or reading.as_of >= was.reading.as_of:
-                self._read(record, LenderView(event.source, reading), event.at, out)
+                self._read(record, LenderView(event.source, _tame(reading)), event.at, out)
 
     def close(self, record: GroupRecord, at: datetime, out: Outcome) -> None:
         """The group is watched no longer: what was told of it is over."""
@@ -134,6 +136,15 @@ class LenderWatch:
         verdict = say(self._ground.rules.name, record.state, what.type, at, "lender")
         facts = {"causes": list(what.causes), "severity": what.severity, **_facts(record)}
         self._effects.follow(record, verdict, out, facts)
+
+
+def _tame(reading: LenderReading) -> LenderReading:
+    """A level that exact arithmetic can hold beside prices: without debt a chain states 2 to the 256th."""
+    level = reading.level
+    if level is None or (abs(level) <= MOST_LEVEL and places(level) <= 18):
+        return reading
+    kept = MOST_LEVEL.copy_sign(level) if abs(level) > MOST_LEVEL else round_down(level, LEVEL_UNIT)
+    return msgspec.structs.replace(reading, level=kept)
 
 
 def compare(

@@ -2,22 +2,27 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from monitor.core.events.events import LenderSaid
+from monitor.core.events.events import LenderSaid, MarkPrices
 from monitor.core.queries.explain import detail
 from monitor.core.queries.inbox import Look
-from monitor.core.rules.settings import LenderRules, Trust
+from monitor.core.rules.settings import LenderRules, Rules, Trust
 from monitor.core.stages.stages import LenderReading
 from monitor.core.valuation.valuation import Weight
+from monitor.core.watch.risk import RiskMonitor
 from monitor.core.watch.watchers.lender import level_differs
-from tests.coin_desk import clock, line
-from tests.core.desk import Desk, both_books
+from monitor.daemon.event_log import RecordGap, Start, encoder, read
+from tests.coin_desk import START, clock, line
+from tests.core import desk as desks
+from tests.core.desk import OFF, Desk, both_books, product, quotes
 
 pytestmark = both_books
+RULES = Rules("desk-1", {"vip_loan": product()}, trust=OFF)
 
 
 def says(desk: Desk, time: str, level: str | None = None, stage: Any = None, **more: Any) -> str:
@@ -171,6 +176,30 @@ def test_the_reading_is_shown_with_its_age_and_kept_over_a_restart() -> None:
     assert (view["level"], view["words"], view["age_s"], view["old"]) == ("0.7", "Accruing_Interest", 1140.0, True)
     assert (view["differs"], view["source"]) == (["level"], "vip")
     assert says(desk, "00:21", "0.70") == "-"
+
+
+def test_a_reading_is_recorded_and_folds_again(tmp_path: Path) -> None:
+    """The event log keeps it: a replay gives the same alerts."""
+    said = LenderSaid(clock("00:01"), "vip", (LenderReading("G-1", Decimal("0.7"), "liquidation", "x", None, START),))
+    price = MarkPrices(START, quotes("0.60", START))
+    memory = Desk(line()).monitor.memory
+    path = tmp_path / "events-1.jsonl"
+    with path.open("wb") as file:
+        for record in (Start(RULES, memory, START), price, said):
+            file.write(encoder.encode(record) + b"\n")
+    start, *events = read(path)
+    assert events == [price, said]
+    assert isinstance(start, Start)
+    folded = RiskMonitor(start.rules, start.memory, desks.new_book())
+    alerts = [alert for event in events if not isinstance(event, RecordGap) for alert in folded.handle(event).alerts]  # type: ignore[arg-type]
+    assert [alert.type for alert in alerts] == ["loan_group.liquidation.triggered", "book.drift"]
+
+
+def test_a_level_without_debt_on_a_chain_is_held_though_it_has_seventy_eight_digits() -> None:
+    desk = Desk(line())
+    desk.price("00:00", "0.60")
+    assert says(desk, "00:01", str(2**256 - 1)) == "book.drift"
+    assert shown(desk, "00:01")["level"] == "1000000000"
 
 
 def test_an_older_reading_of_the_same_source_changes_nothing() -> None:
