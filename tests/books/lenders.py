@@ -232,7 +232,11 @@ def _okx_bodies() -> dict[str, Any]:
     }
     accrued = {"ccy": "USDC", "interest": "0.04", "interestRate": "0.41", "ts": "1731913200000", "refId": "1731913303"}
     return {
-        "/api/v5/finance/flexible-loan/interest-accrued": {"code": "0", "data": [accrued], "msg": ""},
+        "/api/v5/finance/flexible-loan/interest-accrued": {
+            "code": "0",
+            "data": [accrued, {**accrued, "ccy": "USDT"}],
+            "msg": "",
+        },
         "/api/v5/finance/flexible-loan/loan-info": {"code": "0", "data": [loan], "msg": ""},
     }
 

@@ -15,10 +15,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from monitor.books._asking import CallPace
-from monitor.books._base import KeptBook
+from monitor import plugins
+from monitor.books._asking import CallPace, Failed, KeyRefused, LenderAnswer, judged
+from monitor.books._base import KeptBook, PlainReader
 from monitor.core.alerts.catalogue import BOOK_REFUSED
 from monitor.core.events.events import (
     BookSeen,
@@ -32,6 +34,7 @@ from monitor.core.events.events import (
 )
 from monitor.core.prices.quote import Quote
 from monitor.core.rules.settings import Rules, Trust
+from monitor.core.schema import read
 from monitor.core.watch.risk import RiskMonitor
 from tests import virtual
 from tests.books.lenders import AAVE, BENCHES, INSTITUTIONAL, Bench, Set, of, products, served, some
@@ -197,17 +200,18 @@ def test_an_empty_figure_is_unknown_and_never_zero(bench: Bench, tmp_path: Path)
     """The group keeps the line that it has, is not closed, and the desk hears why."""
 
     async def story(it: Set) -> None:
-        stream = it.book().batches()
-        await whole(stream)
+        held: set[str] = set()
+        stream = it.book(KeptBook(lambda: sorted(held))).batches()
+        held.update(puts(await whole(stream)))
         bench.blank(it.bodies)
         if bench is AAVE:  # a node that answers nothing is at fault, so nothing of its reading counts
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(anext(stream), 600.0)
             return
-        blank = await anext(stream)
+        blank, again = await anext(stream), await anext(stream)
         await stream.aclose()  # type: ignore[attr-defined]
         gone = bench.groups[0]
-        assert not of(GroupClosed, [blank])
+        assert not of(GroupClosed, [blank, again])
         assert gone not in puts([blank])
         (reading,) = [r for said in of(LenderSaid, [blank]) for r in said.readings if r.group_id == gone]
         assert reading.level is None
@@ -279,6 +283,42 @@ def empty(it: Set) -> None:
         elif path.endswith("/margin"):
             nothing = {"margin_equity": "0", "margin_requirement": "0", "excess_deficit": "0", "pm_asset_info": []}
             it.bodies[path]["margin_information"]["margin_summary"] = nothing
+
+
+@every_lender
+def test_rates_come_before_the_lines_that_need_them(bench: Bench, tmp_path: Path) -> None:
+    """A product without any rate takes the lines of a lender that states its rates."""
+
+    async def story(it: Set) -> None:
+        bare = {
+            kind: msgspec.structs.replace(
+                product, versions=tuple(msgspec.structs.replace(v, rates={}) for v in product.versions)
+            )
+            for kind, product in products(bench).items()
+        }
+        monitor = RiskMonitor(Rules("desk-1", bare, trust=Trust(enabled=False)))
+        module = plugins.module("books", bench.kind)
+        config = read(module.Config, bench.config(it.venue.url, it.folder))
+        reader = PlainReader(lambda: monitor.rules.products)
+        stream = module.build(bench.name, config, reader, it.clock, KeptBook()).batches()
+        async for batch in stream:
+            for event in batch:
+                monitor.handle(event)
+            if isinstance(batch[-1], BookSeen):
+                break
+        await stream.aclose()
+        assert all(monitor.book.find(id_) is not None for id_ in bench.groups)
+
+    play(bench, tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [(302, Failed, "a redirect"), (418, Failed, "too often"), (403, KeyRefused, "mend it"), (500, Failed, "HTTP 500")],
+)
+def test_what_a_status_means_is_said(status: int, kind: type[Failed], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        judged(LenderAnswer(status, b"", None, None), "place", "mend it")
 
 
 @every_lender
