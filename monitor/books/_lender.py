@@ -216,16 +216,21 @@ class LenderBook:
             await self._lender.close()
 
     async def _read(self) -> Reading:
-        """One whole reading. Where the lender's clock is another it is asked once more, by that clock."""
+        """One whole reading. Where the lender's clock is another it is asked once more, by that clock. Raises Failed."""
         try:
             try:
-                return await self._lender.read()
+                reading = await self._lender.read()
             except TimeRefused as e:
                 now_s, what = self._clock.monotonic_s(), "a lender's clock is another; it is asked by that"
                 self._log.warning(now_s, "clock", what, book=self.name, reason=str(e))
-                return await self._lender.read()
+                reading = await self._lender.read()
+            msgspec.json.encode(reading)  # half a character in a name would stop whoever writes it down
         except BadSecret as e:
             raise KeyRefused(str(e)) from None
+        except (msgspec.MsgspecError, ValueError, TypeError, LookupError, ArithmeticError) as e:
+            # A body that nobody thought of is one reading that failed, never the end of the book.
+            raise Failed(f"the answer cannot be read: {type(e).__name__}: {str(e)[:120]}") from None
+        return reading
 
     def _new_rates(self, reading: Reading) -> list[Event]:
         """Rates that are new. Of one coin at most one a day: core keeps each of them for good."""

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -37,7 +39,7 @@ from monitor.core.rules.settings import Rules, Trust
 from monitor.core.schema import read
 from monitor.core.watch.risk import RiskMonitor
 from tests import virtual
-from tests.books.lenders import AAVE, BENCHES, INSTITUTIONAL, Bench, Set, of, products, served, some
+from tests.books.lenders import AAVE, BENCHES, BINANCE, INSTITUTIONAL, Bench, Set, of, products, served, some
 from tests.books.venues.server import Answer
 
 every_lender = pytest.mark.parametrize("bench", BENCHES, ids=lambda bench: bench.name)
@@ -283,6 +285,64 @@ def empty(it: Set) -> None:
         elif path.endswith("/margin"):
             nothing = {"margin_equity": "0", "margin_requirement": "0", "excess_deficit": "0", "pm_asset_info": []}
             it.bodies[path]["margin_information"]["margin_summary"] = nothing
+
+
+ODD: tuple[Any, ...] = (None, "", "x", "-1", "NaN", "1e400", [], {}, 0, -1, 10**30, True, "\ud800", ["1"], {"a": 1})
+
+
+def leaves(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The ways to every value of a body, containers included."""
+    if path:
+        yield path
+    items = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
+    for key, value in items:
+        yield from leaves(value, (*path, key))
+
+
+def put_at(body: Any, path: tuple[Any, ...], value: Any) -> None:
+    for key in path[:-1]:
+        body = body[key]
+    body[path[-1]] = value
+
+
+@every_lender
+def test_a_body_that_nobody_thought_of_is_one_failed_reading(bench: Bench, tmp_path: Path) -> None:
+    """Any value of any body may be anything: the book says so and goes on, or takes what it can read."""
+
+    async def story(it: Set) -> None:
+        random, book = Random(7), it.book()
+        for _ in range(40):
+            it.bodies.clear()
+            it.bodies.update(bench.bodies())
+            if bench is AAVE:
+                calls = it.bodies["node"].calls
+                calls[random.choice(sorted(calls))] = random.choice(ODD)
+            else:
+                ways = [way for way in leaves(it.bodies) if len(way) > 1]
+                put_at(it.bodies, random.choice(ways), random.choice(ODD))
+            with contextlib.suppress(Failed):
+                book._events(await book._read())
+
+    play(bench, tmp_path, story)
+
+
+def test_half_a_character_in_a_name_is_one_failed_reading(tmp_path: Path) -> None:
+    async def story(it: Set) -> None:
+        it.bodies["/sapi/v1/margin/account"]["userAssets"][0]["asset"] = "\ud800"
+        with pytest.raises(Failed, match="UnicodeEncodeError"):
+            await it.book()._read()
+
+    play(BINANCE, tmp_path, story)
+
+
+def test_a_block_without_a_number_is_one_failed_reading(tmp_path: Path) -> None:
+    async def story(it: Set) -> None:
+        block = {"number": "zz", "timestamp": "0x0"}
+        it.venue.on(AAVE.last, lambda query: [{"jsonrpc": "2.0", "id": 0, "result": block}])
+        with pytest.raises(Failed, match="ValueError"):
+            await it.book()._read()
+
+    play(AAVE, tmp_path, story)
 
 
 @every_lender
