@@ -45,7 +45,7 @@ from monitor.books._lender import (
 )
 from monitor.books._snapshots import BookRow
 from monitor.clock import Clock
-from monitor.core.money import plain
+from monitor.core.money import ONE, ZERO, plain
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, LenderReading, Stage
 from monitor.secret_files import read_secret
 
@@ -319,7 +319,7 @@ def _lines(unit: _Unit, bodies: InstitutionalBodies) -> dict[str, str]:
     open_orders = [order for order in bodies.orders.loan_info if order.status == "1"]
     named = {order.order_product_id for order in open_orders if order.parent_uid in ("", unit.parent_uid)}
     products = [product for product in bodies.products.margin_product_info if product.product_id in named]
-    lines: dict[str, str] = {}
+    found: dict[str, Decimal] = {}
     texts = {
         "margin_call": [(p.product_id, p.deferred_liquidation_line) for p in products],
         "liquidation": [(p.product_id, p.liquidation_line) for p in products],
@@ -327,8 +327,10 @@ def _lines(unit: _Unit, bodies: InstitutionalBodies) -> dict[str, str]:
     for key, some in texts.items():
         stated = [level for id_, text in some if (level := amount(text, f"{PRODUCTS} {id_} {key}"))]
         if stated:
-            lines[key] = plain(min(stated))
-    return lines
+            found[key] = min(stated)
+    if found.get("margin_call", ZERO) >= found.get("liquidation", ONE):
+        found.pop("margin_call", None)  # a delay that begins at the liquidation itself is no line of its own
+    return {key: plain(level) for key, level in found.items()}
 
 
 class BybitLoans:

@@ -99,6 +99,22 @@ def test_a_risk_unit_has_the_lines_of_its_own_product() -> None:
     assert reading.rates == {"institutional_loan": {"USDT": D("0.0002")}}
 
 
+@pytest.mark.parametrize(
+    ("deferred", "liquidation", "lines"),
+    [
+        ("", "0.9", {"liquidation": "0.9"}),
+        ("0.9", "0.9", {"liquidation": "0.9"}),
+        ("0.85", "", {"margin_call": "0.85"}),
+        ("", "", None),
+    ],
+)
+def test_a_line_that_is_left_empty_is_the_products(
+    deferred: str, liquidation: str, lines: dict[str, str] | None
+) -> None:
+    product = {"productId": "96", "deferredLiquidationLine": deferred, "liquidationLine": liquidation}
+    assert line_of(units(**{bybit.PRODUCTS: {"marginProductInfo": [product]}})).get("thresholds") == lines
+
+
 @pytest.mark.parametrize(("status", "stage"), [(1, LIQUIDATION), (2, None), (3, None), (7, None)])
 def test_a_unit_that_is_being_settled_has_no_figures_and_is_not_closed(status: int, stage: str | None) -> None:
     blank = unit(ltv="", unpaidAmount="", unpaidInfo=[], balance="", balanceInfo=[], liqStatus=status)
