@@ -472,7 +472,7 @@ def test_orders_of_many_pages_are_read_twice_and_a_row_that_shifts_away_is_never
         vip.borrow("3", "ETH", "USDT", "10", "R3")
     watched = Watched(desk, vip)
     watched.look()
-    serve, left = vip._paged, [3]
+    serve, left = vip._paged, [8]
 
     def shifting(query: dict[str, str], rows: list[dict[str, Any]]) -> Any:
         if query.get("current") == "2" and left[0] and "principal" in rows[0]:
