@@ -60,6 +60,8 @@ MOST_TRIES = 5
 """So often a reading that changed under our eyes begins again before it is left for the next time."""
 KEY_AGAIN_S = 300.0
 """A key that is refused is asked with again after this, read from its file anew: an address that goes on asking is banned."""
+MOST_LOOKS = 10
+"""At the balances of a group that trades while it is read."""
 MOST_RATES = 10
 """Coins of one question about rates."""
 REMEMBERED = 200
@@ -139,13 +141,16 @@ class VipReadings:
         self._config = config
         self._clock = clock
         self._files = {table.id: table for table in config.account}
-        self._refused_s: dict[str, float] = {}
-        """By account: when its key was refused."""
+        self._refusals: dict[str, tuple[float, str]] = {}
+        """By account: when its key was refused, and the words of the exchange."""
         self.main = Keys(f"{name} master", config)
         self.keys = {table.id: Keys(table.id, table) for table in config.account}
         self.api = Binance(config.base_url, clock, round(config.recv_window.total_seconds() * 1000))
-        self.refused: dict[str, str] = {}
-        """Accounts whose key was refused at the last reading, with the words of the exchange."""
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Accounts whose key was refused when it was asked with last, with the words of the exchange."""
+        return {account: words for account, (_, words) in self._refusals.items()}
 
     def read_key_again(self) -> None:
         """The master's key may have been replaced. Files that cannot be read leave it as it is."""
@@ -156,46 +161,61 @@ class VipReadings:
         """One answer to the master's key. Raises Later, KeyDenied."""
         return await self.api.get(call, self.main, params, urgency)
 
-    async def whole(self) -> _Whole:
+    async def whole(self, requests: Iterable[VipRequest]) -> _Whole:
         """Orders, the balances of their accounts, and the orders again: only what is the same twice belongs together."""
         for _ in range(MOST_TRIES):
             try:
                 first, as_of = await self._orders()
-                accounts = sorted({account for order in first for account in order.accounts if account in self.keys})
-                for table in self._config.group:
-                    accounts += [a for a in table.collateral_accounts if a in self.keys and a not in accounts]
-                before = await self._balances(accounts)
-                after = await self._balances(accounts) if len(accounts) > 1 else before
+                groups = vip.groups_of("", first, requests, self._config.group)
+                balances = await self._settled([group.accounts for group in groups])
                 second, _ = await self._orders()
             except Moving:
                 continue
-            # One account that trades changes by itself; a coin that moves between two would count twice or not at all.
-            moved = sum(1 for account in accounts if before.get(account) != after.get(account))
-            if _debts_of(first) == _debts_of(second) and moved < 2:
-                return _Whole(second, after, as_of)
+            if _debts_of(first) == _debts_of(second):
+                return _Whole(second, balances, as_of)
         raise Later(f"the book changed under our eyes {MOST_TRIES} times")
 
+    async def _settled(self, groups: Iterable[Sequence[str]]) -> dict[str, dict[str, Decimal]]:
+        """The balances of the accounts of each group. Raises Moving, Later.
+
+        One account is read at one instant. Several are read until they are the same twice: a coin that moves between two
+        while they are read would count twice, or not at all.
+        """
+        waiting = [[account for account in accounts if account in self.keys] for accounts in groups]
+        found: dict[str, dict[str, Decimal]] = {}
+        before: dict[str, dict[str, Decimal]] = {}
+        for _ in range(MOST_LOOKS):
+            now = await self._balances([account for accounts in waiting for account in accounts])
+            moving = []
+            for accounts in waiting:
+                if len(accounts) > 1 and [before.get(a) for a in accounts] != [now.get(a) for a in accounts]:
+                    moving.append(accounts)
+                else:
+                    found |= {account: now[account] for account in accounts if account in now}
+            if not moving:
+                return found
+            waiting, before = moving, now
+        raise Moving
+
     async def _orders(self) -> tuple[tuple[VipOrder, ...], datetime]:
-        rows, as_of = await self.pages(ORDERS, urgency=0)
+        rows, as_of = await self._read_pages(ORDERS, urgency=0)  # `whole` reads them twice
         return tuple(map(vip.order_of, rows)), as_of
 
     async def _balances(self, accounts: Sequence[str]) -> dict[str, dict[str, Decimal]]:
-        """By account; one whose key is refused is left out and named."""
+        """By account; one whose key is refused is left out. Raises Later."""
         now_s = self._clock.monotonic_s()
-        resting = {a for a in accounts if now_s < self._refused_s.get(a, -KEY_AGAIN_S) + KEY_AGAIN_S}
-        asked = [account for account in accounts if account not in resting]
+        asked = [a for a in accounts if a not in self._refusals or now_s >= self._refusals[a][0] + KEY_AGAIN_S]
         answers = await asyncio.gather(*map(self._balance, asked), return_exceptions=True)
         found: dict[str, dict[str, Decimal]] = {}
-        self.refused = {account: words for account, words in self.refused.items() if account in resting}
         for account, answer in zip(asked, answers, strict=True):
             if isinstance(answer, KeyDenied):
-                self.refused[account] = str(answer)
-                self._refused_s[account] = now_s
+                self._refusals[account] = now_s, str(answer)
                 with suppress(BadSecret):
                     self.keys[account] = Keys(account, self._files[account])
             elif isinstance(answer, BaseException):
                 raise answer
             else:
+                self._refusals.pop(account, None)
                 found[account] = answer
         return found
 
@@ -291,9 +311,11 @@ class VipBook:
 
     async def _round(self) -> AsyncGenerator[list[Event], None]:
         """Rates come in a batch of their own, ahead of the loans that need them. Raises Later, KeyDenied."""
+        if not self._requests:
+            await self._read_statuses(is_needed=True)
         if self._is_due("coins", self._config.coins_every):
             await self._read_coins()
-        whole = await self._readings.whole()
+        whole = await self._readings.whole(self._requests)
         owed = {order.coin for order in whole.orders if order.coin}
         is_due = self._is_due("rules", self._config.rules_every)
         if is_due or not owed <= self._asked:
@@ -301,7 +323,7 @@ class VipBook:
                 yield batch
             if is_due and (batch := await self._read_rules(whole.orders)):
                 yield batch
-            whole = await self._readings.whole()
+            whole = await self._readings.whole(self._requests)
         # What became of an order that is gone, and whose a new one is, must be known before anything follows from it.
         is_needed = {order.id for order in whole.orders} != self._was_in.keys()
         if self._is_due("status", self._config.status_every) or is_needed:

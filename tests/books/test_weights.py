@@ -79,16 +79,32 @@ def test_the_more_urgent_goes_first_and_others_do_not_wait_for_a_full_limit() ->
 
         async def ask(name: str, call: VenueCall, urgency: int) -> None:
             async with weights.turn(call, "1", urgency):
-                order.append((name, round(clock.monotonic_s() - began_s)))
+                order.append((name, int((clock.monotonic_s() - began_s) // 60)))
 
         began_s = clock.monotonic_s()
-        free = HEAVY
-        async with weights.turn(free, "1"), weights.turn(free, "1"):
+        free = HEAVY._replace(weight=SAPI_IP)
+        async with weights.turn(free, "1"):
             pass
-        await asyncio.gather(
-            ask("later", free, 5), ask("urgent", free, 1), ask("other", VenueCall("/x", 1, is_spaced=False), 9)
-        )
-        assert order == [("other", 0), ("urgent", 60), ("later", 60)]
+        later = asyncio.create_task(ask("later", free, 5))
+        await ask("other", VenueCall("/x", 1, is_spaced=False), 9)
+        await asyncio.sleep(30)
+        await asyncio.gather(later, ask("urgent", free, 1))
+        assert order == [("other", 0), ("urgent", 1), ("later", 2)]  # minutes
+
+    virtual.run(main())
+
+
+def test_two_that_wait_for_one_limit_do_not_both_take_the_last_room() -> None:
+    async def main() -> None:
+        clock = virtual.LoopClock()
+        weights, arrived = Weights(clock), []
+
+        async def ask(urgency: int) -> None:
+            async with weights.turn(HEAVY, "1", urgency):
+                arrived.append((clock.monotonic_s(), HEAVY.weight))
+
+        await asyncio.gather(*(ask(urgency) for urgency in (3, 1, 2, 1, 3)))
+        assert most(arrived) == SAPI_IP
 
     virtual.run(main())
 
