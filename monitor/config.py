@@ -228,7 +228,8 @@ class _Loader:
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             named = Named(tokens, books, feeds, notifiers, rates, web.host if web else "127.0.0.1")
             raise BadConfig(_hushed(self.problems, table), named, old)
-        rules = Rules(monitor.name, products, lifecycle.settings, trust, fund, exposure, duty, lender)
+        limits = _book_limits(books)
+        rules = Rules(monitor.name, products, lifecycle.settings, trust, fund, exposure, duty, lender, limits)
         config = Config(
             self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates, old, endpoints
         )
@@ -467,6 +468,17 @@ def _is_file(value: str | Path, path: str) -> bool:
 def _feed_trust(feed: Part) -> FeedTrust:
     """How the prices of a feed are judged; a kind that states nothing of it is judged as [prices] says."""
     return _told_of(feed, "trust") or FeedTrust()
+
+
+def _book_limits(books: Sequence[Part]) -> dict[str, timedelta]:
+    """How old each book may be: as the configuration states it, else as its kind reads it. Others may be of any age."""
+    limits = {}
+    for book in books:
+        usual = getattr(plugins.module("books", book.kind), "stale_after", None)
+        limit = getattr(book.config, "stale_after", None) or (usual(book.config) if usual is not None else None)
+        if limit is not None:
+            limits[book.name] = limit
+    return limits
 
 
 def _told_of(feed: Part, what: str) -> Any:

@@ -180,3 +180,13 @@ async def test_the_sequencer_ends_when_it_is_cancelled_while_it_wakes() -> None:
     running.cancel()
     await until(running.done, "the sequencer has ended", within_s=3.0)
     assert running.cancelled()
+
+
+def test_a_secret_of_a_book_that_is_not_there_is_named(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    book = (
+        '[[book]]\nkind = "sql"\nurl = "postgresql://desk@127.0.0.1/d"\nsnapshot = "SELECT 1"\npassword_file = "gone"\n'
+    )
+    house.config.write_text(PRODUCT + book)
+    problems = wiring.unusable(house.config, load(house.config).named)
+    assert [p for p in problems if "book 'sql': password_file: cannot read" in p]

@@ -117,6 +117,21 @@ export interface BankruptGroup {
   readonly shortfall_usd: string;
 }
 
+export interface BookItem {
+  readonly as_of: string | null;
+  readonly seen_at: string | null;
+  readonly version: string | null;
+  readonly limit_s: number | null;
+  readonly stale: boolean;
+}
+
+export interface BookShown {
+  readonly source: string;
+  readonly as_of: string | null;
+  readonly version: string | null;
+  readonly stale: boolean;
+}
+
 export interface BorrowableCoin {
   readonly limit_usd: string | null;
   readonly left_usd: string | null;
@@ -451,6 +466,7 @@ export interface GroupDetail {
   readonly leverage?: number;
   readonly delayed_liquidation: boolean;
   readonly source: string;
+  readonly book: BookShown | null;
   readonly version: number;
   readonly at: string;
   readonly reason: string | null;
@@ -1021,6 +1037,7 @@ export interface Status {
   readonly prices: PriceHealth;
   readonly oldest_undelivered_s: Readonly<Record<string, number>>;
   readonly feeds: Readonly<Record<string, FeedItem>>;
+  readonly books: Readonly<Record<string, BookItem>>;
   readonly cursor: number | null;
   readonly streams: number;
   readonly rules: readonly string[];

@@ -6,9 +6,9 @@ Groups that a client puts over HTTP come through the inbox of the web instead, a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
 
@@ -17,7 +17,10 @@ from monitor.core.events.events import Event
 from monitor.core.loans.group import Contact, Group, GroupBatch, parse_line
 from monitor.core.loans.line_bounds import label_problems
 from monitor.core.rules.product import Product
-from monitor.core.schema import Problem
+from monitor.core.schema import Problem, Span
+
+StaleAfter = Annotated[timedelta, Span("1s", "400d")]
+"""`stale_after` of a [[book]]: how old it may be before the desk is told. A module's `stale_after(config)` is the default."""
 
 ContactCheck = Callable[[Mapping[str, Sequence[Contact]]], list[Problem]]
 """Names the contacts of a line that nobody can be reached by."""

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -85,6 +85,14 @@ def stamp(path: Path) -> tuple[int, ...]:
     if found.st_size > _FILE_BYTES:
         raise OSError(errno.EFBIG, f"it is larger than {_FILE_BYTES >> 30} GB")
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def time_of(stamp: tuple[int, ...], latest: datetime) -> datetime:
+    """When the file of a stamp was changed last. A time that no calendar has, or that is to come, counts as `latest`."""
+    try:
+        return min(datetime.fromtimestamp(stamp[3] / 1e9, UTC), latest)
+    except (ValueError, OverflowError, OSError):
+        return latest
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple
@@ -51,6 +51,8 @@ class BookRow(NamedTuple):
     """Where it stands in the source, for people: "row 7", "order 756783308056935434"."""
     line: Mapping[str, object] | bytes
     """The object of a book line, or its JSON text. Money is Decimal or text, never float."""
+    problem: str = ""
+    """Why the source cannot make a line of this row; it is refused then."""
 
 
 class Sheet:
@@ -238,8 +240,18 @@ class Snapshots:
     take a second.
     """
 
-    def __init__(self, name: str, reader: Reader, kept: KeptBook, closes_missing: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        reader: Reader,
+        kept: KeptBook,
+        closes_missing: bool = True,
+        doubts_for: timedelta = timedelta(0),
+    ) -> None:
         self._name = name
+        self._doubts_for = doubts_for
+        """The second reading that leaves out more than half of a book comes this much later at the soonest."""
+        self._doubted_at: datetime | None = None
         self._closes_missing = closes_missing
         self._rows = _RowComparison(name, reader, kept)
         self._count = 0
@@ -250,6 +262,11 @@ class Snapshots:
         self._doubted: frozenset[str] | None = None
         """Groups that the last whole reading left out, where they were too many to believe."""
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """The last whole reading left out too much: a second one, of the whole, must show whether that is so."""
+        return self._doubted is not None
+
     def take(self, rows: Sequence[BookRow], at: datetime, *, is_whole: bool) -> list[Event]:
         """The events of a reading. Only one that `is_whole` closes what it does not name."""
         events = self.part(rows, at)
@@ -259,7 +276,11 @@ class Snapshots:
         """The puts of some rows of a reading that goes on. The same row twice among them counts once."""
         events: list[Event] = []
         seen: dict[bytes, str] = {}
-        for place, line in rows:
+        for place, line, problem in rows:
+            if problem:
+                subject = Place(BOOK_REFUSED, f"{self._name}: {place}")
+                self._bad[subject] = RefusedLine(problem, fingerprint_of(b"", problem), "unusable")
+                continue
             seen.setdefault(line if isinstance(line, bytes) else _encode(line), place)
         raws, places = list(seen), list(seen.values())
         for start in range(0, len(raws), PAGE_LINES):
@@ -307,12 +328,15 @@ class Snapshots:
         if self._is_compared and not self._rows.memory.lacks():
             self._doubted = None
             return []
-        self._is_compared = True
+        # A refused row puts nothing that the memory could miss later.
+        self._is_compared = not self._bad
         gone = list(self._rows.gone())
         held = sum(1 for _ in self._rows.held()) if gone else 0
         if len(gone) * 2 > held:
             before, self._doubted = self._doubted, frozenset(gone)
-            if before is None or len(before.intersection(gone)) * 2 <= held:
+            self._doubted_at = at if before is None or self._doubted_at is None else self._doubted_at
+            is_early = at - self._doubted_at < self._doubts_for
+            if before is None or is_early or len(before.intersection(gone)) * 2 <= held:
                 self._doubt(len(gone), held)
                 return []
             gone = [id_ for id_ in gone if id_ in before]

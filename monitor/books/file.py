@@ -21,12 +21,12 @@ from typing import ParamSpec, TypeVar
 
 import msgspec
 
-from monitor.books._base import KeptBook, Reader
-from monitor.books._lines import BookFile, LinePage, stamp
+from monitor.books._base import KeptBook, Reader, StaleAfter
+from monitor.books._lines import BookFile, LinePage, stamp, time_of
 from monitor.books._snapshots import Comparison, Place, RefusedLine, Sheet, fingerprint_of
 from monitor.clock import Clock, SystemClock
 from monitor.core.alerts.catalogue import BOOK_REFUSED
-from monitor.core.events.events import Event, GroupClosed
+from monitor.core.events.events import BookSeen, Event, GroupClosed
 from monitor.file_watch import Waits, pause, watching
 
 T = TypeVar("T")
@@ -43,6 +43,8 @@ class Config(msgspec.Struct, frozen=True):
     path: Path
     watch: bool = False
     close_missing: bool = False
+    stale_after: StaleAfter | None = None
+    """How old the file may be, by the time at which it was changed last; without it, of any age."""
 
 
 def build(
@@ -73,6 +75,8 @@ class FileBook:
         self._stamp: tuple[int, ...] | None = None
         """The size and times of the file at the last reading; None if it changed meanwhile."""
         self._unchanged_since_s = 0.0
+        self._dated: tuple[int, ...] | None = None
+        """The stamp of the reading whose time was told last."""
         self._is_settled = False
 
     async def batches(self) -> AsyncIterator[list[Event]]:
@@ -130,7 +134,14 @@ class FileBook:
         notices = self._comparison.say(bad, at, now_s, patience_s)
         cleared = self._comparison.clear_all_but(bad, at)
         self._is_settled = is_at_rest and after is not None and not (self._comparison.has_doubts or is_closing)
-        yield [*puts, *closed, *notices, *cleared]
+        yield [*puts, *closed, *notices, *cleared, *self._seen(after, at)]
+
+    def _seen(self, after: tuple[int, ...] | None, at: datetime) -> list[Event]:
+        """The time of the book, which is that of the file's last change, if it is another than before."""
+        if after is None or after == self._dated:
+            return []
+        self._dated = after
+        return [BookSeen(at, self.name, time_of(after, at))]
 
     def _unreadable(self, problem: str, at: datetime, patience_s: float) -> list[Event]:
         """Notices about a file that cannot be read. It says nothing about its lines, so their notices stand."""
@@ -182,5 +193,6 @@ class FileBook:
         gone = list(comparison.gone()) if comparison.memory.lacks() or not self._is_compared else []
         is_early = bool(gone) and now_s - self._unchanged_since_s < self._waits.close_after_s
         comparison.memory.end(forget=not is_early)
-        self._is_compared |= not is_early
+        # A refused line puts nothing that the memory could miss later.
+        self._is_compared = (self._is_compared or not is_early) and not bad
         return [] if is_early else [GroupClosed(at, id_, self.name) for id_ in gone], is_early

@@ -291,6 +291,9 @@ def explain(answer: dict[str, Any]) -> None:
     out.print(
         f"[bold]{shown(answer['id'])}[/] {answer['product']}  stage [bold]{answer['stage']}[/]  band {answer['band']}{blind}"
     )
+    if (book := answer.get("book")) is not None:
+        old = "  [yellow]not refreshed within its limit[/]" if book["stale"] else ""
+        out.print(f"book {shown(book['source'])} as of {book['as_of'] or 'never'}{old}")
     lines = "  ".join(f"{k} {v}" for k, v in answer["thresholds"].items())
     out.print(
         f"LTV [bold]{answer['ltv']}[/] = debt {answer['debt_usd']} / recognised {answer['recognised_usd']} USD   ({lines})"

@@ -1,13 +1,12 @@
 """Deadlines in order (decision 5).
 
 At one time accrual comes first, then new rules and the ends of operators' decisions about prices, then the groups in the
-order of their ids; within a group the grace period, then renewal, maturing, maturity, overdue, reminders and the end of
-an acknowledgement. Groups that a snapshot left out, and that come back no more, and ends of silences follow, then the look
-at exposures and the steps of escalations. A firm deadline runs
-before an event of its own time. A late one (the clear hold, a price's staleness, a look at the fund, and last of all what
-is said of blindness and of contradictions) runs only before a strictly later event. So at one time all firm deadlines run
-before any late one, whether or not an event of that very time stands between them. Otherwise telling time to pass would
-change the alerts.
+order of their ids; within a group the grace period, then renewal, maturing, maturity, overdue, reminders and the end of an
+acknowledgement. Groups that a snapshot left out, and that come back no more, and ends of silences follow, then the look at
+exposures and the steps of escalations. A firm deadline runs before an event of its own time. A late one (the clear hold, a
+price's staleness, a look at the fund, the age of a book, and last of all what is said of blindness and of contradictions)
+runs only before a strictly later event. So at one time all firm deadlines run before any late one, whether or not an event
+of that very time stands between them. Otherwise telling time to pass would change the alerts.
 """
 
 from __future__ import annotations
@@ -31,7 +30,8 @@ from monitor.core.instants import MICROSECOND
     BLINDNESS,
     CONTRADICTION,
     ESCALATION,
-) = range(12)
+    BOOK,
+) = range(13)
 GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, HOLD, REMINDER, ACKNOWLEDGED = range(8)
 DATES = (RENEWAL, MATURING, MATURITY)
 """The dates of a term loan. They are known long before, so they are planned only when they come near."""

@@ -13,7 +13,7 @@ from monitor.core.alerts.silences import Acknowledge, Act
 from monitor.core.events.events import API, BookEntry, OperatorAct, ProductsChanged, RatesChanged
 from monitor.core.events.rates import Asked
 from monitor.core.groups.outcome import Outcome, Sight
-from monitor.core.groups.snapshot import Prices, Scope, common_labels, sees, within
+from monitor.core.groups.snapshot import Prices, Scope, common_labels, within
 from monitor.core.groups.watcher_states import OpenEscalation
 from monitor.core.loans.group import restated
 from monitor.core.money import exact
@@ -38,8 +38,6 @@ from monitor.stores._base import Applied, Audit, Store
 
 ASSETS_AT_ONCE = 50
 """Coins whose sources are looked at in one turn: with three feeds that takes 2.5 ms, for which a price may wait."""
-RECENT_ENTRIES = 10_000
-"""Entries remembered beside the store: more than can be between a look into the store and its commit."""
 
 
 class Requests:
@@ -50,8 +48,7 @@ class Requests:
         self._store = store
         self._journal = journal
         self._sequencer = sequencer
-        self._applied: dict[tuple[str, str], Applied] = {}
-        """Each entry that was applied lately, by group and entry id."""
+        self._entries = sequencer.entries
 
     async def request(self, request: Request) -> Answer:
         self._journal.check_writable()
@@ -117,7 +114,9 @@ class Requests:
         if before is not None and not within(request.scope, before.group.labels):
             return Answer(None, is_outside=True)
         # A repeated entry comes first: the version that it expects is the one before its own first time.
-        known = self._known(request, stored, before)
+        known = None
+        if request.entry_id is not None:
+            known = self._entries.known(request.group_id, request.entry_id, stored, before, request.scope)
         if known is not None:
             is_same = known.digest == request.digest
             return Answer(before, is_duplicate=is_same, is_conflict=not is_same)
@@ -131,23 +130,12 @@ class Requests:
         if isinstance(event, BookEntry):
             assert request.entry_id is not None
             assert after is not None
-            digest, life, labels = request.digest or "", after.state.life, after.group.labels
-            applied = Applied(request.group_id, request.entry_id, digest, after.version, at, life, labels)
-            self._remember(applied)
-            turn.entries.append(applied)
+            noted = self._entries.note(request.group_id, request.entry_id, request.digest or "", at, after)
+            turn.entries.append(noted)
         was, is_now = (restated(s.group) if s is not None else None for s in (before, after))
         audit = Audit(at, request.who, request.action, request.group_id, was, is_now, _labels_through(before, after))
         turn.audits.append(audit)
         return Answer(after, is_new=before is None)
-
-    def _known(self, request: Request, stored: Applied | None, now: Sight | None) -> Applied | None:
-        """The entry of this id, where it was applied before: in this life of the group, and as far as the scope sees it."""
-        for known in (self._applied.get((request.group_id, request.entry_id or "")), stored):
-            if known is None or not sees(request.scope, known.labels):
-                continue
-            if now is None or now.state.life == known.life:
-                return known
-        return None
 
     def _give(self, asked: Asked, who: str, at: datetime, turn: Turn) -> Given:
         rows = asked.rows(self._monitor.rules, at)
@@ -155,12 +143,6 @@ class Requests:
         if outcome.rates:
             turn.audits.append(Audit(at, who, "give rates", asked.product, None, msgspec.to_builtins(rows)))
         return Given(rows, outcome.refused)
-
-    def _remember(self, applied: Applied) -> None:
-        """The store knows an entry only after the commit; a twin may come before that."""
-        self._applied[applied.group_id, applied.id] = applied
-        if len(self._applied) > RECENT_ENTRIES:
-            del self._applied[next(iter(self._applied))]
 
     def _look(self, group_id: str, scope: Scope, at: datetime) -> Look | None:
         # Labels first: another's group takes no longer than one that is not there.
@@ -170,7 +152,8 @@ class Requests:
         if sight is None:
             return None
         board = self._monitor.board
-        return Look(at, sight, *board.snapshot(), self._monitor.rules, why_missing(board, sight.held.assets))
+        missing, seen = why_missing(board, sight.held.assets), self._monitor.books.states.get(sight.source)
+        return Look(at, sight, *board.snapshot(), self._monitor.rules, missing, seen)
 
     def _look_at_prices(self, assets: Collection[str], at: datetime, _: Turn) -> PriceLook:
         with exact():

@@ -17,11 +17,12 @@ import msgspec
 
 from monitor import crashpoint
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.core.events.events import Event, MarkPrices, TimePassed
+from monitor.core.events.events import BookEntry, Event, MarkPrices, TimePassed
 from monitor.core.groups.outcome import Outcome, Publication
 from monitor.core.prices.conflation import LatestPrices
 from monitor.core.prices.quote import Batch, assets_of
 from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon.applied_entries import AppliedEntries, Stored, digest_of
 from monitor.daemon.clock_watch import ClockEvent, ClockWatch
 from monitor.daemon.event_log import Start
 from monitor.daemon.journal import Journal
@@ -72,6 +73,8 @@ class Sequencer:
         self._recorder = recorder
         self._clock = running.clock
         self._metrics = running.metrics
+        self.entries = AppliedEntries(monitor)
+        """Shared by all who enter something into the book."""
         self._prices = LatestPrices()
         self._quoted_s: float | None = None
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(QUEUE_LIMIT)
@@ -99,13 +102,30 @@ class Sequencer:
             self._quoted_s = now_s
         self._wake.set()
 
-    async def events(self, events: Sequence[Event]) -> list[Outcome]:
-        """Handles a batch of book events or notices as one commit; returns when it is durable."""
+    async def events(self, events: Sequence[Event], stored: Stored | None = None) -> list[Outcome]:
+        """Handles a batch of book events or notices as one commit; returns when it is durable.
+
+        `stored`: what the store knows of its entries, so that none counts twice.
+        """
 
         def run(at: datetime, turn: Turn) -> list[Outcome]:
-            return [self.handle(msgspec.structs.replace(e, at=at), turn) for e in events]
+            return [self._take(msgspec.structs.replace(e, at=at), stored or {}, turn) for e in events]
 
         return await self.ask(run)
+
+    def _take(self, event: Event, stored: Stored, turn: Turn) -> Outcome:
+        if not isinstance(event, BookEntry):
+            return self.handle(event, turn)
+        repeated = self.entries.repeated(event, stored)
+        if repeated is True:
+            return Outcome(event.at)
+        if not isinstance(repeated, bool):
+            return self.handle(repeated, turn)
+        outcome = self.handle(event, turn)
+        after = self._monitor.sight(event.group_id)
+        if outcome.refused is None and after is not None:
+            turn.entries.append(self.entries.note(event.group_id, event.id, digest_of(event), event.at, after))
+        return outcome
 
     async def ask(self, run: Callable[[datetime, Turn], T], *, needs_commit: bool = True) -> T:
         """Runs work in core's thread when its turn comes; returns what it returns, once the turn is committed.
@@ -244,7 +264,7 @@ class Sequencer:
         monitor = self._monitor
         at = monitor.at or self._clock.utc()
         board, decisions = monitor.board.snapshot(), monitor.decisions
-        known = (monitor.fund, monitor.silences, decisions, monitor.feeds, monitor.escalations)
+        known = (monitor.fund, monitor.silences, decisions, monitor.feeds, monitor.escalations, monitor.books.states)
         self._publish(Publication(at, moved, board, alerts, *known))
 
     def _note_gaps(self, recorder: Recorder) -> None:

@@ -78,7 +78,7 @@ def check(config: Config) -> None:
 
 
 def unusable(path: Path, named: Named) -> list[str]:
-    """What is wrong with the tokens' secrets, with the files of the feeds and with the keys of the books."""
+    """What is wrong with the tokens' secrets, the files of the feeds and the secrets of the books."""
     problems = []
     try:
         short = Tokens(named.tokens).short
@@ -94,16 +94,12 @@ def unusable(path: Path, named: Named) -> list[str]:
             problems += [f"{path}: feed {part.name!r}: {p}" for p in e.problems]
         except (ValueError, OSError) as e:
             problems.append(f"{path}: feed {part.name!r}: {e}")
-    return problems + _unread_keys(path, named)
-
-
-def _unread_keys(path: Path, named: Named) -> list[str]:
-    """Keys of lenders that cannot be read. A book that runs asks again, as somebody may mend them."""
-    problems = []
     for part in named.books:
-        for key, file in getattr(part.config, "secrets", {}).items():
+        for key in (k for k in part.config.__struct_fields__ if k.endswith("_file")):
+            secret = getattr(part.config, key)
             try:
-                read_secret(None, file)
+                if isinstance(secret, Path):
+                    read_secret(None, secret)
             except BadSecret as e:
                 problems.append(f"{path}: book {part.name!r}: {key}: {e}")
     return problems

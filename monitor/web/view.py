@@ -22,7 +22,7 @@ from monitor.core.alerts.silences import Silence
 from monitor.core.events.events import Noticed
 from monitor.core.groups.outcome import Publication, Sight, SourceView
 from monitor.core.groups.snapshot import Prices, Scope, sees
-from monitor.core.groups.watcher_states import OpenEscalation
+from monitor.core.groups.watcher_states import BookState, OpenEscalation
 from monitor.core.portfolio.group_list import Counts, GroupLists, GroupPage, GroupQuery
 from monitor.core.prices.decisions import Decision
 from monitor.core.prices.quote import Mark
@@ -104,6 +104,8 @@ class View:
         """What operators have decided about prices, as far as it is in force."""
         self.escalations: tuple[OpenEscalation, ...] = ()
         """Critical alerts that people are asked about."""
+        self.books: Mapping[str, BookState] = {}
+        """By source of loans: how fresh its book is."""
         self.sources: Mapping[str, SourceView] = {}
         """What core finds of each feed."""
         self.published = Prices()
@@ -121,6 +123,7 @@ class View:
         self.silences = publication.silences
         self.decisions = publication.decisions
         self.escalations = publication.escalations
+        self.books = publication.books
         self.sources = publication.sources
         self.published = Prices(usd, untrusted)
         self.fund = publication.fund

@@ -19,7 +19,7 @@ from monitor.books import file
 from monitor.books._base import KeptBook, PlainReader, Reader
 from monitor.clock import SystemClock
 from monitor.core import schema
-from monitor.core.events.events import Event, GroupClosed, GroupPut, Noticed
+from monitor.core.events.events import BookSeen, Event, GroupClosed, GroupPut, Noticed
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.thresholds import Thresholds
 from monitor.file_watch import Waits
@@ -55,6 +55,8 @@ class Book:
         self.reader: Reader = PlainReader(lambda: PRODUCTS)
         self.steps: list[tuple[int, int]] = []
         """Progress that was told: bytes read, bytes in all."""
+        self.times: list[datetime] = []
+        """The times of the book that were told."""
         self.held: set[str] = set()
         """Groups under watch."""
         self.source: file.FileBook
@@ -85,7 +87,10 @@ class Book:
         async for batch in self.source.batches():
             self.held.update(e.group.id for e in batch if isinstance(e, GroupPut))
             self.held.difference_update(closed(batch))
-            self.batches.append(batch)
+            self.times += [e.as_of for e in batch if isinstance(e, BookSeen)]
+            said = [e for e in batch if not isinstance(e, BookSeen)]
+            if said or not batch or len(self.times) <= 1:
+                self.batches.append(said)
 
     async def until(self, condition: Callable[[], Any], deadline_s: float = 8) -> None:
         end = time.perf_counter() + deadline_s
@@ -596,3 +601,15 @@ async def test_a_restart_does_not_say_again_what_is_left_out(book: Book) -> None
     batch = await anext(again.batches())
     # The core drops what it said last; the source need only know that something stands there, to clear it one day.
     assert {(e.kind, e.fingerprint) for e in batch if isinstance(e, Noticed)} == {(told.kind, told.fingerprint)}
+
+
+async def test_the_time_of_the_book_is_that_of_the_files_last_change(book: Book) -> None:
+    book.write(written())
+    os.utime(book.path, (1_700_000_000, 1_700_000_000))
+    await book.start()
+    assert book.times == [datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)]
+    os.utime(book.path, (1_700_000_060, 1_700_000_060))  # a job has written the same again
+    await book.until(lambda: len(book.times) == 2)
+    assert book.times[1] == datetime(2023, 11, 14, 22, 14, 20, tzinfo=UTC)
+    await book.quiet()
+    assert len(book.times) == 2

@@ -108,6 +108,7 @@ def test_a_refused_row_keeps_its_group_and_one_without_an_id_keeps_all() -> None
     it = Readings(held=("G-1", "G-2", "G-3"))
     assert it.take(bad("G-1"), row("G-2")) == "+G-2 -G-3 unknown_key(desk: order G-1)"
     assert "-G" not in it.take(BookRow("row 1", {"colour": "red"}), row("G-2"))
+    assert it.take(row("G-2")) == "-G-1 ok(desk: row 1)"
 
 
 def test_after_a_restart_what_vanished_is_closed_and_what_was_refused_is_mended() -> None:

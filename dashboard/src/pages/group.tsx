@@ -106,6 +106,12 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
         <Fact name="Valued">
           <Time at={group.at} />
         </Fact>
+        {group.book && (
+          <Fact name={`Book ${group.book.source}`}>
+            <Time at={group.book.as_of} />
+            {group.book.stale && <span class="pill blind">not refreshed</span>}
+          </Fact>
+        )}
       </dl>
       <div class="grid">
         <History group={group} alerts={alerts} />

@@ -104,6 +104,13 @@ CLOCK_OFF_FACTS = (
     Fact("offset_s", AMOUNT, "by how many seconds the clock is ahead; negative where it is behind"),
     Fact("since", TIME, "since when", optional=True),
 )
+BOOK_FACTS = (
+    Fact("source", TEXT, "the [[book]] of the configuration"),
+    Fact("as_of", TIME, "the time of the book; without it, it was not read at all yet", optional=True),
+    Fact("age_s", COUNT, "how old that is, in seconds", optional=True),
+    Fact("limit_s", COUNT, "`stale_after` in seconds; without it the book has no limit any more", optional=True),
+    Fact("version", TEXT, "what the source calls this state of its book", optional=True),
+)
 DECISION_FACTS = (
     Fact("asset", TEXT, "the coin"),
     Fact("act", TEXT, "`pin`, `exclude` or `believe`"),

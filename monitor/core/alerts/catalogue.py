@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.core.alerts.alert_facts import (
+    BOOK_FACTS,
     CLOCK_OFF_FACTS,
     CONTRADICTION_FACTS,
     DECISION_FACTS,
@@ -51,12 +52,13 @@ DELIVERY_FAILING = "delivery.failing"
 RECIPIENT_REFUSED = "delivery.recipient_refused"
 DELIVERY_LOST = "delivery.lost"
 DELIVERY_RESTORED, CHANNEL_OFF, CHANNEL_ON = "delivery.restored", "channel.off", "channel.on"
-BOOK_DRIFT, BOOK_AGREED = "book.drift", "book.agreed"
+BOOK_DRIFT, BOOK_AGREED, BOOK_GAP, BOOK_WHOLE = "book.drift", "book.agreed", "book.gap", "book.whole"
 RULES_DRIFT, RULES_AGREED = "rules.drift", "rules.agreed"
 ENDS: Mapping[str, str] = {
     DELIVERY_FAILING: DELIVERY_RESTORED,
     CHANNEL_OFF: CHANNEL_ON,
     RULES_DRIFT: RULES_AGREED,
+    BOOK_GAP: BOOK_WHOLE,
 }
 """What is told when something that was told is over. Of all else that the shell notices the end is not told."""
 DIGEST = "digest"
@@ -316,6 +318,41 @@ _ROWS = (
             Fact("source", TEXT, "the book"),
             Fact("group", TEXT, "the group of the line"),
         ),
+    ),
+    AlertType(
+        "book.stale", WARNING, "loan book not refreshed", "book",
+        "A loan book is older than its limit (`stale_after`). Its groups are still watched, on what it said last.",
+        "Find out why its source gives nothing newer: `GET /v1/status` and the log say what a reading meets.",
+        BOOK_FACTS,
+    ),
+    AlertType(
+        "book.outdated", CRITICAL, "loan book outdated", "book",
+        "A loan book is older than twice its limit. Collateral that came or went since is in no figure of its groups.",
+        "The same, now. Until then check by hand before you act on a group of this book.",
+        BOOK_FACTS,
+    ),
+    AlertType(
+        "book.refreshed", INFO, "loan book refreshed", "book",
+        "The loan book is newer than its limit again, or has no limit any more.",
+        "Nothing.",
+        BOOK_FACTS,
+        ends=("book.stale", "book.outdated"),
+    ),
+    AlertType(
+        BOOK_GAP, CRITICAL, "entries of a loan book are missing", "book",
+        "A source of entries has removed some before they were read. Holdings of its groups may be wrong.",
+        "Wait for the snapshot that `problem` promises, or put the groups again. Keep more of the stream.",
+        (
+            Fact("problem", TEXT, "which entries are missing, and what mends it"),
+            Fact("source", TEXT, "the [[book]] of the configuration"),
+        ),
+    ),
+    AlertType(
+        BOOK_WHOLE, INFO, "loan book whole again", "book",
+        "The groups of the book were read again as a whole.",
+        "Nothing.",
+        (Fact("source", TEXT, "the [[book]] of the configuration"),),
+        ends=(BOOK_GAP,),
     ),
     AlertType(
         BOOK_DRIFT, WARNING, "the lender says otherwise", GROUP,

@@ -72,12 +72,14 @@ class GroupClosed(_Event, frozen=True, omit_defaults=True, tag="groupended"):
     """Whoever was told that it is past a line hears that it is closed. Older monitors told nobody, and their logs fold so."""
 
 
-class BookEntry(_Event, frozen=True):
+class BookEntry(_Event, frozen=True, omit_defaults=True):
     """One entry of a group's book; `id` makes it happen once."""
 
     group_id: str
     id: str
     entry: Entry
+    source: str = API
+    """Who sent it; a refusal of one that came by API is the answer to its caller."""
 
 
 class LenderSaid(_Event, frozen=True):

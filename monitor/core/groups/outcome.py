@@ -11,7 +11,7 @@ import msgspec
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.silences import Silence
 from monitor.core.events.history import Row
-from monitor.core.groups.watcher_states import OpenEscalation, WatcherStates
+from monitor.core.groups.watcher_states import BookState, OpenEscalation, WatcherStates
 from monitor.core.loans.group import Group
 from monitor.core.prices.decisions import Decision
 from monitor.core.prices.frame_columns import BoardView
@@ -137,3 +137,5 @@ class Publication(NamedTuple):
     """By feed."""
     escalations: tuple[OpenEscalation, ...] = ()
     """Critical alerts that people are asked about."""
+    books: Mapping[str, BookState] = {}
+    """By source of loans: how fresh its book is."""

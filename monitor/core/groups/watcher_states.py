@@ -101,16 +101,18 @@ class DecisionState(msgspec.Struct, frozen=True):
 class BookState(msgspec.Struct, frozen=True):
     """What is known of the book of one source."""
 
-    as_of: datetime
-    """The time of the book."""
-    seen_at: datetime
+    as_of: datetime | None = None
+    """The time of the book; None before it was read for the first time."""
+    seen_at: datetime | None = None
     """When it was read last."""
     position: str = ""
     """Where the source goes on after a restart, in its own words."""
     version: str = ""
     """What the source calls the state that was read last."""
+    counts_from: datetime | None = None
+    """Its limit counts from here at the earliest: it was not read yet since the start."""
     told: Told = Told()
-    """Whether it is said that it was not refreshed in time."""
+    """What is said of its age: `book.stale` or `book.outdated`."""
 
 
 class InHand(msgspec.Struct, frozen=True):

@@ -1,8 +1,4 @@
-"""Why a group stands where it stands: each asset, price, age and tier, each loan, and what follows from them. Pure.
-
-Every figure is worked out on the prices of the look, so it is exact whatever the screen skipped. Money, prices and ratios
-are plain decimal text, times RFC 3339, ages numbers in seconds (docs/alerts.md and docs/api.md).
-"""
+"""Why a group stands where it stands: each asset, price, age and tier, each loan, and what follows. Pure, and exact."""
 
 from __future__ import annotations
 
@@ -24,8 +20,9 @@ from monitor.core.loans.interest import daily_rate, is_settling
 from monitor.core.money import ONE, ZERO, exact, plain
 from monitor.core.prices.decisions import Decision, Exclude, Pin
 from monitor.core.prices.quote import GOOD, MISSING, Mark, SourcePrice
+from monitor.core.queries import book_age
+from monitor.core.queries import lender_shown as theirs
 from monitor.core.queries.inbox import Look
-from monitor.core.queries.lender_shown import LenderShown, lender_shown
 from monitor.core.rules.product import Ladder, Product
 from monitor.core.rules.settings import Rules
 from monitor.core.rules.thresholds import Thresholds
@@ -206,6 +203,7 @@ class GroupDetail(Standing, frozen=True, kw_only=True):
     leverage: int | UnsetType = UNSET
     delayed_liquidation: bool
     source: str
+    book: book_age.BookShown | None
     version: int
     at: str
     reason: str | None
@@ -221,7 +219,7 @@ class GroupDetail(Standing, frozen=True, kw_only=True):
     settling: bool
     loans: list[LoanDetail]
     interest_short: list[ShortCoin]
-    lender: LenderShown | UnsetType = UNSET
+    lender: theirs.LenderShown | UnsetType = UNSET
 
 
 class SourceShown(msgspec.Struct, frozen=True):
@@ -321,6 +319,7 @@ def detail(look: Look) -> GroupDetail:
             leverage=UNSET if group.leverage is None else group.leverage,
             delayed_liquidation=group.delayed_liquidation,
             source=sight.source,
+            book=book_age.book_shown(sight.source, look.book) if look.book is not None else None,
             version=sight.version,
             at=stamp(look.at),
             reason=state.reason,
@@ -336,7 +335,7 @@ def detail(look: Look) -> GroupDetail:
             settling=any(loan.settling for loan in loans),
             loans=loans,
             interest_short=[each.shown for each in shortfalls(group, product, held)],
-            lender=UNSET if state.lender is None else lender_shown(state.lender, look.rules.lender, look.at),
+            lender=UNSET if state.lender is None else theirs.lender_shown(state.lender, look.rules.lender, look.at),
         )
 
 

@@ -12,7 +12,7 @@ from monitor.core.events.events import Event
 from monitor.core.events.rates import Asked
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.snapshot import Scope
-from monitor.core.groups.watcher_states import OpenEscalation
+from monitor.core.groups.watcher_states import BookState, OpenEscalation
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.decisions import PriceStanding
@@ -86,6 +86,8 @@ class Look(NamedTuple):
     rules: Rules
     why_missing: Mapping[str, str] = {}
     """By coin of the group that has no price, why, in words."""
+    book: BookState | None = None
+    """The book that the group comes from; None where it was put by API, or by a source that was not read yet."""
 
 
 class PriceLook(NamedTuple):

@@ -126,6 +126,8 @@ class Rules(msgspec.Struct, frozen=True):
     exposure: ExposureRules = ExposureRules()
     duty: Duty = Duty()
     lender: LenderRules = LenderRules()
+    books: Mapping[str, timedelta] = {}
+    """By source of loans: how old its book may be. A book that is not named may be of any age."""
 
     def next_version(self, at: datetime) -> datetime | None:
         """When a version of some product's rules comes into force next, after a time."""

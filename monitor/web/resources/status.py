@@ -8,7 +8,7 @@ import msgspec
 
 from monitor.core.groups.snapshot import Scope
 from monitor.core.prices.quote import USDT
-from monitor.core.text import stamp
+from monitor.core.text import stamp, stamp_or_none
 from monitor.web.auth import OPEN, READ, Caller
 from monitor.web.causes import feed_causes
 from monitor.web.http import age_s
@@ -52,6 +52,16 @@ class Readiness(msgspec.Struct, frozen=True):
     oldest_undelivered_s: dict[str, float] | None
 
 
+class BookItem(msgspec.Struct, frozen=True):
+    """How fresh a book is. Times are null before it was read; `stale`: it is older than `limit_s`."""
+
+    as_of: str | None
+    seen_at: str | None
+    version: str | None
+    limit_s: float | None
+    stale: bool
+
+
 class Status(msgspec.Struct, frozen=True):
     """The daemon at a glance. `reasons` have no texts for a token with a scope: these may name other groups.
 
@@ -66,6 +76,8 @@ class Status(msgspec.Struct, frozen=True):
     prices: PriceHealth
     oldest_undelivered_s: dict[str, float]
     feeds: dict[str, FeedItem]
+    books: dict[str, BookItem]
+    """By source of loans; none for a token with a scope."""
     cursor: int | None
     """The end of the alert log; null for a token with a scope."""
     streams: int
@@ -104,10 +116,25 @@ def _status(call: Call) -> Status:
         prices=prices,
         oldest_undelivered_s={} if caller.scope else _undelivered(daemon),
         feeds=feed_items(daemon, caller.scope),
+        books={} if caller.scope else _books(daemon),
         cursor=None if caller.scope else daemon.view.cursor,
         streams=sum(not caller.scope or c.caller.name == caller.name for c in call.site.hub.clients),
         rules=[p.rules_name(p.version_at(now)) for p in rules.products.values()],
     )
+
+
+def _books(daemon: Daemon) -> dict[str, BookItem]:
+    limits = daemon.rules().books
+    return {
+        name: BookItem(
+            as_of=stamp_or_none(state.as_of),
+            seen_at=stamp_or_none(state.seen_at),
+            version=state.version or None,
+            limit_s=limits[name].total_seconds() if name in limits else None,
+            stale=state.told.last is not None,
+        )
+        for name, state in sorted(daemon.view.books.items())
+    }
 
 
 def _readiness(daemon: Daemon, caller: Caller) -> Readiness:

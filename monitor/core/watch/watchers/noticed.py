@@ -7,7 +7,17 @@ from datetime import datetime
 from typing import Any
 
 from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED, ENDS
-from monitor.core.events.events import API, ClockJumped, Event, GroupClosed, GroupPut, GroupsPut, Noticed, RatesChanged
+from monitor.core.events.events import (
+    API,
+    BookEntry,
+    ClockJumped,
+    Event,
+    GroupClosed,
+    GroupPut,
+    GroupsPut,
+    Noticed,
+    RatesChanged,
+)
 from monitor.core.events.rates import Late, late_words
 from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.watcher_states import Told
@@ -70,15 +80,17 @@ class NoticedWatch(Watcher):
     def refuse(self, event: Event, refused: Refused, out: Outcome) -> None:
         """The outcome answers a caller of the API. Nobody waits for an answer to a source: a refusal there is an alert."""
         out.refused = refused
-        if not isinstance(event, GroupPut | GroupClosed | RatesChanged) or event.source == API:
+        if not isinstance(event, GroupPut | GroupClosed | RatesChanged | BookEntry) or event.source == API:
             return
         source, why = event.source, {"problem": str(refused), "reason": refused.reason}
+        if isinstance(event, BookEntry):
+            why["problem"] = f"entry {event.id}: {refused}"
         if isinstance(event, RatesChanged):
             about, facts = event.product, {**why, "source": source, "product": event.product}
         else:
             about = event.group.id if isinstance(event, GroupPut) else event.group_id
             facts = {**why, "group": about, "source": source}
-        self._say(BOOK_REFUSED, f"{source}#{about}", facts, str(refused), out)
+        self._say(BOOK_REFUSED, f"{source}#{about}", facts, why["problem"], out)
 
     def accept(self, event: GroupPut, out: Outcome) -> None:
         """A line that may have been refused is in order."""

@@ -1,0 +1,90 @@
+"""A real PostgreSQL for tests, of this machine: a cluster of its own in a folder, on a random port of loopback."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+
+class PostgresServer:
+    """Runs as `nobody` where the tests run as root, since PostgreSQL refuses root. It may be stopped and started again."""
+
+    def __init__(self) -> None:
+        programs = [shutil.which(name) for name in ("initdb", "postgres")]
+        if None in programs:
+            pytest.skip("there is no PostgreSQL on this machine (initdb and postgres)")
+        self._initdb, self._postgres = (str(program) for program in programs)
+        self._as: list[str] = []
+        # Not below the folder of the tests, which only their own user may enter.
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        if os.geteuid() == 0:
+            setpriv = shutil.which("setpriv")
+            if setpriv is None:
+                pytest.skip("the tests run as root, and there is no setpriv to start PostgreSQL as somebody else")
+            self._as = [setpriv, "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+            shutil.chown(self.folder, "nobody", "nogroup")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._run(
+            [self._initdb, "-D", str(self.folder / "data"), "-U", "desk", "-A", "trust", "--no-sync", "-E", "UTF8"]
+        )
+
+    @property
+    def url(self) -> str:
+        """Of the database of its owner."""
+        return f"postgresql://desk@127.0.0.1:{self.port}/postgres"
+
+    def start(self, *options: str) -> Self:
+        """Starts it, and waits until it answers."""
+        settings = ["-c", "fsync=off", "-c", "shared_buffers=8MB", "-c", "max_connections=20", "-c", "jit=off"]
+        command = [self._postgres, "-D", str(self.folder / "data"), "-p", str(self.port), "-h", "127.0.0.1"]
+        command += ["-k", str(self.folder), *settings, *options]
+        self._process = subprocess.Popen(
+            [*self._as, *command], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for _ in range(500):
+            if self._process.poll() is not None:
+                pytest.skip(f"PostgreSQL does not start here: it ended with {self._process.returncode}")
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return self
+            time.sleep(0.02)
+        raise AssertionError("PostgreSQL does not answer")
+
+    def stop(self) -> None:
+        """Cuts all connections, and waits for the end."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(20)
+            self._process = None
+
+    def remove(self) -> None:
+        """Stops it and deletes all that it wrote."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self, command: list[str]) -> None:
+        done = subprocess.run([*self._as, *command], cwd=self.folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"{Path(command[0]).name} fails here: {done.stderr.strip()[-200:]}")
+
+
+@functools.cache
+def shared_server() -> PostgresServer:
+    """One server for all tests of a process, as a new cluster takes a second or more. Tests make their own tables."""
+    server = PostgresServer()
+    atexit.register(server.remove)
+    return server.start()
