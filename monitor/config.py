@@ -30,7 +30,7 @@ from monitor.core.prices.quote import USDT
 from monitor.core.rules.cadence import too_slow
 from monitor.core.rules.duty import Duty, Escalation, Rota
 from monitor.core.rules.product import Product, override_problems
-from monitor.core.rules.settings import ExposureRules, FeedTrust, FourEyes, Fund, Rules, Trust
+from monitor.core.rules.settings import ExposureRules, FeedTrust, FourEyes, Fund, LenderRules, Rules, Trust
 from monitor.core.rules.terms import LabelTerms
 from monitor.core.schema import Invalid, Name, Pattern, Problem, read
 from monitor.people import (
@@ -196,9 +196,17 @@ def _pieces(value: object) -> Iterator[str]:
 
 _SHORTEST_PIECE = 4
 """A shorter one would take away letters of other words."""
-_TABLES = {"monitor", "store", "audit", "web", "prices", "lifecycle", "fund", "exposure", "endpoints"}
+_TABLES = {"monitor", "store", "audit", "web", "prices", "lifecycle", "fund", "exposure", "endpoints", "lender"}
 _TABLES |= {"person", "four_eyes", "rota", "escalation", "heartbeat", "sms_replies"}
 _TABLES |= {"product", "rates", "book", "feed", "notifier", "route", "calendar"}
+
+_DEFAULTED: tuple[tuple[str, Any], ...] = (
+    ("exposure", ExposureRules),
+    ("lender", LenderRules),
+    ("endpoints", EndpointsTable),
+    ("audit", AuditTable),
+)
+"""Tables that have a default for every key."""
 
 
 def load(path: Path) -> Config:
@@ -227,9 +235,7 @@ class _Loader:
         prices = self.table(PricesTable, table, "prices")
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
         fund = self.table(Fund, table, "fund") if "fund" in table else None
-        exposure = self.table(ExposureRules, table, "exposure") or ExposureRules()
-        endpoints = self.table(EndpointsTable, table, "endpoints") or EndpointsTable()
-        audit = self.table(AuditTable, table, "audit") or AuditTable()
+        exposure, lender, endpoints, audit = (self.table(kind, table, name) or kind() for name, kind in _DEFAULTED)
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
@@ -246,12 +252,21 @@ class _Loader:
             self.note("sms_replies", "needs web.public_url: the gateway signs the address that it asks")
         trust = self.trust(prices, feeds, table) if prices is not None else Trust()
         files = {"book": books, "feed": feeds, "notifier": notifiers, "rates": rates, "token": tokens}
-        self.note_all(_names_the_store(store, files))
+        self.note_all((*_names_the_store(store, files), *_unvalued(books, self.rows(table, "product"))))
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
             named = Named(tokens, books, feeds, notifiers, rates, web.host if web else "127.0.0.1")
             raise BadConfig(_hushed(self.problems, table), named, tuple(self.old_keys))
         rules = Rules(
-            monitor.name, products, lifecycle.settings, trust, fund, exposure, duty, _book_limits(books), four_eyes
+            monitor.name,
+            products,
+            lifecycle.settings,
+            trust,
+            fund,
+            exposure,
+            duty,
+            lender=lender,
+            books=_book_limits(books),
+            four_eyes=four_eyes,
         )
         config = Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates)
         more = {"heartbeat": heartbeat, "sms_replies": replies, "holidays": holidays_of(calendars), "audit": audit}
@@ -483,6 +498,17 @@ def _names_the_store(store: Part | None, families: Mapping[str, Sequence[Any]]) 
                 if own is not None and isinstance(value, str | Path) and _is_file(value, own):
                     what = f"{key}: found {str(value)!r}, which is the store; name another file"
                     yield f"{table} {part.name!r}", what
+
+
+def _unvalued(books: Sequence[Part], products: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Books whose groups no product of the file values, even one that has problems of its own."""
+    names = [str(row.get("name", row.get("kind"))) for row in products]
+    for book in books:
+        for some in getattr(book.config, "values_by", ()):
+            if not any(name in names for name in some):
+                needed = " or ".join(map(repr, some))
+                what = f"its groups are valued by product {needed}, which is not configured; add a [[product]] for it"
+                yield f"book {book.name!r}", what
 
 
 def _is_file(value: str | Path, path: str) -> bool:

@@ -537,6 +537,7 @@ export interface GroupDetail {
   readonly settling: boolean;
   readonly loans: readonly LoanDetail[];
   readonly interest_short: readonly ShortCoin[];
+  readonly lender?: LenderShown;
 }
 
 export interface GroupList {
@@ -725,6 +726,18 @@ export interface LeverPreview {
   readonly until: string | null;
   readonly needs_approval: boolean;
   readonly effects: EffectsShown;
+export interface LenderShown {
+  readonly source: string;
+  readonly level: string | null;
+  readonly stage: Stage | null;
+  readonly words: string;
+  readonly deadline: string | null;
+  readonly as_of: string;
+  readonly age_s: number;
+  readonly old: boolean;
+  readonly figures: Readonly<Record<string, string>>;
+  readonly differs: readonly string[];
+  readonly compared: boolean;
 }
 
 export interface Liability {

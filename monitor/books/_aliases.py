@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from monitor.books._base import Packed, Reader
 from monitor.books._line_memory import LineMemory
 from monitor.core.loans.group import Group
 from monitor.core.money import EXACT, NotANumber, number, plain
+from monitor.core.rules.product import Product
 from monitor.core.schema import Problem
 
 
@@ -47,6 +49,12 @@ class AliasedReader:
 
     def progress(self, done_bytes: int, total_bytes: int) -> None:
         self._reader.progress(done_bytes, total_bytes)
+
+    def product(self, name: str) -> Product | None:
+        return self._reader.product(name)
+
+    def usd(self, asset: str) -> Decimal | None:
+        return self._reader.usd(asset)
 
 
 def renamed(line: object, aliases: Mapping[str, str]) -> object:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
@@ -50,6 +51,12 @@ class Reader(Protocol):
     def progress(self, done_bytes: int, total_bytes: int) -> None:
         """Hears how much of a book is read: often, on the event loop."""
 
+    def product(self, name: str) -> Product | None:
+        """The rules of a product as they are in force, for a source that holds the lender's against them."""
+
+    def usd(self, asset: str) -> Decimal | None:
+        """The price of a coin that is in force; None where there is none, or where it is not trusted."""
+
 
 class PlainReader:
     """Reads line by line."""
@@ -59,10 +66,12 @@ class PlainReader:
         products: Callable[[], Mapping[str, Product]],
         progress: Callable[[int, int], None] | None = None,
         contacts: ContactCheck | None = None,
+        usd: Callable[[str], Decimal | None] | None = None,
     ) -> None:
         self._products = products
         self._progress = progress
         self._contacts = contacts or _all_good
+        self._usd = usd
 
     def parse(self, line: object, at: datetime) -> Group:
         return parse_line(line, at, self._products())
@@ -87,6 +96,14 @@ class PlainReader:
     def progress(self, done_bytes: int, total_bytes: int) -> None:
         if self._progress is not None:
             self._progress(done_bytes, total_bytes)
+
+    def product(self, name: str) -> Product | None:
+        """See Reader."""
+        return self._products().get(name)
+
+    def usd(self, asset: str) -> Decimal | None:
+        """See Reader."""
+        return None if self._usd is None else self._usd(asset)
 
 
 class _Bounded(msgspec.Struct, frozen=True):

@@ -307,6 +307,8 @@ def explain(answer: dict[str, Any]) -> None:
         out.print("  ".join(figures))
     if answer.get("deadline"):
         out.print(f"grace period ends [bold red]{answer['deadline']}[/]")
+    if "lender" in answer:
+        _lender(answer["lender"])
     out.print(_contributions(answer.get("contributions") or []))
     for line in _why(answer.get("contributions") or []):
         say(line)
@@ -345,6 +347,23 @@ def _apart(answer: dict[str, Any]) -> list[str]:
 
 def _end(end: dict[str, Any] | None, bare: str) -> str:
     return bare if end is None else f"{end['level'] or end['ltv'] or 'debt on nothing'} ({end['band']})"
+
+
+def _lender(said: dict[str, Any]) -> None:
+    """What the lender's own system says, beside ours above it."""
+    words = f" ({shown(said['words'])})" if said["words"] else ""
+    level = "level not stated" if said["level"] is None else f"level [bold]{said['level']}[/]"
+    deadline = f", deadline [bold red]{said['deadline']}[/]" if said["deadline"] else ""
+    age = f"{said['age_s']:.0f} s ago" + (" [yellow]old[/]" if said["old"] else "")
+    out.print(
+        f"the lender: {level}, stage {said['stage'] or 'not stated'}{words}{deadline}, {age} ({shown(said['source'])})"
+    )
+    if said["differs"]:
+        out.print(f"[bold yellow]differs from ours: {', '.join(said['differs'])}[/]")
+    if not said["compared"]:
+        out.print("[yellow]levels were not compared: our prices were not trusted[/]")
+    if said["figures"]:
+        say("  " + ", ".join(f"{name} {value}" for name, value in said["figures"].items()))
 
 
 def table_of(*columns: str) -> Table:

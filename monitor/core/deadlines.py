@@ -5,8 +5,8 @@ then the groups in the order of their ids; within a group the grace period, then
 reminders and the end of an acknowledgement. Groups that a snapshot left out, and that come back no more, and ends of silences
 follow, then the look at exposures and the steps of escalations. A firm deadline runs before an event of its own time. A late
 one (the clear hold, a price's staleness, a look at the fund, the age of a book, and last of all what is said of blindness, of
-contradictions and of missing prices) runs only before a strictly later event. So at one time all firm deadlines run before any
-late one, whether or not an event of that very time stands between them. Otherwise telling time to pass would change the
+contradictions and of missing prices) runs only before a strictly later event. So at one time all firm deadlines run before
+any late one, whether or not an event of that very time stands between them. Otherwise telling time to pass would change the
 alerts.
 """
 

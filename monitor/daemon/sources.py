@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import partial
 
 from monitor import contacts, plugins
@@ -165,6 +166,11 @@ class Sources:
                 self._needed = frozenset((*self._monitor.book.needed(), *self._monitor.board.parity_assets))
         return self._needed
 
+    def _trusted_usd(self, asset: str) -> Decimal | None:
+        """The price in force of a coin, where it is trusted. Core's thread may change it meanwhile."""
+        board = self._monitor.board
+        return None if asset in board.untrusted else board.usd.get(asset)
+
     async def _run_feed(self, part: Part) -> None:
         feed: Feed = plugins.module("feeds", part.kind).build(part.name, part.config, self._clock)
         self.feeds[part.name] = feed.stats
@@ -192,7 +198,9 @@ class Sources:
             seen.position if seen is not None else "",
         )
         progress = partial(self._progress.step, part.name)
-        reader = BlockReader(lambda: self._monitor.rules.products, self._book.names, progress, contacts.problems)
+        reader = BlockReader(
+            lambda: self._monitor.rules.products, self._book.names, progress, contacts.problems, self._trusted_usd
+        )
         module = plugins.module("books", part.kind)
         mine = aliased(reader, part.names.aliases)
         source: BookSource = module.build(part.name, part.config, mine, self._clock, kept)

@@ -394,12 +394,22 @@ def digest_lines(notice: Notice) -> list[str]:
     return lines
 
 
+def lender_says(data: Mapping[str, Any]) -> str | None:
+    """What the lender's own system says, where the alert is about that: it stands before all that is ours."""
+    facts = data.get("facts") or {}
+    words = facts.get("lender") if data.get("reason") == "lender" else None
+    text = f"the lender: {words}" if words else facts.get("says")
+    return one_line(text, 200) if isinstance(text, str) and text else None
+
+
 def headline(notice: Notice) -> str:
     """One line: `[CRITICAL] G-1001 delayed liquidation: LTV 91.83 %, cure by 2026-11-22 14:05 UTC`."""
     data = notice.data
     if notice.type == DIGEST:
         return f"[{notice.severity.upper()}] {digest_words(notice)}"
     news = []
+    if (says := lender_says(data)) is not None:
+        news.append(says)
     if (figure := figure_of(data)) is not None:
         news.append(figure)
     if data.get("deadline"):

@@ -12,6 +12,7 @@ from monitor.notifiers._base import (
     Notice,
     coins_apart,
     figure_of,
+    lender_says,
     moment,
     number,
     one_line,
@@ -32,11 +33,15 @@ def facts_of(notice: Notice) -> list[tuple[str, str]]:
     if notice.type == DIGEST:
         return [*_digest(data), ("ref", one_line(notice.id, 80))]
     found = [("about", subject_of(notice))]
+    if (says := lender_says(data)) is not None:
+        found.append(("the lender", says.removeprefix("the lender: ")))
     if (figure := figure_of(data)) is not None:
         name, _, value = figure.rpartition(" ") if not figure.startswith("LTV ") else ("LTV", "", figure[4:])
         found.append((name, value))
     found += _figures(data)
-    found += [(one_line(k, 40).replace("_", " "), _value(v)) for k, v in (data.get("facts") or {}).items()]
+    found += [
+        (one_line(k, 40).replace("_", " "), _value(v)) for k, v in (data.get("facts") or {}).items() if k != "says"
+    ]
     labels = (data.get("group") or {}).get("labels") or {}
     found += [(one_line(k, 40), one_line(v, 80)) for k, v in labels.items()]
     shown = [(name, value) for name, value in found if value][: MOST_FACTS - 1]

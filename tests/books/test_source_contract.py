@@ -14,6 +14,7 @@ import pytest
 from monitor import plugins
 from monitor.clock import SystemClock
 from monitor.core.events.events import GroupClosed, GroupPut
+from tests.books.lenders import BENCHES
 from tests.books.peers import PEERS, Peer
 from tests.books.sources import RunningBook
 from tests.effort import examples, more_in_a_soak
@@ -104,4 +105,5 @@ def puts(book: RunningBook) -> int:
 
 
 def test_every_kind_has_a_peer(kind: str) -> None:
-    assert set(plugins.kinds("books")) == set(PEERS)
+    """Lenders have a contract of their own (test_lender_contract.py, venues/test_binance_vip.py)."""
+    assert set(plugins.kinds("books")) == set(PEERS) | {bench.kind for bench in BENCHES} | {"binance_vip"}

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from monitor.addresses import shown_url
 from monitor.notifiers import _base as base
 from monitor.notifiers._base import Accepted
+from monitor.notifiers._words import facts_of
 from monitor.secret_files import BadSecret, read_secret
 from tests.notifiers.conftest import MakeNotice
 
@@ -108,6 +110,20 @@ def test_the_headline_says_who_what_how_far_and_until_when(make_notice: MakeNoti
     assert base.headline(make_notice(blind=True)) == f"{line}, prices not current"
     assert base.headline(plain_notice()) == "[WARNING] BTC price stale"
     assert base.headline(plain_notice("some.new_type", "")) == "[WARNING] some new type"
+
+
+def test_the_headline_leads_with_what_the_lender_says(make_notice: MakeNotice) -> None:
+    notice = make_notice()
+    says = "the lender: delayed liquidation (delayed), deadline 2026-11-22T12:00:00.000Z; here: margin call at LTV 0.8"
+    data = {**notice.data, "facts": {"says": says, "causes": ["stage"]}, "reason": "lender", "deadline": None}
+    drift = msgspec.structs.replace(notice, type="book.drift", data=data)
+    assert base.headline(drift) == f"[CRITICAL] G-1001 the lender says otherwise: {says}, LTV 91.83 %"
+    assert facts_of(drift)[1] == ("the lender", says.removeprefix("the lender: "))
+    data = {**notice.data, "facts": {"lender": "liquidation (Liquidating)"}, "reason": "lender"}
+    triggered = msgspec.structs.replace(notice, type="loan_group.liquidation.triggered", data=data)
+    assert base.headline(triggered).startswith(
+        "[CRITICAL] G-1001 liquidation: the lender: liquidation (Liquidating), LTV"
+    )
 
 
 def test_those_who_took_a_notice_are_remembered_until_it_is_through(make_notice: MakeNotice) -> None:

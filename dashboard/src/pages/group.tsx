@@ -10,7 +10,7 @@ import { useStore } from "../live/store";
 import { Acknowledge } from "../parts/acknowledge";
 import { LtvChart } from "../parts/chart";
 import { Countdown, Panel, Quantity, Share, StagePill, Time, Usd, words } from "../parts/figures";
-import { Cure, Lines, Loans, Permitted, Terms, Why } from "../parts/groupparts";
+import { Cure, Lender, Lines, Loans, Permitted, Terms, Why } from "../parts/groupparts";
 import { Levers } from "../parts/levers";
 import { LevelText, LtvBar } from "../parts/ltvbar";
 import { Fresh } from "../parts/notices";
@@ -123,6 +123,11 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
         {group.terms.length > 0 && (
           <Panel title="Other than its agreement" class="wide">
             <Terms group={group} />
+          </Panel>
+        )}
+        {group.lender && (
+          <Panel title="What the lender says" aside={<small>{group.lender.source}</small>}>
+            <Lender said={group.lender} />
           </Panel>
         )}
         <Panel title="Why this LTV" class="wide" aside={<small>rules {group.rules}</small>}>

@@ -1,8 +1,21 @@
 /** The parts of a group's page that explain it: assets and tiers, loans, lines, cure and permissions. */
 
-import type { Contribution, GroupDetail, Tier } from "../answers.generated";
+import type { Contribution, GroupDetail, LenderShown, Tier } from "../answers.generated";
 import { compare, position } from "../format/decimal";
-import { Age, numbers, PinnedPill, Quantity, Scroll, Share, Time, TrustPill, Usd, words } from "./figures";
+import {
+  Age,
+  Countdown,
+  numbers,
+  PinnedPill,
+  Quantity,
+  Scroll,
+  Share,
+  StagePill,
+  Time,
+  TrustPill,
+  Usd,
+  words,
+} from "./figures";
 
 export function Why({ group }: { group: GroupDetail }) {
   return (
@@ -298,6 +311,50 @@ export function Permitted({ group }: { group: GroupDetail }) {
         </table>
       )}
       {may.removable_accounts.length > 0 && <p>Accounts that may be removed: {may.removable_accounts.join(", ")}</p>}
+    </>
+  );
+}
+
+/** What the lender's own system said last, beside ours. */
+export function Lender({ said }: { said: LenderShown }) {
+  return (
+    <>
+      {said.differs.length > 0 && (
+        <p>
+          <span class="pill warn">differs</span> from ours: {said.differs.join(", ")}.
+        </p>
+      )}
+      {!said.compared && <p class="quiet">Levels were not compared: our prices were not trusted.</p>}
+      <table>
+        <tbody>
+          <tr>
+            <th scope="row">Level</th>
+            <td>{said.level ?? "not stated"}</td>
+          </tr>
+          <tr>
+            <th scope="row">Stage</th>
+            <td>
+              {said.stage ? <StagePill stage={said.stage} /> : "not stated"} {said.words && <small>{said.words}</small>}
+            </td>
+          </tr>
+          <tr>
+            <th scope="row">Deadline</th>
+            <td>{said.deadline ? <Countdown at={said.deadline} /> : "not stated"}</td>
+          </tr>
+          <tr>
+            <th scope="row">Said</th>
+            <td>
+              <Age at={said.as_of} /> ago{said.old && " (old)"}
+            </td>
+          </tr>
+          {Object.entries(said.figures).map(([name, value]) => (
+            <tr key={name}>
+              <th scope="row">{words(name)}</th>
+              <td>{value}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
     </>
   );
 }

@@ -161,3 +161,25 @@ LEVER_FACTS = (
     Fact("moves", ROWS, "at most 50 groups whose stage it changes: `group`, `from`, `to`", optional=True),
     Fact("moves_cut", COUNT, "how many are not named", optional=True),
 )
+LENDER_SAYS = Fact("lender", TEXT, "what the lender's own system says, where that decides", optional=True)
+DRIFT_FACTS = (
+    Fact("says", TEXT, "the lender's stage and deadline, then ours, as a sentence"),
+    Fact("severity", TEXT, "`critical` where the lender is worse or earlier, else `warning`; `info` at the end"),
+    Fact("causes", NAMES, "what differs: `level`, `stage`, `deadline`"),
+    Fact("source", TEXT, "the book that read it"),
+    Fact("words", TEXT, "the lender's own words"),
+    Fact("as_of", TIME, "when the lender said it"),
+    Fact("lender_level", AMOUNT, "the lender's level, in the metric of the product", optional=True),
+    Fact("our_level", AMOUNT, "ours at that moment", optional=True),
+    Fact("lender_stage", TEXT, "the lender's stage in our words", optional=True),
+    Fact("our_stage", TEXT, "ours"),
+    Fact("lender_deadline", TIME, "when the lender's clock ends", optional=True),
+    Fact("our_deadline", TIME, "when ours does", optional=True),
+)
+RULES_DRIFT_FACTS = (
+    Fact("source", TEXT, "the book that read it"),
+    Fact("product", TEXT, "the product"),
+    Fact("figure", TEXT, "which rule: `ladder BTC`, `rate USDT`, `line BTC liquidation`"),
+    Fact("lender", TEXT, "the lender's figure"),
+    Fact("ours", TEXT, "ours"),
+)

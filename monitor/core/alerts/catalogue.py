@@ -14,13 +14,16 @@ from monitor.core.alerts.alert_facts import (
     CLOCK_OFF_FACTS,
     CONTRADICTION_FACTS,
     DECISION_FACTS,
+    DRIFT_FACTS,
     ENDED_FACTS,
     EXPOSED_FACTS,
     FEED_FACTS,
     FUND_FACTS,
+    LENDER_SAYS,
     LEVER_FACTS,
     LOAN_FACTS,
     PRICE_FACTS,
+    RULES_DRIFT_FACTS,
     SHARE_FACTS,
     STEP_FACTS,
     TERM_FACTS,
@@ -46,13 +49,19 @@ from monitor.core.alerts.alert_type import (
 BOOK_REFUSED = "book.refused"
 """The type that a book, a rate file and core itself raise."""
 BOOK_LEFT_OUT = "book.left_out"
-BOOK_GAP, BOOK_WHOLE = "book.gap", "book.whole"
 STALLED = "monitor.stalled"
 DELIVERY_FAILING = "delivery.failing"
 RECIPIENT_REFUSED = "delivery.recipient_refused"
 DELIVERY_LOST = "delivery.lost"
 DELIVERY_RESTORED, CHANNEL_OFF, CHANNEL_ON = "delivery.restored", "channel.off", "channel.on"
-ENDS: Mapping[str, str] = {DELIVERY_FAILING: DELIVERY_RESTORED, CHANNEL_OFF: CHANNEL_ON, BOOK_GAP: BOOK_WHOLE}
+BOOK_DRIFT, BOOK_AGREED, BOOK_GAP, BOOK_WHOLE = "book.drift", "book.agreed", "book.gap", "book.whole"
+RULES_DRIFT, RULES_AGREED = "rules.drift", "rules.agreed"
+ENDS: Mapping[str, str] = {
+    DELIVERY_FAILING: DELIVERY_RESTORED,
+    CHANNEL_OFF: CHANNEL_ON,
+    RULES_DRIFT: RULES_AGREED,
+    BOOK_GAP: BOOK_WHOLE,
+}
 """What is told when something that was told is over. Of all else that the shell notices the end is not told."""
 DIGEST = "digest"
 """No alert, but the type of a notice that tells of many."""
@@ -113,9 +122,9 @@ _ROWS = (
     ),
     AlertType(
         "loan_group.liquidation.triggered", CRITICAL, "liquidation", GROUP,
-        "See `reason`: `ltv`, `immediate`, `grace_expired`, `overdue`.",
-        "Liquidate, or say why not. The monitor does not.",
-        TOLD_AGAIN_FACTS, news="bad",
+        "See `reason`: `ltv`, `immediate`, `grace_expired`, `overdue`, `lender`.",
+        "Liquidate, or say why not. The monitor does not. With `lender` the lender's own system liquidates already.",
+        (*TOLD_AGAIN_FACTS, LENDER_SAYS), news="bad",
     ),
     AlertType(
         "loan_group.liquidation.cleared", INFO, "liquidation cleared", GROUP,
@@ -457,9 +466,29 @@ _ROWS = (
         ends=("book.unknown_coin",),
     ),
     AlertType(
-        "book.drift", WARNING, "loan book drift", "book",
-        "Reserved: this version does not raise it.",
+        BOOK_DRIFT, WARNING, "the lender says otherwise", GROUP,
+        "What the lender's own system says of a group is not what we work out: its level, its stage or its deadline. "
+        "Critical where the lender is worse or earlier.",
+        "Act by the worse of the two. Then compare holdings, debts, lines and prices with the lender's.",
+        DRIFT_FACTS, critical_by="severity",
+    ),
+    AlertType(
+        BOOK_AGREED, INFO, "the lender agrees again", GROUP,
+        "What was told by `book.drift` is over: the readings agree with ours again, or the group is closed.",
         "Nothing.",
+        DRIFT_FACTS, ends=(BOOK_DRIFT,),
+    ),
+    AlertType(
+        RULES_DRIFT, WARNING, "the lender's rules differ", "rule of a lender",
+        "A ladder, a line or a rate that the lender publishes is not the one that the monitor counts by.",
+        "Bring the product's file up to date, or find out why the lender's terms for this desk are others.",
+        RULES_DRIFT_FACTS,
+    ),
+    AlertType(
+        RULES_AGREED, INFO, "the lender's rules agree again", "rule of a lender",
+        "What was told by `rules.drift` is over.",
+        "Nothing.",
+        RULES_DRIFT_FACTS, ends=(RULES_DRIFT,),
     ),
     AlertType(
         DELIVERY_FAILING, WARNING, "delivery failing", "channel",

@@ -16,6 +16,7 @@ from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.prices.quote import Frame, Quote, assets_of
 from monitor.core.rules.product import RateRow
 from monitor.core.rules.settings import Rules
+from monitor.core.stages.stages import LenderReading
 
 API = "api"
 """The source of groups that were put by API; the caller gets an answer at once."""
@@ -81,6 +82,13 @@ class BookEntry(_Event, frozen=True, omit_defaults=True):
     """Who sent it; a refusal of one that came by API is the answer to its caller."""
     may_shorten: bool = True
     """A grace period may also be cut short. What older logs hold, and what a book says in the lender's name, may do that."""
+
+
+class LenderSaid(_Event, frozen=True):
+    """What the lender's own system says of some groups: shown and told beside ours, and never good news (decision 80)."""
+
+    source: str
+    readings: tuple[LenderReading, ...]
 
 
 class BookSeen(_Event, frozen=True, omit_defaults=True):
@@ -173,6 +181,7 @@ Event = (
     | GroupsPut
     | GroupClosed
     | BookEntry
+    | LenderSaid
     | BookSeen
     | ProductsChanged
     | RatesChanged

@@ -33,7 +33,7 @@ from monitor.core.money import CENT, EIGHT_PLACES, ZERO, divide_down, exact, rou
 from monitor.core.portfolio.group_list import seen_weight
 from monitor.core.portfolio.under_rules import Decide, by_reload, renewed
 from monitor.core.rules.settings import Rules
-from monitor.core.stages.decision import waits_for_overdue
+from monitor.core.stages.decision import stays_open
 from monitor.core.stages.stages import LIQUIDATION, STAGES, TABLE, Signal, Stage, signal_of
 from monitor.core.valuation.clearance import cleared
 from monitor.core.valuation.ladder import recognised
@@ -191,7 +191,7 @@ def stage_then(sight: Sight, weight: Weight, on: Prices, at: datetime) -> Stage:
     signal = signal_of(stage, band(weight, lines), has_grace, weight.at_or_below(lines.initial, lines.falls))
     if signal == Signal.INITIAL:
         is_blind = not on.untrusted.isdisjoint(held.assets)
-        if is_blind or waits_for_overdue(sight.state, sight.group, at):
+        if is_blind or stays_open(sight.state, sight.group, at):
             return stage
     return stage_by(stage, signal)
 

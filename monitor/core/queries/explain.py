@@ -1,8 +1,4 @@
-"""Why a group stands where it stands: each asset, price, age and tier, each loan, and what follows from them. Pure.
-
-Every figure is worked out on the prices of the look, so it is exact whatever the screen skipped. Money, prices and ratios
-are plain decimal text, times RFC 3339, ages numbers in seconds (docs/alerts.md and docs/api.md).
-"""
+"""Why a group stands where it stands: each asset, price, age and tier, each loan, and what follows. Pure, and exact."""
 
 from __future__ import annotations
 
@@ -24,7 +20,8 @@ from monitor.core.loans.interest import daily_rate, is_settling
 from monitor.core.money import ONE, ZERO, exact, plain
 from monitor.core.prices.decisions import Decision, Exclude, Pin
 from monitor.core.prices.quote import GOOD, MISSING, Mark, SourcePrice
-from monitor.core.queries.book_age import BookShown, book_shown
+from monitor.core.queries import book_age
+from monitor.core.queries import lender_shown as theirs
 from monitor.core.queries.bounds_shown import BoundsShown, bounds_shown
 from monitor.core.queries.inbox import Look
 from monitor.core.queries.terms_shown import TermShown, terms_shown
@@ -211,7 +208,7 @@ class GroupDetail(Standing, frozen=True, kw_only=True):
     leverage: int | UnsetType = UNSET
     delayed_liquidation: bool
     source: str
-    book: BookShown | None
+    book: book_age.BookShown | None
     version: int
     at: str
     reason: str | None
@@ -228,6 +225,7 @@ class GroupDetail(Standing, frozen=True, kw_only=True):
     settling: bool
     loans: list[LoanDetail]
     interest_short: list[ShortCoin]
+    lender: theirs.LenderShown | UnsetType = UNSET
 
 
 class SourceShown(msgspec.Struct, frozen=True):
@@ -327,7 +325,7 @@ def detail(look: Look) -> GroupDetail:
             leverage=UNSET if group.leverage is None else group.leverage,
             delayed_liquidation=group.delayed_liquidation,
             source=sight.source,
-            book=book_shown(sight.source, look.book) if look.book is not None else None,
+            book=book_age.book_shown(sight.source, look.book) if look.book is not None else None,
             version=sight.version,
             at=stamp(look.at),
             reason=state.reason,
@@ -344,6 +342,7 @@ def detail(look: Look) -> GroupDetail:
             settling=any(loan.settling for loan in loans),
             loans=loans,
             interest_short=[each.shown for each in shortfalls(group, product, held)],
+            lender=UNSET if state.lender is None else theirs.lender_shown(state.lender, look.rules.lender, look.at),
         )
 
 

@@ -124,6 +124,17 @@ class FourEyes(msgspec.Struct, frozen=True):
     """Those who may approve: people with a token that may."""
 
 
+class LenderRules(msgspec.Struct, frozen=True):
+    """How what a lender's own system says is held against ours (configuration [lender]; decision 80)."""
+
+    max_difference: Annotated[Decimal, Bounds("0", "1", 6, above=True)] = Decimal("0.005")
+    """Levels that differ by more than this are told, as debt over recognised value whatever the metric."""
+    agrees_for: Wait = timedelta(seconds=60)
+    """A difference is over when readings have agreed for this long; a level when it is within half of `max_difference`."""
+    old_after: SomeTime = timedelta(minutes=15)
+    """A reading that is older is shown as old."""
+
+
 class Rules(msgspec.Struct, frozen=True):
     """Everything that core decides by. Replaced as one by a reload."""
 
@@ -134,6 +145,7 @@ class Rules(msgspec.Struct, frozen=True):
     fund: Fund | None = None
     exposure: ExposureRules = ExposureRules()
     duty: Duty = Duty()
+    lender: LenderRules = LenderRules()
     books: Mapping[str, timedelta] = {}
     """By source of loans: how old its book may be. A book that is not named may be of any age."""
     four_eyes: FourEyes = FourEyes()

@@ -82,7 +82,7 @@ def judge(name: str, state: GroupState, seen: WeighedGroup, how: Lifecycle) -> V
     signal = signal_of(state.stage, band(weight, lines), has_grace, weight.at_or_below(lines.initial, lines.falls))
     if state.stage == MARGIN_CALL:
         state, signal = _hold(state, signal, seen, how)
-    if signal == Signal.INITIAL and (blind or waits_for_overdue(state, group, at)):
+    if signal == Signal.INITIAL and (blind or stays_open(state, group, at)):
         signal = None
     state = state if blind else _warned(state, warnings_kept(state.warned, how.clear_margin, weight, lines))
     if signal is not None and (state.stage, signal) in TABLE:
@@ -167,8 +167,10 @@ def _hold(
     return state, Signal.HELD if at > end or (at == end and is_settled) else None
 
 
-def waits_for_overdue(state: GroupState, group: Group, at: datetime) -> bool:
-    """A liquidation for an overdue loan is not cleared while any loan is overdue."""
+def stays_open(state: GroupState, group: Group, at: datetime) -> bool:
+    """A liquidation is not cleared while the lender liquidates; one for an overdue loan not while any loan is overdue."""
+    if state.stage == LIQUIDATION and state.lender_liquidates and any(loan.is_owed for loan in group.loans):
+        return True
     is_overdue_case = state.stage == LIQUIDATION and state.reason == OVERDUE_REASON
     return is_overdue_case and any(is_overdue(loan, at) for loan in group.loans)
 

@@ -3,7 +3,8 @@
 A group is `normal` until its LTV reaches a line. At the margin-call line it enters `margin_call`: a warning, cured by
 pledging more or repaying. At the liquidation line the loans are due to be liquidated at once (`liquidation`). A group that is
 enrolled in delayed liquidation has a grace period first (`delayed_liquidation`): it ends well only at the initial level, and
-at once when LTV goes above `immediate`. A loan that is not repaid within a day of its maturity is liquidated from any stage.
+at once when LTV goes above `immediate`. A loan that is not repaid within a day of its maturity is liquidated from any stage,
+and so is a group of which the lender's own system says that it liquidates (decision 80).
 An episode is the time from leaving `normal` to returning, or to the closing of the group: that is no row of the table, as the
 group has no stage afterwards.
 
@@ -50,6 +51,7 @@ EARLY_WARNING = "loan_group.early_warning"
 CLOSED = "loan_group.closed"
 
 OVERDUE_REASON = "overdue"
+LENDER_REASON = "lender"
 
 
 class Signal(StrEnum):
@@ -61,6 +63,7 @@ class Signal(StrEnum):
     IMMEDIATE = "LTV above the immediate line, enrolled"
     GRACE_OVER = "the grace period ended"
     OVERDUE = "a loan is a day past its maturity"
+    LENDER = "the lender's own system liquidates"
     INITIAL = "LTV at or below the initial level, or no debt"
     HELD = "LTV below the margin-call line by the clear margin throughout the clear hold"
 
@@ -78,6 +81,7 @@ _TRIGGERED = {
     Signal.IMMEDIATE: Move(LIQUIDATION, TRIGGERED, "immediate"),
     Signal.GRACE_OVER: Move(LIQUIDATION, TRIGGERED, "grace_expired"),
     Signal.OVERDUE: Move(LIQUIDATION, TRIGGERED, OVERDUE_REASON),
+    Signal.LENDER: Move(LIQUIDATION, TRIGGERED, LENDER_REASON),
 }
 
 TABLE: Mapping[tuple[Stage, Signal], Move] = {
@@ -86,15 +90,18 @@ TABLE: Mapping[tuple[Stage, Signal], Move] = {
     (NORMAL, Signal.BREACH): _TRIGGERED[Signal.BREACH],
     (NORMAL, Signal.IMMEDIATE): _TRIGGERED[Signal.IMMEDIATE],
     (NORMAL, Signal.OVERDUE): _TRIGGERED[Signal.OVERDUE],
+    (NORMAL, Signal.LENDER): _TRIGGERED[Signal.LENDER],
     (MARGIN_CALL, Signal.GRACE): Move(DELAYED, STARTED),
     (MARGIN_CALL, Signal.BREACH): _TRIGGERED[Signal.BREACH],
     (MARGIN_CALL, Signal.IMMEDIATE): _TRIGGERED[Signal.IMMEDIATE],
     (MARGIN_CALL, Signal.OVERDUE): _TRIGGERED[Signal.OVERDUE],
+    (MARGIN_CALL, Signal.LENDER): _TRIGGERED[Signal.LENDER],
     (MARGIN_CALL, Signal.INITIAL): Move(NORMAL, CALL_CURED),
     (MARGIN_CALL, Signal.HELD): Move(NORMAL, CALL_CURED),
     (DELAYED, Signal.IMMEDIATE): _TRIGGERED[Signal.IMMEDIATE],
     (DELAYED, Signal.GRACE_OVER): _TRIGGERED[Signal.GRACE_OVER],
     (DELAYED, Signal.OVERDUE): _TRIGGERED[Signal.OVERDUE],
+    (DELAYED, Signal.LENDER): _TRIGGERED[Signal.LENDER],
     (DELAYED, Signal.INITIAL): Move(NORMAL, DELAY_CURED),
     (LIQUIDATION, Signal.INITIAL): Move(NORMAL, CLEARED),
 }
@@ -141,6 +148,37 @@ class OtherProduct(msgspec.Struct, frozen=True):
     """The entry or the lever."""
 
 
+class LenderReading(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the lender's own system says of a group, as a source of books has read it (decision 80)."""
+
+    group_id: str
+    level: Decimal | None
+    """In the metric of the group's product; None where the lender leaves it empty: unknown, never zero."""
+    stage: Stage | None
+    """In our words; None where the lender states none."""
+    words: str
+    """The lender's own words: `Liquidating`, `liqStatus 3`."""
+    deadline: datetime | None
+    """When the lender's own clock ends its grace period."""
+    as_of: datetime
+    """When the lender said it."""
+    figures: Mapping[str, str] = {}
+    """What else it states, shown as it stands."""
+
+
+class LenderView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The last reading of a group, and what was told of it."""
+
+    source: str
+    reading: LenderReading
+    told: Mapping[str, str] = {}
+    """By cause (`level`, `stage`, `deadline`), in which it differs from ours: what the desk was told of it."""
+    agreed_since: datetime | None = None
+    """Since when all that was told agrees again; None while it does not."""
+    is_compared: bool = True
+    """False where our prices were not trusted: then only a worse stage or an earlier deadline of the lender is told."""
+
+
 NO_FIGURES = msgspec.Raw(b"null")
 
 
@@ -166,7 +204,7 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     group: str
     stage: Stage = NORMAL
     reason: str | None = None
-    """Why it is in liquidation: ltv, immediate, grace_expired, overdue."""
+    """Why it is in liquidation: ltv, immediate, grace_expired, overdue, lender."""
     episode: int = 0
     sequence: int = 0
     since: datetime | None = None
@@ -194,12 +232,19 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     """By silence: the stage that the group was in when it was silenced, as far as it has moved since."""
     silence: str | None = msgspec.field(default=None, name="hushed")
     """The silence that hid the alert of its stage; told again when that ends."""
+    lender: LenderView | None = None
+    """What the lender's own system said last."""
     life: int = 0
     """How often the id was closed before: a former life's history and entries are not its own. Of a closed one: the next."""
     closed: ClosedLife | None = None
     """Only of a closed group that may still come back as it was."""
     other_lines: OtherLines | None = None
     other_product: OtherProduct | None = None
+
+    @property
+    def lender_liquidates(self) -> bool:
+        """By the lender's last reading. No level of ours clears a liquidation meanwhile."""
+        return self.lender is not None and self.lender.reading.stage == LIQUIDATION
 
 
 UNTOUCHED = GroupState("")

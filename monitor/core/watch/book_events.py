@@ -1,4 +1,4 @@
-"""What a book or the API says of groups: puts, closings and entries, from the event to what follows for the group."""
+"""What a book or the API says of groups: puts, closings, entries and readings, from the event to what follows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from monitor.core.events.entries import Lever, OverrideLines
-from monitor.core.events.events import BookEntry, BookSeen, GroupClosed, GroupPut, GroupsPut
+from monitor.core.events.events import BookEntry, BookSeen, GroupClosed, GroupPut, GroupsPut, LenderSaid
 from monitor.core.groups import loan_history
 from monitor.core.groups.book_changes import BookChanges, may_come_back
 from monitor.core.groups.lever_states import BeforeLever
@@ -19,6 +19,7 @@ from monitor.core.watch.effects import GroupEffects
 from monitor.core.watch.watcher import NO_CAUSE, BookChange, Ground
 from monitor.core.watch.watchers.books import BookWatch
 from monitor.core.watch.watchers.left_out import LeftOutWatch
+from monitor.core.watch.watchers.lender import LenderWatch
 from monitor.core.watch.watchers.noticed import NoticedWatch
 from monitor.core.watch.watchers.silences import SilenceWatch
 
@@ -40,10 +41,11 @@ class BookEvents:
         self._noticed = noticed
         self.books = BookWatch(ground)
         self._effects = effects
+        self._lender = LenderWatch(ground, effects)
         self.left_out = LeftOutWatch(ground, book_changes, silences)
         self._follow = follow
 
-    def take(self, event: GroupPut | GroupsPut | GroupClosed | BookEntry | BookSeen, out: Outcome) -> None:
+    def take(self, event: GroupPut | GroupsPut | GroupClosed | BookEntry | BookSeen | LenderSaid, out: Outcome) -> None:
         """One of them. Raises Refused."""
         match event:
             case GroupPut():
@@ -54,6 +56,8 @@ class BookEvents:
                 self.close(event, out)
             case BookEntry():
                 self.enter(event, out)
+            case LenderSaid():
+                self._lender.take(event, out)
             case BookSeen():
                 self.books.take(event, out)
 
@@ -116,6 +120,7 @@ class BookEvents:
         """The group is gone. What was told of its stage is over, at once or when it comes back no more. Raises Refused."""
         record, reopen = self._book_changes.closing(event), self._ground.rules.lifecycle.reopen
         id_ = record.group.id
+        self._lender.close(record, event.at, out)
         if event.is_told and not may_come_back(event, reopen):
             verdict = close(self._ground.rules.name, record.state, event.at)
             self._effects.follow(record, verdict, out, {"source": event.source})

@@ -18,6 +18,7 @@ from monitor.core.events.events import (
     GroupClosed,
     GroupPut,
     GroupsPut,
+    LenderSaid,
     MarkPrices,
     Noticed,
     OperatorAct,
@@ -235,7 +236,7 @@ class RiskMonitor:
                 self._follow(self._priced.prices.take(event), out)
             case FeedSaid():
                 self._follow(self._priced.said(event), out)
-            case GroupPut() | GroupsPut() | GroupClosed() | BookEntry() | BookSeen():
+            case GroupPut() | GroupsPut() | GroupClosed() | BookEntry() | BookSeen() | LenderSaid():
                 self._events.take(event, out)
             case ProductsChanged():
                 self._change_rules(event, out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from monitor.books._base import ContactCheck, Packed, PlainReader
@@ -24,8 +25,9 @@ class BlockReader(PlainReader):
         names: Names,
         progress: Callable[[int, int], None] | None = None,
         contacts: ContactCheck | None = None,
+        usd: Callable[[str], Decimal | None] | None = None,
     ) -> None:
-        super().__init__(products, progress, contacts)
+        super().__init__(products, progress, contacts, usd)
         self._names = names
         self._packer: Packer | None = None
 

@@ -68,11 +68,11 @@ def test_what_is_not_in_the_stage_table_does_not_happen(what: str, enrolled: boo
 
 def test_the_table_holds_these_rows_and_no_other() -> None:
     """A row more or less would be another machine than decision 11."""
-    bad = {Signal.BREACH, Signal.IMMEDIATE, Signal.OVERDUE}
+    bad = {Signal.BREACH, Signal.IMMEDIATE, Signal.OVERDUE, Signal.LENDER}
     assert set(TABLE) == {
         *itertools.product((NORMAL, MARGIN_CALL), {*bad, Signal.GRACE}),
         (NORMAL, Signal.CALL),
-        *itertools.product((DELAYED,), {Signal.IMMEDIATE, Signal.GRACE_OVER, Signal.OVERDUE, Signal.INITIAL}),
+        *itertools.product((DELAYED,), {*bad, Signal.GRACE_OVER, Signal.INITIAL} - {Signal.BREACH}),
         *itertools.product((MARGIN_CALL,), {Signal.INITIAL, Signal.HELD}),
         (LIQUIDATION, Signal.INITIAL),
     }
