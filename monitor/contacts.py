@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from monitor import plugins
-from monitor.core.alerts.catalogue import CATALOGUE, GROUP, LOAN, TO_PEOPLE
+from monitor.core.alerts.catalogue import CATALOGUE, GROUP, LOAN, OF_THE_DESK
 from monitor.core.loans.group import Contact
 from monitor.core.loans.line_bounds import MOST_CONTACTS
 from monitor.core.schema import Problem
@@ -30,7 +30,7 @@ class Manner(NamedTuple):
 def is_for_borrowers(type_: str) -> bool:
     """An alert of this type tells a borrower of the own loans; any other is the desk's alone."""
     row = CATALOGUE.get(type_)
-    return row is not None and row.about in (GROUP, LOAN) and type_ not in TO_PEOPLE
+    return row is not None and row.about in (GROUP, LOAN) and type_ not in OF_THE_DESK
 
 
 @cache

@@ -134,3 +134,9 @@ def test_the_same_address_in_two_forms_is_one() -> None:
     good, bad = contacts.usable(stated, "email")
     assert good == {"jane@acme.example": Manner(), "joe@acme.example": Manner("pl", "short")}
     assert bad == []
+
+
+def test_what_the_books_of_the_desk_and_of_the_lender_differ_in_is_no_borrowers() -> None:
+    assert contacts.is_for_borrowers("loan_group.liquidation.triggered")
+    assert not contacts.is_for_borrowers("book.drift")
+    assert not contacts.is_for_borrowers("book.agreed")

@@ -21,6 +21,7 @@ from monitor.books._base import KeptBook, Reader
 from monitor.books._binance import ACCOUNT, BASE_URL, Binance, KeyDenied, KeyFiles, Keys, Later, check_base_url
 from monitor.books._snapshots import BookRow, Snapshots
 from monitor.books._vip import DebtReading, GroupTable, VipGroup, VipOrder, VipRequest
+from monitor.books._vip_extra import VipExtra, rows_of
 from monitor.books._weights import SAPI_UID, VenueCall
 from monitor.clock import Clock
 from monitor.core.alerts.catalogue import BOOK_REFUSED
@@ -48,10 +49,6 @@ STATUSES = VenueCall(f"{_VIP}/request/data", 400, limit=SAPI_UID, by_account=Tru
 LADDERS = VenueCall(f"{_VIP}/collateral/data", 400)
 OFFERS = VenueCall(f"{_VIP}/loanable/data", 400)
 RATES = VenueCall(f"{_VIP}/request/interestRate", 400)
-RATE_HISTORY = VenueCall(f"{_VIP}/interestRateHistory", 400)
-ACCRUED = VenueCall(f"{_VIP}/accruedInterest", 400)
-FORCED = VenueCall("/sapi/v1/margin/loan-group/force-liquidation-transfer-record", 400)
-MAX_BORROWABLE = VenueCall("/sapi/v1/margin/loan-group/max-borrowable", 400)
 
 PAGE = 100
 """Rows a page, the most that the exchange gives."""
@@ -105,9 +102,19 @@ class Config(KeyFiles, frozen=True, kw_only=True):
             if twice:
                 raise ValueError(f"{what} {twice[0]} stands twice")
 
+    @property
+    def values_by(self) -> tuple[tuple[str, ...], ...]:
+        """The products that value its groups."""
+        return tuple((product,) for product in {self.product, *(t.product for t in self.group if t.product)})
+
+
+def stale_after(config: Config) -> timedelta:
+    """How old the book may be unless the configuration says so: a few rounds may fail."""
+    return 5 * config.every + timedelta(minutes=2)
+
 
 def build(name: str, config: Config, reader: Reader, clock: Clock, kept: KeptBook) -> VipBook:
-    """Reads the keys and opens no connection. Raises BadSecret."""
+    """Its keys are read when it asks."""
     return VipBook(name, config, reader, clock, kept)
 
 
@@ -143,14 +150,25 @@ class VipReadings:
         self._files = {table.id: table for table in config.account}
         self._refusals: dict[str, tuple[float, str]] = {}
         """By account: when its key was refused, and the words of the exchange."""
-        self.main = Keys(f"{name} master", config)
-        self.keys = {table.id: Keys(table.id, table) for table in config.account}
+        self.main: Keys | None = None
+        self.keys: dict[str, Keys] = {}
         self.api = Binance(config.base_url, clock, round(config.recv_window.total_seconds() * 1000))
 
     @property
     def refused(self) -> dict[str, str]:
         """Accounts whose key was refused when it was asked with last, with the words of the exchange."""
         return {account: words for account, (_, words) in self._refusals.items()}
+
+    def open_keys(self) -> None:
+        """Reads the keys that are not read yet. An account whose files cannot be read is refused. Raises BadSecret."""
+        if self.main is None:
+            self.main = Keys(f"{self._name} master", self._config)
+        for account in self._files.keys() - self.keys.keys():
+            try:
+                self.keys[account] = Keys(account, self._files[account])
+                self._refusals.pop(account, None)
+            except BadSecret as e:
+                self._refusals[account] = self._clock.monotonic_s(), str(e)
 
     def read_key_again(self) -> None:
         """The master's key may have been replaced. Files that cannot be read leave it as it is."""
@@ -159,6 +177,7 @@ class VipReadings:
 
     async def ask(self, call: VenueCall, params: Mapping[str, str], urgency: int) -> Any:
         """One answer to the master's key. Raises Later, KeyDenied."""
+        assert self.main is not None, "the keys are opened first"
         return await self.api.get(call, self.main, params, urgency)
 
     async def whole(self, requests: Iterable[VipRequest]) -> _Whole:
@@ -269,7 +288,7 @@ class VipBook:
         self._snapshots = Snapshots(name, reader, kept)
         self._kept = _kept_of(kept.position)
         self._readings = VipReadings(name, config, clock)
-        self._extra = _Extra(self._readings)
+        self._extra = VipExtra(self._readings.ask)
         self._drift = rules.RuleDrift(name)
         self._requests: tuple[VipRequest, ...] = ()
         self._coins: Mapping[str, frozenset[str]] = {}
@@ -291,13 +310,14 @@ class VipBook:
             while True:
                 began_s = self._clock.monotonic_s()
                 try:
+                    self._readings.open_keys()
                     async with aclosing(self._round()) as batches:
                         async for batch in batches:
                             yield batch
                 except Later as e:
                     self._log.warning(began_s, str(e), "the loan book is not read now", book=self.name, reason=str(e))
                     pause_s = self._config.every.total_seconds()
-                except KeyDenied as e:
+                except (KeyDenied, BadSecret) as e:
                     if refused := self._refuse({**self._readings.refused, "": str(e)}):
                         yield refused
                     pause_s = KEY_AGAIN_S
@@ -375,7 +395,7 @@ class VipBook:
         try:
             for i in range(0, len(coins), MOST_RATES):
                 asked = {"loanCoin": ",".join(coins[i : i + MOST_RATES])}
-                rates |= rules.flexible_rates(_rows_of(await self._readings.ask(RATES, asked, 6)))
+                rates |= rules.flexible_rates(rows_of(await self._readings.ask(RATES, asked, 6)))
         except (Later, KeyDenied) as e:
             self._unread("rates", e)
             return []
@@ -398,8 +418,8 @@ class VipBook:
         if product is None:
             return []
         try:
-            ladders = _rows_of(await self._readings.ask(LADDERS, {}, 7))
-            offers = _rows_of(await self._readings.ask(OFFERS, {}, 7))
+            ladders = rows_of(await self._readings.ask(LADDERS, {}, 7))
+            offers = rows_of(await self._readings.ask(OFFERS, {}, 7))
         except (Later, KeyDenied) as e:
             self._unread("rules", e)
             self._due_s["rules"] = self._clock.monotonic_s() + 60.0
@@ -504,50 +524,6 @@ class VipBook:
         return found
 
 
-class _Extra:
-    """What the exchange says beside the book: shown with the readings, decided on by nobody. Absence is tolerated."""
-
-    def __init__(self, readings: VipReadings) -> None:
-        self._readings = readings
-        self._by_order: dict[str, Decimal] = {}
-        self._by_coin: dict[str, str] = {}
-        self._of_all: dict[str, str] = {}
-
-    async def read(self, orders: Sequence[VipOrder], institutional: bool) -> None:
-        """Accrued interest by order, the market's rate by coin, and for institutional loans what they have."""
-        accrued: dict[str, Decimal] = {}
-        for row in _rows_of(await self._asked(ACCRUED, {"current": "1", "limit": str(PAGE)})):
-            order, amount = vip.text_of(row, "orderId"), vip.figure_of(vip.text_of(row, "interestAmount"))
-            if amount is not None:
-                accrued[order] = accrued.get(order, Decimal(0)) + amount
-        self._by_order = accrued
-        for coin in sorted({order.coin for order in orders}):
-            rows = _rows_of(await self._asked(RATE_HISTORY, {"coin": coin, "current": "1", "limit": "1"}))
-            if rows:
-                self._by_coin[coin] = vip.text_of(rows[0], "annualizedInterestRate")
-        if institutional:
-            for call, name in ((FORCED, "forced_transfers"), (MAX_BORROWABLE, "max_borrowable")):
-                answer = await self._asked(call, {})
-                if answer is not None:
-                    self._of_all[name] = msgspec.json.encode(answer).decode()[:300]
-
-    async def _asked(self, call: VenueCall, params: Mapping[str, str]) -> Any:
-        try:
-            return await self._readings.ask(call, params, 8)
-        except (Later, KeyDenied):
-            return None
-
-    def figures(self, group: VipGroup) -> dict[str, str]:
-        """Of one group."""
-        shown = dict(self._of_all)
-        for order in group.orders:
-            if order.id in self._by_order:
-                shown[f"accrued {order.id}"] = f"{self._by_order[order.id]:f} {order.coin}"
-            if self._by_coin.get(order.coin):
-                shown[f"yearly rate {order.coin}"] = self._by_coin[order.coin]
-        return shown
-
-
 def _kept_of(position: str) -> Kept:
     """A position of another version is as none."""
     try:
@@ -563,12 +539,6 @@ def _page_of(answer: Any, call: VenueCall) -> tuple[list[dict[str, Any]], int]:
     if not isinstance(rows, list) or not isinstance(total, int) or not all(isinstance(row, dict) for row in rows):
         raise Later(f"{call.path}: the answer has no rows and total")
     return rows, total
-
-
-def _rows_of(answer: Any) -> list[Mapping[str, Any]]:
-    """The rows of an answer that is a list, or that has one."""
-    rows = answer.get("rows") if isinstance(answer, dict) else answer
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _keys_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -75,6 +75,8 @@ ASKS = frozenset({GROUP_ESCALATED, ESCALATED})
 """Steps of escalations: they ask people to acknowledge."""
 TO_PEOPLE = ASKS | {GROUP_ESCALATION_ENDED, ESCALATION_ENDED}
 """Alerts that go to the people whom they name, whatever the routes say."""
+OF_THE_DESK = TO_PEOPLE | {BOOK_DRIFT, BOOK_AGREED}
+"""Alerts about a group that no borrower gets: whether our books agree with the lender's is the desk's alone."""
 
 GROUP = "group"
 LOAN = "loan of a group"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from monitor.books import binance_vip
+from monitor.books import _vip_extra, binance_vip
 from monitor.books._binance import ACCOUNT
 from monitor.books._weights import SPOT_IP
 from monitor.core.events.events import BookEntry, GroupClosed, GroupPut, LenderSaid, RatesChanged
@@ -426,6 +426,28 @@ def test_a_key_of_the_book_that_is_refused_is_named_and_tried_again_from_its_fil
     desk.play(work)
 
 
+def test_keys_that_cannot_be_read_are_named_and_tried_again(tmp_path: Path) -> None:
+    desk, vip = desk_of(tmp_path)
+    filled(vip)
+    for name in ("key-main", "secret-3"):
+        (tmp_path / name).rename(tmp_path / f"{name}.gone")
+
+    async def work(_: BookDesk) -> None:
+        await desk.wait(minutes=1)
+        (alert,) = desk.said("book.refused")
+        assert "key-main" in alert.facts["problem"]
+        (tmp_path / "key-main.gone").rename(tmp_path / "key-main")
+        await desk.wait(minutes=6)
+        assert list(desk.monitor.book.ids()) == ["book-1"]
+        assert desk.monitor.standing("book.refused") == ("book: account 3",)
+        (tmp_path / "secret-3.gone").rename(tmp_path / "secret-3")
+        await desk.wait(minutes=1)
+        assert held(desk) == vip.groups()
+        assert desk.monitor.standing("book.refused") == ()
+
+    desk.play(work)
+
+
 EMPTY = ["totalDebt", "residualInterest", "loanCoin", "loanDate"]
 
 
@@ -517,11 +539,11 @@ def test_fixed_and_flexible_terms_as_the_exchange_writes_them(tmp_path: Path) ->
 def test_what_is_institutional_is_tolerated_where_it_is_absent(tmp_path: Path) -> None:
     desk, vip = desk_of(tmp_path, institutional=True)
     filled(vip)
-    desk.venue.on(binance_vip.MAX_BORROWABLE.path, lambda _: {"amount": "12.5"})
+    desk.venue.on(_vip_extra.MAX_BORROWABLE.path, lambda _: {"amount": "12.5"})
 
     async def work(_: BookDesk) -> None:
         await desk.wait(minutes=1)
-        assert desk.venue.asked(binance_vip.FORCED.path)[0].status == 404
+        assert desk.venue.asked(_vip_extra.FORCED.path)[0].status == 404
         (*_, said) = [e for e in desk.events if isinstance(e, LenderSaid)]
         assert said.readings[0].figures["max_borrowable"] == '{"amount":"12.5"}'
         assert said.readings[0].figures["yearly rate USDT"] == "0.0647"

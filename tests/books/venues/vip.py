@@ -6,6 +6,7 @@ import random
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
+from monitor.books import _vip_extra as extra
 from monitor.books import binance_vip as book
 from monitor.books._binance import ACCOUNT, TIME
 from tests.books.venues.server import Answer, Venue
@@ -17,8 +18,8 @@ BEGINS_MS = 1_767_571_200_000
 """The day on which the virtual clock begins."""
 USD = {"BTC": D(50_000), "ETH": D(3_000), "USDT": D(1), "USDC": D(1)}
 ALL = (
-    book.ORDERS, book.COINS, book.STATUSES, book.LADDERS, book.OFFERS, book.RATES, book.RATE_HISTORY, book.ACCRUED,
-    book.FORCED, book.MAX_BORROWABLE,
+    book.ORDERS, book.COINS, book.STATUSES, book.LADDERS, book.OFFERS, book.RATES, extra.RATE_HISTORY, extra.ACCRUED,
+    extra.FORCED, extra.MAX_BORROWABLE,
 )  # fmt: skip
 
 
@@ -47,8 +48,8 @@ class VipVenue:
         )
         venue.on(book.OFFERS.path, lambda _: {"rows": [], "total": 0})
         venue.on(book.RATES.path, self._rates)
-        venue.on(book.RATE_HISTORY.path, lambda q: {"rows": [{"coin": q["coin"], "annualizedInterestRate": "0.0647"}]})
-        venue.on(book.ACCRUED.path, lambda _: {"rows": [], "total": 0})
+        venue.on(extra.RATE_HISTORY.path, lambda q: {"rows": [{"coin": q["coin"], "annualizedInterestRate": "0.0647"}]})
+        venue.on(extra.ACCRUED.path, lambda _: {"rows": [], "total": 0})
 
     # -- what happens there --
 

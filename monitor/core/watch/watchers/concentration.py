@@ -18,6 +18,7 @@ from monitor.core.events.events import (
     ClockSettled,
     ClockStood,
     Event,
+    LenderSaid,
     Noticed,
     OperatorAct,
     PriceSilent,
@@ -36,7 +37,7 @@ from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
 ABOVE, RESTORED = "exposure.concentration", "exposure.restored"
 _CHANGES_NO_SHARE = (
-    TimePassed | ClockJumped | ClockSettled | ClockStood | PriceSilent | Noticed | OperatorAct | BookSeen
+    TimePassed | ClockJumped | ClockSettled | ClockStood | PriceSilent | Noticed | OperatorAct | BookSeen | LenderSaid
 )
 
 
