@@ -81,7 +81,6 @@ export const TITLES: Readonly<Record<string, string>> = {
   "book.whole": "Loan book whole again",
   "book.unknown_coin": "Coin that nobody knows",
   "book.coin_known": "Coin is known",
-  "book.drift": "Loan book drift",
   "book.drift": "The lender says otherwise",
   "book.agreed": "The lender agrees again",
   "rules.drift": "The lender's rules differ",

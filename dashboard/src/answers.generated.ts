@@ -699,6 +699,20 @@ export interface KeyItem {
   readonly until: string | null;
 }
 
+export interface LenderShown {
+  readonly source: string;
+  readonly level: string | null;
+  readonly stage: Stage | null;
+  readonly words: string;
+  readonly deadline: string | null;
+  readonly as_of: string;
+  readonly age_s: number;
+  readonly old: boolean;
+  readonly figures: Readonly<Record<string, string>>;
+  readonly differs: readonly string[];
+  readonly compared: boolean;
+}
+
 export interface LeverItem {
   readonly id: string;
   readonly act: string;
@@ -726,18 +740,6 @@ export interface LeverPreview {
   readonly until: string | null;
   readonly needs_approval: boolean;
   readonly effects: EffectsShown;
-export interface LenderShown {
-  readonly source: string;
-  readonly level: string | null;
-  readonly stage: Stage | null;
-  readonly words: string;
-  readonly deadline: string | null;
-  readonly as_of: string;
-  readonly age_s: number;
-  readonly old: boolean;
-  readonly figures: Readonly<Record<string, string>>;
-  readonly differs: readonly string[];
-  readonly compared: boolean;
 }
 
 export interface Liability {
