@@ -658,6 +658,7 @@ export interface LoanItem {
   readonly entry: string | null;
   readonly principal_before: string | null;
   readonly interest_before: string | null;
+  readonly written_off: string | null;
 }
 
 export interface LoanRate {
@@ -1102,6 +1103,7 @@ export interface WhatIfAnswer {
   readonly at: string;
   readonly before: WhatIfStanding;
   readonly after: WhatIfStanding;
+  readonly returned: Readonly<Record<string, string>>;
 }
 
 export interface WhatIfStanding {

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from decimal import (
     ROUND_DOWN,
+    ROUND_HALF_EVEN,
+    ROUND_HALF_UP,
     ROUND_UP,
     Context,
     Decimal,
@@ -29,6 +31,12 @@ _DIGITS = 250
 EXACT = Context(prec=_DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, DecimalOverflow, FloatOperation])
 _DOWN = Context(prec=_DIGITS, rounding=ROUND_DOWN, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])
 _UP = Context(prec=_DIGITS, rounding=ROUND_UP, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])
+
+_HOW = {"half_even": ROUND_HALF_EVEN, "half_up": ROUND_HALF_UP, "up": ROUND_UP, "down": ROUND_DOWN}
+_ROUNDED = {
+    name: Context(prec=_DIGITS, rounding=how, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])
+    for name, how in _HOW.items()
+}
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
@@ -94,6 +102,11 @@ def round_up(value: Decimal, unit: Decimal) -> Decimal:
 def round_down(value: Decimal, unit: Decimal) -> Decimal:
     """The value rounded towards zero to a unit, so that what it permits is never too much."""
     return _DOWN.quantize(value, unit)
+
+
+def round_to(value: Decimal, unit: Decimal, rounding: str) -> Decimal:
+    """The value rounded to a unit by a named rounding: half_even, half_up, up or down."""
+    return _ROUNDED[rounding].quantize(value, unit)
 
 
 def divide_up_significant(numerator: Decimal, denominator: Decimal, digits: int) -> Decimal:

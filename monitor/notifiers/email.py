@@ -379,6 +379,7 @@ _REASONS = {
     "immediate": "LTV is above the immediate line: no grace period is left",
     "grace_expired": "the grace period ended",
     "overdue": "a loan was not repaid in time",
+    "repayment": "more was repaid than was owed",
 }
 
 

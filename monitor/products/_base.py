@@ -16,8 +16,19 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from monitor.core.loans.group import Level
-from monitor.core.money import NotANumber, number, plain
-from monitor.core.rules.product import DAY, WHOLE, ClearanceRule, Grade, Ladder, LiabilityTiers, Product, Version
+from monitor.core.money import CENT, NotANumber, number, plain
+from monitor.core.rules.product import (
+    DAY,
+    WHOLE,
+    ClearanceRule,
+    Grade,
+    Ladder,
+    LiabilityTiers,
+    Product,
+    Rounding,
+    Units,
+    Version,
+)
 from monitor.core.rules.thresholds import LTV, Metric, Thresholds
 from monitor.core.schema import Asset, Bounds, DailyRate, Invalid, Problem, Quantity, Ratio, read
 
@@ -27,6 +38,8 @@ LadderTable = tuple[tuple[str, Ratio], ...]
 TiersTable = tuple[tuple[str, object, Ratio, Ratio], ...]
 """(up to USD, highest leverage, initial rate, maintenance rate) per tier."""
 LimitsTable = tuple[Quantity, ...]
+Places = Annotated[int, range(0, 25)]
+Usd = Annotated[Decimal, Bounds("0", "1000", 8)]
 _BOUNDS = Bounds("0", "1e30", 24)
 """The bound of a tier: more digits would outgrow exact arithmetic."""
 
@@ -54,6 +67,12 @@ class VersionTable(msgspec.Struct, frozen=True, kw_only=True):
     rates: dict[Asset, DailyRate] = {}
     """Flexible rates per period of the product."""
     liquidation_fee: Ratio = Decimal("0.02")
+    places: dict[Asset, Places] = {}
+    """The decimal places in which the lender books a coin, where they are not 8."""
+    dust: Usd = CENT
+    """USD: what is left of a loan after a payment and is worth no more is written off."""
+    rounding: Rounding = "half_even"
+    """How the lender's page rounds what is owed."""
 
 
 T = TypeVar("T", bound=VersionTable)
@@ -71,7 +90,7 @@ def load(
     problems: list[Problem] = []
     if not tables:
         problems.append(Problem("version", "is empty; a product has at least one [[version]]"))
-    versions = [version(v, f"version[{i}]", problems) for i, v in enumerate(tables)]
+    versions = [_with_units(version(v, f"version[{i}]", problems), v) for i, v in enumerate(tables)]
     dates = [v.effective for v in tables]
     for i, effective in enumerate(dates):
         if effective in dates[:i]:
@@ -79,6 +98,17 @@ def load(
     if problems:
         raise Invalid(problems)
     return Product(kind, tuple(sorted((v for v in versions if v is not None), key=lambda v: v.effective)), period)
+
+
+def _with_units(version: Version | None, table: VersionTable) -> Version | None:
+    if version is None:
+        return None
+    return msgspec.structs.replace(version, units=Units(table.places, table.dust, table.rounding))
+
+
+def stated(table: VersionTable) -> dict[str, Any]:
+    """What a version states, but for the units, which `load` adds."""
+    return {k: v for k, v in msgspec.structs.asdict(table).items() if k not in ("places", "dust", "rounding")}
 
 
 @cache

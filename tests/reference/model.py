@@ -89,7 +89,10 @@ class Model:
         A closed group that comes back starts in normal but goes on counting, so that no alert id comes twice. One that a
         snapshot left out goes on as it was, if it comes back soon enough with the labels that it had.
         """
-        group = Group(read_line(line, self.kind), at)
+        stated = read_line(line, self.kind)
+        little = [x for x in stated.loans if entries.is_dust(x, self._in_force(at))]
+        forgotten = {x.id: replace(x, principal=ZERO, interest=ZERO) for x in little}
+        group = Group(replace(stated, loans=tuple(forgotten.get(x.id, x) for x in stated.loans)), at)
         self._refuse(group)
         with localcontext(EXACT):
             self._advance(at)
@@ -108,12 +111,21 @@ class Model:
             known = self.groups[group_id]
             settled = [replace(loan, interest=loan.interest + known.accrued[loan.id]) for loan in known.line.loans]
             try:
-                group = Group(entries.after(replace(known.line, loans=tuple(settled)), entry), at)
+                line, version = replace(known.line, loans=tuple(settled)), self._in_force(at)
+                group = Group(entries.after(line, entry, version, self.price), at)
+                returned = entries.too_much(line, entry, version) if entry["type"] == "repay" else {}
                 state.allow(known, entry, at)
                 self._refuse(group)
             except Refused:
                 return self._collect()
             self._take(group, known, at)
+            if returned:
+                facts = {key: value for key, value in returned.items() if key != "asset"}
+                self._say(group, at, state.OVERPAID, "repayment")["facts"] = {
+                    "asset": returned["asset"],
+                    "entry": str(entry.get("id", "")),
+                    **facts,
+                }
             return self._collect()
 
     def _take(self, group: Group, known: Group | None, at: datetime) -> None:

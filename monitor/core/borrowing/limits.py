@@ -11,7 +11,7 @@ import msgspec
 
 from monitor.core.loans.group import TERM_DAYS, Group
 from monitor.core.loans.interest import timeline
-from monitor.core.money import ZERO, plain
+from monitor.core.money import ZERO, plain, round_down
 from monitor.core.rules.product import DAY, Product, Version
 from monitor.core.stages.stages import NORMAL, Stage
 from monitor.core.text import plain_or_none
@@ -151,7 +151,7 @@ def _borrowable_coin(
         limit_usd=plain_or_none(room.limit_usd),
         left_usd=_left(room.left_usd),
         limit=plain_or_none(room.limit),
-        left=_left(room.left),
+        left=_left(room.left if room.left is None else _in_units(borrower, asset, room.left)),
         most_usd="0" if mine else plain(max(ZERO, most)),
         allowed=not mine,
         reasons=mine,
@@ -165,6 +165,12 @@ def offers(borrower: Borrower, asset: str, at: datetime) -> Offers:
     flexible = timeline(product, asset).at(at) * (DAY // product.period) if asset in product.rated(at) else None
     rates = (at_level(fixed[t], borrower.group.vip_level) if t in fixed else None for t in TERM_DAYS)
     return Offers(plain_or_none(flexible), *map(plain_or_none, rates))
+
+
+def _in_units(borrower: Borrower, asset: str, amount: Decimal) -> Decimal:
+    """As much of an amount as can be borrowed in the lender's places."""
+    units = borrower.held.version.units
+    return amount if units is None else round_down(amount, units.unit(asset))
 
 
 def _left(amount: Decimal | None) -> str | None:

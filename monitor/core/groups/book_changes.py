@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 
-from monitor.core.events.entries import ExtendGrace, Waive, apply
+from monitor.core.events.entries import ExtendGrace, Waive, apply, without_dust
 from monitor.core.events.events import API, BookEntry, GroupClosed, GroupPut, GroupsPut
 from monitor.core.groups.loan_book import LoanBook, TakenBatch
 from monitor.core.groups.outcome import Memory, StoredGroup
@@ -135,11 +136,11 @@ class BookChanges:
             if kept is not None and kept.closed is not None and kept.closed.at == then:
                 self.retired[id_] = msgspec.structs.replace(kept, closed=None)
 
-    def enter(self, event: BookEntry, at: datetime) -> GroupRecord:
-        """Applies a book entry. Raises Refused."""
+    def enter(self, event: BookEntry, at: datetime, usd: Mapping[str, Decimal]) -> GroupRecord:
+        """Applies a book entry at these prices. Raises Refused."""
         old = self._known(event.group_id)
         state = _state_after(old.state, event)
-        group = apply(old.group, event.entry, at, old.product)
+        group = apply(old.group, event.entry, at, old.product, usd)
         self._check_accounts(group)
         _check_kept(group, old.product, at)
         state = without_gone(state, group.loans)
@@ -215,6 +216,7 @@ def _put_on(group: Group, at: datetime, products: Mapping[str, Product]) -> Grou
     product = products.get(group.product)
     now = product.moment(at) if product else (at.date(), 0)
     day, minute = now
+    group = without_dust(group, at, product) if product else group
     if all((loan.since, loan.minute) == now for loan in group.loans):
         return group
     loans = tuple(msgspec.structs.replace(x, since=day, minute=minute) for x in group.loans)
