@@ -22,6 +22,7 @@ from monitor.core.rules.product import (
     WHOLE,
     ClearanceRule,
     Grade,
+    Hours,
     Ladder,
     LiabilityTiers,
     Product,
@@ -160,6 +161,8 @@ class LeverageTable(VersionTable, frozen=True, kw_only=True):
     """Assets leave only while the level stays above it."""
     tiers: tuple[GradeTable, ...] = ()
     """Lines of groups that state their `leverage`; all others have `thresholds`."""
+    hours: Hours = "begun"
+    """One hour is charged at borrowing, then one at each full hour of the clock; "full" charges full hours only."""
     warnings: tuple[Level, ...] = ()
 
 
@@ -179,6 +182,7 @@ def by_leverage(
         transfer_out=table.transfer_out,
         lines_by_leverage=graded,
         warnings=table.warnings,
+        hours=table.hours,
         **more,
     )
 

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import field
 
 from monitor.core.loans.group import Level
-from monitor.core.rules.product import HOUR, WHOLE, Ladder, Product, Version
+from monitor.core.rules.product import HOUR, WHOLE, Hours, Ladder, Product, Version
 from monitor.core.schema import Asset, Problem, Ratio
 from monitor.products import _base as base
 from monitor.products._base import LadderTable, LimitsTable, TiersTable, VersionTable
@@ -52,6 +52,8 @@ class ProMarginVersion(VersionTable, frozen=True, kw_only=True):
     """How much of a coin a group may owe, by VIP level from 0 on."""
     liquidation_fee: Ratio = Decimal("0.03")
     """A share of the liquidated assets: 3 % since 2024-09-03 (domain section 3.11)."""
+    hours: Hours = "begun"
+    """One hour is charged at borrowing, then one at each full hour of the clock; "full" charges full hours only."""
     warnings: tuple[Level, ...] = ()
 
 
@@ -79,6 +81,7 @@ def _version(table: ProMarginVersion, where: str, problems: list[Problem]) -> Ve
         unlisted=unlisted,
         liability_tiers=tiers,
         paid_in_discount=table.bnb_discount,
+        hours=table.hours,
         borrow_limits=table.borrow_limits,
         borrow_ladders=borrow,
         transfer_ladders=transfer,

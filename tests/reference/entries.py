@@ -15,14 +15,17 @@ from tests.reference.terms import Line, Loan, Version, read_loan
 TERMS = {"30d": timedelta(days=30), "60d": timedelta(days=60)}
 UNIT = Decimal("1e-24")  # of a quantity; what a payment takes off a principal is rounded down to it
 Entry = dict[str, Any]
+FirstHour = Callable[[Loan], Decimal]
 
 
 class Refused(ValueError):
     """The entry is not allowed, and changes nothing."""
 
 
-def after(line: Line, entry: Entry, version: Version, prices: Mapping[str, Decimal]) -> Line:
-    """The line after an entry. Call it in the context EXACT. Raises Refused."""
+def after(line: Line, entry: Entry, version: Version, prices: Mapping[str, Decimal], hour: FirstHour) -> Line:
+    """The line after an entry; `hour` is what an hour of a loan costs now. Call it in the context EXACT. Raises Refused."""
+    if entry["type"] == "borrow":
+        return _borrow(line, entry, version, hour)
     if entry["type"] == "repay":
         return _repay(line, entry, version, prices)
     return _CHANGES[entry["type"]](line, entry)
@@ -73,8 +76,11 @@ def _enroll(line: Line, entry: Entry) -> Line:
     return replace(line, enrolled=entry["delayed_liquidation"])
 
 
-def _borrow(line: Line, entry: Entry) -> Line:
+def _borrow(line: Line, entry: Entry, version: Version, hour: FirstHour) -> Line:
+    """A lender that charges hours that are begun charges one at borrowing, unless the entry says what had accrued (9.2)."""
     loan = read_loan(entry["loan"])
+    if version.begun and loan.daily is None and not loan.interest:
+        loan = replace(loan, interest=hour(loan))
     if any(loan.id == other.id for other in line.loans):
         raise Refused(f"loan {loan.id} is there already")
     return replace(line, loans=(*line.loans, loan))
@@ -191,7 +197,6 @@ _CHANGES: dict[str, Callable[[Line, Entry], Line]] = {
     "attach_account": _attach,
     "detach_account": _detach,
     "enroll": _enroll,
-    "borrow": _borrow,
     "renew": _renew,
     "liquidated": _liquidated,
     "extend_grace": _as_it_was,

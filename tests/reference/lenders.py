@@ -77,6 +77,7 @@ def read_version(table: dict[str, Any], kind: str = "vip_loan") -> Version:
         places=table.get("places", {}),
         dust=Decimal(table.get("dust", "0.01")),
         rounding=table.get("rounding", "half_even"),
+        begun=lender.period == HOUR and table.get("hours", "begun") == "begun",
         loan_limits={asset: _by_level(found) for asset, found in table.get("loan_limits", {}).items()},
     )
 

@@ -27,7 +27,7 @@ from tests.reference.figures import (
 )
 from tests.reference.lenders import LENDERS, Rates, charge, read_versions
 from tests.reference.state import CURED, DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, Deadline, Group
-from tests.reference.terms import Version, duration, instant_after, read_line, stamp
+from tests.reference.terms import Loan, Version, duration, instant_after, read_line, stamp
 
 __all__ = ["Alert", "Model", "cure", "ladder_value", "liquidation_price"]
 
@@ -112,7 +112,7 @@ class Model:
             settled = [replace(loan, interest=loan.interest + known.accrued[loan.id]) for loan in known.line.loans]
             try:
                 line, version = replace(known.line, loans=tuple(settled)), self._in_force(at)
-                group = Group(entries.after(line, entry, version, self.price), at)
+                group = Group(entries.after(line, entry, version, self.price, lambda loan: self._hour(loan, at)), at)
                 returned = entries.too_much(line, entry, version) if entry["type"] == "repay" else {}
                 state.allow(known, entry, at)
                 self._refuse(group)
@@ -283,6 +283,12 @@ class Model:
         """Add to each loan what an instant adds (rules 24, 25, 34), never twice for one: it is called once for each."""
         for loan in group.line.loans:
             group.accrued[loan.id] += charge(loan, at, self.version, self._in_force(loan.opened_at), self.rates)
+
+    def _hour(self, loan: Loan, at: datetime) -> Decimal:
+        """What one hour of a flexible loan costs at the rate of now; zero where there is none, which the book refuses."""
+        if self.rates.at(loan.asset, at) is None:
+            return ZERO
+        return charge(replace(loan, matures_at=None), at, self._in_force(at), self._in_force(at), self.rates)
 
     def _revaluation_after(self, at: datetime) -> datetime:
         coming = [version.effective for version in self.versions if version.effective > at]

@@ -39,6 +39,7 @@ class Version:
     places: dict[str, int] = field(default_factory=dict)  # in which the lender books a coin; 8 where it is not here
     dust: Decimal = Decimal("0.01")  # USD that a lender does not ask for
     rounding: str = "half_even"
+    begun: bool = False  # an hour is charged at borrowing
 
     def unit(self, asset: str) -> Decimal:
         """The smallest step of a coin (section 9.1)."""

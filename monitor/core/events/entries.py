@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from monitor.core.loans.group import TERM_DAYS, Group, Loan, LoanLine, Rate, Term
-from monitor.core.loans.interest import interest
+from monitor.core.loans.interest import interest, rate_at
 from monitor.core.money import HUNDRED, QUANTITY_UNIT, ZERO, exact, plain, round_down
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import Product, Units
@@ -193,12 +193,19 @@ def _loans_after(group: Group, entry: Entry, at: datetime, product: Product) -> 
                 raise Refused("no_rate", f"{product.kind} has no flexible rate for {line.asset}; add it to its rates")
             if not product.version_at(at).takes(line.asset):
                 raise Refused("no_tier", f"{product.kind} has no liability tiers for {line.asset}; add them")
-            loans.append(Loan(**msgspec.structs.asdict(line), since=day, minute=minute))
+            opened = Loan(**msgspec.structs.asdict(line), since=day, minute=minute)
+            loans.append(msgspec.structs.replace(opened, interest=line.interest or _first_hour(opened, product, at)))
         case Renew(loan_id, term, rate):
             loans = [_renewed(x, term, rate) if x.id == loan_id else x for x in _existing(loans, loan_id)]
         case Liquidated():
             loans = [msgspec.structs.replace(loan, principal=ZERO, interest=ZERO) for loan in loans]
     return tuple(loans)
+
+
+def _first_hour(loan: Loan, product: Product, at: datetime) -> Decimal:
+    """What is charged at borrowing: an hour that is begun, where the lender charges those. Fixed rates are daily."""
+    is_charged = product.version_at(at).hours == "begun" and loan.rate.daily is None
+    return loan.principal * rate_at(loan, product, at) if is_charged else ZERO
 
 
 def _settled(group: Group, at: datetime, product: Product) -> list[Loan]:

@@ -75,6 +75,7 @@ class CloseFactor(msgspec.Struct, frozen=True):
     """Debt or collateral of a coin below which all of it may be repaid."""
 
 
+Hours = Literal["begun", "full"]
 Rounding = Literal["half_even", "half_up", "up", "down"]
 
 
@@ -164,6 +165,8 @@ class Version(msgspec.Struct, frozen=True):
     """The same in USD."""
     fixed_rates: Mapping[str, Mapping[str, tuple[Decimal, ...]]] = {}
     """Daily rates on offer for new orders, by coin, term (30d, 60d) and VIP level from 0 on (rule 22)."""
+    hours: Hours = "full"
+    """Which hours an hourly product charges: each that is begun, so one at borrowing too, or full ones (section 9.2)."""
     units: Units | None = None
     """None: every digit of interest is owed, and nobody may pay a digit too much. So it was once, and older logs and stores
     fold so; a product file always has units."""
