@@ -430,6 +430,8 @@ export interface GroupDetail {
   readonly net_equity_usd?: string | null;
   readonly liabilities_usd?: string | null;
   readonly initial_margin_usd?: string | null;
+  readonly available_margin_usd?: string | null;
+  readonly collateral_margin_level?: string | null;
   readonly maintenance_margin_usd?: string | null;
   readonly cure: CureShown | null;
   readonly liquidation_price: Readonly<Record<string, string | null>> | null;
@@ -774,6 +776,7 @@ export interface PermittedShown {
   readonly withdraw: boolean;
   readonly new_order: boolean;
   readonly new_order_refusals: readonly Reason[];
+  readonly not_stated: Readonly<Record<string, Reason>>;
   readonly withdrawable: Readonly<Record<string, string>>;
   readonly removable_accounts: readonly string[];
   readonly accounts: Readonly<Record<string, DetachableAccount>>;
@@ -1117,6 +1120,8 @@ export interface WhatIfStanding {
   readonly net_equity_usd?: string | null;
   readonly liabilities_usd?: string | null;
   readonly initial_margin_usd?: string | null;
+  readonly available_margin_usd?: string | null;
+  readonly collateral_margin_level?: string | null;
   readonly maintenance_margin_usd?: string | null;
   readonly cure: CureShown | null;
   readonly liquidation_price: Readonly<Record<string, string | null>> | null;

@@ -389,7 +389,12 @@ def _loans(rows: list[dict[str, Any]]) -> Table:
 def _permitted(permitted: dict[str, Any]) -> str:
     names = ("trade", "move_within_group", "withdraw", "new_order")
     words = [name.replace("_", " ") for name in names if permitted.get(name)]
-    return ", ".join(words) or "only to add collateral or repay"
+    found = ", ".join(words) or "only to add collateral or repay"
+    unknown = [
+        f"{name.replace('_', ' ')} is not stated: {why['text']}"
+        for name, why in permitted.get("not_stated", {}).items()
+    ]
+    return "; ".join((found, *unknown))
 
 
 def what_if(group: str, answer: dict[str, Any]) -> None:

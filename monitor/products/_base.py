@@ -158,7 +158,9 @@ class LeverageTable(VersionTable, frozen=True, kw_only=True):
     """One [[version]] of a kind whose lines depend on the leverage of the group."""
 
     transfer_out: Level = Decimal(2)
-    """Assets leave only while the level stays above it."""
+    """Assets leave only while the level stays above it: the collateral margin level, where `ladders` state ratios."""
+    ladders: dict[Asset, LadderTable] | None = None
+    """Collateral ratios: by them loans and transfers are judged, and never the margin level (section 9.4)."""
     tiers: tuple[GradeTable, ...] = ()
     """Lines of groups that state their `leverage`; all others have `thresholds`."""
     hours: Hours = "begun"
@@ -172,6 +174,7 @@ def by_leverage(
     """The version of such a table, with its `thresholds`; all assets count in full. `more` are fields of Version."""
     lines = thresholds(levels, table.warnings, where, problems, MARGIN_LEVEL)
     graded = _grades(table.tiers, f"{where}.tiers", problems)
+    ratios = None if table.ladders is None else ladders(table.ladders, f"{where}.ladders", problems)
     if lines is None:
         return None
     return graceless(
@@ -183,6 +186,9 @@ def by_leverage(
         lines_by_leverage=graded,
         warnings=table.warnings,
         hours=table.hours,
+        has_proceeds=True,
+        borrow_ladders=ratios,
+        transfer_ladders=ratios,
         **more,
     )
 

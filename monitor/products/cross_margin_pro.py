@@ -47,6 +47,9 @@ class ProMarginVersion(VersionTable, frozen=True, kw_only=True):
     """The borrow and the transfer-out collateral ratios; None: as `ladders`."""
     net_equity: Literal["plain", "haircut"] | None = None
     """How assets count; None: as the exchange did at the effective date."""
+    transfer_out: Level | None = None
+    """Assets leave only while they stay more than this multiple of what is owed. Where it is not stated: 2 in the plain mode;
+    in the haircut mode nothing leaves, as the exchange does not publish when (section 9.3)."""
     bnb_discount: Ratio = Decimal("0.05")
     borrow_limits: dict[Asset, LimitsTable] = field(default_factory=dict)
     """How much of a coin a group may owe, by VIP level from 0 on."""
@@ -82,6 +85,8 @@ def _version(table: ProMarginVersion, where: str, problems: list[Problem]) -> Ve
         liability_tiers=tiers,
         paid_in_discount=table.bnb_discount,
         hours=table.hours,
+        has_proceeds=True,
+        transfer_out=table.transfer_out or (Decimal(2) if mode == "plain" else None),
         borrow_limits=table.borrow_limits,
         borrow_ladders=borrow,
         transfer_ladders=transfer,

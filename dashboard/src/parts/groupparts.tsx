@@ -265,6 +265,11 @@ export function Permitted({ group }: { group: GroupDetail }) {
           </li>
         ))}
       </ul>
+      {Object.entries(may.not_stated).map(([name, why]) => (
+        <p key={name} class="none">
+          {name.replaceAll("_", " ")}: not stated. {why.text}.
+        </p>
+      ))}
       {Object.keys(may.withdrawable).length > 0 && (
         <table>
           <caption>May leave, of one asset alone</caption>

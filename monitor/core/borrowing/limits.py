@@ -22,6 +22,7 @@ COIN_LIMIT = "coin_limit"
 COLLATERAL = "collateral"
 PRICE = "price"
 INTEREST = "interest_not_covered"
+NOT_STATED = "not_stated"
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -132,12 +133,15 @@ def order_reasons(stage: str, room_usd: Decimal, doubted: Sequence[str]) -> list
 
 
 def borrowable(
-    borrower: Borrower, at: datetime, reasons: Sequence[Reason], room_usd: Decimal
+    borrower: Borrower, at: datetime, reasons: Sequence[Reason], room_usd: Decimal, rooms: Mapping[str, Decimal]
 ) -> dict[str, BorrowableCoin]:
-    """Per coin that the product lends: what its limits leave, whether it takes a new order, and at which rates."""
+    """Per coin that the product lends: what its limits leave, whether it takes a new order, and at which rates.
+
+    `rooms`: the room in USD of each coin, where it depends on the coin.
+    """
     version = borrower.held.version
     coins = {*borrower.product.rated(at), *version.fixed_rates, *version.loan_limits, *version.borrow_limits}
-    return {asset: _borrowable_coin(borrower, asset, at, reasons, room_usd) for asset in sorted(coins)}
+    return {a: _borrowable_coin(borrower, a, at, reasons, rooms.get(a, room_usd)) for a in sorted(coins)}
 
 
 def _borrowable_coin(

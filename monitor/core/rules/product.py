@@ -73,6 +73,8 @@ class CloseFactor(msgspec.Struct, frozen=True):
     """Level at or beyond which all may be repaid."""
     small_usd: Decimal
     """Debt or collateral of a coin below which all of it may be repaid."""
+    leftover_usd: Decimal = Decimal(0)
+    """A liquidation may not leave less than this of a coin's debt, unless it repays all of it (section 9.7)."""
 
 
 Hours = Literal["begun", "full"]
@@ -165,6 +167,8 @@ class Version(msgspec.Struct, frozen=True):
     """The same in USD."""
     fixed_rates: Mapping[str, Mapping[str, tuple[Decimal, ...]]] = {}
     """Daily rates on offer for new orders, by coin, term (30d, 60d) and VIP level from 0 on (rule 22)."""
+    has_proceeds: bool = False
+    """What is borrowed stays in the account and counts there (section 9.5)."""
     hours: Hours = "full"
     """Which hours an hourly product charges: each that is begun, so one at borrowing too, or full ones (section 9.2)."""
     units: Units | None = None

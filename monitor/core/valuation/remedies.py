@@ -334,6 +334,10 @@ class Permitted(msgspec.Struct, frozen=True):
     borrowable_usd: Decimal
     withdrawable: Mapping[str, Decimal]
     removable_accounts: tuple[str, ...]
+    rooms: Mapping[str, Decimal] = {}
+    """What may be borrowed of each coin, in USD, where that depends on the coin; `borrowable_usd` suffices for all."""
+    not_stated: tuple[str, ...] = ()
+    """What the lender does not publish; it is not permitted."""
 
 
 NOTHING = Permitted(False, False, False, False, ZERO, {}, ())
