@@ -435,6 +435,7 @@ export interface GroupDetail {
   readonly maintenance_margin_usd?: string | null;
   readonly cure: CureShown | null;
   readonly liquidation_price: Readonly<Record<string, string | null>> | null;
+  readonly liquidation_together?: readonly JointFactor[];
   readonly next_line: NextLineShown | null;
   readonly liquidation: ClearanceShown | null;
   readonly closable?: readonly Closable[];
@@ -584,6 +585,11 @@ export interface IssuerPair {
   readonly groups: number;
   readonly debt_usd: string;
   readonly market_usd: string;
+}
+
+export interface JointFactor {
+  readonly coins: readonly string[];
+  readonly factor: string | null;
 }
 
 export interface KeyItem {
@@ -1125,6 +1131,7 @@ export interface WhatIfStanding {
   readonly maintenance_margin_usd?: string | null;
   readonly cure: CureShown | null;
   readonly liquidation_price: Readonly<Record<string, string | null>> | null;
+  readonly liquidation_together?: readonly JointFactor[];
   readonly next_line: NextLineShown | null;
   readonly liquidation: ClearanceShown | null;
   readonly closable?: readonly Closable[];

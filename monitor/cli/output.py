@@ -312,6 +312,11 @@ def explain(answer: dict[str, Any]) -> None:
     prices = {a: p for a, p in (answer.get("liquidation_price") or {}).items() if p}
     if prices:
         out.print("liquidation at " + ", ".join(f"{a} {p}" for a, p in prices.items()))
+    for joint in answer.get("liquidation_together") or []:
+        if joint["factor"] is not None:
+            out.print(
+                f"liquidation where {' and '.join(joint['coins'])} move together to {joint['factor']} times their prices"
+            )
     if (ends := answer.get("liquidation")) is not None:
         what = (
             f"[bold red]{ends['shortfall_usd']} USD missing[/]" if ends["bankrupt"] else f"{ends['left_usd']} USD left"

@@ -116,6 +116,12 @@ def divide_up_significant(numerator: Decimal, denominator: Decimal, digits: int)
     return quotient if quotient.adjusted() < digits - 8 else divide_up(numerator, denominator, EIGHT_PLACES)
 
 
+def divide_down_significant(numerator: Decimal, denominator: Decimal, digits: int) -> Decimal:
+    """The same rounded down."""
+    quotient = _up_to(digits, ROUND_DOWN).divide(numerator, denominator)
+    return quotient if quotient.adjusted() < digits - 8 else divide_down(numerator, denominator, EIGHT_PLACES)
+
+
 @cache
-def _up_to(digits: int) -> Context:
-    return Context(prec=digits, rounding=ROUND_UP, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])
+def _up_to(digits: int, rounding: str = ROUND_UP) -> Context:
+    return Context(prec=digits, rounding=rounding, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])

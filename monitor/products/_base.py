@@ -74,6 +74,8 @@ class VersionTable(msgspec.Struct, frozen=True, kw_only=True):
     """USD: what is left of a loan after a payment and is worth no more is written off."""
     rounding: Rounding = "half_even"
     """How the lender's page rounds what is owed."""
+    links: tuple[tuple[Asset, ...], ...] = ()
+    """Coins whose prices move together: `[["ETH", "wstETH"]]`."""
 
 
 T = TypeVar("T", bound=VersionTable)
@@ -91,7 +93,9 @@ def load(
     problems: list[Problem] = []
     if not tables:
         problems.append(Problem("version", "is empty; a product has at least one [[version]]"))
-    versions = [_with_units(version(v, f"version[{i}]", problems), v) for i, v in enumerate(tables)]
+    versions = [_completed(version(v, f"version[{i}]", problems), v) for i, v in enumerate(tables)]
+    for i, each in enumerate(tables):
+        problems += _mislinked(each.links, f"version[{i}].links")
     dates = [v.effective for v in tables]
     for i, effective in enumerate(dates):
         if effective in dates[:i]:
@@ -101,15 +105,31 @@ def load(
     return Product(kind, tuple(sorted((v for v in versions if v is not None), key=lambda v: v.effective)), period)
 
 
-def _with_units(version: Version | None, table: VersionTable) -> Version | None:
+def _completed(version: Version | None, table: VersionTable) -> Version | None:
+    """With what all kinds state alike."""
     if version is None:
         return None
-    return msgspec.structs.replace(version, units=Units(table.places, table.dust, table.rounding))
+    return msgspec.structs.replace(version, units=Units(table.places, table.dust, table.rounding), links=table.links)
 
 
 def stated(table: VersionTable) -> dict[str, Any]:
-    """What a version states, but for the units, which `load` adds."""
-    return {k: v for k, v in msgspec.structs.asdict(table).items() if k not in ("places", "dust", "rounding")}
+    """What a version states, but for what `load` adds for all kinds."""
+    return {k: v for k, v in msgspec.structs.asdict(table).items() if k not in ("places", "dust", "rounding", "links")}
+
+
+def _mislinked(links: Sequence[Sequence[str]], where: str) -> list[Problem]:
+    """A link has two coins at least, and a coin is in one link."""
+    problems, seen = [], set[str]()
+    for i, link in enumerate(links):
+        if len(link) < 2:
+            problems.append(
+                Problem(f"{where}[{i}]", f"found {list(link)}, expected two coins or more that move together")
+            )
+        for coin in link:
+            if coin in seen:
+                problems.append(Problem(f"{where}[{i}]", f"{coin} stands twice; a coin moves with one link"))
+            seen.add(coin)
+    return problems
 
 
 @cache

@@ -198,6 +198,18 @@ export function Lines({ group }: { group: GroupDetail }) {
                 </td>
               </tr>
             ))}
+            {(group.liquidation_together ?? []).map((joint) => (
+              <tr key={joint.coins.join()}>
+                <th scope="row">{joint.coins.join(" and ")} together</th>
+                <td class="right" colSpan={2}>
+                  {joint.factor === null ? (
+                    <span class="none">never</span>
+                  ) : (
+                    `${numbers.exact(joint.factor, 4)} times their prices`
+                  )}
+                </td>
+              </tr>
+            ))}
           </tbody>
         </table>
       )}

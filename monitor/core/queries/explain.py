@@ -38,6 +38,7 @@ from monitor.core.stages.stages import Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
 from monitor.core.valuation.clearance import ClearanceShown, clearance
 from monitor.core.valuation.interest_cover import ShortCoin, shortfalls
+from monitor.core.valuation.joint_factor import JointFactor, joint_factors
 from monitor.core.valuation.ladder import tiers_filled
 from monitor.core.valuation.remedies import (
     NOTHING,
@@ -109,6 +110,8 @@ class FiguresShown(msgspec.Struct, frozen=True, kw_only=True):
     maintenance_margin_usd: str | UnsetType | None = UNSET
     cure: CureShown | None
     liquidation_price: dict[str, str | None] | None
+    liquidation_together: list[JointFactor] | UnsetType = UNSET
+    """Where the product links coins: the factor by which their prices may move together."""
     next_line: NextLineShown | None
     liquidation: ClearanceShown | None
     closable: list[Closable] | UnsetType = UNSET
@@ -497,7 +500,7 @@ def _figures(look: Look, weight: Weight, of: Valued) -> FiguresShown:
     held, usd = look.sight.held, look.usd
     has_margins = held.tiers is not None
     owed_usd = sum((quantity * usd[asset] for asset, quantity in held.debts), ZERO)
-    prices = liquidation_prices(of, held.lines.liquidation, dict(held.debts))
+    prices = liquidation_prices(of, held.lines.liquidation, dict(held.debts), usd)
     return FiguresShown(
         ltv=plain_or_none(weight.ltv),
         band=band(weight, held.lines),
@@ -514,6 +517,7 @@ def _figures(look: Look, weight: Weight, of: Valued) -> FiguresShown:
         maintenance_margin_usd=plain(weight.debt) if has_margins else UNSET,
         cure=cure_shown(of, held.lines),
         liquidation_price={asset: plain_or_none(price) for asset, price in prices.items()},
+        liquidation_together=joint_factors(held, usd) if held.version.links else UNSET,
         next_line=next_line_shown(weight, held.lines, of.terms),
         liquidation=ClearanceShown(**texts(clearance(held, usd))),
         closable=UNSET if held.version.close_factor is None else closable(held, weight, usd),

@@ -167,6 +167,8 @@ class Version(msgspec.Struct, frozen=True):
     """The same in USD."""
     fixed_rates: Mapping[str, Mapping[str, tuple[Decimal, ...]]] = {}
     """Daily rates on offer for new orders, by coin, term (30d, 60d) and VIP level from 0 on (rule 22)."""
+    links: tuple[tuple[str, ...], ...] = ()
+    """Coins whose prices move together, such as a coin and what is staked of it."""
     has_proceeds: bool = False
     """What is borrowed stays in the account and counts there (section 9.5)."""
     hours: Hours = "full"

@@ -22,6 +22,7 @@ from monitor.core.money import (
     ONE,
     ZERO,
     divide_down,
+    divide_down_significant,
     divide_up,
     divide_up_significant,
     exact,
@@ -227,14 +228,21 @@ def _rising(ladder: Ladder) -> tuple[_Tier, ...]:
     return tuple(tiers)
 
 
-def liquidation_prices(of: Valued, line: Decimal, debts: Mapping[str, Decimal]) -> dict[str, Decimal | None]:
-    """Per collateral asset the price at which the group is at `line`, all others held; None where no positive price is.
+def liquidation_prices(
+    of: Valued, line: Decimal, debts: Mapping[str, Decimal], usd: Mapping[str, Decimal]
+) -> dict[str, Decimal | None]:
+    """Per coin that is held or owed the price at which the group is at `line`, all others held; None where none is.
 
-    `debts` are quantities owed per asset: a coin that is both pledged and owed moves on both sides.
-    Rounded up to 8 decimals, or to 12 significant digits where that is finer: at the shown price the line is near, not past.
+    `debts` are quantities owed per asset, with prices in `usd`: a coin that is both pledged and owed moves on both sides.
+    Rounded to 8 decimals, or to 12 significant digits where that is finer, to the good side: at the shown price the group is
+    on the line or just before it, and one unit further against the borrower it is past it (docs/lifecycle.md).
     """
     with exact():
-        return {p.asset: _line_price(of, p, debts.get(p.asset, ZERO), line) for p in of.held}
+        found = {p.asset: _line_price(of, p, debts.get(p.asset, ZERO), line) for p in of.held}
+        for asset in sorted(debts.keys() - found.keys()):
+            bare = Position(asset, ZERO, usd.get(asset), ZERO, ZERO)
+            found[asset] = _line_price(of, bare, debts[asset], line)
+        return found
 
 
 def _line_price(of: Valued, held: Position, owed: Decimal, line: Decimal) -> Decimal | None:
@@ -267,7 +275,7 @@ def _price_tier_by_tier(of: Valued, held: Position, owed: Decimal, line: Decimal
     """The nearest of all such prices: both sides are linear in p while p stays in its tiers."""
     assert held.price is not None, "the caller has looked"
     assert held.recognised is not None, "the caller has looked"
-    terms, ladder = of.terms, of.ladders[held.asset]
+    terms, ladder = of.terms, of.ladders.get(held.asset, ())
     of_debt, of_recognised = terms.factors(line)
     required = terms.required(held.asset) if owed else WHOLE
     netted = ZERO if terms.tiers is None else owed
@@ -305,7 +313,11 @@ def _pieces(ladder: Ladder) -> list[_Piece]:
 
 
 def _root(rest: Decimal, slope: Decimal, within: Iterable[tuple[_Piece, Decimal]]) -> Decimal | None:
-    """The positive price rest/slope, if at it the value of each quantity is within the bounds of its tier."""
+    """The positive price rest/slope, if at it the value of each quantity is within the bounds of its tier.
+
+    Rounded to the good side: up where a higher price is better for the group, down where it is worse.
+    """
+    divide = divide_up_significant if slope > 0 else divide_down_significant
     if slope < 0:
         rest, slope = -rest, -slope
     if rest <= 0:
@@ -314,7 +326,7 @@ def _root(rest: Decimal, slope: Decimal, within: Iterable[tuple[_Piece, Decimal]
         value = rest * quantity
         if value < tier.floor * slope or (tier.bound is not None and value > tier.bound * slope):
             return None
-    return divide_up_significant(rest, slope, 12)
+    return divide(rest, slope, 12)
 
 
 def _nearer(one: Decimal | None, other: Decimal | None, price: Decimal) -> Decimal | None:
