@@ -48,6 +48,7 @@ export const TITLES: Readonly<Record<string, string>> = {
   "loan.renewal_open": "Renewal open",
   "loan.maturing": "Loan maturing",
   "loan.interest_shortfall": "Interest shortfall",
+  "loan.overpaid": "More was repaid than was owed",
   "loan.overdue": "Loan overdue",
   "price.stale": "Price stale",
   "price.suspect": "Price suspect",

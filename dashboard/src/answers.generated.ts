@@ -498,9 +498,12 @@ export interface GroupDetail {
   readonly net_equity_usd?: string | null;
   readonly liabilities_usd?: string | null;
   readonly initial_margin_usd?: string | null;
+  readonly available_margin_usd?: string | null;
+  readonly collateral_margin_level?: string | null;
   readonly maintenance_margin_usd?: string | null;
   readonly cure: CureShown | null;
   readonly liquidation_price: Readonly<Record<string, string | null>> | null;
+  readonly liquidation_together?: readonly JointFactor[];
   readonly next_line: NextLineShown | null;
   readonly liquidation: ClearanceShown | null;
   readonly closable?: readonly Closable[];
@@ -693,6 +696,11 @@ export interface IssuerPair {
   readonly market_usd: string;
 }
 
+export interface JointFactor {
+  readonly coins: readonly string[];
+  readonly factor: string | null;
+}
+
 export interface KeyItem {
   readonly kind: "pair" | "secret";
   readonly public: string | null;
@@ -810,6 +818,7 @@ export interface LoanItem {
   readonly entry: string | null;
   readonly principal_before: string | null;
   readonly interest_before: string | null;
+  readonly written_off: string | null;
 }
 
 export interface LoanRate {
@@ -925,6 +934,7 @@ export interface PermittedShown {
   readonly withdraw: boolean;
   readonly new_order: boolean;
   readonly new_order_refusals: readonly Reason[];
+  readonly not_stated: Readonly<Record<string, Reason>>;
   readonly withdrawable: Readonly<Record<string, string>>;
   readonly removable_accounts: readonly string[];
   readonly accounts: Readonly<Record<string, DetachableAccount>>;
@@ -1361,6 +1371,7 @@ export interface WhatIfAnswer {
   readonly at: string;
   readonly before: WhatIfStanding;
   readonly after: WhatIfStanding;
+  readonly returned: Readonly<Record<string, string>>;
 }
 
 export interface WhatIfStanding {
@@ -1374,9 +1385,12 @@ export interface WhatIfStanding {
   readonly net_equity_usd?: string | null;
   readonly liabilities_usd?: string | null;
   readonly initial_margin_usd?: string | null;
+  readonly available_margin_usd?: string | null;
+  readonly collateral_margin_level?: string | null;
   readonly maintenance_margin_usd?: string | null;
   readonly cure: CureShown | null;
   readonly liquidation_price: Readonly<Record<string, string | null>> | null;
+  readonly liquidation_together?: readonly JointFactor[];
   readonly next_line: NextLineShown | null;
   readonly liquidation: ClearanceShown | null;
   readonly closable?: readonly Closable[];

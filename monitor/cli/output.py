@@ -323,6 +323,11 @@ def explain(answer: dict[str, Any]) -> None:
     prices = {a: p for a, p in (answer.get("liquidation_price") or {}).items() if p}
     if prices:
         out.print("liquidation at " + ", ".join(f"{a} {p}" for a, p in prices.items()))
+    for joint in answer.get("liquidation_together") or []:
+        if joint["factor"] is not None:
+            out.print(
+                f"liquidation where {' and '.join(joint['coins'])} move together to {joint['factor']} times their prices"
+            )
     if (ends := answer.get("liquidation")) is not None:
         what = (
             f"[bold red]{ends['shortfall_usd']} USD missing[/]" if ends["bankrupt"] else f"{ends['left_usd']} USD left"
@@ -435,7 +440,12 @@ def _loans(rows: list[dict[str, Any]]) -> Table:
 def _permitted(permitted: dict[str, Any]) -> str:
     names = ("trade", "move_within_group", "withdraw", "new_order")
     words = [name.replace("_", " ") for name in names if permitted.get(name)]
-    return ", ".join(words) or "only to add collateral or repay"
+    found = ", ".join(words) or "only to add collateral or repay"
+    unknown = [
+        f"{name.replace('_', ' ')} is not stated: {why['text']}"
+        for name, why in permitted.get("not_stated", {}).items()
+    ]
+    return "; ".join((found, *unknown))
 
 
 def what_if(group: str, answer: dict[str, Any]) -> None:

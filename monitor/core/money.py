@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from decimal import (
     ROUND_DOWN,
+    ROUND_HALF_EVEN,
+    ROUND_HALF_UP,
     ROUND_UP,
     Context,
     Decimal,
@@ -29,6 +31,12 @@ _DIGITS = 250
 EXACT = Context(prec=_DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, DecimalOverflow, FloatOperation])
 _DOWN = Context(prec=_DIGITS, rounding=ROUND_DOWN, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])
 _UP = Context(prec=_DIGITS, rounding=ROUND_UP, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])
+
+_HOW = {"half_even": ROUND_HALF_EVEN, "half_up": ROUND_HALF_UP, "up": ROUND_UP, "down": ROUND_DOWN}
+_ROUNDED = {
+    name: Context(prec=_DIGITS, rounding=how, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])
+    for name, how in _HOW.items()
+}
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
@@ -96,6 +104,11 @@ def round_down(value: Decimal, unit: Decimal) -> Decimal:
     return _DOWN.quantize(value, unit)
 
 
+def round_to(value: Decimal, unit: Decimal, rounding: str) -> Decimal:
+    """The value rounded to a unit by a named rounding: half_even, half_up, up or down."""
+    return _ROUNDED[rounding].quantize(value, unit)
+
+
 def divide_up_significant(numerator: Decimal, denominator: Decimal, digits: int) -> Decimal:
     """The quotient rounded up to 8 places or to `digits` significant digits, whichever is finer (prices of tiny coins)."""
     quotient = _up_to(digits).divide(numerator, denominator)
@@ -103,6 +116,12 @@ def divide_up_significant(numerator: Decimal, denominator: Decimal, digits: int)
     return quotient if quotient.adjusted() < digits - 8 else divide_up(numerator, denominator, EIGHT_PLACES)
 
 
+def divide_down_significant(numerator: Decimal, denominator: Decimal, digits: int) -> Decimal:
+    """The same rounded down."""
+    quotient = _up_to(digits, ROUND_DOWN).divide(numerator, denominator)
+    return quotient if quotient.adjusted() < digits - 8 else divide_down(numerator, denominator, EIGHT_PLACES)
+
+
 @cache
-def _up_to(digits: int) -> Context:
-    return Context(prec=digits, rounding=ROUND_UP, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])
+def _up_to(digits: int, rounding: str = ROUND_UP) -> Context:
+    return Context(prec=digits, rounding=rounding, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])

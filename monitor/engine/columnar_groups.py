@@ -113,7 +113,7 @@ class ColumnarGroups:
         if not isinstance(batch, PackedGroups) or batch.products is not self._now.rules.products or len(batch) > GROUPS:
             return TakenBatch(None, range(len(batch)))
         block = Block(self._now.put_at(at, batch.columns))
-        is_new = self.rows.are_new(block, fresh, retired)
+        is_new = self.rows.are_new(block, fresh, retired) & ~_with_dust(block, self.names, self._now.rules, at)
         rest = [i for i in np.flatnonzero(~is_new).tolist() if not self._was_applied(block, i, source, fresh)]
         if not is_new.any():
             return TakenBatch(None, rest)
@@ -293,3 +293,18 @@ class ColumnarGroups:
         self.rows.remove(row, group)
         self.agenda.forget(row)
         self.screen.drop_row(row)
+
+
+def _with_dust(block: Block, names: Names, rules: Rules, at: datetime) -> Bools:
+    """[g] A loan of the group is so little of its coin that core may have to write it off."""
+    c, found = block.columns, np.zeros(len(block), bool)
+    if not len(c.loan_asset):
+        return found
+    used, which = np.unique(c.loan_asset, return_inverse=True)
+    units = [v.units for v in (p.version_at(at) for p in rules.products.values()) if v.units is not None]
+    coarsest = [max((float(u.unit(names.assets[a])) for u in units), default=0.0) for a in used.tolist()]
+    owed = block.principals() + block.interests()
+    # A float may lie a little beside the unit; core looks at those groups exactly.
+    is_little = (owed > 0) & (owed <= 2 * np.array(coarsest)[which])
+    found[block.loan_rows()[is_little]] = True
+    return found

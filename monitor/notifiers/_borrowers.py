@@ -42,9 +42,9 @@ _OF_ALERT = frozenset({
 _OF_INPUT = ("asset", "quantity", "price", "value_usd", "recognised_usd")
 _OF_DEBT = ("loan", "asset", "principal", "interest", "value_usd")
 _OF_FACTS = ("loan", "asset", "principal", "interest", "matures_at", "closes_at", "matured_at", "liquidation_at",
-             "balance", "short")  # fmt: skip
+             "balance", "short", "paid", "owed", "returned")  # fmt: skip
 _TIMES = frozenset({"matures_at", "closes_at", "matured_at", "liquidation_at"})
-_AMOUNTS = frozenset({"principal", "interest", "balance", "short"})
+_AMOUNTS = frozenset({"principal", "interest", "balance", "short", "paid", "owed", "returned"})
 
 
 def for_borrower(notice: Notice, stated: Mapping[str, Sequence[Contact]], to: tuple[str, ...]) -> Notice:

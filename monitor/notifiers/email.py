@@ -380,6 +380,7 @@ _REASONS = {
     "grace_expired": "the grace period ended",
     "overdue": "a loan was not repaid in time",
     "lender": "the lender's own system liquidates",
+    "repayment": "more was repaid than was owed",
 }
 
 

@@ -15,12 +15,24 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from monitor.core.money import NotANumber, number, plain
+from monitor.core.money import CENT, NotANumber, number, plain
 from monitor.core.rules.ladders import LadderTable as LadderTable
 from monitor.core.rules.ladders import ladder as ladder
 from monitor.core.rules.ladders import ladders as ladders
 from monitor.core.rules.ladders import tier_bounds
-from monitor.core.rules.product import DAY, WHOLE, ClearanceRule, Grade, Ladder, LiabilityTiers, Product, Version
+from monitor.core.rules.product import (
+    DAY,
+    WHOLE,
+    ClearanceRule,
+    Grade,
+    Hours,
+    Ladder,
+    LiabilityTiers,
+    Product,
+    Rounding,
+    Units,
+    Version,
+)
 from monitor.core.rules.thresholds import LTV, Level, Metric, Thresholds
 from monitor.core.schema import Asset, Bounds, DailyRate, Invalid, Problem, Quantity, Ratio, read
 
@@ -29,6 +41,8 @@ Factor = Annotated[Decimal, Bounds("1", "100", 6)]
 TiersTable = tuple[tuple[str, object, Ratio, Ratio], ...]
 """(up to USD, highest leverage, initial rate, maintenance rate) per tier."""
 LimitsTable = tuple[Quantity, ...]
+Places = Annotated[int, range(0, 25)]
+Usd = Annotated[Decimal, Bounds("0", "1000", 8)]
 
 MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
 
@@ -54,6 +68,14 @@ class VersionTable(msgspec.Struct, frozen=True, kw_only=True):
     rates: dict[Asset, DailyRate] = {}
     """Flexible rates per period of the product."""
     liquidation_fee: Ratio = Decimal("0.02")
+    places: dict[Asset, Places] = {}
+    """The decimal places in which the lender books a coin, where they are not 8."""
+    dust: Usd = CENT
+    """USD: what is left of a loan after a payment and is worth no more is written off."""
+    rounding: Rounding = "half_even"
+    """How the lender's page rounds what is owed."""
+    links: tuple[tuple[Asset, ...], ...] = ()
+    """Coins whose prices move together: `[["ETH", "wstETH"]]`."""
 
 
 T = TypeVar("T", bound=VersionTable)
@@ -71,7 +93,9 @@ def load(
     problems: list[Problem] = []
     if not tables:
         problems.append(Problem("version", "is empty; a product has at least one [[version]]"))
-    versions = [version(v, f"version[{i}]", problems) for i, v in enumerate(tables)]
+    versions = [_completed(version(v, f"version[{i}]", problems), v) for i, v in enumerate(tables)]
+    for i, each in enumerate(tables):
+        problems += _mislinked(each.links, f"version[{i}].links")
     dates = [v.effective for v in tables]
     for i, effective in enumerate(dates):
         if effective in dates[:i]:
@@ -79,6 +103,33 @@ def load(
     if problems:
         raise Invalid(problems)
     return Product(kind, tuple(sorted((v for v in versions if v is not None), key=lambda v: v.effective)), period)
+
+
+def _completed(version: Version | None, table: VersionTable) -> Version | None:
+    """With what all kinds state alike."""
+    if version is None:
+        return None
+    return msgspec.structs.replace(version, units=Units(table.places, table.dust, table.rounding), links=table.links)
+
+
+def stated(table: VersionTable) -> dict[str, Any]:
+    """What a version states, but for what `load` adds for all kinds."""
+    return {k: v for k, v in msgspec.structs.asdict(table).items() if k not in ("places", "dust", "rounding", "links")}
+
+
+def _mislinked(links: Sequence[Sequence[str]], where: str) -> list[Problem]:
+    """A link has two coins at least, and a coin is in one link."""
+    problems, seen = [], set[str]()
+    for i, link in enumerate(links):
+        if len(link) < 2:
+            problems.append(
+                Problem(f"{where}[{i}]", f"found {list(link)}, expected two coins or more that move together")
+            )
+        for coin in link:
+            if coin in seen:
+                problems.append(Problem(f"{where}[{i}]", f"{coin} stands twice; a coin moves with one link"))
+            seen.add(coin)
+    return problems
 
 
 @cache
@@ -127,9 +178,13 @@ class LeverageTable(VersionTable, frozen=True, kw_only=True):
     """One [[version]] of a kind whose lines depend on the leverage of the group."""
 
     transfer_out: Level = Decimal(2)
-    """Assets leave only while the level stays above it."""
+    """Assets leave only while the level stays above it: the collateral margin level, where `ladders` state ratios."""
+    ladders: dict[Asset, LadderTable] | None = None
+    """Collateral ratios: by them loans and transfers are judged, and never the margin level (section 9.4)."""
     tiers: tuple[GradeTable, ...] = ()
     """Lines of groups that state their `leverage`; all others have `thresholds`."""
+    hours: Hours = "begun"
+    """One hour is charged at borrowing, then one at each full hour of the clock; "full" charges full hours only."""
     warnings: tuple[Level, ...] = ()
 
 
@@ -139,6 +194,7 @@ def by_leverage(
     """The version of such a table, with its `thresholds`; all assets count in full. `more` are fields of Version."""
     lines = thresholds(levels, table.warnings, where, problems, MARGIN_LEVEL)
     graded = _grades(table.tiers, f"{where}.tiers", problems)
+    ratios = None if table.ladders is None else ladders(table.ladders, f"{where}.ladders", problems)
     if lines is None:
         return None
     return graceless(
@@ -149,6 +205,10 @@ def by_leverage(
         transfer_out=table.transfer_out,
         lines_by_leverage=graded,
         warnings=table.warnings,
+        hours=table.hours,
+        has_proceeds=True,
+        borrow_ladders=ratios,
+        transfer_ladders=ratios,
         **more,
     )
 

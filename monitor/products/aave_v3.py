@@ -36,6 +36,7 @@ class Closing(msgspec.Struct, frozen=True):
     share: Ratio = Decimal("0.5")
     full_at: Level = Decimal("0.95")
     small_usd: Quantity = Decimal(2000)
+    leftover_usd: Quantity = Decimal(1000)
 
 
 class AaveV3Version(VersionTable, frozen=True, kw_only=True):
@@ -63,5 +64,5 @@ def _version(table: AaveV3Version, where: str, problems: list[Problem]) -> Versi
         what = f"found {plain(close.full_at)}, expected at most the liquidation line {plain(lines.liquidation)}"
         problems.append(Problem(f"{where}.close.full_at", what))
     ladders = {asset: ((None, share),) for asset, share in table.liquidation_thresholds.items()}
-    factor = CloseFactor(close.share, close.full_at, close.small_usd)
+    factor = CloseFactor(close.share, close.full_at, close.small_usd, close.leftover_usd)
     return base.graceless(table, lines, ladders, warnings=table.warnings, close_factor=factor)

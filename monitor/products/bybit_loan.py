@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 
-import msgspec
-
 from monitor.core.rules.product import ClearanceRule, Product, Version
 from monitor.core.rules.thresholds import Metric
 from monitor.core.schema import Asset, Problem
@@ -44,5 +42,5 @@ def _version(table: BybitLoanVersion, where: str, problems: list[Problem]) -> Ve
     lines = base.thresholds(table.thresholds, table.warnings, where, problems, REACHED_LTV)
     if lines is None:
         return None
-    stated = {**msgspec.structs.asdict(table), "thresholds": lines, "ladders": ladders}
+    stated = {**base.stated(table), "thresholds": lines, "ladders": ladders}
     return Version(clearance=ClearanceRule(stated.pop("liquidation_fee")), **stated, is_grace_for_all=True)

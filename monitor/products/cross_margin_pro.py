@@ -18,7 +18,7 @@ import msgspec
 from msgspec import field
 
 from monitor.core.loans.group import Level
-from monitor.core.rules.product import HOUR, WHOLE, Ladder, Product, Version
+from monitor.core.rules.product import HOUR, WHOLE, Hours, Ladder, Product, Version
 from monitor.core.schema import Asset, Problem, Ratio
 from monitor.products import _base as base
 from monitor.products._base import LadderTable, LimitsTable, TiersTable, VersionTable
@@ -47,11 +47,16 @@ class ProMarginVersion(VersionTable, frozen=True, kw_only=True):
     """The borrow and the transfer-out collateral ratios; None: as `ladders`."""
     net_equity: Literal["plain", "haircut"] | None = None
     """How assets count; None: as the exchange did at the effective date."""
+    transfer_out: Level | None = None
+    """Assets leave only while they stay more than this multiple of what is owed. Where it is not stated: 2 in the plain mode;
+    in the haircut mode nothing leaves, as the exchange does not publish when (section 9.3)."""
     bnb_discount: Ratio = Decimal("0.05")
     borrow_limits: dict[Asset, LimitsTable] = field(default_factory=dict)
     """How much of a coin a group may owe, by VIP level from 0 on."""
     liquidation_fee: Ratio = Decimal("0.03")
     """A share of the liquidated assets: 3 % since 2024-09-03 (domain section 3.11)."""
+    hours: Hours = "begun"
+    """One hour is charged at borrowing, then one at each full hour of the clock; "full" charges full hours only."""
     warnings: tuple[Level, ...] = ()
 
 
@@ -79,6 +84,9 @@ def _version(table: ProMarginVersion, where: str, problems: list[Problem]) -> Ve
         unlisted=unlisted,
         liability_tiers=tiers,
         paid_in_discount=table.bnb_discount,
+        hours=table.hours,
+        has_proceeds=True,
+        transfer_out=table.transfer_out or (Decimal(2) if mode == "plain" else None),
         borrow_limits=table.borrow_limits,
         borrow_ladders=borrow,
         transfer_ladders=transfer,

@@ -10,7 +10,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 
-import msgspec
 from msgspec import field
 
 from monitor.core.rules.product import ClearanceRule, Product, Version
@@ -62,7 +61,7 @@ def _version(table: VipLoanVersion, where: str, problems: list[Problem]) -> Vers
         return None
     # "0s" switches a window or a notice off.
     dates = {"renewal_window": table.renewal_window or None, "maturity_notice": table.maturity_notice or None}
-    stated = msgspec.structs.asdict(table)
+    stated = base.stated(table)
     clearance = ClearanceRule(stated.pop("liquidation_fee"))
     read = {"thresholds": lines, "ladders": ladders, "loan_limits": limits, "fixed_rates": fixed, **dates}
     return Version(**{**stated, **read}, clearance=clearance)

@@ -57,7 +57,8 @@ def follow(model: Model, each: Step, out: Outcome) -> list[Alert]:
     if each.kind == "close" and out.closed:
         return model.close(out.at, each.what)
     if each.kind == "entry" and each.what[0] in model.groups:
-        return model.enter(out.at, *each.what)  # whether it is allowed is for each to say
+        group_id, entry = each.what
+        return model.enter(out.at, group_id, {"id": "e"} | entry)  # whether it is allowed is for each to say
     return model.pass_time(out.at)
 
 

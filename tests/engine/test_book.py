@@ -20,7 +20,7 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.columns.names import Names
 from monitor.engine.ingest.reader import BlockReader
-from tests.coin_desk import START, line
+from tests.coin_desk import START, line, loan
 from tests.core.desk import plainly, quotes
 from tests.core.runs import DESK, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, Step, events, rules, settings_, steps
 
@@ -153,3 +153,27 @@ def test_a_batch_of_lines_that_are_here_already_is_no_event() -> None:
         w = each.book.find("G-1")
         assert w is not None
         assert (len(each.book), w.version, w.group.loans[0].principal) == (4, 2, 95)
+
+
+def test_dust_that_a_line_states_is_not_owed_whether_it_comes_alone_or_in_a_batch() -> None:
+    now = Rules("desk-1", {"vip_loan": rules(4)}, Lifecycle(), TRUSTED)
+    amounts = {"G-0": "0.00000001", "G-1": "0.00000002", "G-2": "0.000000005", "G-3": "100"}
+    lines = [
+        line(id_, collateral={f"a{id_}": {"USDT": "0"}}, loans=[loan(principal=amount)])
+        for id_, amount in amounts.items()
+    ]
+    book = ColumnarBook()
+    columns, plain = RiskMonitor(now, book=book), RiskMonitor(now, book=PlainBook())
+    packed = BlockReader(lambda: now.products, book.names).pack([json.dumps(x).encode() for x in lines], START, "book")
+    for monitor in (columns, plain):
+        monitor.handle(MarkPrices(START, quotes("0.8", START)))
+        monitor.handle(GroupsPut(START, "book", packed.batch))
+    for monitor in (columns, plain):
+        found = {id_: monitor.book.find(id_) for id_ in amounts}
+        owed = [id_ for id_, each in found.items() if each is not None and each.group.loans[0].is_owed]
+        assert owed == ["G-1", "G-3"]
+        stages = [monitor.sight(id_).state.stage for id_ in amounts]  # type: ignore[union-attr]
+        assert stages == ["normal", "liquidation", "normal", "liquidation"]
+    # The same lines again are no event, though what they state of dust was written off.
+    again = columns.handle(GroupsPut(START, "book", packed.batch))
+    assert (again.changed, again.blocks) == (set(), [])

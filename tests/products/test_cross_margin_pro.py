@@ -176,15 +176,41 @@ def test_the_liquidation_price_of_a_coin_that_is_owed_and_held_solves_both_kinds
     assert shelf.price(BTC=str(price - D("0.00001"))) == ["liquidation.triggered(ltv)"]
 
 
-def test_what_may_be_borrowed_leaves_the_level_at_initial_in_whatever_coin() -> None:
-    shelf = example("600000")
-    room = D(shelf.detail()["borrowable_usd"])
-    assert room > 0
-    left = book_line(KIND, {"USDT": "600000"}, {"BTC": "13", "ETH": "13", "USDT": str(room)})
-    after = Shelf(product(), left)
-    after.price(BTC="30000", ETH="3000", USDT="1")
-    # The proceeds were withdrawn: the level is at its initial line or a little above it.
-    assert 2 <= D(after.detail()["margin_level"]) < D("2.0001")
+@given(
+    st.integers(30_000, 3_000_000),
+    st.sampled_from(
+        [{"USDT": WHOLE}, {"USDT": [["100000", "1"], ["400000", "0.9"], ["inf", "0.5"]], "ETH": [["50000", "0.8"]]}]
+    ),
+    st.sampled_from(["BTC", "ETH", "USDT"]),
+)
+def test_what_may_be_borrowed_uses_the_available_margin_up_in_whatever_coin(
+    equity: int, ladders: dict[str, Any], coin: str
+) -> None:
+    prices = {"BTC": "32768", "ETH": "2048", "USDT": "1"}
+    stated = book_line(KIND, {"USDT": str(equity), "ETH": "5"}, {"BTC": "1", "ETH": "3"})
+    shelf = Shelf(product(version(ladders=ladders)), stated)
+    shelf.price(**prices)
+    before = shelf.detail()
+    rooms = {asset: D(found["most_usd"]) for asset, found in before["borrowable"].items()}
+    assert D(before["borrowable_usd"]) == min(rooms.values())
+
+    def left(usd: Decimal) -> Decimal:
+        """Net collateral above the initial margin once that much more is owed, and held."""
+        more = usd / D(prices[coin])  # the prices are powers of two, so this is exact
+        held = {"USDT": D(equity), "ETH": D(5)}
+        held[coin] = held.get(coin, D(0)) + more
+        owed = {"BTC": D(1), "ETH": D(3)}
+        owed[coin] = owed.get(coin, D(0)) + more
+        then = Shelf(
+            product(version(ladders=ladders)),
+            book_line(KIND, {k: f"{v:f}" for k, v in held.items()}, {k: f"{v:f}" for k, v in owed.items()}),
+        )
+        then.price(**prices)
+        shown = then.detail()
+        return D(shown["net_equity_usd"]) - D(shown["initial_margin_usd"])
+
+    if rooms[coin]:
+        assert left(rooms[coin]) >= 0 > left(rooms[coin] + D("0.01"))
 
 
 def test_reading_a18_net_equity_is_plain_before_and_haircut_from_2025_01_21_10_00() -> None:
@@ -206,16 +232,21 @@ def test_section_3_8_loans_and_transfers_go_by_ratios_of_their_own_from_2026_01_
     """10 COIN at 1,000 carry 5,000 USDT: net equity 5,000, maintenance margin 500. Stages never go by the other ratios."""
     whole, half = {"COIN": WHOLE, "USDT": WHOLE}, {"COIN": [["inf", "0.5"]], "USDT": WHOLE}
     since = datetime(2026, 1, 21, 13, tzinfo=UTC)
-    three = version(effective=since, ladders=whole, borrow_ladders={"COIN": [["inf", "0.7"]]}, transfer_ladders=half)
+    ratios = {"COIN": [["inf", "0.7"]], "USDT": WHOLE}
+    three = version(effective=since, ladders=whole, transfer_out="1.2", borrow_ladders=ratios, transfer_ladders=half)
     stated = book_line(KIND, {"COIN": "10"}, {"USDT": "5000"})
-    shelf = Shelf(product(version(ladders=whole), three), stated, at=since - timedelta(seconds=1))
+    shelf = Shelf(product(version(ladders=whole, transfer_out="1.2"), three), stated, at=since - timedelta(seconds=1))
     shelf.price(COIN="1000", USDT="1")
     one = shelf.detail()
-    assert (one["borrowable_usd"], one["permitted"]["withdrawable"]) == ("3333.33", {"COIN": "3.99999999"})
+    assert one["available_margin_usd"] == "3750"  # 5,000 less a quarter of 5,000
+    assert (one["borrowable_usd"], one["permitted"]["withdrawable"]) == (
+        "15000",
+        {"COIN": "3.99999999"},
+    )  # 3,750 / 0.25
     shelf.wait(since)
     split = shelf.detail()
     assert (split["net_equity_usd"], split["margin_level"], split["stage"]) == ("5000", "10", "normal")
-    assert split["borrowable_usd"] == "833.33"  # (7,000 - 5,000 - 2 * 500) / 1.2
+    assert (split["available_margin_usd"], split["borrowable_usd"]) == ("750", "3000")  # 7,000 - 5,000 - 1,250
     assert (split["permitted"]["new_order"], split["permitted"]["withdraw"]) == (True, False)
     assert split["permitted"]["withdrawable"] == {}
     assert split["permitted"]["trade"] is True
@@ -227,7 +258,25 @@ def test_a_coin_without_a_ratio_for_loans_counts_nothing_for_them() -> None:
         book_line(KIND, {"COIN": "10"}, {"USDT": "5000"}),
     )
     shelf.price(COIN="1000", USDT="1")
-    assert (shelf.detail()["borrowable_usd"], shelf.detail()["permitted"]["withdraw"]) == ("0", True)
+    shown = shelf.detail()
+    assert (shown["borrowable_usd"], shown["permitted"]["trade"]) == ("0", False)
+    (why,) = shown["permitted"]["new_order_refusals"]
+    assert why["text"] == "the net collateral of -5000 USD leaves nothing above the initial margin of 1250 USD"
+
+
+def test_when_assets_may_leave_in_the_new_mode_is_not_published_and_never_yes() -> None:
+    shelf = example("600000")
+    permitted = shelf.detail()["permitted"]
+    assert (permitted["withdraw"], permitted["withdrawable"], permitted["removable_accounts"]) == (False, {}, [])
+    assert permitted["not_stated"]["withdraw"]["text"] == (
+        "the lender does not publish when assets may leave; net collateral is 171000 USD, initial margin 75327.1 USD"
+    )
+    reasons = [why["reason"] for each in permitted["accounts"].values() for why in each["reasons"]]
+    assert reasons == ["not_stated"]
+    free = Shelf(product(), book_line(KIND, {"USDT": "5"}, {}))
+    free.price(USDT="1")
+    allowed = free.detail()["permitted"]
+    assert (allowed["withdrawable"], allowed["not_stated"]) == ({"USDT": "5"}, {})
 
 
 def test_interest_is_added_each_full_hour_after_the_put() -> None:

@@ -93,7 +93,7 @@ CLOSES = [
     # ETH       DAI     USDC      pairs (debt, collateral, USD)                          why
     ("8",       "0",    "6400",   [],                                                    "healthy"),
     ("8",       "2400", "4500",   [("DAI", "2400"), ("USDC", "4500")],                   "health factor 0.93: whole debts"),
-    ("8",       "2400", "4100",   [("DAI", "2400"), ("USDC", "3250")],                   "half of all debt, at most what is owed in the coin"),
+    ("8",       "2400", "4100",   [("DAI", "2400"), ("USDC", "3100")],                   "half of all debt, at most what is owed in the coin, no rest under 1,000"),
     ("8",       "1500", "5000",   [("DAI", "1500"), ("USDC", "3250")],                   "small debts whole"),
     ("2.2",     "0",    "1800",   [("USDC", "1800")],                                    "small collateral or debt: whole"),
 ]  # fmt: skip

@@ -137,8 +137,8 @@ def test_rule_03_an_early_repayment_costs_what_is_owed_and_nothing_else() -> Non
     shelf.price(AAA="1", USDC="1")
     shelf.wait(START + timedelta(days=1))
     assert shelf.detail()["debt_usd"] == "50.05"
-    assert shelf.enter({"type": "repay", "asset": "USDC", "amount": "50.050001"}).refused is not None
-    assert shelf.enter({"type": "repay", "asset": "USDC", "amount": "50.05"}).refused is None
+    (said,) = shelf.enter({"type": "repay", "asset": "USDC", "amount": "50.050001"}).alerts
+    assert (said.type, said.facts["owed"], said.facts["returned"]) == ("loan.overpaid", "50.05", "0.000001")
     shown = shelf.detail()
     assert (shown["debt_usd"], shown["ltv"]) == ("0", "0")
     assert shelf.wait(START + timedelta(days=90)) == []

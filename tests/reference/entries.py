@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_UP, Decimal
+from fractions import Fraction
 from typing import Any
 
-from tests.reference.figures import EXACT, ZERO
-from tests.reference.terms import Line, Loan, read_loan
+from tests.reference.figures import EXACT, ZERO, plain
+from tests.reference.terms import Line, Loan, Version, read_loan
 
 TERMS = {"30d": timedelta(days=30), "60d": timedelta(days=60)}
 UNIT = Decimal("1e-24")  # of a quantity; what a payment takes off a principal is rounded down to it
 Entry = dict[str, Any]
+FirstHour = Callable[[Loan], Decimal]
 
 
 class Refused(ValueError):
     """The entry is not allowed, and changes nothing."""
 
 
-def after(line: Line, entry: Entry) -> Line:
-    """The line after an entry. Call it in the context EXACT. Raises Refused."""
+def after(line: Line, entry: Entry, version: Version, prices: Mapping[str, Decimal], hour: FirstHour) -> Line:
+    """The line after an entry; `hour` is what an hour of a loan costs now. Call it in the context EXACT. Raises Refused."""
+    if entry["type"] == "borrow":
+        return _borrow(line, entry, version, hour)
+    if entry["type"] == "repay":
+        return _repay(line, entry, version, prices)
     return _CHANGES[entry["type"]](line, entry)
 
 
@@ -70,8 +76,11 @@ def _enroll(line: Line, entry: Entry) -> Line:
     return replace(line, enrolled=entry["delayed_liquidation"])
 
 
-def _borrow(line: Line, entry: Entry) -> Line:
+def _borrow(line: Line, entry: Entry, version: Version, hour: FirstHour) -> Line:
+    """A lender that charges hours that are begun charges one at borrowing, unless the entry says what had accrued (9.2)."""
     loan = read_loan(entry["loan"])
+    if version.begun and loan.daily is None and not loan.interest:
+        loan = replace(loan, interest=hour(loan))
     if any(loan.id == other.id for other in line.loans):
         raise Refused(f"loan {loan.id} is there already")
     return replace(line, loans=(*line.loans, loan))
@@ -102,13 +111,16 @@ def _renew(line: Line, entry: Entry) -> Line:
     return replace(line, balances=balances, loans=tuple(renewed if x is loan else x for x in line.loans))
 
 
-def _repay(line: Line, entry: Entry) -> Line:
-    """All interest first, oldest order first, and only then principal (rules 26 and 36)."""
-    mine = [x for x in line.loans if x.asset == entry["asset"] and entry.get("loan") in (None, x.id)]
+ROUNDINGS = {"half_even": ROUND_HALF_EVEN, "half_up": ROUND_HALF_UP, "up": ROUND_UP, "down": ROUND_DOWN}
+
+
+def _repay(line: Line, entry: Entry, version: Version, prices: Mapping[str, Decimal]) -> Line:
+    """All interest first, oldest order first, and only then principal (rules 26 and 36). Dust is forgotten (section 9.1)."""
+    mine = paid_loans(line, entry)
     owed = sum((x.principal + x.interest for x in mine), ZERO)
-    left = _payment(entry, owed)
-    if not owed or left > owed:
-        raise Refused("more than is owed")
+    if not owed and entry.get("percent") is not None:
+        raise Refused("a part of nothing")
+    left = min(_payment(entry, owed), owed)
     paid: dict[str, Loan] = {}
     for loan in sorted(mine, key=lambda x: (x.opened_at, x.id)):
         part = min(left, loan.interest)
@@ -117,7 +129,41 @@ def _repay(line: Line, entry: Entry) -> Line:
         part = min(left, loan.principal)
         taken = _down(part)
         paid[loan.id], left = replace(paid[loan.id], principal=loan.principal - taken), left - part
+    for id_, loan in paid.items():
+        if is_dust(loan, version, prices.get(loan.asset)):
+            paid[id_] = replace(loan, principal=ZERO, interest=ZERO)
     return replace(line, loans=tuple(paid.get(x.id, x) for x in line.loans))
+
+
+def paid_loans(line: Line, entry: Entry) -> list[Loan]:
+    """The loans that a repayment is for. Raises Refused for a loan that was never there."""
+    if entry.get("loan") not in (None, *(x.id for x in line.loans)):
+        raise Refused("no such loan")
+    return [x for x in line.loans if x.asset == entry["asset"] and entry.get("loan") in (None, x.id)]
+
+
+def is_dust(loan: Loan, version: Version, price: Decimal | None = None) -> bool:
+    """At most one unit is left, or no more than the lender's dust in USD (section 9.1)."""
+    rest = Fraction(loan.principal) + Fraction(loan.interest)
+    if not rest:
+        return False
+    return rest <= Fraction(version.unit(loan.asset)) or (
+        price is not None and rest * Fraction(price) <= Fraction(version.dust)
+    )
+
+
+def too_much(line: Line, entry: Entry, version: Version) -> dict[str, str]:
+    """What is said of a payment that is more than one unit above what is owed; empty where it is not."""
+    mine = paid_loans(line, entry)
+    owed = sum((x.principal + x.interest for x in mine), ZERO)
+    paid, unit = _payment(entry, owed), version.unit(entry["asset"])
+    if paid - owed <= unit:
+        return {}
+    context = EXACT.copy()
+    context.traps = dict.fromkeys(context.traps, False)
+    shown = owed.quantize(unit, rounding=ROUNDINGS[version.rounding], context=context)
+    facts = {"asset": entry["asset"], "paid": plain(paid), "owed": plain(owed), "returned": plain(paid - shown)}
+    return facts | ({"account": entry["account"]} if "account" in entry else {})
 
 
 def _payment(entry: Entry, owed: Decimal) -> Decimal:
@@ -151,9 +197,7 @@ _CHANGES: dict[str, Callable[[Line, Entry], Line]] = {
     "attach_account": _attach,
     "detach_account": _detach,
     "enroll": _enroll,
-    "borrow": _borrow,
     "renew": _renew,
-    "repay": _repay,
     "liquidated": _liquidated,
     "extend_grace": _as_it_was,
     "waive": _as_it_was,

@@ -76,6 +76,10 @@ def read_version(table: dict[str, Any], kind: str = "vip_loan", agreement: str |
         window=duration(table.get("renewal_window", "7d")) if kind == "vip_loan" else None,
         notice=duration(table.get("maturity_notice", "24h")) if kind == "vip_loan" else None,
         grades=_grades(table.get("tiers", ())),
+        places=table.get("places", {}),
+        dust=Decimal(table.get("dust", "0.01")),
+        rounding=table.get("rounding", "half_even"),
+        begun=lender.period == HOUR and table.get("hours", "begun") == "begun",
         loan_limits={asset: _by_level(found) for asset, found in table.get("loan_limits", {}).items()},
     )
 

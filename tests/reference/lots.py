@@ -190,6 +190,10 @@ class _Maker:
                 choices.append(
                     {"type": "repay", "asset": owed["asset"], "amount": text(float(owed["principal"]) * 0.2)}
                 )
+                # A little of a loan stays, which is dust, or more is paid than is owed.
+                choices.append({"type": "repay", "asset": owed["asset"], "percent": "99.9999999999"})
+                much = text(float(owed["principal"]) * rng.uniform(1, 1.2))
+                choices.append({"type": "repay", "asset": owed["asset"], "amount": much, "loan": owed["id"]})
                 more = self._loan(f"{line['id']}-N{number}", owed["asset"], float(owed["principal"]) * 0.1)
                 choices.append({"type": "borrow", "loan": more | {"opened_at": stamp(at), "interest": "0"}})
             made.append({"group": line["id"], "id": f"E-{number}", "at": stamp(at)} | rng.choice(choices))

@@ -28,7 +28,7 @@ from tests.reference.figures import (
 )
 from tests.reference.lenders import LENDERS, Rates, charge, read_versions
 from tests.reference.state import CURED, DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, Deadline, Group
-from tests.reference.terms import Version, duration, instant_after, read_line, stamp
+from tests.reference.terms import Loan, Version, duration, instant_after, read_line, stamp
 
 __all__ = ["Alert", "Model", "cure", "ladder_value", "liquidation_price"]
 
@@ -91,7 +91,10 @@ class Model:
         A closed group that comes back starts in normal but goes on counting, so that no alert id comes twice. One that a
         snapshot left out goes on as it was, if it comes back soon enough with the labels that it had.
         """
-        group = Group(read_line(line, self.agreement), at)
+        stated = read_line(line, self.agreement)
+        little = [x for x in stated.loans if entries.is_dust(x, self._in_force(at))]
+        forgotten = {x.id: replace(x, principal=ZERO, interest=ZERO) for x in little}
+        group = Group(replace(stated, loans=tuple(forgotten.get(x.id, x) for x in stated.loans)), at)
         self._refuse(group)
         with localcontext(EXACT):
             self._advance(at)
@@ -110,12 +113,21 @@ class Model:
             known = self.groups[group_id]
             settled = [replace(loan, interest=loan.interest + known.accrued[loan.id]) for loan in known.line.loans]
             try:
-                group = Group(entries.after(replace(known.line, loans=tuple(settled)), entry), at)
+                line, version = replace(known.line, loans=tuple(settled)), self._in_force(at)
+                group = Group(entries.after(line, entry, version, self.price, lambda loan: self._hour(loan, at)), at)
+                returned = entries.too_much(line, entry, version) if entry["type"] == "repay" else {}
                 state.allow(known, entry, at)
                 self._refuse(group)
             except Refused:
                 return self._collect()
             self._take(group, known, at)
+            if returned:
+                facts = {key: value for key, value in returned.items() if key != "asset"}
+                self._say(group, at, state.OVERPAID, "repayment")["facts"] = {
+                    "asset": returned["asset"],
+                    "entry": str(entry.get("id", "")),
+                    **facts,
+                }
             return self._collect()
 
     def _take(self, group: Group, known: Group | None, at: datetime) -> None:
@@ -272,6 +284,12 @@ class Model:
         """Add to each loan what an instant adds (rules 24, 25, 34), never twice for one: it is called once for each."""
         for loan in group.line.loans:
             group.accrued[loan.id] += charge(loan, at, self.version, self._in_force(loan.opened_at), self.rates)
+
+    def _hour(self, loan: Loan, at: datetime) -> Decimal:
+        """What one hour of a flexible loan costs at the rate of now; zero where there is none, which the book refuses."""
+        if self.rates.at(loan.asset, at) is None:
+            return ZERO
+        return charge(replace(loan, matures_at=None), at, self._in_force(at), self._in_force(at), self.rates)
 
     def _revaluation_after(self, at: datetime) -> datetime:
         coming = [version.effective for version in self.versions if version.effective > at]

@@ -19,6 +19,7 @@ TRIGGERED = "loan_group.liquidation.triggered"
 RENEWAL_OPEN, NEAR_MATURITY, OVERDUE_LOAN = "loan.renewal_open", "loan.maturing", "loan.overdue"
 CLOSED = "loan_group.closed"
 SHORTFALL, RULES_CHANGED = "loan.interest_shortfall", "rules.changed"
+OVERPAID = "loan.overpaid"
 REMINDED = {
     MARGIN_CALL: "loan_group.margin_call.reminder",
     DELAYED: "loan_group.delayed_liquidation.reminder",
@@ -29,7 +30,7 @@ CURED = {
     LIQUIDATION: "loan_group.liquidation.cleared",
 }
 SEVERITY = {
-    **dict.fromkeys((WARNED, *CURED.values(), CLOSED, RENEWAL_OPEN, NEAR_MATURITY, RULES_CHANGED), "info"),
+    **dict.fromkeys((WARNED, *CURED.values(), CLOSED, RENEWAL_OPEN, NEAR_MATURITY, RULES_CHANGED, OVERPAID), "info"),
     **dict.fromkeys((OPENED, REMINDED[MARGIN_CALL], SHORTFALL), "warning"),
     **dict.fromkeys((STARTED, REMINDED[DELAYED], TRIGGERED, OVERDUE_LOAN), "critical"),
 }

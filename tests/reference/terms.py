@@ -36,6 +36,14 @@ class Version:
     notice: timedelta | None = None  # before maturity, when it is announced
     loan_limits: dict[str, list[Decimal]] = field(default_factory=dict)  # USD by VIP level
     grades: dict[int, list["Grade"]] = field(default_factory=dict)  # lines by leverage, in tiers of what is borrowed
+    places: dict[str, int] = field(default_factory=dict)  # in which the lender books a coin; 8 where it is not here
+    dust: Decimal = Decimal("0.01")  # USD that a lender does not ask for
+    rounding: str = "half_even"
+    begun: bool = False  # an hour is charged at borrowing
+
+    def unit(self, asset: str) -> Decimal:
+        """The smallest step of a coin (section 9.1)."""
+        return Decimal(1).scaleb(-self.places.get(asset, 8))
 
     def ladder(self, asset: str) -> Ladder | None:
         return self.ladders.get(asset, self.unlisted)

@@ -316,6 +316,7 @@ function may(s: WhatIfStanding): string {
     p.move_within_group && "move",
     p.withdraw && "withdraw",
     p.new_order && "borrow",
+    ...Object.keys(p.not_stated).map((name) => `${name} not stated`),
   ].filter(Boolean);
   return found.join(", ") || "nothing";
 }

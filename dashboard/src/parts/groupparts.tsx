@@ -228,6 +228,18 @@ export function Lines({ group }: { group: GroupDetail }) {
                 </td>
               </tr>
             ))}
+            {(group.liquidation_together ?? []).map((joint) => (
+              <tr key={joint.coins.join()}>
+                <th scope="row">{joint.coins.join(" and ")} together</th>
+                <td class="right" colSpan={2}>
+                  {joint.factor === null ? (
+                    <span class="none">never</span>
+                  ) : (
+                    `${numbers.exact(joint.factor, 4)} times their prices`
+                  )}
+                </td>
+              </tr>
+            ))}
           </tbody>
         </table>
       )}
@@ -295,6 +307,11 @@ export function Permitted({ group }: { group: GroupDetail }) {
           </li>
         ))}
       </ul>
+      {Object.entries(may.not_stated).map(([name, why]) => (
+        <p key={name} class="none">
+          {name.replaceAll("_", " ")}: not stated. {why.text}.
+        </p>
+      ))}
       {Object.keys(may.withdrawable).length > 0 && (
         <table>
           <caption>May leave, of one asset alone</caption>

@@ -169,6 +169,20 @@ _ROWS = (
         ),
     ),
     AlertType(
+        "loan.overpaid", INFO, "more was repaid than was owed", GROUP,
+        "A repayment was taken whole, and the loans of its coin are closed. What was too much goes back to the balance that "
+        "paid.",
+        "See that `facts.returned` was paid back, and that the repayment was meant for this group and this coin.",
+        (
+            Fact("asset", TEXT, "the coin"),
+            Fact("entry", TEXT, "id of the repayment"),
+            Fact("paid", AMOUNT, "what was paid, in the coin"),
+            Fact("owed", AMOUNT, "what was owed before"),
+            Fact("returned", AMOUNT, "what goes back, in the lender's places"),
+            Fact("account", TEXT, "whose balance paid, where the entry says so", optional=True),
+        ),
+    ),
+    AlertType(
         "loan.overdue", CRITICAL, "loan overdue", LOAN,
         "A term loan matured and is not repaid.",
         "Collect. `facts.liquidation_at` is when the group is liquidated, an assumption.",

@@ -259,7 +259,8 @@ def _with_figures(figures: Figures, product: Product | None) -> dict[str, Any]:
             held = [Position(i.asset, i.quantity, i.price, i.value_usd, i.recognised_usd) for i in figures.inputs]
             of = valued(weight, held, lines, version)
             way = cure_shown(of, lines)
-            found = liquidation_prices(of, lines.liquidation, _owed(figures.debts))
+            usd = {debt.asset: debt.price for debt in figures.debts if debt.price is not None}
+            found = liquidation_prices(of, lines.liquidation, _owed(figures.debts), usd)
             prices = {asset: plain_or_none(price) for asset, price in found.items()}
     fields: dict[str, Any] = {
         "ltv": plain_or_none(figures.ltv),

@@ -11,7 +11,7 @@ import msgspec
 
 from monitor.core.loans.group import TERM_DAYS, Group
 from monitor.core.loans.interest import timeline
-from monitor.core.money import ZERO, plain
+from monitor.core.money import ZERO, plain, round_down
 from monitor.core.rules.product import DAY, Product, Version
 from monitor.core.stages.stages import NORMAL, Stage
 from monitor.core.text import plain_or_none
@@ -22,6 +22,7 @@ COIN_LIMIT = "coin_limit"
 COLLATERAL = "collateral"
 PRICE = "price"
 INTEREST = "interest_not_covered"
+NOT_STATED = "not_stated"
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -132,12 +133,15 @@ def order_reasons(stage: str, room_usd: Decimal, doubted: Sequence[str]) -> list
 
 
 def borrowable(
-    borrower: Borrower, at: datetime, reasons: Sequence[Reason], room_usd: Decimal
+    borrower: Borrower, at: datetime, reasons: Sequence[Reason], room_usd: Decimal, rooms: Mapping[str, Decimal]
 ) -> dict[str, BorrowableCoin]:
-    """Per coin that the product lends: what its limits leave, whether it takes a new order, and at which rates."""
+    """Per coin that the product lends: what its limits leave, whether it takes a new order, and at which rates.
+
+    `rooms`: the room in USD of each coin, where it depends on the coin.
+    """
     version = borrower.held.version
     coins = {*borrower.product.rated(at), *version.fixed_rates, *version.loan_limits, *version.borrow_limits}
-    return {asset: _borrowable_coin(borrower, asset, at, reasons, room_usd) for asset in sorted(coins)}
+    return {a: _borrowable_coin(borrower, a, at, reasons, rooms.get(a, room_usd)) for a in sorted(coins)}
 
 
 def _borrowable_coin(
@@ -151,7 +155,7 @@ def _borrowable_coin(
         limit_usd=plain_or_none(room.limit_usd),
         left_usd=_left(room.left_usd),
         limit=plain_or_none(room.limit),
-        left=_left(room.left),
+        left=_left(room.left if room.left is None else _in_units(borrower, asset, room.left)),
         most_usd="0" if mine else plain(max(ZERO, most)),
         allowed=not mine,
         reasons=mine,
@@ -165,6 +169,12 @@ def offers(borrower: Borrower, asset: str, at: datetime) -> Offers:
     flexible = timeline(product, asset).at(at) * (DAY // product.period) if asset in product.rated(at) else None
     rates = (at_level(fixed[t], borrower.group.vip_level) if t in fixed else None for t in TERM_DAYS)
     return Offers(plain_or_none(flexible), *map(plain_or_none, rates))
+
+
+def _in_units(borrower: Borrower, asset: str, amount: Decimal) -> Decimal:
+    """As much of an amount as can be borrowed in the lender's places."""
+    units = borrower.held.version.units
+    return amount if units is None else round_down(amount, units.unit(asset))
 
 
 def _left(amount: Decimal | None) -> str | None:

@@ -87,6 +87,8 @@ def closable(held: Holding, weight: Weight, usd: Mapping[str, Decimal]) -> list[
         for pledged, quantity, _ in held.collateral:
             is_full = is_low or min(debt, quantity * usd[pledged]) < close.small_usd
             repaid = debt if is_full else min(debt, close.share * weight.debt)
+            if repaid < debt:
+                repaid = min(repaid, max(ZERO, debt - close.leftover_usd))
             found.append(Closable(owed, pledged, plain(repaid)))
     return found
 
@@ -98,10 +100,10 @@ def permitted_by(version: Version, of: Valued, allow: Callable[[Valued], Permitt
     """
     allowed = allow(of)
     if version.borrow_ladders is not None:
-        of_loans = allow(_by(version.borrow_ladders, of))
+        of_loans = allow(by_ladders(version.borrow_ladders, of))
         allowed = msgspec.structs.replace(allowed, new_order=of_loans.new_order, borrowable_usd=of_loans.borrowable_usd)
     if version.transfer_ladders is not None:
-        leaving = allow(_by(version.transfer_ladders, of))
+        leaving = allow(by_ladders(version.transfer_ladders, of))
         allowed = msgspec.structs.replace(
             allowed,
             withdraw=leaving.withdraw,
@@ -111,7 +113,7 @@ def permitted_by(version: Version, of: Valued, allow: Callable[[Valued], Permitt
     return allowed
 
 
-def _by(table: Mapping[str, Ladder], of: Valued) -> Valued:
+def by_ladders(table: Mapping[str, Ladder], of: Valued) -> Valued:
     """The group as valued by other ladders."""
     ladders = {p.asset: table.get(p.asset, NOTHING) for p in of.held}
     held = tuple(

@@ -31,29 +31,44 @@ class PermittedShown(msgspec.Struct, frozen=True):
     withdraw: bool
     new_order: bool
     new_order_refusals: list[Reason]
+    not_stated: dict[str, Reason]
+    """What the lender does not publish when it permits it, such as `withdraw`, with the figures; it is answered false."""
     withdrawable: dict[str, str]
     removable_accounts: list[str]
     accounts: dict[str, DetachableAccount]
 
 
 def permitted_shown(
-    accounts: Sequence[str], stage: str, allowed: Permitted, orders: Sequence[Reason], doubted: Sequence[str]
+    accounts: Sequence[str],
+    stage: str,
+    allowed: Permitted,
+    orders: Sequence[Reason],
+    doubted: Sequence[str],
+    unpublished: Reason | None = None,
 ) -> PermittedShown:
-    """`orders`: why no new order is taken. `doubted`: coins of the group without a price that is believed."""
+    """`orders`: why no new order is taken. `doubted`: coins of the group without a price that is believed.
+
+    `unpublished`: the figures beside what the lender does not publish.
+    """
     return PermittedShown(
         trade=allowed.trade,
         move_within_group=allowed.move_within_group,
         withdraw=allowed.withdraw,
         new_order=allowed.new_order,
         new_order_refusals=list(orders),
+        not_stated={name: unpublished for name in allowed.not_stated if unpublished is not None},
         withdrawable={asset: plain(quantity) for asset, quantity in allowed.withdrawable.items()},
         removable_accounts=list(allowed.removable_accounts),
-        accounts={account: _detachable(account, stage, allowed, doubted) for account in accounts},
+        accounts={account: _detachable(account, stage, allowed, doubted, unpublished) for account in accounts},
     )
 
 
-def _detachable(account: str, stage: str, allowed: Permitted, doubted: Sequence[str]) -> DetachableAccount:
+def _detachable(
+    account: str, stage: str, allowed: Permitted, doubted: Sequence[str], unpublished: Reason | None
+) -> DetachableAccount:
     reason = _kept(account, stage, allowed, doubted)
+    if reason is not None and reason.reason == LTV_NOW and unpublished is not None:
+        reason = unpublished
     return DetachableAccount(reason is None, [] if reason is None else [reason])
 
 

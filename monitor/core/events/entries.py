@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
 from monitor.core.loans.group import TERM_DAYS, Group, Loan, LoanLine, Rate, Term
-from monitor.core.loans.interest import interest
+from monitor.core.loans.interest import interest, rate_at
 from monitor.core.money import HUNDRED, QUANTITY_UNIT, ZERO, exact, plain, round_down
 from monitor.core.refusal import Refused
-from monitor.core.rules.product import Product
+from monitor.core.rules.product import Product, Units
 from monitor.core.rules.thresholds import Level, Line
 from monitor.core.schema import Asset, Bounds, Id, Quantity
 
@@ -58,12 +58,16 @@ class Borrow(_Entry, frozen=True, tag="borrow"):
 
 
 class Repay(_Entry, frozen=True, tag="repay"):
-    """An amount or a percentage of what is owed in a coin: interest first, oldest order first (rules 26 and 36)."""
+    """An amount or a percentage of what is owed in a coin: interest first, oldest order first (rules 26 and 36).
+
+    `account`: whose stated Spot balance pays; what is too much goes back there.
+    """
 
     asset: Asset
     amount: Amount | None = None
     percent: Percent | None = None
     loan: Id | None = None
+    account: Id | None = None
 
     def __post_init__(self) -> None:
         if (self.amount is None) == (self.percent is None):
@@ -135,8 +139,8 @@ Entry = (
 )  # fmt: skip
 
 
-def apply(group: Group, entry: Entry, at: datetime, product: Product) -> Group:
-    """The group after an entry; levers have more to it (core/groups/levers.py). Raises Refused."""
+def apply(group: Group, entry: Entry, at: datetime, product: Product, usd: Mapping[str, Decimal]) -> Group:
+    """The group after an entry, at these prices; levers have more to it (core/groups/levers.py). Raises Refused."""
     with exact():
         match entry:
             case Deposit(account, asset, quantity):
@@ -164,6 +168,9 @@ def apply(group: Group, entry: Entry, at: datetime, product: Product) -> Group:
                 return group
             case MoveProduct():  # what has accrued until now did so under the product of until now
                 return msgspec.structs.replace(group, loans=_loans_after(group, entry, at, product))
+            case Repay():
+                made = payment(group, entry, at, product, usd)
+                return msgspec.structs.replace(group, loans=made.loans, balances=_paid_from(group, entry, made))
             case Renew(loan_id):
                 return _renewal(group, loan_id, _loans_after(group, entry, at, product), at, product)
             case _:
@@ -201,14 +208,8 @@ def _renewal(group: Group, loan_id: str, loans: tuple[Loan, ...], at: datetime, 
 
 
 def _loans_after(group: Group, entry: Entry, at: datetime, product: Product) -> tuple[Loan, ...]:
-    now = product.moment(at)
-    day, minute = now
-    loans = [
-        msgspec.structs.replace(loan, interest=interest(loan, product, *now), since=day, minute=minute)
-        if now > (loan.since, loan.minute)
-        else loan
-        for loan in group.loans
-    ]
+    day, minute = product.moment(at)
+    loans = _settled(group, at, product)
     match entry:
         case Borrow(line):
             if any(line.id == loan.id for loan in loans):
@@ -217,14 +218,31 @@ def _loans_after(group: Group, entry: Entry, at: datetime, product: Product) -> 
                 raise Refused("no_rate", f"{product.name} has no flexible rate for {line.asset}; add it to its rates")
             if not product.version_at(at).takes(line.asset):
                 raise Refused("no_tier", f"{product.name} has no liability tiers for {line.asset}; add them")
-            loans.append(Loan(**msgspec.structs.asdict(line), since=day, minute=minute))
-        case Repay():
-            loans = _repaid(loans, entry)
+            opened = Loan(**msgspec.structs.asdict(line), since=day, minute=minute)
+            loans.append(msgspec.structs.replace(opened, interest=line.interest or _first_hour(opened, product, at)))
         case Renew(loan_id, term, rate):
             loans = [_renewed(x, term, rate) if x.id == loan_id else x for x in _existing(loans, loan_id)]
         case Liquidated():
             loans = [msgspec.structs.replace(loan, principal=ZERO, interest=ZERO) for loan in loans]
     return tuple(loans)
+
+
+def _first_hour(loan: Loan, product: Product, at: datetime) -> Decimal:
+    """What is charged at borrowing: an hour that is begun, where the lender charges those. Fixed rates are daily."""
+    is_charged = product.version_at(at).hours == "begun" and loan.rate.daily is None
+    return loan.principal * rate_at(loan, product, at) if is_charged else ZERO
+
+
+def _settled(group: Group, at: datetime, product: Product) -> list[Loan]:
+    """The loans with all interest until then, so that no day is booked twice."""
+    now = product.moment(at)
+    day, minute = now
+    return [
+        msgspec.structs.replace(loan, interest=interest(loan, product, *now), since=day, minute=minute)
+        if now > (loan.since, loan.minute)
+        else loan
+        for loan in group.loans
+    ]
 
 
 def _existing(loans: list[Loan], loan_id: str) -> list[Loan]:
@@ -244,26 +262,86 @@ def _renewed(loan: Loan, term: Term, rate: Rate) -> Loan:
     return msgspec.structs.replace(loan, term=term, rate=rate, matures_at=matures_at)
 
 
-def _repaid(loans: list[Loan], entry: Repay) -> list[Loan]:
-    """Two passes, each from the oldest order: all interest, and only then principal (rule 36).
+class Payment(NamedTuple):
+    """What became of a repayment."""
 
-    What is paid by percentage, and what a payment takes off a principal, is rounded down to the 24 places of a quantity.
-    Interest has more places. If each payment added its own to the principal, it would outgrow exact arithmetic in a year.
+    loans: tuple[Loan, ...]
+    """All loans of the group afterwards."""
+    owed: Decimal
+    """What was owed in the coin before, on the loans that it was for."""
+    amount: Decimal
+    returned: Decimal = ZERO
+    """What was too much by more than one unit, and goes back to the balance that paid."""
+    written_off: Mapping[str, Decimal] = {}
+    """Dust by loan: what was left, and is not owed any more (domain section 9.1)."""
+
+
+def payment(group: Group, entry: Repay, at: datetime, product: Product, usd: Mapping[str, Decimal]) -> Payment:
+    """Two passes, each from the oldest order: all interest, and only then principal (rule 36). Raises Refused.
+
+    Up to one unit too much closes the loans; more is taken as the record that it is, and goes back. What is paid by
+    percentage, and what a payment takes off a principal, is rounded down to the 24 places of a quantity. Interest has more
+    places. If each payment added its own to the principal, it would outgrow exact arithmetic in a year.
     """
-    if entry.loan is not None:
-        _existing(loans, entry.loan)
-    mine = [x for x in loans if x.asset == entry.asset and entry.loan in (None, x.id)]
-    owed = sum((x.principal + x.interest for x in mine), ZERO)
-    left = entry.amount or ZERO
-    if entry.percent is not None:
-        left = owed if entry.percent == HUNDRED else round_down(owed * entry.percent.scaleb(-2), QUANTITY_UNIT)
-    if left > owed or not owed:
-        raise Refused("overpaid", f"{plain(owed)} {entry.asset} is owed, {plain(left)} cannot be repaid")
-    after = {x.id: x for x in mine}
-    for part in ("interest", "principal"):
-        for loan in sorted(mine, key=lambda x: (x.opened_at, x.id)):
-            paid = min(left, getattr(loan, part))
-            taken = round_down(paid, QUANTITY_UNIT) if part == "principal" else paid
-            after[loan.id] = msgspec.structs.replace(after[loan.id], **{part: getattr(loan, part) - taken})
-            left -= paid
-    return [after.get(x.id, x) for x in loans]
+    with exact():
+        loans, units = _settled(group, at, product), product.version_at(at).units
+        if entry.loan is not None:
+            _existing(loans, entry.loan)
+        mine = [x for x in loans if x.asset == entry.asset and entry.loan in (None, x.id)]
+        owed = sum((x.principal + x.interest for x in mine), ZERO)
+        amount = entry.amount or ZERO
+        if entry.percent is not None:
+            amount = owed if entry.percent == HUNDRED else round_down(owed * entry.percent.scaleb(-2), QUANTITY_UNIT)
+        if (units is None and amount > owed) or (not owed and (units is None or entry.percent is not None)):
+            raise Refused("overpaid", f"{plain(owed)} {entry.asset} is owed, {plain(amount)} cannot be repaid")
+        after, left = {x.id: x for x in mine}, min(amount, owed)
+        for part in ("interest", "principal"):
+            for loan in sorted(mine, key=lambda x: (x.opened_at, x.id)):
+                paid = min(left, getattr(loan, part))
+                taken = round_down(paid, QUANTITY_UNIT) if part == "principal" else paid
+                after[loan.id] = msgspec.structs.replace(after[loan.id], **{part: getattr(loan, part) - taken})
+                left -= paid
+        dust = _dust(after, units, usd)
+        after |= {id_: msgspec.structs.replace(after[id_], principal=ZERO, interest=ZERO) for id_ in dust}
+        returned = ZERO if units is None else _too_much(entry.asset, amount, owed, units)
+        return Payment(tuple(after.get(x.id, x) for x in loans), owed, amount, returned, dust)
+
+
+def _dust(after: Mapping[str, Loan], units: Units | None, usd: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    if units is None:
+        return {}
+    left = {loan.id: loan.principal + loan.interest for loan in after.values()}
+    return {id_: rest for id_, rest in left.items() if units.is_dust(after[id_].asset, rest, usd.get(after[id_].asset))}
+
+
+def _too_much(asset: str, amount: Decimal, owed: Decimal, units: Units) -> Decimal:
+    """What goes back of a payment: nothing where the lender's page, which rounds what is owed, asked for it."""
+    return amount - units.booked(asset, owed) if amount - owed > units.unit(asset) else ZERO
+
+
+def _paid_from(group: Group, entry: Repay, made: Payment) -> Mapping[str, Mapping[str, Decimal]]:
+    """The stated balances after a payment out of one of them. A balance that is not stated is not touched."""
+    stated = None if entry.account is None else group.balances.get(entry.account)
+    if entry.account is None or stated is None:
+        return group.balances
+    has, kept = stated.get(entry.asset, ZERO), made.amount - made.returned
+    if kept > has:
+        raise Refused(
+            "insufficient",
+            f"the Spot balance of {entry.account} is {plain(has)} {entry.asset}, {plain(kept)} cannot be paid out of it",
+        )
+    return {**group.balances, entry.account: {**stated, entry.asset: round_down(has - kept, QUANTITY_UNIT)}}
+
+
+def without_dust(group: Group, at: datetime, product: Product) -> Group:
+    """The group without what its line states of a loan that is no more than one unit: that is not owed."""
+    units = product.version_at(at).units
+    if units is None or not any(units.is_dust(x.asset, x.principal + x.interest) for x in group.loans):
+        return group
+    loans = tuple(
+        msgspec.structs.replace(x, principal=ZERO, interest=ZERO)
+        if units.is_dust(x.asset, x.principal + x.interest)
+        else x
+        for x in group.loans
+    )
+    return msgspec.structs.replace(group, loans=loans)

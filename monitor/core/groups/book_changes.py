@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import msgspec
 
@@ -15,6 +16,7 @@ from monitor.core.events.entries import Entry, ExtendGrace, Lever
 from monitor.core.events.events import API, BookEntry, GroupClosed, GroupPut, GroupsPut
 from monitor.core.groups.lever_states import BeforeLever
 from monitor.core.groups.levers import (
+    NO_PRICES,
     Changed,
     as_levers_hold,
     check_fit,
@@ -161,12 +163,12 @@ class BookChanges:
             if kept is not None and kept.closed is not None and kept.closed.at == then:
                 self.retired[id_] = msgspec.structs.replace(kept, closed=None)
 
-    def enter(self, event: BookEntry, at: datetime, rules: Rules) -> GroupRecord:
-        """Applies a book entry. Raises Refused."""
+    def enter(self, event: BookEntry, at: datetime, rules: Rules, usd: Mapping[str, Decimal]) -> GroupRecord:
+        """Applies a book entry at these prices. Raises Refused."""
         old = self._known(event.group_id)
         if not event.may_shorten and isinstance(event.entry, ExtendGrace):
             check_longer(old.state, event.entry)
-        return self._take(old, self._entered(old, event.entry, event.id, at, rules), at)
+        return self._take(old, self._entered(old, event.entry, event.id, at, rules, usd), at)
 
     def pull(self, group_id: str, lever: Lever, by: str, at: datetime, rules: Rules) -> GroupRecord:
         """A lever of the desk. Raises Refused, also where it would change nothing."""
@@ -191,8 +193,16 @@ class BookChanges:
         old = self._known(group_id)
         return self._take(old, lines_over(old, rules.products), at)
 
-    def _entered(self, old: GroupRecord, entry: Entry, by: str, at: datetime, rules: Rules) -> Changed:
-        changed = entered(old, entry, by, at, rules.products)
+    def _entered(
+        self,
+        old: GroupRecord,
+        entry: Entry,
+        by: str,
+        at: datetime,
+        rules: Rules,
+        usd: Mapping[str, Decimal] = NO_PRICES,
+    ) -> Changed:
+        changed = entered(old, entry, (by, at), rules.products, usd)
         self._check_accounts(changed.group)
         check_levers(changed.group, changed.state, changed.product, at)
         return changed

@@ -13,7 +13,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.core.events.entries import Entry, ExtendGrace, Lever, MoveProduct, OverrideLines, Waive, apply
+from monitor.core.events.entries import (
+    Entry,
+    ExtendGrace,
+    Lever,
+    MoveProduct,
+    OverrideLines,
+    Waive,
+    apply,
+    without_dust,
+)
 from monitor.core.groups.lever_states import BeforeLever
 from monitor.core.groups.outcome import StoredGroup
 from monitor.core.groups.record import GroupRecord
@@ -24,6 +33,9 @@ from monitor.core.stages.maturity import without_gone
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, GroupState, OtherLines, OtherProduct
 from monitor.core.text import stamp
 from monitor.core.valuation.valuation import holding
+
+NO_PRICES: Mapping[str, Decimal] = {}
+"""For levers, to which no price matters."""
 
 
 class Changed(NamedTuple):
@@ -42,10 +54,17 @@ def former(state: GroupState) -> BeforeLever:
     )
 
 
-def entered(old: GroupRecord, entry: Entry, by: str, at: datetime, products: Mapping[str, Product]) -> Changed:
-    """A group after an entry or a lever, named `by`. Raises Refused."""
+def entered(
+    old: GroupRecord,
+    entry: Entry,
+    said: tuple[str, datetime],
+    products: Mapping[str, Product],
+    usd: Mapping[str, Decimal] = NO_PRICES,
+) -> Changed:
+    """A group after an entry or a lever, which has a name and a time, at these prices. Raises Refused."""
+    by, at = said
     state, product = _state_after(old, entry, by, at), _known(products, old.group.product)
-    group = apply(old.group, entry, at, old.product)
+    group = apply(old.group, entry, at, old.product, usd)
     if isinstance(entry, OverrideLines):
         group = _with_lines(group, state)
     if isinstance(entry, MoveProduct):
@@ -134,7 +153,7 @@ def taken_back(
             if state.other_product is None or state.other_product.by != by:
                 return None
             back = state.other_product.stated if was.other_product is None else was.other_product.now
-            group = apply(group, MoveProduct(back, ""), at, record.product)
+            group = apply(group, MoveProduct(back, ""), at, record.product, NO_PRICES)
             group, state, product = _moved(record, group, state, back, at, products)
             state = msgspec.structs.replace(state, other_product=was.other_product)
     return Changed(group, without_gone(state, group.loans), product)
@@ -168,6 +187,7 @@ def put_on(group: Group, at: datetime, product: Product | None) -> Group:
     """The group with interest that counts from the time of the event, not from when its line was read."""
     now = product.moment(at) if product else (at.date(), 0)
     day, minute = now
+    group = without_dust(group, at, product) if product else group
     if all((loan.since, loan.minute) == now for loan in group.loans):
         return group
     loans = tuple(msgspec.structs.replace(x, since=day, minute=minute) for x in group.loans)

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.events.entries import Liquidated, Renew, Repay
+from monitor.core.events.entries import Liquidated, Payment, Renew, Repay, payment
 from monitor.core.events.events import BookEntry, GroupClosed, GroupPut
 from monitor.core.events.history import LIQUIDATION, LOAN, OPENED, REPAYMENT, RESTATED, SETTLED, Row, stated
 from monitor.core.groups.record import GroupRecord
@@ -55,8 +55,9 @@ def _of_change(
     if old.group.loans is record.group.loans:
         return rows
     before, after = ({loan.id: loan for loan in each.group.loans} for each in (old, record))
+    made = payment(old.group, entry, event.at, old.product, usd) if isinstance(entry, Repay) else None
     for loan in old.group.loans:
-        rows += _changed(old, loan, after.get(loan.id), event, record)
+        rows += _changed(old, loan, after.get(loan.id), event, record, made)
     for loan in record.group.loans:
         if loan.id not in before:
             facts = {"what": OPENED, **_named(event), **stated(loan)}
@@ -106,7 +107,12 @@ def _handed_over(rows: Iterable[Row], old: GroupRecord, record: GroupRecord, eve
 
 
 def _changed(
-    old: GroupRecord, loan: Loan, now: Loan | None, event: GroupPut | BookEntry, record: GroupRecord
+    old: GroupRecord,
+    loan: Loan,
+    now: Loan | None,
+    event: GroupPut | BookEntry,
+    record: GroupRecord,
+    made: Payment | None,
 ) -> list[Row]:
     """What became of one loan that was there; nothing where only what it had accrued was settled, and that was nothing."""
     if now is None:
@@ -114,15 +120,15 @@ def _changed(
     entry = event.entry if isinstance(event, BookEntry) else None
     settled = _settled(old, loan, event.at)
     is_other = (now.principal, now.interest) != (loan.principal, settled)
-    if isinstance(entry, Repay) and is_other:
-        return _repaid(old, loan, settled, now, event, record)
+    if made is not None and is_other:
+        return _repaid(old, loan, now, event, record, made.written_off.get(loan.id, ZERO))
     if isinstance(entry, Liquidated) and loan.is_owed:
         return [_gone(old, loan, event.at, {"reason": "liquidated", **_named(event)})]
     if isinstance(entry, Renew) and entry.loan == loan.id:
         renewed = {"what": "renewed", **_named(event), **stated(now)}
         if not settled:
             return [_row(old, loan, LOAN, event.at, renewed)]
-        return [*_repaid(old, loan, settled, now, event, record), Row(old.group.id, LOAN, event.at, loan.id, renewed)]
+        return [*_repaid(old, loan, now, event, record), Row(old.group.id, LOAN, event.at, loan.id, renewed)]
     if is_other or _terms(now) != _terms(loan):
         before = {"principal_before": plain(loan.principal), "interest_before": plain(settled)}
         return [_row(old, loan, LOAN, event.at, {"what": RESTATED, **_named(event), **stated(now), **before})]
@@ -130,10 +136,17 @@ def _changed(
 
 
 def _repaid(
-    old: GroupRecord, loan: Loan, settled: Decimal, now: Loan, event: GroupPut | BookEntry, record: GroupRecord
+    old: GroupRecord,
+    loan: Loan,
+    now: Loan,
+    event: GroupPut | BookEntry,
+    record: GroupRecord,
+    dust: Decimal = ZERO,
 ) -> list[Row]:
-    """A repayment, and the end of the loan where nothing is left."""
-    of_interest, of_principal = settled - now.interest, loan.principal - now.principal
+    """A repayment, and the end of the loan where nothing is left; `dust` of it was written off and not paid."""
+    # A payment takes interest first, so what it left is of the principal as far as there is any.
+    settled, of_dust = _settled(old, loan, event.at), min(dust, loan.principal)
+    of_interest, of_principal = settled - now.interest - (dust - of_dust), loan.principal - now.principal - of_dust
     facts = {
         **_named(event),
         "asset": loan.asset,
@@ -147,6 +160,8 @@ def _repaid(
     rows = [_row(old, loan, REPAYMENT, event.at, facts)]
     if not now.is_owed:
         closed = {"what": "closed", "reason": "repaid", **_named(event), **stated(now)}
+        if dust:
+            closed["written_off"] = plain(dust)
         rows.append(Row(old.group.id, LOAN, event.at, loan.id, closed))
     return rows
 

@@ -12,7 +12,11 @@ from msgspec import UNSET, UnsetType
 
 from monitor.core.alerts.payload import AckShown, PinnedShown, acknowledged, pinned_shown
 from monitor.core.borrowing.limits import BorrowableCoin, Borrower, borrowable, order_reasons
-from monitor.core.borrowing.margin import Closable, Liability, closable, liabilities, permitted_by
+from monitor.core.borrowing.margin import Closable, Liability, closable, liabilities
+from monitor.core.borrowing.margin_account import (
+    margin_of,
+    not_stated,
+)
 from monitor.core.borrowing.permissions import PermittedShown, permitted_shown
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.renewal import Renewal, renewal_of
@@ -22,6 +26,7 @@ from monitor.core.prices.decisions import Decision, Exclude, Pin
 from monitor.core.prices.quote import GOOD, MISSING, Mark, SourcePrice
 from monitor.core.queries import book_age
 from monitor.core.queries import lender_shown as theirs
+from monitor.core.queries.allowed import allowed_now, collateral_level, on_margin
 from monitor.core.queries.bounds_shown import BoundsShown, bounds_shown
 from monitor.core.queries.inbox import Look
 from monitor.core.queries.terms_shown import TermShown, terms_shown
@@ -29,23 +34,21 @@ from monitor.core.rules.product import Ladder, Product
 from monitor.core.rules.settings import Rules
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.decision import is_overdue
-from monitor.core.stages.stages import LIQUIDATION, NORMAL, Stage
+from monitor.core.stages.stages import Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
 from monitor.core.valuation.bounds import bounds
 from monitor.core.valuation.clearance import ClearanceShown, clearance
 from monitor.core.valuation.interest_cover import ShortCoin, shortfalls
+from monitor.core.valuation.joint_factor import JointFactor, joint_factors
 from monitor.core.valuation.ladder import tiers_filled
 from monitor.core.valuation.remedies import (
     NOTHING,
     CureShown,
     NextLineShown,
-    PermitLines,
-    Permitted,
     Valued,
     cure_shown,
     liquidation_prices,
     next_line_shown,
-    permitted,
     terms_of,
     valued,
 )
@@ -101,9 +104,15 @@ class FiguresShown(msgspec.Struct, frozen=True, kw_only=True):
     net_equity_usd: str | UnsetType | None = UNSET
     liabilities_usd: str | UnsetType | None = UNSET
     initial_margin_usd: str | UnsetType | None = UNSET
+    available_margin_usd: str | UnsetType | None = UNSET
+    """What net collateral leaves above the initial margin; new loans are taken out of it."""
+    collateral_margin_level: str | UnsetType | None = UNSET
+    """Assets by their collateral ratios over what is owed, where the product states ratios beside its margin level."""
     maintenance_margin_usd: str | UnsetType | None = UNSET
     cure: CureShown | None
     liquidation_price: dict[str, str | None] | None
+    liquidation_together: list[JointFactor] | UnsetType = UNSET
+    """Where the product links coins: the factor by which their prices may move together."""
     next_line: NextLineShown | None
     liquidation: ClearanceShown | None
     closable: list[Closable] | UnsetType = UNSET
@@ -358,8 +367,10 @@ def standing(look: Look) -> Standing:
             weight = weigh(held, look.usd)
             of = valued(weight, positions(held, look.usd), held.lines, held.version)
             figures = _figures(look, weight, of)
-            allowed = _permitted(look, of, blind=bool(doubted))
+            allowed = allowed_now(look, of, blind=bool(doubted))
         orders = order_reasons(stage, allowed.borrowable_usd, doubted)
+        margin = None if missing or held.tiers is None else margin_of(of, held, look.usd)
+        orders = on_margin(orders, margin)
         borrower = Borrower(group, stage, product_of(look), held, look.usd)
         return Standing(
             **msgspec.structs.asdict(figures),
@@ -369,9 +380,11 @@ def standing(look: Look) -> Standing:
             unknown=bool(missing),
             missing=missing,
             bounds=bounds_shown(bounds(held, look.usd), held.lines) if missing else None,
-            permitted=permitted_shown(sorted(group.collateral), stage, allowed, orders, doubted),
+            permitted=permitted_shown(
+                sorted(group.collateral), stage, allowed, orders, doubted, not_stated(margin) if margin else None
+            ),
             borrowable_usd=plain(allowed.borrowable_usd),
-            borrowable=borrowable(borrower, look.at, orders, allowed.borrowable_usd),
+            borrowable=borrowable(borrower, look.at, orders, allowed.borrowable_usd, allowed.rooms),
         )
 
 
@@ -483,6 +496,8 @@ def _no_figures(held: Holding) -> FiguresShown:
         net_equity_usd=margin,
         liabilities_usd=margin,
         initial_margin_usd=margin,
+        available_margin_usd=margin,
+        collateral_margin_level=None if held.tiers is None and held.version.borrow_ladders is not None else UNSET,
         maintenance_margin_usd=margin,
         cure=None,
         liquidation_price=None,
@@ -495,7 +510,7 @@ def _figures(look: Look, weight: Weight, of: Valued) -> FiguresShown:
     held, usd = look.sight.held, look.usd
     has_margins = held.tiers is not None
     owed_usd = sum((quantity * usd[asset] for asset, quantity in held.debts), ZERO)
-    prices = liquidation_prices(of, held.lines.liquidation, dict(held.debts))
+    prices = liquidation_prices(of, held.lines.liquidation, dict(held.debts), usd)
     return FiguresShown(
         ltv=plain_or_none(weight.ltv),
         band=band(weight, held.lines),
@@ -507,9 +522,12 @@ def _figures(look: Look, weight: Weight, of: Valued) -> FiguresShown:
         net_equity_usd=plain(weight.recognised) if has_margins else UNSET,
         liabilities_usd=plain(owed_usd) if has_margins else UNSET,
         initial_margin_usd=plain(initial_margin(held, usd)) if has_margins else UNSET,
+        available_margin_usd=plain(margin_of(of, held, usd).available) if has_margins else UNSET,
+        collateral_margin_level=collateral_level(of, held),
         maintenance_margin_usd=plain(weight.debt) if has_margins else UNSET,
         cure=cure_shown(of, held.lines),
         liquidation_price={asset: plain_or_none(price) for asset, price in prices.items()},
+        liquidation_together=joint_factors(held, usd) if held.version.links else UNSET,
         next_line=next_line_shown(weight, held.lines, of.terms),
         liquidation=ClearanceShown(**texts(clearance(held, usd))),
         closable=UNSET if held.version.close_factor is None else closable(held, weight, usd),
@@ -521,18 +539,6 @@ def _level(name: str, lines: Thresholds, weight: Weight | None) -> str | UnsetTy
     if not lines.falls or lines.metric.name != name:
         return UNSET
     return plain_or_none(weight.figure(lines.metric)) if weight else None
-
-
-def _permitted(look: Look, of: Valued, *, blind: bool) -> Permitted:
-    """What the borrower may do. Nothing while the lender liquidates; nothing leaves on a price that is not trusted."""
-    group, stage, held = look.sight.group, look.sight.state.stage, look.sight.held
-    if stage == LIQUIDATION:
-        return NOTHING
-    lines = PermitLines(held.lines.initial, held.lines.first, held.version.transfer_out)
-    allowed = permitted_by(held.version, of, lambda now: permitted(now, lines, group.collateral, stage == NORMAL))
-    if not blind:
-        return allowed
-    return msgspec.structs.replace(NOTHING, trade=allowed.trade, move_within_group=allowed.move_within_group)
 
 
 def _contribution(look: Look, position: Position) -> Contribution:

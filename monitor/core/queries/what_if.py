@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
-from monitor.core.events.entries import Amount, Deposit, Repay, Withdraw, apply
+from monitor.core.events.entries import Amount, Deposit, Repay, Withdraw, apply, payment
 from monitor.core.groups.snapshot import Prices
 from monitor.core.loans.group import Group
 from monitor.core.money import ZERO, exact, plain
@@ -46,6 +46,8 @@ class WhatIfAnswer(msgspec.Struct, frozen=True):
     at: str
     before: WhatIfStanding
     after: WhatIfStanding
+    returned: dict[str, str]
+    """By coin: what of a repayment would be too much and go back."""
 
 
 def what_if(look: Look, what: WhatIf) -> WhatIfAnswer:
@@ -56,11 +58,12 @@ def what_if(look: Look, what: WhatIf) -> WhatIfAnswer:
     problems: list[Problem] = []
     with exact():
         on = _shocked(look, what, problems)
-        group = _changed(look, what, on.usd, problems)
+        returned: dict[str, str] = {}
+        group = _changed(look, what, on.usd, problems, returned)
         if problems:
             raise Invalid(problems)
         after, alerts = _followed(look, group, on)
-        return WhatIfAnswer(group.id, stamp(look.at), _standing(look, []), _standing(after, alerts))
+        return WhatIfAnswer(group.id, stamp(look.at), _standing(look, []), _standing(after, alerts), returned)
 
 
 def _standing(look: Look, alerts: list[str]) -> WhatIfStanding:
@@ -88,7 +91,9 @@ def _shocked(look: Look, what: WhatIf, problems: list[Problem]) -> Prices:
     return shocked(Prices(look.usd, look.untrusted), what.shock, known, "shock", problems)
 
 
-def _changed(look: Look, what: WhatIf, usd: Mapping[str, Decimal], problems: list[Problem]) -> Group:
+def _changed(
+    look: Look, what: WhatIf, usd: Mapping[str, Decimal], problems: list[Problem], returned: dict[str, str]
+) -> Group:
     """The group after repayments, additions and withdrawals, made of the same book entries as real ones."""
     group, product = look.sight.group, product_of(look)
     for asset, amount in what.repay.items():
@@ -98,7 +103,10 @@ def _changed(look: Look, what: WhatIf, usd: Mapping[str, Decimal], problems: lis
             problems.append(unknown(where, asset, coins, "coin that the group owes"))
             continue
         try:
-            group = apply(group, Repay(asset, amount), look.at, product)
+            made = payment(group, Repay(asset, amount), look.at, product, usd)
+            if made.returned:
+                returned[asset] = plain(made.returned)
+            group = apply(group, Repay(asset, amount), look.at, product, usd)
         except Refused as e:
             problems.append(Problem(where, f"found {plain(amount)!r}: {e}; repay at most what is owed"))
     for asset, quantity in what.add.items():
@@ -122,7 +130,7 @@ def _added(
     account = min(group.collateral, default=group.receiving_account)
     if account not in group.collateral:
         group = msgspec.structs.replace(group, collateral={account: {}})
-    return apply(group, Deposit(account, asset, quantity), look.at, product_of(look))
+    return apply(group, Deposit(account, asset, quantity), look.at, product_of(look), usd)
 
 
 def _removed(look: Look, group: Group, asset: str, quantity: Decimal, problems: list[Problem]) -> Group:
@@ -139,6 +147,6 @@ def _removed(look: Look, group: Group, asset: str, quantity: Decimal, problems: 
     for account in sorted(group.collateral):
         part = min(left, group.collateral[account].get(asset, ZERO))
         if part:
-            group = apply(group, Withdraw(account, asset, part), look.at, product_of(look))
+            group = apply(group, Withdraw(account, asset, part), look.at, product_of(look), look.usd)
             left -= part
     return group

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
+from monitor.core.money import CENT, ONE, round_to
 from monitor.core.rules.ladders import NOTHING as NOTHING
 from monitor.core.rules.ladders import WHOLE as WHOLE
 from monitor.core.rules.ladders import Ladder as Ladder
@@ -26,6 +27,8 @@ from monitor.core.schema import Problem, in_words
 
 MOST_OVERRIDES = 20_000
 """Of one agreement: reading and checking as many takes seconds. Groups with terms of their own need none."""
+OTHER_PLACES = 8
+"""The places of a coin for which the lender states none."""
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 
@@ -71,6 +74,37 @@ class CloseFactor(msgspec.Struct, frozen=True):
     """Level at or beyond which all may be repaid."""
     small_usd: Decimal
     """Debt or collateral of a coin below which all of it may be repaid."""
+    leftover_usd: Decimal = Decimal(0)
+    """A liquidation may not leave less than this of a coin's debt, unless it repays all of it (section 9.7)."""
+
+
+Hours = Literal["begun", "full"]
+Rounding = Literal["half_even", "half_up", "up", "down"]
+
+
+class Units(msgspec.Struct, frozen=True):
+    """In which steps the lender books each coin, and how little it forgets (domain section 9.1)."""
+
+    places: Mapping[str, int] = {}
+    """Decimal places by coin, where they are not `OTHER_PLACES`."""
+    dust_usd: Decimal = CENT
+    """What is left of a loan after a payment and is worth no more than this is written off."""
+    rounding: Rounding = "half_even"
+    """How the lender's page rounds what is owed."""
+
+    def unit(self, asset: str) -> Decimal:
+        """The smallest step in which the coin is booked: 0.00000001 for 8 places."""
+        return ONE.scaleb(-self.places.get(asset, OTHER_PLACES))
+
+    def booked(self, asset: str, amount: Decimal) -> Decimal:
+        """An amount as the lender's page shows it."""
+        return round_to(amount, self.unit(asset), self.rounding)
+
+    def is_dust(self, asset: str, amount: Decimal, price: Decimal | None = None) -> bool:
+        """So little of a coin that the lender does not ask for it: one unit at most, or worth no more than `dust_usd`."""
+        if amount <= 0:
+            return False
+        return amount <= self.unit(asset) or (price is not None and amount * price <= self.dust_usd)
 
 
 class ClearanceRule(msgspec.Struct, frozen=True):
@@ -134,6 +168,15 @@ class Version(msgspec.Struct, frozen=True):
     """The same in USD."""
     fixed_rates: Mapping[str, Mapping[str, tuple[Decimal, ...]]] = {}
     """Daily rates on offer for new orders, by coin, term (30d, 60d) and VIP level from 0 on (rule 22)."""
+    links: tuple[tuple[str, ...], ...] = ()
+    """Coins whose prices move together, such as a coin and what is staked of it."""
+    has_proceeds: bool = False
+    """What is borrowed stays in the account and counts there (section 9.5)."""
+    hours: Hours = "full"
+    """Which hours an hourly product charges: each that is begun, so one at borrowing too, or full ones (section 9.2)."""
+    units: Units | None = None
+    """None: every digit of interest is owed, and nobody may pay a digit too much. So it was once, and older logs and stores
+    fold so; a product file always has units."""
 
     def ladder(self, asset: str) -> Ladder | None:
         """The ladder that a coin of the collateral goes through; None where it counts nothing."""

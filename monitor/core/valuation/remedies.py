@@ -22,13 +22,14 @@ from monitor.core.money import (
     ONE,
     ZERO,
     divide_down,
+    divide_down_significant,
     divide_up,
     divide_up_significant,
     exact,
     plain,
     round_down,
 )
-from monitor.core.rules.product import WHOLE, Ladder, LiabilityTiers, Version
+from monitor.core.rules.product import WHOLE, Ladder, LiabilityTiers, Units, Version
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.text import plain_or_none
 from monitor.core.valuation.ladder import recognised
@@ -45,6 +46,12 @@ class LineFactors(msgspec.Struct, frozen=True):
     """Lines are levels of recognised/debt, not of debt/recognised."""
     tiers: Mapping[str, LiabilityTiers] | None = None
     """Not None: debt is the maintenance margin of liabilities, whose value is taken off what is recognised."""
+    units: Units | None = None
+    """The steps in which coins are paid and moved; None: 8 places."""
+
+    def unit(self, asset: str) -> Decimal:
+        """The smallest amount of a coin that can be paid or moved."""
+        return EIGHT_PLACES if self.units is None else self.units.unit(asset)
 
     def factors(self, line: Decimal) -> tuple[Decimal, Decimal]:
         """(of_debt, of_recognised) of a line."""
@@ -60,7 +67,7 @@ LTV_TERMS = LineFactors()
 
 def terms_of(lines: Thresholds, version: Version) -> LineFactors:
     """The factors of a group's lines under a version of its product."""
-    return LineFactors(lines.falls, version.liability_tiers)
+    return LineFactors(lines.falls, version.liability_tiers, version.units)
 
 
 class Valued(NamedTuple):
@@ -156,7 +163,7 @@ def cure(of: Valued, initial: Decimal) -> Cure:
         excess = required - of_recognised * of.counted
         if excess <= 0 or not of.debt:
             return Cure(initial, ZERO, ZERO, {p.asset: ZERO for p in of.held})
-        by_asset = {p.asset: _to_add(p, of.ladders[p.asset], required, of.counted, of_recognised) for p in of.held}
+        by_asset = {p.asset: _to_add(of, p, required, of_recognised) for p in of.held}
         repaid = of_debt if of.terms.tiers is None else of_recognised
         return Cure(initial, divide_up(excess, repaid, CENT), divide_up(excess, of_recognised, CENT), by_asset)
 
@@ -174,17 +181,17 @@ def cure_shown(of: Valued, lines: Thresholds) -> CureShown:
     )
 
 
-def _to_add(held: Position, ladder: Ladder, debt: Decimal, counted: Decimal, initial: Decimal) -> Decimal | None:
+def _to_add(of: Valued, held: Position, debt: Decimal, initial: Decimal) -> Decimal | None:
     """Quantity of one asset whose ladder brings the missing recognised value; None when the tiers end before."""
     if held.price is None or held.value is None or held.recognised is None:
         return None
     # The recognised value that the asset must reach, times `initial`: so the quotient by `initial` is taken only once.
-    target = debt - initial * (counted - held.recognised)
-    found = _value_for(ladder, target, initial)
+    target = debt - initial * (of.counted - held.recognised)
+    found = _value_for(of.ladders[held.asset], target, initial)
     if found is None:
         return None
     numerator, denominator = found
-    return divide_up(numerator - held.value * denominator, held.price * denominator, EIGHT_PLACES)
+    return divide_up(numerator - held.value * denominator, held.price * denominator, of.terms.unit(held.asset))
 
 
 def _value_for(ladder: Ladder, target: Decimal, scale: Decimal) -> tuple[Decimal, Decimal] | None:
@@ -221,14 +228,21 @@ def _rising(ladder: Ladder) -> tuple[_Tier, ...]:
     return tuple(tiers)
 
 
-def liquidation_prices(of: Valued, line: Decimal, debts: Mapping[str, Decimal]) -> dict[str, Decimal | None]:
-    """Per collateral asset the price at which the group is at `line`, all others held; None where no positive price is.
+def liquidation_prices(
+    of: Valued, line: Decimal, debts: Mapping[str, Decimal], usd: Mapping[str, Decimal]
+) -> dict[str, Decimal | None]:
+    """Per coin that is held or owed the price at which the group is at `line`, all others held; None where none is.
 
-    `debts` are quantities owed per asset: a coin that is both pledged and owed moves on both sides.
-    Rounded up to 8 decimals, or to 12 significant digits where that is finer: at the shown price the line is near, not past.
+    `debts` are quantities owed per asset, with prices in `usd`: a coin that is both pledged and owed moves on both sides.
+    Rounded to 8 decimals, or to 12 significant digits where that is finer, to the good side: at the shown price the group is
+    on the line or just before it, and one unit further against the borrower it is past it (docs/lifecycle.md).
     """
     with exact():
-        return {p.asset: _line_price(of, p, debts.get(p.asset, ZERO), line) for p in of.held}
+        found = {p.asset: _line_price(of, p, debts.get(p.asset, ZERO), line) for p in of.held}
+        for asset in sorted(debts.keys() - found.keys()):
+            bare = Position(asset, ZERO, usd.get(asset), ZERO, ZERO)
+            found[asset] = _line_price(of, bare, debts[asset], line)
+        return found
 
 
 def _line_price(of: Valued, held: Position, owed: Decimal, line: Decimal) -> Decimal | None:
@@ -261,7 +275,7 @@ def _price_tier_by_tier(of: Valued, held: Position, owed: Decimal, line: Decimal
     """The nearest of all such prices: both sides are linear in p while p stays in its tiers."""
     assert held.price is not None, "the caller has looked"
     assert held.recognised is not None, "the caller has looked"
-    terms, ladder = of.terms, of.ladders[held.asset]
+    terms, ladder = of.terms, of.ladders.get(held.asset, ())
     of_debt, of_recognised = terms.factors(line)
     required = terms.required(held.asset) if owed else WHOLE
     netted = ZERO if terms.tiers is None else owed
@@ -299,7 +313,11 @@ def _pieces(ladder: Ladder) -> list[_Piece]:
 
 
 def _root(rest: Decimal, slope: Decimal, within: Iterable[tuple[_Piece, Decimal]]) -> Decimal | None:
-    """The positive price rest/slope, if at it the value of each quantity is within the bounds of its tier."""
+    """The positive price rest/slope, if at it the value of each quantity is within the bounds of its tier.
+
+    Rounded to the good side: up where a higher price is better for the group, down where it is worse.
+    """
+    divide = divide_up_significant if slope > 0 else divide_down_significant
     if slope < 0:
         rest, slope = -rest, -slope
     if rest <= 0:
@@ -308,7 +326,7 @@ def _root(rest: Decimal, slope: Decimal, within: Iterable[tuple[_Piece, Decimal]
         value = rest * quantity
         if value < tier.floor * slope or (tier.bound is not None and value > tier.bound * slope):
             return None
-    return divide_up_significant(rest, slope, 12)
+    return divide(rest, slope, 12)
 
 
 def _nearer(one: Decimal | None, other: Decimal | None, price: Decimal) -> Decimal | None:
@@ -328,6 +346,10 @@ class Permitted(msgspec.Struct, frozen=True):
     borrowable_usd: Decimal
     withdrawable: Mapping[str, Decimal]
     removable_accounts: tuple[str, ...]
+    rooms: Mapping[str, Decimal] = {}
+    """What may be borrowed of each coin, in USD, where that depends on the coin; `borrowable_usd` suffices for all."""
+    not_stated: tuple[str, ...] = ()
+    """What the lender does not publish; it is not permitted."""
 
 
 NOTHING = Permitted(False, False, False, False, ZERO, {}, ())
@@ -363,9 +385,7 @@ def permitted(
         removable: list[str] = []
         if may_leave:
             required = out_debt * debt
-            withdrawable = {
-                p.asset: _may_leave(p, of.ladders[p.asset], required, counted, out_recognised) for p in of.held
-            }
+            withdrawable = {p.asset: _may_leave(of, p, required, out_recognised) for p in of.held}
             removable = [name for name, coins in accounts.items() if _removable(of, coins, required, out_recognised)]
         return Permitted(
             trade=below_call,
@@ -389,23 +409,25 @@ def _rounded_room(room: Decimal, of_debt: Decimal, of_recognised: Decimal, terms
     return divide_down(room, of_recognised + of_debt * rate, CENT)
 
 
-def _may_leave(held: Position, ladder: Ladder, debt: Decimal, counted: Decimal, initial: Decimal) -> Decimal:
+def _may_leave(of: Valued, held: Position, debt: Decimal, initial: Decimal) -> Decimal:
     """The most of one asset that may be withdrawn so that LTV stays strictly below initial (reading A15)."""
     if not debt:
         return held.quantity
     if held.price is None or held.value is None or held.recognised is None:
         return ZERO
-    if debt < initial * (counted - held.recognised):
+    ladder, unit = of.ladders[held.asset], of.terms.unit(held.asset)
+    needed = debt - initial * (of.counted - held.recognised)
+    if needed < 0:
         return held.quantity
-    least = _value_for(ladder, debt - initial * (counted - held.recognised), initial)
+    least = _value_for(ladder, needed, initial)
     if least is None:
         return ZERO
     numerator, denominator = least
     # The value at which LTV equals initial may not itself be left: keep one unit more than that.
-    keep = divide_up(numerator, held.price * denominator, EIGHT_PLACES)
-    if recognised(ladder, keep * held.price) * initial <= debt - initial * (counted - held.recognised):
-        keep += EIGHT_PLACES
-    return round_down(max(ZERO, held.quantity - keep), EIGHT_PLACES)
+    keep = divide_up(numerator, held.price * denominator, unit)
+    if recognised(ladder, keep * held.price) * initial <= needed:
+        keep += unit
+    return round_down(max(ZERO, held.quantity - keep), unit)
 
 
 def _removable(of: Valued, coins: Mapping[str, Decimal], required: Decimal, initial: Decimal) -> bool:

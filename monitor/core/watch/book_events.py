@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from monitor.core.events.entries import Lever, OverrideLines
+from monitor.core.events.entries import Lever, OverrideLines, Repay, payment
 from monitor.core.events.events import BookEntry, BookSeen, GroupClosed, GroupPut, GroupsPut, LenderSaid
 from monitor.core.groups import loan_history
 from monitor.core.groups.book_changes import BookChanges, may_come_back
 from monitor.core.groups.lever_states import BeforeLever
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
+from monitor.core.money import plain
 from monitor.core.prices.quote import PriceChange
 from monitor.core.refusal import Refused
-from monitor.core.stages.decision import close
+from monitor.core.stages.decision import close, say
 from monitor.core.watch.effects import GroupEffects
 from monitor.core.watch.watcher import NO_CAUSE, BookChange, Ground
 from monitor.core.watch.watchers.books import BookWatch
@@ -93,7 +94,10 @@ class BookEvents:
 
     def enter(self, event: BookEntry, out: Outcome) -> None:
         """A book entry. Raises Refused."""
-        self._changed(self._book_changes.enter(event, event.at, self._ground.rules), event, out)
+        record = self._book_changes.enter(event, event.at, self._ground.rules, self._ground.board.usd)
+        self._changed(record, event, out)
+        if isinstance(event.entry, Repay):
+            self._say_what_goes_back(record, event, event.entry, out)
 
     def pull(self, group_id: str, lever: Lever, by: str, at: datetime, out: Outcome) -> None:
         """A lever of the desk on one group. Raises Refused."""
@@ -131,6 +135,23 @@ class BookEvents:
         out.states[id_] = kept
         out.touched.add(id_)
         self._follow(BookChange(event.at, closed=id_), out)
+
+    def _say_what_goes_back(self, record: GroupRecord, event: BookEntry, entry: Repay, out: Outcome) -> None:
+        old = self._book_changes.replaced
+        assert old is not None, "a group that was not there refuses its entries"
+        made = payment(old.group, entry, event.at, old.product, self._ground.board.usd)
+        if not made.returned:
+            return
+        facts = {
+            "asset": entry.asset,
+            "entry": event.id,
+            "paid": plain(made.amount),
+            "owed": plain(made.owed),
+            "returned": plain(made.returned),
+        }
+        facts |= {"account": entry.account} if entry.account is not None else {}
+        said = say(self._ground.rules.name, record.state, "loan.overpaid", event.at, "repayment")
+        self._effects.follow(record, said, out, facts)
 
     def _changed(
         self, record: GroupRecord, event: GroupPut | BookEntry, out: Outcome, cause: Mapping[str, str] = NO_CAUSE

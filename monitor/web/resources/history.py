@@ -60,6 +60,8 @@ class LoanItem(_Item, frozen=True, tag="loan", kw_only=True):
     entry: str | None
     principal_before: str | None
     interest_before: str | None
+    written_off: str | None
+    """Dust that was left after the last payment and is not owed any more."""
 
 
 class RepaymentItem(_Item, frozen=True, tag="repayment", kw_only=True):

@@ -141,7 +141,7 @@ def test_entries_of_collateral_make_no_rows() -> None:
 
 def test_what_is_refused_makes_no_rows() -> None:
     it = rated_desk()
-    it.enter("30:00", repay(amount="1000"))
+    it.enter("30:00", repay(amount="1", loan="L-9"))
     assert it.rows == []
 
 
@@ -265,3 +265,13 @@ def _interest(it: RowDesk, hours: int) -> dict[str, Decimal]:
     at = START + timedelta(hours=hours)
     with exact():
         return {x.id: interest(x, RATED, *RATED.moment(at)) for x in seen.group.loans}
+
+
+def test_dust_is_written_off_by_name() -> None:
+    """Of 50 and the interest of 1.5, a payment of 51.496 leaves 0.004 COIN, worth 0.002 USD."""
+    it = rated_desk()
+    it.enter("30:00", repay(amount="51.496"))
+    paid, closed = (row for row in it.rows if row.loan == "L-1")
+    assert (paid.kind, paid.facts["interest_paid"], paid.facts["principal_paid"]) == ("repayment", "1.5", "49.996")
+    assert (paid.facts["amount"], paid.facts["principal_left"]) == ("51.496", "0")
+    assert (closed.facts["what"], closed.facts["reason"], closed.facts["written_off"]) == ("closed", "repaid", "0.004")

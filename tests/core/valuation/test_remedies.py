@@ -173,7 +173,7 @@ def test_the_official_liquidation_price_respects_the_ladder() -> None:
     held = position("A", D(case["qty"]), D(70_000), ladder)
     with exact():
         assert held.recognised == 5_800_000
-        prices_ = liquidation_prices(Valued(D(case["debt"]), D(5_800_000), [held], {"A": ladder}), LINE, {})
+        prices_ = liquidation_prices(Valued(D(case["debt"]), D(5_800_000), [held], {"A": ladder}), LINE, {}, {})
     shown = prices_["A"]
     assert shown is not None
     assert 0 <= shown - D(case["price"]) <= D("1e-8")
@@ -199,7 +199,7 @@ def test_at_the_shown_price_the_ltv_is_the_line_and_just_below_it_the_line_is_re
         x = case.held[0]
         assert x.price is not None
         case = case._replace(debt=case.debt + owed * x.price)
-        shown = liquidation_prices(case.valued, LINE, {"X": owed})
+        shown = liquidation_prices(case.valued, LINE, {"X": owed}, {})
         for p in case.held:
             price, mine = shown[p.asset], owed if p.asset == "X" else D(0)
             if price is None:
@@ -228,7 +228,7 @@ def assert_never_meets(case: Case, p: Position, owed: Decimal) -> None:
 
 @given(cases())
 def test_liquidation_prices_agree_with_the_reference_where_the_coin_is_not_owed(case: Case) -> None:
-    shown = liquidation_prices(case.valued, LINE, {})
+    shown = liquidation_prices(case.valued, LINE, {}, {})
     with exact():
         for p in case.held:
             assert p.recognised is not None
@@ -267,7 +267,7 @@ def test_the_short_way_to_a_liquidation_price_ends_where_the_long_one_does(
         assert held.recognised is not None
         for line in (D("0.5"), D(1), D(2)):
             of = Valued(debt, others + held.recognised, [held], {"X": ladder}, terms)
-            shown = liquidation_prices(of, line, {})["X"]
+            shown = liquidation_prices(of, line, {}, {})["X"]
             slow = slow_price(of, held, D(0), line)
             assert (shown is None) == (slow is None)
             assert shown is None or slow is None or plain(shown) == plain(slow)
@@ -276,7 +276,7 @@ def test_the_short_way_to_a_liquidation_price_ends_where_the_long_one_does(
 def test_an_asset_that_does_not_decide_has_no_liquidation_price() -> None:
     whole = tiers([["inf", "1"]])
     stable, coin = position("S", D(1000), D(1), whole), position("C", D(1), D(100), whole)
-    prices_ = liquidation_prices(Valued(D(500), D(1100), [stable, coin], {"S": whole, "C": whole}), LINE, {})
+    prices_ = liquidation_prices(Valued(D(500), D(1100), [stable, coin], {"S": whole, "C": whole}), LINE, {}, {})
     assert prices_["C"] is None
     assert prices_["S"] is not None
 
@@ -285,7 +285,7 @@ def test_a_coin_that_is_owed_and_pledged_has_its_price_where_both_sides_meet() -
     """10 BTC pledged, 5 owed, and 400 other debt: 5 p + 400 = 0.91 x 10 p at p = 97.56..."""
     whole = tiers([["inf", "1"]])
     btc = position("BTC", D(10), D(200), whole)
-    shown = liquidation_prices(Valued(D(1400), D(2000), [btc], {"BTC": whole}), LINE, {"BTC": D(5)})
+    shown = liquidation_prices(Valued(D(1400), D(2000), [btc], {"BTC": whole}), LINE, {"BTC": D(5)}, {})
     assert shown["BTC"] == D("97.5609756098")
 
 
@@ -293,7 +293,7 @@ def test_of_two_prices_the_nearer_one_is_shown() -> None:
     """Short: 1000 USD counted at most from 10 BTC, 5 BTC owed. The line is met falling and rising."""
     ladder = tiers([["1000", "1"]])
     btc = position("BTC", D(10), D(100), ladder)
-    shown = liquidation_prices(Valued(D(700), D(1000), [btc], {"BTC": ladder}), LINE, {"BTC": D(5)})
+    shown = liquidation_prices(Valued(D(700), D(1000), [btc], {"BTC": ladder}), LINE, {"BTC": D(5)}, {})
     assert shown["BTC"] == 142  # 5 p + 200 = 910; falling it would be 48.78...
 
 
