@@ -26,11 +26,9 @@ from monitor.coin_aliases import Aliases
 from monitor.core.alerts.alert_type import CRITICAL
 from monitor.core.alerts.matching import Match
 from monitor.core.events.events import API
-from monitor.core.prices.quote import USDT
-from monitor.core.rules.cadence import too_slow
 from monitor.core.rules.duty import Duty, Escalation, Rota
 from monitor.core.rules.product import Product, override_problems
-from monitor.core.rules.settings import ExposureRules, FeedTrust, FourEyes, Fund, LenderRules, Rules, Trust
+from monitor.core.rules.settings import ExposureRules, FourEyes, Fund, LenderRules, Rules, Trust
 from monitor.core.rules.terms import LabelTerms
 from monitor.core.schema import Invalid, Name, Pattern, Problem, read
 from monitor.people import (
@@ -44,6 +42,7 @@ from monitor.people import (
     misfits,
     owners_of,
 )
+from monitor.price_rules import trust_of
 from monitor.quiet_times import Calendar, Holidays, QuietTimes, holidays_of, no_calendar, twice
 from monitor.secret_files import with_credentials
 from monitor.tables import AuditTable, EndpointsTable, LifecycleTable, MonitorTable, PricesTable
@@ -250,7 +249,8 @@ class _Loader:
         replies = self.table(SmsReplies, table, "sms_replies") if "sms_replies" in table else None
         if replies is not None and web is not None and web.public_url is None:
             self.note("sms_replies", "needs web.public_url: the gateway signs the address that it asks")
-        trust = self.trust(prices, feeds, table) if prices is not None else Trust()
+        trust, unfit = (Trust(), []) if prices is None else trust_of(prices, feeds, table.get("prices", {}))
+        self.note_all(unfit)
         files = {"book": books, "feed": feeds, "notifier": notifiers, "rates": rates, "token": tokens}
         self.note_all((*_names_the_store(store, files), *_unvalued(books, self.rows(table, "product"))))
         if self.problems or monitor is None or web is None or prices is None or lifecycle is None or store is None:
@@ -287,32 +287,6 @@ class _Loader:
         """The rows of a table that can be read."""
         rows = enumerate(self.rows(table, name))
         return [found for i, row in rows if (found := self.read(cls, row, f"{name}[{i}]")) is not None]
-
-    def trust(self, prices: PricesTable, feeds: tuple[Part, ...], table: dict[str, Any]) -> Trust:
-        """How prices are judged. Notes what can never work: then every price would be missing, stale or suspect for ever."""
-        trust = Trust(
-            sources=tuple(feed.name for feed in feeds),
-            feeds={feed.name: _feed_trust(feed) for feed in feeds},
-            **msgspec.structs.asdict(prices),
-        )
-        for i, feed in enumerate(feeds):
-            for what in too_slow(trust, feed.name):
-                self.note(f"feed[{i}]", what)
-        if feeds and prices.min_sources > len(feeds):
-            found = f"found {prices.min_sources}, but there is 1 feed" if len(feeds) == 1 else ""
-            found = found or f"found {prices.min_sources}, but there are {len(feeds)} feeds"
-            self.note(
-                "prices.min_sources", f"{found}: no price could ever be good; add a [[feed]], or state {len(feeds)}"
-            )
-        stated = table.get("prices", {})
-        if len(feeds) > 1 and "max_spread" in stated and prices.max_spread > prices.confirm_jump:
-            what = f"found {prices.max_spread}, above confirm_jump, {prices.confirm_jump}: two sources would agree on"
-            self.note(
-                "prices.max_spread", f"{what} a price that is a jump for either; state at most {prices.confirm_jump}"
-            )
-        if problem := _unpriceable(prices.usdt_usd, feeds):
-            self.note("prices.usdt_usd", problem)
-        return trust
 
     def note_all(self, problems: Iterable[tuple[str, str]]) -> None:
         self.wrong(self.path, [Problem(*problem) for problem in problems])
@@ -517,11 +491,6 @@ def _is_file(value: str | Path, path: str) -> bool:
     return "\0" not in name and os.path.realpath(name) == os.path.realpath(path)
 
 
-def _feed_trust(feed: Part) -> FeedTrust:
-    """How the prices of a feed are judged; a kind that states nothing of it is judged as [prices] says."""
-    return _told_of(feed, "trust") or FeedTrust()
-
-
 def _book_limits(books: Sequence[Part]) -> dict[str, timedelta]:
     """How old each book may be: as the configuration states it, else as its kind reads it. Others may be of any age."""
     limits = {}
@@ -531,44 +500,6 @@ def _book_limits(books: Sequence[Part]) -> dict[str, timedelta]:
         if limit is not None:
             limits[book.name] = limit
     return limits
-
-
-def _told_of(feed: Part, what: str) -> Any:
-    """What a feed's kind tells of its configuration by a function; None where it has none, or cannot tell."""
-    function = getattr(plugins.module("feeds", feed.kind), what, None)
-    try:
-        return None if function is None else function(feed.config)
-    except (Invalid, ValueError, OSError):
-        # A file behind the feed that cannot be played: `wiring.unusable` names it with its remedy.
-        return None
-
-
-def _unpriceable(usdt_usd: str, feeds: tuple[Part, ...]) -> str | None:
-    """Why the coin that converts USDT to USD can never have a price in USD; None where it may have one.
-
-    A feed's module may state which coins it can price in USD (`priced_in_usd(config)`); one that does not may price any.
-    """
-    if not feeds or not usdt_usd[:1].isalpha():
-        return None
-    priced: set[str] = set()
-    for feed in feeds:
-        coins = _told_of(feed, "priced_in_usd")
-        if coins is None:
-            return None
-        priced.update(coins)
-    if usdt_usd in priced:
-        return None
-    names = ", ".join(feed.name for feed in feeds)
-    if priced:
-        circle = f"in USD they price {', '.join(sorted(priced))}"
-    else:
-        circle = (
-            f"{usdt_usd} is itself quoted in USDT there" if usdt_usd != USDT else "all coins are quoted in USDT there"
-        )
-    return (
-        f"found {usdt_usd!r}, but no feed can price it in USD ({names}: {circle}), so that every price in USDT would be "
-        'missing; state a rate such as "1", or add a [[feed]] that quotes it in USD'
-    )
 
 
 def _unknown(route: Route, notifiers: Sequence[tuple[object, object]]) -> list[str]:

@@ -20,7 +20,8 @@ from jsonschema import Draft202012Validator
 
 from monitor.books._base import KeptBook, PlainReader
 from monitor.clock import SystemClock
-from monitor.core.alerts.catalogue import CATALOGUE, schema_of
+from monitor.core.alerts.alert_schema import schema_of
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.events.events import GroupPut, Noticed
 from monitor.core.schema import Invalid, read
 from monitor.notifiers._base import DeliveryError, Notice, headline

@@ -78,7 +78,8 @@ from types import SimpleNamespace
 
 from jsonschema import Draft202012Validator
 
-from monitor.core.alerts.catalogue import CATALOGUE, schema_of
+from monitor.core.alerts.alert_schema import schema_of
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.dispatch.outage import Outage
 from monitor.notifiers._base import Notice, headline
 from tests.core.desk import START, Desk

@@ -410,8 +410,8 @@ def price(answer: dict[str, Any]) -> None:
         say(
             f"{answer['candidate']} waits to be confirmed since {answer['candidate_since']}; --believe puts it in force"
         )
-    say(f"exchange's age {_seconds(answer['exchange_age_s'])}, received {_seconds(answer['receipt_age_s'])} ago, "
-        f"changed {_seconds(answer['change_age_s'])} ago")  # fmt: skip
+    exchange, receipt, change = (_seconds(answer[f"{name}_age_s"]) for name in ("exchange", "receipt", "change"))
+    say(f"exchange's age {exchange}, received {receipt} ago, changed {change} ago")
     table = table_of("source", "price", "quote", "state", "exchange's age", "received", "changed", "why")
     for s in answer.get("sources") or []:
         ages = (_seconds(s[f"{of}_age_s"]) for of in ("exchange", "receipt", "change"))

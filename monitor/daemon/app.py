@@ -125,15 +125,13 @@ class App:
             endpoints=self.subscriptions,
             tell=lambda event: self.tasks.begin("word of the web", self._tell(event)),
             scenarios=self.config.path.parent / "scenarios",
-            imports=DeskImports(
-                (self.monitor, self.book),
-                self.sequencer,
-                self.journal,
-                self.config.state_dir / "imports",
-                self._memory.note,
-            ),
+            imports=self._imports(),
         )
         self.server = Server(self.config.web, handed_over)
+
+    def _imports(self) -> DeskImports:
+        kept = self.config.state_dir / "imports"
+        return DeskImports((self.monitor, self.book), self.sequencer, self.journal, kept, self._memory.note)
 
     def _check_names(self, config: Config) -> None:
         """Raises BadConfig for a notifier with the name of an endpoint that was made by API."""

@@ -122,11 +122,8 @@ class ColumnarGroups:
         self._install(number, block, 0)
         self._watch(number)
         look = [block.id(i) for i in self.agenda.take_new(number, block, self._now, at)]
-        coins = frozenset(
-            self.names.assets[place] for place in np.flatnonzero(np.bincount(block.columns.asset)).tolist()
-        )
         stored = StoredBlock(number, block.dump(self.names))
-        return TakenBatch(stored, rest, look, self.screen.coins_of(number), coins)
+        return TakenBatch(stored, rest, look, self.screen.coins_of(number), block.coins(self.names))
 
     def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
         """Takes stored blocks, except for the groups that are kept elsewhere or were closed since."""
@@ -248,12 +245,10 @@ class ColumnarGroups:
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes."""
-        sizes: Counter[str] = Counter()
+        sizes = Counter({f"screen {part}": size for part, size in self.screen.fast.nbytes.items()})
         for _, block in self.rows.living():
             sizes.update({f"exact {part}": size for part, size in block.nbytes().items()})
-        sizes.update({f"screen {part}": size for part, size in self.screen.fast.nbytes.items()})
-        sizes.update(self.rows.nbytes())
-        return dict(sizes)
+        return dict(sizes + Counter(self.rows.nbytes()))
 
     # -- within --
 

@@ -1,4 +1,4 @@
-"""Reads the cells of one row as what their columns hold. Every reader raises `Unreadable` with the remedy."""
+"""Reads the cells of one row as what their columns hold. Every reader raises `UnreadableCell` with the remedy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from monitor.imports.columns import Decisions
 from monitor.imports.fields import RATES, Column, HeadedSheet
 from monitor.imports.sheets import NoValue, Percent, SheetRow, Value, shown
-from monitor.imports.values import Mark, Unreadable, coin_of, date_of, date_of_serial, number_of
+from monitor.imports.values import Mark, UnreadableCell, coin_of, date_of, date_of_serial, number_of
 
 _NOTHING = frozenset({"-", "--", "\u2013", "\u2014"})
 """A cell that accountants leave empty."""
@@ -74,15 +74,15 @@ class Cells:
             case Decimal():
                 return format(value, "f")
             case datetime():
-                raise Unreadable("expected a text, the cell holds a date; format it as text and write it again")
+                raise UnreadableCell("expected a text, the cell holds a date; format it as text and write it again")
             case _:
-                raise Unreadable("expected a text, the cell holds a percentage")
+                raise UnreadableCell("expected a text, the cell holds a percentage")
 
     def name(self, column: Column) -> str | None:
         """The name of an account, a loan or a product: its digits must be whole."""
         value = self.value(column)
         if isinstance(value, Decimal) and value.adjusted() >= 15:
-            raise Unreadable("Excel keeps 15 digits of a number; format the cell as text and write it again")
+            raise UnreadableCell("Excel keeps 15 digits of a number; format the cell as text and write it again")
         text = self.text(column)
         return None if text is None else "-".join(text.split())
 
@@ -98,21 +98,21 @@ class Cells:
             case None:
                 return None
             case bool():
-                raise Unreadable("expected a number such as 1234.56")
+                raise UnreadableCell("expected a number such as 1234.56")
             case Decimal():
                 found = Amount(value)
             case str():
                 read = number_of(value, self._mark(column))
                 if read.is_percent:
-                    raise Unreadable("expected a quantity in coins, the cell holds a percentage")
+                    raise UnreadableCell("expected a quantity in coins, the cell holds a percentage")
                 assert read.point is not None, "number_of decides"
                 found = Amount(read.point, read.unit)
             case datetime():
-                raise Unreadable("expected a quantity, the cell is shown as a date; format it as a number")
+                raise UnreadableCell("expected a quantity, the cell is shown as a date; format it as a number")
             case _:
-                raise Unreadable("expected a quantity in coins, the cell holds a percentage")
+                raise UnreadableCell("expected a quantity in coins, the cell holds a percentage")
         if found.number < 0:
-            raise Unreadable("expected zero or more; what is owed and what is held are written without a sign")
+            raise UnreadableCell("expected zero or more; what is owed and what is held are written without a sign")
         return found
 
     def whole(self, column: Column) -> int | None:
@@ -121,14 +121,14 @@ class Cells:
         if amount is None:
             return None
         if amount.number != amount.number.to_integral_value() or amount.unit:
-            raise Unreadable("expected a whole number")
+            raise UnreadableCell("expected a whole number")
         return int(amount.number)
 
     def share(self, column: Column) -> Decimal | None:
         """A rate: 5% and 0.05 are the same. A number above 1 without a percent sign is asked about."""
         value = self._percent_or_number(column)
         if value is not None and value > 1:
-            raise Unreadable(
+            raise UnreadableCell(
                 "a rate above 1 is more than 100 %; write it with a percent sign, or as a share such as 0.05"
             )
         return value
@@ -144,7 +144,7 @@ class Cells:
         if isinstance(value, str):
             read = number_of(value, self._mark(column))
             if read.unit:
-                raise Unreadable("expected a rate such as 5% or 0.05")
+                raise UnreadableCell("expected a rate such as 5% or 0.05")
             assert read.point is not None, "number_of decides"
             found = read.point
             if read.is_percent:
@@ -163,7 +163,7 @@ class Cells:
             case None:
                 return None
             case bool() | Percent():
-                raise Unreadable("expected a date such as 2026-03-31")
+                raise UnreadableCell("expected a date such as 2026-03-31")
             case datetime():
                 return value.replace(tzinfo=UTC)
             case Decimal():
@@ -187,7 +187,7 @@ def _lines(column: Column) -> frozenset[str]:
 
 
 def _good(value: Value) -> str | Decimal | datetime | bool | Percent | None:
-    """Raises Unreadable for a cell that states no value."""
+    """Raises UnreadableCell for a cell that states no value."""
     if isinstance(value, NoValue):
-        raise Unreadable(value.what)
+        raise UnreadableCell(value.what)
     return value

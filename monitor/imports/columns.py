@@ -10,10 +10,10 @@ import msgspec
 
 from monitor.imports.fields import DATES, Column, HeadedSheet, ImportOptions, is_number
 from monitor.imports.sheets import letters
-from monitor.imports.values import Mark, Order, Unreadable, date_of, day_order, mark_of, number_of
+from monitor.imports.values import Mark, Order, UnreadableCell, date_of, day_order, mark_of, number_of
 
 ColumnKey = tuple[str, int]
-"""Sheet and index of a column."""
+"""TableSheet and index of a column."""
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -86,7 +86,7 @@ def _decide_orders(tables: Sequence[HeadedSheet], options: ImportOptions, found:
             continue
         try:
             day, month = (date_of(ambiguous, o).astimezone(UTC).date().isoformat() for o in ("dmy", "mdy"))
-        except Unreadable:
+        except UnreadableCell:
             continue  # it is refused where it stands
         text = f"is {ambiguous} the day {day} or {month}? No date of the file says"
         remedy = f"--dates dmy for {day}, --dates mdy for {month}"

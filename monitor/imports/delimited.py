@@ -7,7 +7,7 @@ import csv
 import io
 from collections import Counter
 
-from monitor.imports.sheets import MOST_CELLS, MOST_COLUMNS, MOST_ROWS, BadFile, Sheet, SheetRow, Value, Workbook
+from monitor.imports.sheets import MOST_CELLS, MOST_COLUMNS, MOST_ROWS, BadFile, SheetRow, TableSheet, Value, Workbook
 
 DELIMITERS = (";", "\t", ",", "|")
 _SAMPLE_ROWS = 50
@@ -30,7 +30,7 @@ def read_delimited(raw: bytes, encoding: str | None = None) -> Workbook:
     rows = _rows(text, delimiter, skipped)
     names = {";": "semicolons", "\t": "tabs", ",": "commas", "|": "bars"}
     notes.append(f"cells are separated by {names.get(delimiter, delimiter)}")
-    return Workbook([Sheet("", rows, [], delimiter=delimiter)], notes)
+    return Workbook([TableSheet("", rows, [], delimiter=delimiter)], notes)
 
 
 def _decoded(raw: bytes, encoding: str | None, notes: list[str]) -> str:

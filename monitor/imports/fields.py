@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from monitor.core.schema import is_asset
-from monitor.imports.sheets import Sheet, SheetRow
+from monitor.imports.sheets import SheetRow, TableSheet
 from monitor.imports.values import Mark, Order
 
 FIELDS: Mapping[str, str] = {
@@ -88,7 +88,7 @@ class ImportOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the person says of the file, and what the monitor knows."""
 
     columns: dict[str, str] = {}
-    """The field by header, or by `Sheet!Header`, `C` or `Sheet!C`."""
+    """The field by header, or by `TableSheet!Header`, `C` or `TableSheet!C`."""
     constants: dict[str, str] = {}
     """The value of a field for every row, such as product."""
     sheets: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ class Column(NamedTuple):
 class HeadedSheet:
     """A sheet with its header found and its columns named."""
 
-    def __init__(self, sheet: Sheet, header: int, columns: list[Column], rows: list[SheetRow]) -> None:
+    def __init__(self, sheet: TableSheet, header: int, columns: list[Column], rows: list[SheetRow]) -> None:
         """`header` is the number of the header's row. `rows` are those below it, with the values of merged cells in each of
         their rows where they name a group."""
         self.sheet = sheet

@@ -19,7 +19,7 @@ from monitor.imports.cells import Cells
 from monitor.imports.columns import Decisions, Question
 from monitor.imports.fields import COINS, Column, HeadedSheet, ImportOptions
 from monitor.imports.sheets import NoValue, SheetRow, Value, shown
-from monitor.imports.values import Unreadable, coin_of, yes_or_no
+from monitor.imports.values import UnreadableCell, coin_of, yes_or_no
 from monitor.imports.words import is_total
 
 MOST_REFUSED = 1000
@@ -148,7 +148,7 @@ class _Making:
         try:
             stated = _id_text(value)
             id_ = _as_id(stated)
-        except Unreadable as e:
+        except UnreadableCell as e:
             self.refuse(place, value, str(e), None)
             return None
         group = self.groups.get(id_)
@@ -173,7 +173,7 @@ class _Making:
             return None
         try:
             return getattr(cells, how)(column)
-        except Unreadable as e:
+        except UnreadableCell as e:
             self.refuse(cells.place(column), cells.value(column), str(e), group)
             return None
 
@@ -188,7 +188,7 @@ class _Making:
         if text is not None:
             try:
                 self._same(group, cells, "delayed_liquidation", group.line, "delayed_liquidation", yes_or_no(text))
-            except Unreadable as e:
+            except UnreadableCell as e:
                 self.refuse(cells.place_of("delayed_liquidation"), text, str(e), group)
         borrower = self._read(group, cells, "borrower", "text")
         self._same(group, cells, "borrower", group.line["labels"], "borrower", borrower)
@@ -274,7 +274,7 @@ class _Making:
         where, value = cells.place_of(quantity), cells.shown_in(quantity)
         try:
             stated = coin_of(unit, self.options.coins)
-        except Unreadable:
+        except UnreadableCell:
             self.refuse(where, value, f"expected a number, or a number and a coin; {unit!r} is no coin", group)
             return None
         if (coin or stated) != stated:
@@ -332,7 +332,7 @@ class _Making:
             found["opened_at"] = stamp(opened)
         try:
             found["term"] = _term(text, opened, matures)
-        except Unreadable as e:
+        except UnreadableCell as e:
             self.refuse(cells.place_of("term", "matures_at"), text, str(e), group)
         if found["term"] == "open":
             return found
@@ -383,7 +383,7 @@ def _free_id(name: str, loans: list[dict[str, Any]]) -> str:
 
 
 def _term(text: str | None, opened: datetime | None, matures: datetime | None) -> str:
-    """open, 30d or 60d. Raises Unreadable."""
+    """open, 30d or 60d. Raises UnreadableCell."""
     if text is not None:
         words = text.casefold().split()
         match = re.fullmatch(r"(30|60)\s*(?:d|days?|tage?|dias?|dni|dagar|дней)?\.?", text.casefold())
@@ -391,15 +391,15 @@ def _term(text: str | None, opened: datetime | None, matures: datetime | None) -
             return f"{match[1]}d"
         if words and words[0] in ("open", "flexible", "offen", "aberto", "otwarty", "oppen", "-"):
             return "open"
-        raise Unreadable("expected 30d, 60d or open")
+        raise UnreadableCell("expected 30d, 60d or open")
     if matures is None:
         return "open"
     days = (matures - opened).days if opened is not None else None
     if days in (30, 60):
         return f"{days}d"
     if days is None:
-        raise Unreadable("the loan matures, but its term is not stated: fill a column term with 30d or 60d")
-    raise Unreadable(f"the loan runs {days} days, expected 30 or 60; mend its dates, or leave the maturity empty")
+        raise UnreadableCell("the loan matures, but its term is not stated: fill a column term with 30d or 60d")
+    raise UnreadableCell(f"the loan runs {days} days, expected 30 or 60; mend its dates, or leave the maturity empty")
 
 
 def _skipped(cells: Cells, id_column: Column, sums: dict[int, Decimal], header: dict[int, str]) -> _Skip | None:
@@ -431,32 +431,34 @@ def _repeats(row: SheetRow, header: dict[int, str]) -> bool:
 
 
 def _id_text(value: Value) -> str:
-    """The id that a cell states, as text. Raises Unreadable."""
+    """The id that a cell states, as text. Raises UnreadableCell."""
     match value:
         case None:
-            raise Unreadable("the row has no id of a group; write it into each row, or merge the cells of its rows")
+            raise UnreadableCell("the row has no id of a group; write it into each row, or merge the cells of its rows")
         case NoValue():
-            raise Unreadable(value.what)
+            raise UnreadableCell(value.what)
         case bool() | datetime():
-            raise Unreadable("expected the id of a group; format the cell as text and write it again")
+            raise UnreadableCell("expected the id of a group; format the cell as text and write it again")
         case Decimal():
             if value.adjusted() >= 15:
-                raise Unreadable("Excel keeps 15 digits of a number; format the cell as text and write the id again")
+                raise UnreadableCell(
+                    "Excel keeps 15 digits of a number; format the cell as text and write the id again"
+                )
             return format(value, "f")
         case str():
             if _CUT_ID.fullmatch(value):
-                raise Unreadable(
+                raise UnreadableCell(
                     "the spreadsheet has cut this number; format the column as text and write the id again"
                 )
             return value
-    raise Unreadable("expected the id of a group")
+    raise UnreadableCell("expected the id of a group")
 
 
 def _as_id(text: str) -> str:
-    """The id that the monitor uses: letters without accents, hyphens for spaces. Raises Unreadable."""
+    """The id that the monitor uses: letters without accents, hyphens for spaces. Raises UnreadableCell."""
     flat = text.replace("ß", "ss").replace("ł", "l").replace("Ł", "L").replace("ø", "o").replace("Ø", "O")
     flat = "".join(c for c in unicodedata.normalize("NFKD", flat) if not unicodedata.combining(c))
     id_ = "-".join(flat.split())
     if is_id(id_) is None:
-        raise Unreadable("an id has 1 to 128 ASCII characters; add a column with an id, such as ACME-1")
+        raise UnreadableCell("an id has 1 to 128 ASCII characters; add a column with an id, such as ACME-1")
     return id_

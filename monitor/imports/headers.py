@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from monitor.core.schema import is_asset
 from monitor.imports.fields import Column, HeadedSheet, ImportOptions, is_number
-from monitor.imports.sheets import BadFile, Percent, Sheet, SheetRow, Value, letters
-from monitor.imports.values import Unreadable, coin_of, readings
+from monitor.imports.sheets import BadFile, Percent, SheetRow, TableSheet, Value, letters
+from monitor.imports.values import UnreadableCell, coin_of, readings
 from monitor.imports.words import Notion, folded, notions_of
 
 _HEADER_WITHIN = 30
@@ -20,7 +20,7 @@ _FEW = 3
 _ROLES = {Notion.LOAN: "loan", Notion.COLLATERAL: "collateral"}
 
 
-def find_table(sheet: Sheet, options: ImportOptions, *, is_only: bool) -> HeadedSheet | None:
+def find_table(sheet: TableSheet, options: ImportOptions, *, is_only: bool) -> HeadedSheet | None:
     """The table of a sheet; None where no row looks like a header. Raises BadFile for a mapping that does not fit."""
     named = _named(sheet, options, is_only=is_only)
     place = _header_row(sheet, {header for header in named if header})
@@ -33,7 +33,7 @@ def find_table(sheet: Sheet, options: ImportOptions, *, is_only: bool) -> Headed
     return HeadedSheet(sheet, number, columns, _filled(sheet, columns, rows))
 
 
-def _named(sheet: Sheet, options: ImportOptions, *, is_only: bool) -> dict[str, tuple[str, str]]:
+def _named(sheet: TableSheet, options: ImportOptions, *, is_only: bool) -> dict[str, tuple[str, str]]:
     """By header or letter of the column: its field, and whether that was kept or is set now."""
     kept = options.kept.columns.get("" if is_only else sheet.name, {})
     named = {header: (field, "kept") for header, field in kept.items()}
@@ -45,7 +45,7 @@ def _named(sheet: Sheet, options: ImportOptions, *, is_only: bool) -> dict[str, 
     return named
 
 
-def _header_row(sheet: Sheet, named: set[str]) -> int | None:
+def _header_row(sheet: TableSheet, named: set[str]) -> int | None:
     """The place of the row that has most words of a header."""
     best, most = None, 0
     for place, row in enumerate(sheet.rows[:_HEADER_WITHIN]):
@@ -57,7 +57,7 @@ def _header_row(sheet: Sheet, named: set[str]) -> int | None:
     return best
 
 
-def _headers(sheet: Sheet, place: int) -> dict[int, str]:
+def _headers(sheet: TableSheet, place: int) -> dict[int, str]:
     """The header of each column by its index; below a merged or grouped heading it begins with that heading."""
     row = sheet.rows[place]
     own = dict(_texts(row))
@@ -90,7 +90,7 @@ def _headers(sheet: Sheet, place: int) -> dict[int, str]:
     return found
 
 
-def _is_tall(sheet: Sheet, row: int, column: int) -> bool:
+def _is_tall(sheet: TableSheet, row: int, column: int) -> bool:
     return any(m.top <= row < m.bottom and m.left <= column <= m.right for m in sheet.merged)
 
 
@@ -103,7 +103,7 @@ def _texts(row: SheetRow) -> Iterator[tuple[int, str]]:
 
 
 def _columns(
-    sheet: Sheet,
+    sheet: TableSheet,
     headers: dict[int, str],
     rows: Sequence[SheetRow],
     how: tuple[dict[str, tuple[str, str]], ImportOptions],
@@ -127,7 +127,7 @@ def _columns(
     return [columns.get(index) or Column(index, header, "") for index, header in sorted(headers.items())]
 
 
-def _filled(sheet: Sheet, columns: Sequence[Column], rows: list[SheetRow]) -> list[SheetRow]:
+def _filled(sheet: TableSheet, columns: Sequence[Column], rows: list[SheetRow]) -> list[SheetRow]:
     """The rows with the value of a merged cell in each of its rows, but where it is a sum of a loan or of collateral:
     that stands for one amount, which is its first row's."""
     of_group = {c.position for c in columns if _is_of_group(c.field)}
@@ -154,7 +154,9 @@ def _is_of_group(field: str) -> bool:
 class _Guess:
     """The fields of the columns that nobody has named."""
 
-    def __init__(self, sheet: Sheet, headers: dict[int, str], rows: Sequence[SheetRow], coins: frozenset[str]) -> None:
+    def __init__(
+        self, sheet: TableSheet, headers: dict[int, str], rows: Sequence[SheetRow], coins: frozenset[str]
+    ) -> None:
         self._headers = headers
         self._rows = rows[:_SAMPLE]
         self._coins = coins
@@ -273,7 +275,7 @@ class _Guess:
             return False
         try:
             coin = coin_of(value, self._coins)
-        except Unreadable:
+        except UnreadableCell:
             return False
         return coin in self._coins or (is_asset(coin) and coin == coin.upper() and not coin[0].isdigit())
 

@@ -51,7 +51,7 @@ class Merged(NamedTuple):
     right: int
 
 
-class Sheet(NamedTuple):
+class TableSheet(NamedTuple):
     """A table of a file: rows that hold something."""
 
     name: str
@@ -72,7 +72,7 @@ class Sheet(NamedTuple):
 class Workbook(NamedTuple):
     """All tables of a file that are read, and what was done with the rest, in sentences."""
 
-    sheets: list[Sheet]
+    sheets: list[TableSheet]
     notes: list[str]
 
 

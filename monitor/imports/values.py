@@ -21,7 +21,7 @@ Mark = Literal["point", "comma"]
 Order = Literal["dmy", "mdy"]
 
 
-class Unreadable(ValueError):
+class UnreadableCell(ValueError):
     """A cell that cannot be read as what its column is; the text says why and what to do."""
 
 
@@ -111,18 +111,18 @@ def mark_of(texts: Iterable[str]) -> tuple[Mark | None, str | None]:
 
 
 def number_of(text: str, mark: Mark | None) -> Readings:
-    """The readings of a text in a column of this mark; `point` is the one that counts. Raises Unreadable."""
+    """The readings of a text in a column of this mark; `point` is the one that counts. Raises UnreadableCell."""
     found = readings(text)
     if found is None:
-        raise Unreadable("expected a number such as 1234.56")
+        raise UnreadableCell("expected a number such as 1234.56")
     if mark is None:
         if found.is_ambiguous:
-            raise Unreadable("it is a thousand or a fraction; say which with --decimal point or --decimal comma")
+            raise UnreadableCell("it is a thousand or a fraction; say which with --decimal point or --decimal comma")
         value = found.point if found.point is not None else found.comma
     else:
         value = found.point if mark == "point" else found.comma
         if value is None:
-            raise Unreadable(f"the other numbers of the column have a decimal {mark}; write this one alike")
+            raise UnreadableCell(f"the other numbers of the column have a decimal {mark}; write this one alike")
     return found._replace(point=value, comma=value)
 
 
@@ -153,18 +153,18 @@ def day_order(texts: Iterable[str]) -> tuple[Order | None, str | None]:
 
 
 def date_of(text: str, order: Order | None) -> datetime:
-    """The time of a text; without a zone it is UTC. Raises Unreadable."""
+    """The time of a text; without a zone it is UTC. Raises UnreadableCell."""
     if (match := _ISO.fullmatch(text)) is not None:
         return _datetime((int(match[1]), int(match[2]), int(match[3])), match[4])
     if (match := _OTHER.fullmatch(text)) is None:
-        raise Unreadable("expected a date such as 2026-03-31")
+        raise UnreadableCell("expected a date such as 2026-03-31")
     first, second, year = int(match[1]), int(match[3]), int(match[4])
     year += 2000 if year < 100 else 0
     if match[2] == ".":
         order = "dmy"
     elif order is None:
         if first <= 12 and second <= 12 and first != second:
-            raise Unreadable("the day or the month may come first; say which with --dates dmy or --dates mdy")
+            raise UnreadableCell("the day or the month may come first; say which with --dates dmy or --dates mdy")
         order = "dmy" if first > 12 else "mdy"
     day, month = (first, second) if order == "dmy" else (second, first)
     return _datetime((year, month, day), match[5])
@@ -173,21 +173,21 @@ def date_of(text: str, order: Order | None) -> datetime:
 def _datetime(day: tuple[int, int, int], rest: str) -> datetime:
     match = _TIME.fullmatch(rest)
     if match is None:
-        raise Unreadable("expected a date such as 2026-03-31, or with a time 2026-03-31 14:30")
+        raise UnreadableCell("expected a date such as 2026-03-31, or with a time 2026-03-31 14:30")
     zone = (match[4] or "Z").replace("UTC", "Z")
     zone = "+00:00" if zone == "Z" else zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
     clock = f"{int(match[1] or 0):02}:{match[2] or '00'}:{match[3] or '00'}"
     try:
         found = datetime.fromisoformat(f"{day[0]:04}-{day[1]:02}-{day[2]:02}T{clock}{zone}")
     except ValueError:
-        raise Unreadable("there is no such day or time") from None
+        raise UnreadableCell("there is no such day or time") from None
     return found.astimezone(UTC)
 
 
 def date_of_serial(number: Decimal, *, is_1904: bool) -> datetime:
-    """The day that Excel counts by a number. Raises Unreadable."""
+    """The day that Excel counts by a number. Raises UnreadableCell."""
     if not _FIRST_SERIAL <= number <= _LAST_SERIAL:
-        raise Unreadable("expected a date; the number is none that Excel counts days by")
+        raise UnreadableCell("expected a date; the number is none that Excel counts days by")
     found = from_excel(float(number), CALENDAR_MAC_1904 if is_1904 else CALENDAR_WINDOWS_1900)
     assert isinstance(found, datetime), "a number above one is a day"
     return found.replace(tzinfo=UTC)
@@ -211,7 +211,7 @@ _IN_BRACKETS = re.compile(r".*\(([^()\s]{1,32})\)")
 
 
 def coin_of(text: str, known: frozenset[str]) -> str:
-    """A coin as the venues call it. Raises Unreadable."""
+    """A coin as the venues call it. Raises UnreadableCell."""
     text = text.strip()
     if text in known:
         return text
@@ -229,7 +229,7 @@ def coin_of(text: str, known: frozenset[str]) -> str:
         return text
     if is_asset(upper):
         return upper
-    raise Unreadable("expected a coin such as BTC")
+    raise UnreadableCell("expected a coin such as BTC")
 
 
 _YES = frozenset({"yes", "y", "true", "1", "x", "ja", "sim", "tak", "да", "wahr", "prawda", "✓"})
@@ -237,8 +237,8 @@ _NO = frozenset({"no", "n", "false", "0", "-", "nein", "nao", "não", "nie", "ne
 
 
 def yes_or_no(text: str) -> bool:
-    """Raises Unreadable."""
+    """Raises UnreadableCell."""
     folded = text.casefold()
     if folded in _YES or folded in _NO:
         return folded in _YES
-    raise Unreadable("expected yes or no")
+    raise UnreadableCell("expected yes or no")

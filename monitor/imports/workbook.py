@@ -30,8 +30,8 @@ from monitor.imports.sheets import (
     Merged,
     NoValue,
     Percent,
-    Sheet,
     SheetRow,
+    TableSheet,
     Value,
     Workbook,
     as_shown,
@@ -124,7 +124,7 @@ def _sheets(book: Any, wanted: tuple[str, ...]) -> Workbook:
     return Workbook(sheets, notes)
 
 
-def _sheet(book: Any, source: Any, room: int, notes: list[str]) -> Sheet:
+def _sheet(book: Any, source: Any, room: int, notes: list[str]) -> TableSheet:
     rows: list[SheetRow] = []
     name = source.title
     with source._get_source() as part:
@@ -147,7 +147,7 @@ def _sheet(book: Any, source: Any, room: int, notes: list[str]) -> Sheet:
     columns = [c for c, of in parser.column_dimensions.items() if _is_true(of.get("hidden"))]
     if columns:
         notes.append(f"sheet {name!r}: hidden columns were read as all others, the first is column {columns[0]}")
-    return Sheet(name, rows, merged, source.sheet_state != "visible", book.epoch == CALENDAR_MAC_1904)
+    return TableSheet(name, rows, merged, source.sheet_state != "visible", book.epoch == CALENDAR_MAC_1904)
 
 
 def _is_true(text: str | None) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 
 from monitor.core.groups.outcome import SourceView
 from monitor.core.prices.quote import GOOD, MISSING, SUSPECT
-from monitor.core.queries.explain import PriceItem
+from monitor.core.queries.prices_shown import PriceItem
 from monitor.feeds._base import FeedStats
 from monitor.web.view import Daemon
 

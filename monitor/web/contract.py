@@ -16,7 +16,8 @@ from typing import Any, get_type_hints
 import msgspec
 from aiohttp import web
 
-from monitor.core.alerts.catalogue import CATALOGUE, schema_of
+from monitor.core.alerts.alert_schema import schema_of
+from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.payload import AlertItem
 from monitor.web import resources
 from monitor.web.asyncapi import asyncapi

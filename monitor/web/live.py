@@ -16,7 +16,8 @@ from monitor.core.groups.snapshot import Scope
 from monitor.core.money import plain
 from monitor.core.portfolio.group_list import GroupQuery
 from monitor.core.prices.decisions import Decision
-from monitor.core.queries.explain import GroupRow, PriceItem, row
+from monitor.core.queries.explain import GroupRow, row
+from monitor.core.queries.prices_shown import PriceItem
 from monitor.core.text import stamp
 from monitor.web.causes import feed_causes, price_item
 from monitor.web.http import encoded

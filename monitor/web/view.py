@@ -26,8 +26,8 @@ from monitor.core.groups.watcher_states import BookState, OpenEscalation
 from monitor.core.portfolio.group_list import Counts, GroupLists, GroupPage, GroupQuery
 from monitor.core.prices.decisions import Decision
 from monitor.core.prices.quote import Mark
-from monitor.core.queries.explain import PriceItem, decision_shown, price_shown
 from monitor.core.queries.inbox import Inbox
+from monitor.core.queries.prices_shown import PriceItem, decision_shown, price_shown
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.clearance import FundSight

@@ -100,7 +100,7 @@ PEGGED = json.loads(
     (Path(__file__).parent.parent / "cases" / "lending" / "figures.jsonl")
     .read_text()
     .splitlines()[-1]
-    .replace("wstETH", "WSTETH")
+    .replace("wstETH", "wstETH")
 )
 
 
@@ -120,13 +120,13 @@ def pegged(links: list[list[str]], prices: dict[str, str]) -> dict[str, Any]:
 
 def test_a_pegged_pair_moves_together() -> None:
     """BTC carries the debt in USDC; ETH and wstETH may rise to 40/9 times before the health factor is 1."""
-    shown = pegged([["ETH", "WSTETH"]], PEGGED["prices"])
+    shown = pegged([["ETH", "wstETH"]], PEGGED["prices"])
     (joint,) = shown["liquidation_together"]
-    assert joint == {"coins": ["ETH", "WSTETH"], "factor": "4.44444444"}
+    assert joint == {"coins": ["ETH", "wstETH"], "factor": "4.44444444"}
     then = {coin: Decimal(price) for coin, price in PEGGED["prices"].items()}
 
     def factor_at(joint_factor: Decimal) -> Decimal:
-        moved = {c: str(p * joint_factor) if c in ("ETH", "WSTETH") else str(p) for c, p in then.items()}
+        moved = {c: str(p * joint_factor) if c in ("ETH", "wstETH") else str(p) for c, p in then.items()}
         return Decimal(pegged([], moved)["health_factor"])
 
     assert factor_at(D("4.44444444")) >= 1 > factor_at(D("4.44444445")) - D("1e-8")
@@ -135,7 +135,7 @@ def test_a_pegged_pair_moves_together() -> None:
 
 @pytest.mark.parametrize(
     ("links", "says"),
-    [([["ETH"]], "expected two coins or more"), ([["ETH", "WSTETH"], ["BTC", "ETH"]], "ETH stands twice")],
+    [([["ETH"]], "expected two coins or more"), ([["ETH", "wstETH"], ["BTC", "ETH"]], "ETH stands twice")],
 )
 def test_a_link_that_cannot_be_is_refused(links: list[list[str]], says: str) -> None:
     with pytest.raises(Invalid, match=says):

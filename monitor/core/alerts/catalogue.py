@@ -7,7 +7,6 @@ type write a row here and raise it; `python -m tools.alerts` then writes the pag
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from monitor.core.alerts.alert_facts import (
     BOOK_FACTS,
@@ -19,15 +18,11 @@ from monitor.core.alerts.alert_facts import (
     EXPOSED_FACTS,
     FEED_FACTS,
     FUND_FACTS,
-    LENDER_SAYS,
     LEVER_FACTS,
-    LOAN_FACTS,
     PRICE_FACTS,
     RULES_DRIFT_FACTS,
     SHARE_FACTS,
     STEP_FACTS,
-    TERM_FACTS,
-    TOLD_AGAIN_FACTS,
     UNSENT_FACTS,
 )
 from monitor.core.alerts.alert_type import (
@@ -45,6 +40,9 @@ from monitor.core.alerts.alert_type import (
     AlertType,
     Fact,
 )
+from monitor.core.alerts.group_alerts import GROUP as GROUP
+from monitor.core.alerts.group_alerts import GROUP_ROWS
+from monitor.core.alerts.group_alerts import LOAN as LOAN
 
 BOOK_REFUSED = "book.refused"
 """The type that a book, a rate file and core itself raise."""
@@ -78,121 +76,8 @@ TO_PEOPLE = ASKS | {GROUP_ESCALATION_ENDED, ESCALATION_ENDED}
 OF_THE_DESK = TO_PEOPLE | {BOOK_DRIFT, BOOK_AGREED}
 """Alerts about a group that no borrower gets: whether our books agree with the lender's is the desk's alone."""
 
-GROUP = "group"
-LOAN = "loan of a group"
-"""An alert about these has the group with its figures; any other has a `subject` and facts."""
-
 _ROWS = (
-    AlertType(
-        "loan_group.early_warning", INFO, "early warning", GROUP,
-        "LTV reached an early-warning level, in stage normal.",
-        "Look at the group; nothing is due.",
-    ),
-    AlertType(
-        "loan_group.margin_call.opened", WARNING, "margin call", GROUP,
-        "LTV reached the margin-call line.",
-        "Ask for more collateral or a repayment: `cure` says how much.",
-        TOLD_AGAIN_FACTS, news="bad",
-    ),
-    AlertType(
-        "loan_group.margin_call.reminder", WARNING, "margin call (reminder)", GROUP,
-        "The margin call is still open.",
-        "The same, with the figures of now.",
-    ),
-    AlertType(
-        "loan_group.margin_call.cured", INFO, "margin call cured", GROUP,
-        "LTV is at the initial level, or stayed below the line for the hold.",
-        "Nothing.",
-        news="good",
-    ),
-    AlertType(
-        "loan_group.delayed_liquidation.started", CRITICAL, "delayed liquidation", GROUP,
-        "LTV reached the liquidation line; the group is enrolled.",
-        "Reach the borrower before `deadline`. Only the initial level cures.",
-        TOLD_AGAIN_FACTS, news="bad",
-    ),
-    AlertType(
-        "loan_group.delayed_liquidation.reminder", CRITICAL, "delayed liquidation (reminder)", GROUP,
-        "The deadline comes nearer.",
-        "The same.",
-    ),
-    AlertType(
-        "loan_group.delayed_liquidation.cured", INFO, "delayed liquidation cured", GROUP,
-        "LTV is at the initial level, in time.",
-        "Nothing.",
-        news="good",
-    ),
-    AlertType(
-        "loan_group.liquidation.triggered", CRITICAL, "liquidation", GROUP,
-        "See `reason`: `ltv`, `immediate`, `grace_expired`, `overdue`, `lender`.",
-        "Liquidate, or say why not. The monitor does not. With `lender` the lender's own system liquidates already.",
-        (*TOLD_AGAIN_FACTS, LENDER_SAYS), news="bad",
-    ),
-    AlertType(
-        "loan_group.liquidation.cleared", INFO, "liquidation cleared", GROUP,
-        "The debt is gone or LTV is at the initial level.",
-        "Close the case.",
-        news="good",
-    ),
-    AlertType(
-        "loan_group.closed", INFO, "closed: no longer watched", GROUP,
-        "A group was closed in a margin call, a delayed liquidation or a liquidation. What was told of it is over. Whether "
-        "the loans are settled is not known here.",
-        "Nothing, if you know of it. Otherwise find out why it was closed: nobody watches it now.",
-        (
-            Fact("source", TEXT, "who closed it: `api`, or the book that holds it no longer"),
-            Fact("left_at", TIME, "when the book left it out, where it could have come back until now"),
-        ),
-        news="good",
-    ),
-    AlertType(
-        "loan.renewal_open", INFO, "renewal open", LOAN,
-        "The renewal window of a term loan opened.",
-        "Ask the borrower. `facts.refusals` says why a renewal would be refused now.",
-        TERM_FACTS,
-    ),
-    AlertType(
-        "loan.maturing", INFO, "loan maturing", LOAN,
-        "A term loan matures soon (`maturity_notice`).",
-        "Have it renewed or repaid; `facts` as above.",
-        TERM_FACTS,
-    ),
-    AlertType(
-        "loan.interest_shortfall", WARNING, "interest shortfall", GROUP,
-        "The stated Spot balances do not pay a coin's interest.",
-        "Ask for `facts.short` of the coin: without it no loan in it is renewed.",
-        (
-            Fact("asset", TEXT, "the coin"),
-            Fact("interest", AMOUNT, "what is owed, in the coin"),
-            Fact("balance", AMOUNT, "what the balances hold"),
-            Fact("short", AMOUNT, "what is missing"),
-        ),
-    ),
-    AlertType(
-        "loan.overpaid", INFO, "more was repaid than was owed", GROUP,
-        "A repayment was taken whole, and the loans of its coin are closed. What was too much goes back to the balance that "
-        "paid.",
-        "See that `facts.returned` was paid back, and that the repayment was meant for this group and this coin.",
-        (
-            Fact("asset", TEXT, "the coin"),
-            Fact("entry", TEXT, "id of the repayment"),
-            Fact("paid", AMOUNT, "what was paid, in the coin"),
-            Fact("owed", AMOUNT, "what was owed before"),
-            Fact("returned", AMOUNT, "what goes back, in the lender's places"),
-            Fact("account", TEXT, "whose balance paid, where the entry says so", optional=True),
-        ),
-    ),
-    AlertType(
-        "loan.overdue", CRITICAL, "loan overdue", LOAN,
-        "A term loan matured and is not repaid.",
-        "Collect. `facts.liquidation_at` is when the group is liquidated, an assumption.",
-        (
-            *LOAN_FACTS,
-            Fact("matured_at", TIME, "when the loan was due"),
-            Fact("liquidation_at", TIME, "when the group is liquidated"),
-            Fact("assumed", FLAG, "the lender does not state that time"),
-        ),
-    ),
+    *GROUP_ROWS,
     AlertType(
         "price.stale", WARNING, "price stale", "coin",
         "A coin that a group needs was not heard of within the limit, or never (`facts.trust` is `missing`).",
@@ -703,27 +588,3 @@ def title_of(type_: str) -> str:
     """The words for a type; one that an older or a newer version knows is spelled out."""
     row = CATALOGUE.get(type_)
     return type_.replace(".", " ").replace("_", " ") if row is None else row.title
-
-
-def schema_of(row: AlertType) -> dict[str, Any]:
-    """The JSON schema of what is particular to alerts of a type: severity, subject and facts."""
-    facts = {
-        "type": "object",
-        "properties": {fact.name: _fact_schema(fact) for fact in row.facts},
-        "required": [fact.name for fact in row.facts if not fact.optional],
-    }
-    has_group = row.about in (GROUP, LOAN)
-    severity = {"enum": [row.severity, CRITICAL]} if row.critical_by is not None else {"const": row.severity}
-    own = {"severity": severity, **({"facts": facts} if row.facts else {})}
-    needed = ["group" if has_group else "subject", *(["facts"] if facts["required"] else [])]
-    return {
-        "description": row.means,
-        "type": "object",
-        "properties": {"type": {"const": row.type}, "data": {"type": "object", "properties": own, "required": needed}},
-        "required": ["type", "timestamp", "data"],
-    }
-
-
-def _fact_schema(fact: Fact) -> dict[str, Any]:
-    whole = {**fact.schema, "description": fact.words}
-    return {"anyOf": [whole, {"type": "null"}]} if fact.optional else whole

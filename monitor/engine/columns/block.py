@@ -120,6 +120,10 @@ class Block:
         """Places of the products of its groups."""
         return np.flatnonzero(np.bincount(self.columns.product)).tolist()
 
+    def coins(self, names: Names) -> frozenset[str]:
+        """All coins that its groups hold, whether they count or not."""
+        return frozenset(names.assets[place] for place in np.flatnonzero(np.bincount(self.columns.asset)).tolist())
+
     def quantities(self) -> F64:
         """[p] What is held, see floats."""
         c = self.columns

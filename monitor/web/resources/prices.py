@@ -13,8 +13,8 @@ import msgspec
 from monitor.core.groups.lever_states import OpenProposal
 from monitor.core.prices.decisions import Believe, Exclude, Pin, PriceAct, Release
 from monitor.core.prices.quote import BadPrice, price
-from monitor.core.queries.explain import PriceItem, source_shown
 from monitor.core.queries.inbox import PriceLook
+from monitor.core.queries.prices_shown import PriceItem, source_shown
 from monitor.core.schema import Pattern
 from monitor.core.text import plain_or_none
 from monitor.web.auth import OPERATE, READ
