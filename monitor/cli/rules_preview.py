@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,9 @@ def _address(config: Config) -> str:
     if port == 0:
         text = f"no daemon of {config.path} has noted its port in {config.state_dir}; start it, or name it with --url"
         raise NoAnswer(text)
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  it listens there; one asks it at home
+    with suppress(ValueError):  # a name is no address
+        if (found := ip_address(host)).is_unspecified:  # it listens everywhere; one asks it at home
+            host = "127.0.0.1" if found.version == 4 else "::1"
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 

@@ -21,10 +21,11 @@ from monitor.products import aave_v3
 from tests.book_lines import book_line
 from tests.effort import examples
 from tests.products.shelf import CONFIG, START, Shelf, shipped
+from tests.reference.lenders import LENDERS
 from tests.reference.lots import lot
 
 D = Decimal
-KINDS = plugins.kinds("products")
+KINDS = sorted(LENDERS)
 
 
 def unit_of(price: Decimal) -> Decimal:

@@ -116,7 +116,7 @@ def test_the_cure_leads_to_the_desks_own_line() -> None:
         "add_recognised_usd": "1725",
         "by_asset": {"ETH": "2.15625"},
     }
-    assert shelf.detail()["liquidation_price"] == {"ETH": "1015.625"}
+    assert shelf.detail()["liquidation_price"] == {"ETH": "1015.625", "USDC": "0.984615384615"}
 
 
 def test_a_full_close_above_the_liquidation_line_is_refused() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import ROUND_UP, Context, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from monitor.core.rules.product import Ladder, Product
 from monitor.core.valuation.remedies import Valued, valued
 from monitor.core.valuation.valuation import Position, Weight
 
-UP = Context(prec=250, rounding=ROUND_UP)
+UP, DOWN = Context(prec=250, rounding=ROUND_UP), Context(prec=250, rounding=ROUND_DOWN)
 CENT = Decimal("0.01")
 
 
@@ -81,6 +81,10 @@ def figures_of(figures: Figures, product: Product | None) -> dict[str, Any]:
                     owed[debt.asset] = owed.get(debt.asset, ZERO) + debt.principal + debt.interest
                 cure = cure_of(of, lines.initial, falls=lines.falls)
                 prices = {p.asset: text(price(of, p, owed.get(p.asset, ZERO), lines.liquidation)) for p in held}
+                usd = {debt.asset: debt.price for debt in figures.debts}
+                for asset in sorted(owed.keys() - prices.keys()):
+                    bare = Position(asset, ZERO, usd[asset], ZERO, ZERO)
+                    prices[asset] = text(price(of, bare, owed[asset], lines.liquidation))
     sums = ("ltv", "debt_usd", "recognised_usd", "market_usd")
     return {
         **{name: text(getattr(figures, name)) for name in sums},
@@ -153,12 +157,14 @@ def price(of: Valued, held: Position, owed: Decimal, line: Decimal) -> Decimal |
     fixed_debt = of.debt - recognised(required, owed * held.price)
     fixed_counted = of.counted - held.recognised + netted * held.price
     best: Decimal | None = None
-    for own in pieces((*of.ladders[held.asset], (None, ZERO))):
+    for own in pieces((*of.ladders.get(held.asset, ()), (None, ZERO))):
         for theirs in pieces(required):
             slope = of_recognised * (held.quantity * own[2] - netted) - of_debt * owed * theirs[2]
             rest = of_debt * (fixed_debt + theirs[3]) - of_recognised * (fixed_counted + own[3])
             if not slope:
                 continue
+            # To the good side: up where a higher price is better for the group, down where it is worse.
+            rounding = UP if slope > 0 else DOWN
             if slope < 0:
                 rest, slope = -rest, -slope
             within = all(
@@ -166,9 +172,9 @@ def price(of: Valued, held: Position, owed: Decimal, line: Decimal) -> Decimal |
                 for (floor, bound, _, _), quantity in ((own, held.quantity), (theirs, owed))
             )
             if rest > 0 and within:
-                quotient = UP.divide(rest, slope)
+                quotient = rounding.divide(rest, slope)
                 unit = min(EIGHT_PLACES, Decimal(1).scaleb(quotient.adjusted() - 11))
-                root = UP.quantize(quotient, unit)
+                root = rounding.quantize(quotient, unit)
                 if best is None or abs(root - held.price) < abs(best - held.price):
                     best = root
     return best

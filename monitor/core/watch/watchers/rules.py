@@ -144,10 +144,10 @@ class RulesWatch(Watcher):
             return {}
         rules, usd = self._ground.rules, self._ground.board.usd
         held = under(record.group, record.held, old.version_of(record.group))
-        weight = decisive(held, usd)
+        is_known = held.assets <= usd.keys()
+        weight = decisive(held, usd) if is_known or rules.trust.missing_after else None
         if weight is not None:
-            is_blind = record.blind or not held.assets <= usd.keys()
-            seen = WeighedGroup(record.group, held, weight, is_blind, at)
+            seen = WeighedGroup(record.group, held, weight, record.blind or not is_known, at)
             _, then = judge(rules.name, before, seen, rules.lifecycle)
             if then is not None and then.type == said.type:
                 return {}
