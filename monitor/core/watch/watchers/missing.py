@@ -1,8 +1,9 @@
 """Says of a coin without a price which groups may stand worse than they are told to, and how bad it may be (decision 86).
 
 Ten seconds without a first price are `price.stale`. After `missing_after` the groups that need the coin are weighed at their
-worst every ten seconds: with the coin at nothing where it is held. Where that is beyond a line of which the desk was not
-told, `price.missing` names the worst group. It comes again only where more groups are in danger or one is in a worse one.
+worst: with the coin at nothing where it is held. Where that is beyond a line of which the desk was not told, `price.missing`
+names the worst group. It comes again only where more groups are in danger or one is in a worse one. They are weighed again
+ten seconds later at the earliest, and only where something has changed: years without a price cost one look.
 """
 
 from __future__ import annotations
@@ -64,6 +65,9 @@ class MissingWatch(Watcher):
         self._causes = causes
         self._sums = sums
         self._coins: dict[str, MissingTold] = {}
+        self._looked_at: datetime | None = None
+        self._has_changed = True
+        """Prices, groups or rules are others than at the last look."""
 
     # -- what is remembered --
 
@@ -98,11 +102,15 @@ class MissingWatch(Watcher):
             self._note(change.needed, change.at)
         if change.prices.found:
             self._end([asset for asset in self._open() if asset in self._ground.board.usd], change.at, out)
+        if self._coins and not self._has_changed and _matters(change):
+            self._has_changed = True
+            self._await(change.at)
 
     def due(self, deadline: Deadline, out: Outcome) -> None:
         """Looks at the groups that need coins which have been missing for long enough."""
         at, board, wait = deadline.at, self._ground.board, self._ground.rules.trust.missing_after
         needed = self._ground.book.needed()
+        self._looked_at, self._has_changed = at, False
         self._end([asset for asset in self._open() if asset in board.usd or asset not in needed], at, out)
         late = [asset for asset, told in self._open().items() if told.since + wait <= at]
         found = self._endangered(late) if late else {}
@@ -132,8 +140,11 @@ class MissingWatch(Watcher):
 
     def _await(self, at: datetime) -> None:
         wait = self._ground.rules.trust.missing_after
-        first = min((told.since + wait for told in self._open().values()), default=None)
-        due = None if first is None else first if first > at else at + LOOK_EVERY
+        late = [told.since + wait for told in self._open().values()]
+        looks = [min((at_ for at_ in late if at_ > at), default=None)]
+        if self._has_changed and any(at_ <= at for at_ in late):
+            looks.append(at + LOOK_EVERY if self._looked_at is None else max(at, self._looked_at + LOOK_EVERY))
+        due = min((look for look in looks if look is not None), default=None)
         deadline = None if due is None or not wait else Deadline(due, deadlines.MISSING, "")
         self._ground.agenda.set(deadlines.MISSING, "", None, deadline)
 
@@ -179,6 +190,21 @@ class MissingWatch(Watcher):
                 facts = {"asset": asset, "price": None if price is None else plain(price)}
                 raise_alert(out, self._ground.rules.name, Statement(FOUND, asset, told.times + 1, facts), at)
             out.memory_changed |= told.is_told
+
+
+def _matters(change: BookChange) -> bool:
+    """What a look would find may be other than before."""
+    prices = change.prices
+    return bool(
+        prices.moved
+        or prices.found
+        or change.groups
+        or change.of_block
+        or change.closed
+        or change.suspects
+        or change.renewed
+        or change.has_new_rules
+    )
 
 
 def _danger(record: GroupRecord, usd: Mapping[str, Any]) -> Danger | None:

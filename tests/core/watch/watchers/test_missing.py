@@ -68,7 +68,7 @@ def test_a_price_that_is_owed_and_missing_may_cost_any_sum() -> None:
 
 def test_nothing_is_said_of_a_group_that_is_safe_without_the_coin_until_it_is_no_more() -> None:
     desk = desk_of(holding("NEW"))
-    desk.play("00:00 COIN=0.5 -; 00:30 ... -; 00:30:01 COIN=0.8 -; 00:30:12 ... price.missing:NEW@00:30:10")
+    desk.play("00:00 COIN=0.5 -; 00:30 ... -; 00:30:01 COIN=0.8 -; 00:30:12 ... price.missing:NEW@00:30:01")
 
 
 def test_many_groups_of_one_coin_are_one_alert_and_many_coins_are_five() -> None:
