@@ -253,7 +253,11 @@ def test_the_monitor_s_own_key_is_made_once_for_its_user_alone(tmp_path: Path) -
     assert "secret" not in repr(made._first)
 
 
-@pytest.mark.parametrize("text", ["auk_", "auk_AAAA", "whsec_" + "A" * 44, f"{TEXTS[0]} x"], ids=["bare", "short", "another kind", "two words"])
+@pytest.mark.parametrize(
+    "text",
+    ["auk_", "auk_AAAA", "whsec_" + "A" * 44, f"{TEXTS[0]} x"],
+    ids=["bare", "short", "another kind", "two words"],
+)
 def test_what_is_no_key_is_refused_with_a_remedy(text: str, tmp_path: Path) -> None:
     (tmp_path / "keys").write_text(text)
     with pytest.raises(BadSecret, match=r"keys: an audit key is .* `monitor audit new-key FILE` makes one"):
