@@ -232,5 +232,5 @@ def test_the_entry_is_read_and_changes_the_group(example: Example) -> None:
     product = example("monitor/products/flat_loan.py").load(tomllib.loads(RULES))
     group = PlainReader(lambda: {"flat_loan": product}).parse(msgspec.json.decode(LINE), START)
     entry = msgspec.convert({"type": "relabel", "labels": {"desk": "EU"}}, entries.Entry)
-    after = entries.apply(group, entry, START, product)
+    after = entries.apply(group, entry, START, product, {})
     assert after == msgspec.structs.replace(group, labels={"desk": "EU"})

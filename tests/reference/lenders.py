@@ -32,6 +32,8 @@ class Lender:
     counts_all: bool = False  # every coin counts in full
 
 
+BEGUN = {"cross_margin_pro", "cross_margin_classic", "isolated_margin"}
+"""Kinds that charge an hour at borrowing (section 9.2)."""
 LEVEL = Lender("margin_level", falls=True, period=HOUR, counts_all=True)
 LENDERS = {
     "vip_loan": Lender(passed=("immediate",), has_grace=True),  # rules 10, 11, 13, 14
@@ -42,6 +44,9 @@ LENDERS = {
     "isolated_margin": LEVEL,  # section 3.10
     "flexible_loan": Lender(period=MINUTE),  # section 3.12
     "aave_v3": Lender("health_factor", falls=True, passed=("liquidation",)),  # section 5: HF < 1
+    "okx_loan": Lender(period=HOUR, counts_all=True),  # section 5: lines come with the position
+    "institutional_loan": Lender(),  # section 5: an LTV with ladders
+    "prime_margin": Lender("margin_level", falls=True, passed=("margin_call",), counts_all=True),  # section 9.10
 }
 
 
@@ -79,7 +84,7 @@ def read_version(table: dict[str, Any], kind: str = "vip_loan", agreement: str |
         places=table.get("places", {}),
         dust=Decimal(table.get("dust", "0.01")),
         rounding=table.get("rounding", "half_even"),
-        begun=lender.period == HOUR and table.get("hours", "begun") == "begun",
+        begun=kind in BEGUN and table.get("hours", "begun") == "begun",
         loan_limits={asset: _by_level(found) for asset, found in table.get("loan_limits", {}).items()},
     )
 

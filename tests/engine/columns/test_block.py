@@ -149,7 +149,7 @@ def test_parsed_lines_and_what_entries_make_of_them_come_back() -> None:
             Repay("USDT", percent=Decimal(100)),
         )
     ):
-        after = apply(after, entry, AT + timedelta(days=100 * day), product)
+        after = apply(after, entry, AT + timedelta(days=100 * day), product, {})
         history.append(after)
     names = Names()
     block = Block.of([StoredGroup(g, "api", k, AT) for k, g in enumerate(history)], names)

@@ -115,7 +115,7 @@ REFUSED = {
     "an id that is not ASCII": {"receiving_account": "konto-\u00fc"},
     "an id that is too long": {"id": "x" * 129},
     "an empty account": {"collateral": {"": {"BTC": "1"}}},
-    "a coin in small letters": {"collateral": {"a": {"btc": "1"}}},
+    "a coin with a space": {"collateral": {"a": {"b tc": "1"}}},
     "an empty quantity": {"collateral": {"a": {"BTC": ""}}},
     "a number in Arabic digits": {"collateral": {"a": {"BTC": "\u0661"}}},
     "too fine a quantity": {"collateral": {"a": {"BTC": "0.0000000000000000000000001"}}},
