@@ -345,7 +345,7 @@ def _apart(answer: dict[str, Any]) -> list[str]:
     ]
     found = answer.get("bounds")
     if found:
-        ends = [f"{name} {_end(found[name], bare)}" for name, bare in (("at best", "normal"), ("at worst", "any sum"))]
+        ends = [f"at {name} {_end(found[name], bare)}" for name, bare in (("best", "normal"), ("worst", "any sum"))]
         lines.append(f"no price of {', '.join(answer['missing'])}: {', '.join(ends)}")
     return lines
 

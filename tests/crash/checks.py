@@ -141,7 +141,7 @@ def _others(trial: Trial, alerts: list[dict[str, Any]]) -> None:
     """Nothing else was said but that a channel fails, and only of one that did."""
     failing = {arrival.channel for arrival in trial.receiver.arrivals if arrival.what != TAKEN}
     unknown = {x["type"] for x in alerts if not any(fnmatch(x["type"], known) for known in trial.others)}
-    assert not unknown
+    assert not unknown, unknown
     failing |= {"channels"} if failing == set(CHANNELS) else set()
     told = {alert["data"]["subject"] for alert in alerts if alert["type"] == "delivery.failing"}
     assert told <= failing, f"{told - failing} failed, and nobody saw it"

@@ -69,8 +69,14 @@ NO_ACTS = {
     ("POST", "/v1/groups/{id}/what-if"),
 }
 """Signing in and out, and questions: they change nothing of the monitor."""
-ELSEWHERE = {("POST", "/v1/import")}
-"""Its body is a file: `test_imports.py` looks at its record."""
+ELSEWHERE = {
+    ("POST", "/v1/import"),
+    ("POST", "/v1/levers"),
+    ("DELETE", "/v1/levers/{id}"),
+    ("POST", "/v1/proposals/{id}/approve"),
+    ("POST", "/v1/proposals/{id}/reject"),
+}
+"""`test_imports.py` looks at the record of a file, `tests/web/resources/test_levers.py` at that of levers and proposals."""
 
 
 def test_every_route_that_changes_something_is_an_act() -> None:

@@ -92,10 +92,10 @@ async def test_a_file_that_changes_is_followed_and_a_bad_one_changes_nothing(hou
 
 
 async def test_a_daemon_starts_with_a_bad_file_and_says_so_and_check_config_names_its_lines(house: House) -> None:
-    write_rates(house, "2026-01-05,USDT,0.0002", "2026-01-05,usdt,0.0002")
+    write_rates(house, "2026-01-05,USDT,0.0002", "2026-01-05,us dt,0.0002")
     house.write(TABLE, feed=False)
     ended = await house.ran("check-config", "--config", "monitor.toml")
-    assert (ended.code, "rates.csv:3: asset: found 'usdt'" in ended.err) == (2, True), ended
+    assert (ended.code, "rates.csv:3: asset: found 'us dt'" in ended.err) == (2, True), ended
     async with Daemon(house) as daemon:
         (alert,) = await daemon.alerts("&type=book.refused")
         assert alert["data"]["facts"]["source"] == "daily"

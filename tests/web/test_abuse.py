@@ -84,7 +84,7 @@ async def test_what_is_no_plain_json_object_is_refused(http: Session, raw: bytes
         {"collateral": {"a": {"BTC": "1e400"}}},
         {"collateral": {"a": {"BTC": "-1"}}},
         {"collateral": {"a": {"BTC": "\uff11"}}},
-        {"collateral": {"a": {"btc": "1"}}},
+        {"collateral": {"a": {"b tc": "1"}}},
         {"loans": {"a": 1}},
         {"loans": [None]},
         {"labels": {"borrower": 5}},

@@ -209,9 +209,7 @@ def weight_or_none(record: GroupRecord, usd: Mapping[str, Decimal]) -> Weight | 
 def weigh_now(record: GroupRecord, board: PriceBoard) -> None:
     """Weighs a group on the prices in force, and notes whether it is blind."""
     record.weight = weight_or_none(record, board.usd)
-    # Logs of older monitors have no `missing_after`: there a group with a missing price was not decided at all.
-    has_bounds = record.weight is None and bool(board.trust.missing_after)
-    record.bounds = bounds(record.held, board.usd) if has_bounds else None
+    record.bounds = bounds(record.held, board.usd) if record.weight is None else None
     record.blind = record.weight is None or (
         bool(board.untrusted) and not board.untrusted.isdisjoint(record.held.assets)
     )

@@ -145,7 +145,7 @@ class RulesWatch(Watcher):
         rules, usd = self._ground.rules, self._ground.board.usd
         held = under(record.group, record.held, old.version_of(record.group))
         is_known = held.assets <= usd.keys()
-        weight = decisive(held, usd) if is_known or rules.trust.missing_after else None
+        weight = decisive(held, usd)
         if weight is not None:
             seen = WeighedGroup(record.group, held, weight, record.blind or not is_known, at)
             _, then = judge(rules.name, before, seen, rules.lifecycle)
