@@ -63,8 +63,8 @@ def test_the_example_of_agreements_says_what_was_worked_out_apart(
     assert found["acme"]["thresholds"]["liquidation"] == "0.85"
     assert [found[id_]["ltv"] for id_ in ("plain", "acme", "own-ladder")] == ["0.80701754", "0.85185185", "0.77441077"]
     # 46,000 / 0.85 / 0.9 and 46,000 / 0.91 / 0.95: what follows from a figure follows from the group's own ladder.
-    assert found["acme"]["liquidation_price"] == {"BTC": "60130.71895425"}
-    assert found["plain"]["liquidation_price"] == {"BTC": "53209.9479468"}
+    assert found["acme"]["liquidation_price"]["BTC"] == "60130.71895425"
+    assert found["plain"]["liquidation_price"]["BTC"] == "53209.9479468"
 
 
 def test_check_config_names_each_agreement_with_its_kind(

@@ -26,7 +26,7 @@ from tests.effort import examples, more_in_a_soak
 pytestmark = [both_books, more_in_a_soak]
 
 MANY = settings(
-    max_examples=examples(40, 120),
+    max_examples=examples(28, 120),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -78,7 +78,7 @@ def test_the_whole_object_of_the_example() -> None:
             "by_asset": {"BTC": "2.41336623", "ETH": "58.25853526"},
         },
         # (1,000,000 / 0.91 - 819,043.2) / 12.5 and (1,000,000 / 0.91 - 477,630) / 0.9 / 500
-        "liquidation_price": {"BTC": "22388.63191209", "ETH": "1380.60244201"},
+        "liquidation_price": {"BTC": "22388.63191209", "ETH": "1380.60244201", "USDT": "1.179972612"},
         "inputs": [
             {
                 "asset": "BTC",
