@@ -72,7 +72,7 @@ def figures_of(figures: Figures, product: Product | None) -> dict[str, Any]:
         weight = Weight(figures.debt_usd, figures.recognised_usd)
         level = weight.figure(metric)
         names = {} if product is None else {product.rules_name(version): version for version in product.versions}
-        if figures.rules in names:
+        if figures.rules in names and not figures.missing:
             held = [Position(i.asset, i.quantity, i.price, i.value_usd, i.recognised_usd) for i in figures.inputs]
             of = valued(weight, held, lines, names[figures.rules])
             owed: dict[str, Decimal] = {}
@@ -94,6 +94,8 @@ def figures_of(figures: Figures, product: Product | None) -> dict[str, Any]:
         "inputs": [row(each) for each in figures.inputs],
         "debts": [row(each) for each in figures.debts],
         "inputs_cut": 0,
+        **({"bound": True} if figures.missing and figures.debt_usd is not None else {}),
+        **({"missing": list(figures.missing)} if figures.missing else {}),
         "rules": figures.rules,
         **({"metric": metric.name, metric.name: text(level)} if metric.falls else {}),
     }
