@@ -956,6 +956,7 @@ export interface PreviewedGroup {
   readonly ltv: string | null;
   readonly level_before: string | null;
   readonly level: string | null;
+  readonly missing: readonly string[];
   readonly debt_usd: string;
   readonly recognised_before_usd: string | null;
   readonly recognised_usd: string;

@@ -12,7 +12,7 @@ from monitor.core.groups.book_changes import check_fit_all
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.snapshot import Loss, Swept
 from monitor.core.money import exact, plain
-from monitor.core.portfolio.snapshot import WholeBook, worth_of
+from monitor.core.portfolio.snapshot import WholeBook, best_worth
 from monitor.core.portfolio.stress import MovedGroups, by_stage_rank, sums_shown
 from monitor.core.portfolio.under_rules import renewed
 from monitor.core.refusal import Refused
@@ -52,6 +52,8 @@ class PreviewedGroup(msgspec.Struct, frozen=True, kw_only=True):
     ltv: str | None
     level_before: str | None
     level: str | None
+    missing: list[str]
+    """Coins without a price: the figures are the best that they leave possible, and decide all the same."""
     debt_usd: str
     recognised_before_usd: str | None
     recognised_usd: str
@@ -68,7 +70,7 @@ class RulesPreview(msgspec.Struct, frozen=True, kw_only=True):
     """The keys of [lifecycle] that are others."""
     groups: int
     unknown: int
-    """Groups without a price: a reload leaves them as they are."""
+    """Groups without a price that a reload leaves as they are."""
     is_exact: bool
     """Every group's stage is exact."""
     moves: list[MovedGroups]
@@ -120,8 +122,8 @@ def _row(book: WholeBook, rules: Rules, after: Sight, stage: Stage) -> Previewed
     """`after` holds and owes what it does under the new rules."""
     with exact():
         before = renewed(after, book.rules, book.at)
-        was, now = worth_of(before.held, book.prices), worth_of(after.held, book.prices)
-        assert now is not None, "a group without all prices moves nowhere"
+        was, now = best_worth(before.held, book.prices), best_worth(after.held, book.prices)
+        assert now is not None, "a group that nothing decides moves nowhere"
         lines = after.held.lines
         return PreviewedGroup(
             id=after.group.id,
@@ -133,6 +135,7 @@ def _row(book: WholeBook, rules: Rules, after: Sight, stage: Stage) -> Previewed
             ltv=plain_or_none(now.weight.ltv),
             level_before=_level(before.held, was.weight) if was is not None else None,
             level=_level(after.held, now.weight),
+            missing=sorted(after.held.assets - book.prices.usd.keys()),
             debt_usd=plain(now.owed),
             recognised_before_usd=plain(was.weight.recognised) if was is not None else None,
             recognised_usd=plain(now.weight.recognised),

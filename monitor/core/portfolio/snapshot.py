@@ -35,6 +35,7 @@ from monitor.core.portfolio.under_rules import Decide, by_reload, renewed
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import stays_open
 from monitor.core.stages.stages import LIQUIDATION, STAGES, TABLE, Signal, Stage, signal_of
+from monitor.core.valuation.bounds import decisive
 from monitor.core.valuation.clearance import cleared
 from monitor.core.valuation.ladder import recognised
 from monitor.core.valuation.remedies import next_line, terms_of
@@ -73,6 +74,8 @@ class PlainBookSnapshot:
         self._sights = sights
         self._at = at
         self._decide = decide or stage_then
+        self._by_bounds = decide is not None
+        """A reload decides a group whose price is missing too, where its best case says so."""
 
     def __len__(self) -> int:
         return len(self._sights)
@@ -87,11 +90,15 @@ class PlainBookSnapshot:
         unknown, loss = 0, Loss()
         with exact():
             for sight in self.within(scope):
-                worth = worth_of(sight.held, on)
+                is_known = sight.held.assets <= on.usd.keys()
+                worth = best_worth(sight.held, on) if is_known or self._by_bounds else None
                 if worth is None:
                     unknown += 1
                     continue
                 stage, after = sight.state.stage, self._decide(sight, worth.weight, on, self._at)
+                if stage == after and not is_known:
+                    unknown += 1
+                    continue
                 moves[stage, after] = moves.get((stage, after), Sums()).plus(worth.sums)
                 loss = loss.plus(loss_of(sight.held, worth, after))
                 if stage != after:
@@ -179,6 +186,19 @@ def worth_of(held: Holding, on: Prices) -> Worth | None:
     market = sum((quantity * on.usd[asset] for asset, quantity, _ in held.collateral), ZERO)
     owed = (
         sum((amount * on.usd[asset] for asset, amount in held.debts), ZERO) if held.tiers is not None else weight.debt
+    )
+    return Worth(weight, market, owed)
+
+
+def best_worth(held: Holding, on: Prices) -> Worth | None:
+    """The same, or while a price is missing the best that the group may be worth; None where that has no end."""
+    worth = worth_of(held, on)
+    weight = None if worth is not None else decisive(held, on.usd)
+    if weight is None:
+        return worth
+    market, owed = (
+        sum((amount * on.usd[asset] for asset, amount, *_ in rows if asset in on.usd), ZERO)
+        for rows in (held.collateral, held.debts)
     )
     return Worth(weight, market, owed)
 

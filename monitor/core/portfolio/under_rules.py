@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+import msgspec
+
 from monitor.core.deadlines import OVERDUE
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.snapshot import Prices
@@ -28,9 +30,14 @@ def by_reload(how: Lifecycle) -> Decide:
 
     def decide(sight: Sight, weight: Weight, on: Prices, at: datetime) -> Stage:
         held = sight.held
-        blind = not on.untrusted.isdisjoint(held.assets)
+        is_known = held.assets <= on.usd.keys()
+        blind = not is_known or not on.untrusted.isdisjoint(held.assets)
         seen = WeighedGroup(sight.group, held, weight, blind, at, is_settled=False)
-        state, _ = judge("", sight.state, seen, how)
+        # While a price is missing a clear hold is dropped, and dates that are past wait for it.
+        before = sight.state if is_known else msgspec.structs.replace(sight.state, below_since=None)
+        state, _ = judge("", before, seen, how)
+        if not is_known:
+            return state.stage
         for due, kind, loan in dates(sight.group.loans, state, held.version, sight.put_at):
             if due <= sight.put_at and kind == OVERDUE:
                 state, _ = move("", ran(state, loan, kind), Signal.OVERDUE, at, held, weight)

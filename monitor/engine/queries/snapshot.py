@@ -30,6 +30,7 @@ from monitor.core.money import CENT, EIGHT_PLACES, exact, round_down, round_up
 from monitor.core.portfolio.snapshot import (
     LABEL_PREFIX,
     PlainBookSnapshot,
+    best_worth,
     distance_of,
     nearest_shown,
     stage_then,
@@ -83,9 +84,17 @@ class ColumnarBookSnapshot(CopiedRows):
         newly: dict[Stage, Movers] = {
             stage: self._movers(weighed, known & (after == i) & (self._stage != i)) for i, stage in enumerate(STAGES)
         }
-        unknown = int(np.count_nonzero(wanted & ~known))
-        rows = Swept(moves, unknown, loss, newly, are_exact, False)
-        return joined_sweeps(rows, self._fresh.sweep(on, scope), lambda some: self._keyed(some, on))
+        unpriced = np.flatnonzero(wanted & ~known)
+        looked_at = unpriced[:NEAR_LIMIT] if self._decide is not None else unpriced[:0]
+        are_exact &= self._decide is None or len(looked_at) == len(unpriced)
+        rows = Swept(moves, len(unpriced) - len(looked_at), loss, newly, are_exact, False)
+        for singly in (self._fresh.sweep(on, scope), self._singly(looked_at).sweep(on, ())):
+            rows = joined_sweeps(rows, singly, lambda some: self._keyed(some, on))
+        return rows
+
+    def _singly(self, rows: I64) -> PlainBookSnapshot:
+        """Groups of these rows, each looked at by itself: a reload may decide one whose price is missing by its best case."""
+        return PlainBookSnapshot([self.sight(row) for row in rows.tolist()], self._copy.now, self._decide)
 
     def under(self, rules: Rules) -> ColumnarBookSnapshot:
         """Lays all positions again: a million groups take seconds of the thread that asks."""
@@ -249,7 +258,7 @@ class ColumnarBookSnapshot(CopiedRows):
     def _keyed(self, some: Iterator[Sight], on: Prices) -> Iterator[tuple[float, str, Sight]]:
         for sight in some:
             with exact():
-                worth = worth_of(sight.held, on)
+                worth = best_worth(sight.held, on)
             if worth is not None:
                 yield urgency(worth.weight), sight.group.id, sight
 
