@@ -81,12 +81,7 @@ def test_a_restart_from_blocks_loses_nothing(desk: Any, restarts: set[int], book
         if i in restarts:
             monitor = RiskMonitor(monitor.rules, memory=monitor.memory, book=book())
     theirs = [a for t in told(RiskMonitor(now), run) for a in t[0]]
-    assert _of_no_look(plainly(ours)) == _of_no_look(theirs)
-
-
-def _of_no_look(alerts: list[Any]) -> list[Any]:
-    """Without what a look at missing coins says: a start gives a price its time again, so that look comes later."""
-    return [a for a in alerts if a["type"] not in ("price.missing", "price.found")]
+    assert plainly(ours) == theirs
 
 
 def test_nobody_hears_that_prices_agree_on_a_coin_that_only_a_closed_group_held() -> None:

@@ -79,6 +79,14 @@ class MissingTold(NamedTuple):
         return any(rank > self.worst.get(group, -1) for group, rank in worst.items())
 
 
+class MissingLook(NamedTuple):
+    """The last look at groups whose coins have no price."""
+
+    at: datetime | None = None
+    has_changed: bool = True
+    """Prices, groups or rules are others since."""
+
+
 class ContradictionTold(msgspec.Struct, frozen=True):
     """What was said of a coin whose sources contradict each other."""
 
@@ -185,6 +193,7 @@ class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     blindness: BlindnessState = BlindnessState()
     contradictions: ContradictionState = ContradictionState()
     missing: dict[str, MissingTold] = {}
+    missing_look: MissingLook = MissingLook()
     """By coin."""
     unknown_coins: dict[str, Told] = {}
     """By coin: whether it is said that nobody knows it."""

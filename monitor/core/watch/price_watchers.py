@@ -69,6 +69,7 @@ class PriceWatchers(NamedTuple):
             "feeds": self.feeds.kept(),
             "contradictions": self.contradictions.kept(),
             "missing": self.missing.kept(),
+            "missing_look": self.missing.look,
             "unknown_coins": self.unknown_coins.kept(),
         }
 

@@ -16,7 +16,7 @@ from monitor.core import deadlines
 from monitor.core.deadlines import Deadline
 from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.record import GroupRecord
-from monitor.core.groups.watcher_states import MissingTold
+from monitor.core.groups.watcher_states import MissingLook, MissingTold
 from monitor.core.money import plain
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
 from monitor.core.text import stamp
@@ -65,9 +65,8 @@ class MissingWatch(Watcher):
         self._causes = causes
         self._sums = sums
         self._coins: dict[str, MissingTold] = {}
-        self._looked_at: datetime | None = None
-        self._has_changed = True
-        """Prices, groups or rules are others than at the last look."""
+        self.look = MissingLook()
+        """The last one; kept, so that a restart looks again when it would have."""
 
     # -- what is remembered --
 
@@ -77,7 +76,7 @@ class MissingWatch(Watcher):
 
     def restore(self, memory: Memory) -> None:
         """Goes on waiting."""
-        self._coins = dict(memory.watchers.missing)
+        self._coins, self.look = dict(memory.watchers.missing), memory.watchers.missing_look
         self._await(memory.at)
 
     def awaken(self, at: datetime) -> None:
@@ -102,15 +101,15 @@ class MissingWatch(Watcher):
             self._note(change.needed, change.at)
         if change.prices.found:
             self._end([asset for asset in self._open() if asset in self._ground.board.usd], change.at, out)
-        if self._coins and not self._has_changed and _matters(change):
-            self._has_changed = True
+        if self._coins and not self.look.has_changed and _matters(change):
+            self.look = self.look._replace(has_changed=True)
             self._await(change.at)
 
     def due(self, deadline: Deadline, out: Outcome) -> None:
         """Looks at the groups that need coins which have been missing for long enough."""
         at, board, wait = deadline.at, self._ground.board, self._ground.rules.trust.missing_after
         needed = self._ground.book.needed()
-        self._looked_at, self._has_changed = at, False
+        self.look = MissingLook(at, has_changed=False)
         self._end([asset for asset in self._open() if asset in board.usd or asset not in needed], at, out)
         late = [asset for asset, told in self._open().items() if told.since + wait <= at]
         found = self._endangered(late) if late else {}
@@ -142,8 +141,8 @@ class MissingWatch(Watcher):
         wait = self._ground.rules.trust.missing_after
         late = [told.since + wait for told in self._open().values()]
         looks = [min((at_ for at_ in late if at_ > at), default=None)]
-        if self._has_changed and any(at_ <= at for at_ in late):
-            looks.append(at + LOOK_EVERY if self._looked_at is None else max(at, self._looked_at + LOOK_EVERY))
+        if self.look.has_changed and any(at_ <= at for at_ in late):
+            looks.append(at + LOOK_EVERY if self.look.at is None else max(at, self.look.at + LOOK_EVERY))
         due = min((look for look in looks if look is not None), default=None)
         deadline = None if due is None or not wait else Deadline(due, deadlines.MISSING, "")
         self._ground.agenda.set(deadlines.MISSING, "", None, deadline)
