@@ -7,22 +7,22 @@ thing than an outage: asking again does not help, so the source waits until some
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
 from yarl import URL
 
-from monitor.addresses import AddressRefused, guarded_socket, is_inside, shown_url
-from monitor.bounded_http import AnswerTooLong, BoundedConnector
+from monitor.addresses import AddressRefused, is_inside, shown_url
+from monitor.asking import cause_of, phrase_of, polling_session, retry_after_s
+from monitor.bounded_http import AnswerTooLong
 from monitor.clock import Clock
 from monitor.core.schema import Span
 
@@ -32,7 +32,6 @@ MOST_BYTES = 8 << 20
 """Of one answer: an account of ten thousand coins has two megabytes."""
 LONGEST_PAUSE_S = 3600.0
 """A lender may ask for a pause, not for silence: ten years count as an hour."""
-_KEEP_ALIVE_S = 15.0
 _SHOWN = 120
 _BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT)
 """418 is Binance's word for a client that went on asking after a 429."""
@@ -135,18 +134,8 @@ class Asker:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = BoundedConnector(
-                body_bytes=2 * MOST_BYTES,  # `_body` counts it exactly, without what chunks add
-                socket_factory=guarded_socket(allow_private=self._config.allow_private),
-                keepalive_timeout=_KEEP_ALIVE_S,
-                limit=1,
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                timeout=aiohttp.ClientTimeout(total=self._config.timeout.total_seconds()),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                auto_decompress=False,  # the limit of bytes counts what is read, so nothing may grow behind it
+            self._session = polling_session(
+                MOST_BYTES, self._config.timeout.total_seconds(), allow_private=self._config.allow_private
             )
         return self._session
 
@@ -177,7 +166,8 @@ class Asker:
         try:
             async with self._opened().request(method, url, headers=sent, data=body, allow_redirects=False) as answer:
                 at = _date(answer.headers.get("Date"))
-                after_s = _retry_after_s(answer.headers.get("Retry-After"), self._clock.utc())
+                after_s = retry_after_s(answer.headers.get("Retry-After"), self._clock.utc())
+                after_s = None if after_s is None else min(after_s, LONGEST_PAUSE_S)
                 return LenderAnswer(answer.status, await _body(answer), at, after_s)
         except Failed:
             raise
@@ -190,7 +180,7 @@ class Asker:
         # Whatever the network or a library makes of an answer is one failed question, never the end of the book. The texts
         # of aiohttp's errors may hold the address with its query, so only those of the system are shown.
         except Exception as e:  # noqa: BLE001
-            raise Failed(f"cannot connect: {_cause(e)}") from None
+            raise Failed(f"cannot connect: {cause_of(e)}") from None
 
 
 def target(path: str, query: Mapping[str, str]) -> str:
@@ -203,7 +193,7 @@ def judged(answer: LenderAnswer, place: str, remedy: str) -> bytes:
     status = answer.status
     if status == HTTPStatus.OK:
         return answer.body
-    said = f"{place}: HTTP {status}{_phrase(status)}"
+    said = f"{place}: HTTP {status}{phrase_of(status)}"
     if status in _BUSY:
         raise Failed(f"{said}: asked too often", answer.after_s)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
@@ -247,38 +237,8 @@ async def _body(answer: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
-def _cause(e: Exception) -> str:
-    """The words of the system's error, or else the name of the library's."""
-    known: Any = getattr(e, "os_error", e)
-    if isinstance(known, AddressRefused):
-        return str(known)
-    if isinstance(e, aiohttp.ClientConnectorCertificateError):
-        return "the certificate is not trusted"
-    text: str | None = getattr(known, "strerror", None) or getattr(e, "strerror", None)
-    return f"{type(e).__name__}: {text}" if text else type(e).__name__
-
-
-def _phrase(status: int) -> str:
-    try:
-        return f" {HTTPStatus(status).phrase}"
-    except ValueError:
-        return ""
-
-
 def _date(text: str | None) -> datetime | None:
     try:
         return None if text is None else parsedate_to_datetime(text)
-    except (ValueError, TypeError):
-        return None
-
-
-def _retry_after_s(text: str | None, now: datetime) -> float | None:
-    """Seconds of a Retry-After header, which holds seconds or an HTTP date; None if it holds neither."""
-    if text is None:
-        return None
-    if re.fullmatch(r"\d{1,9}", text.strip(), re.ASCII):
-        return min(float(text), LONGEST_PAUSE_S)
-    try:
-        return min(max(0.0, (parsedate_to_datetime(text) - now).total_seconds()), LONGEST_PAUSE_S)
     except (ValueError, TypeError):
         return None

@@ -7,30 +7,28 @@ Last-Modified, so a book that has not changed costs one small answer. An answer 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import aiohttp
 import msgspec
 from yarl import URL
 
-from monitor.addresses import AddressRefused, guarded_socket, is_inside, shown_url
+from monitor.addresses import AddressRefused, is_inside, shown_url
+from monitor.asking import cause_of, polling_session, retry_after_s
 from monitor.books._base import KeptBook, Reader, StaleAfter
 from monitor.books._polled import POLLS_TO_STALE, Every, Rounds, Unreadable
 from monitor.books._snapshots import BookRow, Snapshots
-from monitor.bounded_http import AnswerTooLong, BoundedConnector
+from monitor.bounded_http import AnswerTooLong
 from monitor.clock import Clock
 from monitor.core.events.events import BookSeen, Event
 from monitor.core.schema import Span
 from monitor.secret_files import BadSecret, read_secret
 
-_KEEP_ALIVE_S = 15.0
 _LINES_JSON = ("application/x-ndjson", "application/jsonl", "application/ndjson", "application/jsonlines")
 
 
@@ -118,18 +116,8 @@ class HttpBook:
 
     async def batches(self) -> AsyncIterator[list[Event]]:
         """The changes of each answer. To close the iterator closes the connection."""
-        connector = BoundedConnector(
-            body_bytes=2 * self._config.max_body_bytes,  # `_body` counts it exactly, without what chunks add
-            socket_factory=guarded_socket(allow_private=self._config.allow_private),
-            keepalive_timeout=_KEEP_ALIVE_S,
-            limit=1,
-        )
-        session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=self._config.timeout.total_seconds()),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,  # the limit of bytes counts what is read, so nothing may grow behind it
+        session = polling_session(
+            self._config.max_body_bytes, self._config.timeout.total_seconds(), allow_private=self._config.allow_private
         )
         async with session:
             async for batch in self._rounds.run(lambda: self._round(session)):
@@ -211,7 +199,7 @@ class HttpBook:
         # Whatever the network or a library makes of an answer is one failed round, never the end of the book. The texts of
         # aiohttp's errors may hold the address with its query, so only those of the system are shown.
         except Exception as e:  # noqa: BLE001
-            raise Unreadable(f"no whole answer: {_cause(e)}") from None
+            raise Unreadable(f"no whole answer: {cause_of(e)}") from None
 
     def _judge(self, answer: aiohttp.ClientResponse) -> None:
         """Raises Unreadable for an answer that is not the book itself, or of which nobody can tell whether it is whole."""
@@ -225,7 +213,7 @@ class HttpBook:
             return
         if 300 <= answer.status < 400:
             raise Unreadable(f"HTTP {answer.status}: a redirect, which is not followed; state the address itself")
-        after_s = _retry_after_s(answer.headers.get("Retry-After"), self._clock.utc())
+        after_s = retry_after_s(answer.headers.get("Retry-After"), self._clock.utc()) or 0.0
         raise Unreadable(f"HTTP {answer.status}", after_s)
 
     async def _body(self, answer: aiohttp.ClientResponse) -> bytes:
@@ -245,26 +233,3 @@ _VALIDATORS = (("ETag", "if-none-match"), ("Last-Modified", "if-modified-since")
 
 def _rows(lines: Sequence[msgspec.Raw]) -> list[BookRow]:
     return [BookRow(f"row {number}", bytes(line)) for number, line in enumerate(lines, 1)]
-
-
-def _cause(e: Exception) -> str:
-    """The words of the system's error, or else the name of the library's."""
-    known: Any = getattr(e, "os_error", e)
-    if isinstance(known, AddressRefused):
-        return str(known)
-    if isinstance(e, aiohttp.ClientConnectorCertificateError):
-        return "the certificate is not trusted"
-    text: str | None = getattr(known, "strerror", None) or getattr(e, "strerror", None)
-    return f"{type(e).__name__}: {text}" if text else type(e).__name__
-
-
-def _retry_after_s(text: str | None, now: datetime) -> float:
-    """Seconds of a Retry-After header, which holds seconds or an HTTP date."""
-    if text is None:
-        return 0.0
-    if re.fullmatch(r"\d{1,9}", text.strip(), re.ASCII):
-        return float(text)
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-    except (TypeError, ValueError, OverflowError):
-        return 0.0

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, Protocol
@@ -19,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from monitor.addresses import scrubbed, shown_url
+from monitor.asking import retry_after_s
 from monitor.clock import Clock
 from monitor.core.prices.quote import Batch
 from monitor.feeds._base import FeedStats
@@ -293,13 +291,3 @@ async def stop(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         if not task.cancelled():
             task.result()
-
-
-def retry_after_s(text: str, now: datetime) -> float | None:
-    """Seconds of a Retry-After header, which holds seconds or an HTTP date; None if it holds neither."""
-    if re.fullmatch(r"\d{1,9}", text.strip(), re.ASCII):
-        return float(text)
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):  # not a date, or one without a zone
-        return None

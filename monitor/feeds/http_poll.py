@@ -11,17 +11,17 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import aiohttp
 import msgspec
 from yarl import URL
 
-from monitor.addresses import AddressRefused, guarded_socket, is_inside, shown_url
-from monitor.bounded_http import HEAD_BYTES, AnswerTooLong, BoundedConnector
+from monitor.addresses import AddressRefused, is_inside, shown_url
+from monitor.asking import cause_of, phrase_of, polling_session, retry_after_s
+from monitor.bounded_http import HEAD_BYTES, AnswerTooLong
 from monitor.clock import Clock, SystemClock
 from monitor.core import schema
 from monitor.core.prices.quote import BadPrice, Batch, Quote, price
@@ -36,7 +36,6 @@ from monitor.telemetry import BoundedLog
 _RANDOM = random.SystemRandom()
 _LONGEST_RETRY_AFTER_S = 3600.0
 """A peer may ask for a pause, not for silence: ten years count as an hour."""
-_KEEP_ALIVE_S = 15.0
 _POLLS_TO_STALE = 3
 """Two polls may fail before a price is stale."""
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e]*)", re.ASCII)
@@ -159,18 +158,8 @@ class HttpPoll:
     async def quotes(self) -> AsyncIterator[Batch]:
         """The prices of each answer. To close the iterator closes the connection."""
         self.stats.reason = "connecting"
-        connector = BoundedConnector(
-            body_bytes=2 * self._config.max_body_bytes,  # `_body` counts it exactly, without what chunks add
-            socket_factory=guarded_socket(allow_private=self._config.allow_private),
-            keepalive_timeout=_KEEP_ALIVE_S,
-            limit=1,
-        )
-        session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=self._config.timeout.total_seconds()),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,  # the limit of bytes counts what is read, so nothing may grow behind it
+        session = polling_session(
+            self._config.max_body_bytes, self._config.timeout.total_seconds(), allow_private=self._config.allow_private
         )
         failures = 0
         try:
@@ -255,7 +244,7 @@ class HttpPoll:
         # Whatever the network or a library makes of an answer is one failed question, never the end of the feed. The texts of
         # aiohttp's errors may hold the address with its query, so only those of the system are shown.
         except Exception as e:  # noqa: BLE001
-            raise _Failed(f"cannot connect: {_cause(e)}", "connection") from None
+            raise _Failed(f"cannot connect: {cause_of(e)}", "connection") from None
         quotes = self.parse(body)
         if not quotes:
             raise _Failed(self.stats.reason, "no_price")
@@ -292,14 +281,14 @@ class HttpPoll:
                 raise _Failed(f"the answer is compressed ({encoding[:20]}), which was not asked for", "encoding")
             return
         self._has_old_headers = status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-        after_s = _retry_after_s(answer.headers.get("Retry-After"), self._clock.utc())
+        after_s = retry_after_s(answer.headers.get("Retry-After"), self._clock.utc())
         if 300 <= status < 400:
             where = answer.headers.get("Location", "")
             to = shown_url(where) if "://" in where else "another path"
             raise _Failed(
                 f"HTTP {status}: a redirect to {to}, which is not followed; state the address itself", "redirect"
             )
-        raise _Failed(f"HTTP {status}{_phrase(status)}", f"http_{status // 100}xx", after_s)
+        raise _Failed(f"HTTP {status}{phrase_of(status)}", f"http_{status // 100}xx", after_s)
 
     async def _body(self, answer: aiohttp.ClientResponse) -> bytes:
         limit = self._config.max_body_bytes
@@ -350,33 +339,3 @@ def _headers(file: Path) -> dict[str, str]:
         if match is not None:
             found[match[1]] = match[2]
     return found
-
-
-def _cause(e: Exception) -> str:
-    """The words of the system's error, or else the name of the library's."""
-    known: Any = getattr(e, "os_error", e)
-    if isinstance(known, AddressRefused):
-        return str(known)
-    if isinstance(e, aiohttp.ClientConnectorCertificateError):
-        return "the certificate is not trusted"
-    text: str | None = getattr(known, "strerror", None) or getattr(e, "strerror", None)
-    return f"{type(e).__name__}: {text}" if text else type(e).__name__
-
-
-def _phrase(status: int) -> str:
-    try:
-        return f" {HTTPStatus(status).phrase}"
-    except ValueError:
-        return ""
-
-
-def _retry_after_s(text: str | None, now: datetime) -> float | None:
-    """Seconds of a Retry-After header, which holds seconds or an HTTP date; None if it holds neither."""
-    if text is None:
-        return None
-    if re.fullmatch(r"\d{1,9}", text.strip(), re.ASCII):
-        return float(text)
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):
-        return None

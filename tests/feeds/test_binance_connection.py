@@ -9,10 +9,10 @@ from decimal import Decimal
 
 import pytest
 
+from monitor.asking import retry_after_s
 from monitor.clock import SystemClock
 from monitor.core import schema
 from monitor.core.prices.quote import Batch
-from monitor.feeds._socket import retry_after_s
 from monitor.feeds.binance_futures import SUBSCRIBE, BinanceFutures, Config, build
 from tests.feeds.venue import Listener, Venue, frame, mark, until
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import pytest
 from hypothesis import example, given
 
+from monitor import asking
 from monitor.ack_links import AckLinks
 from monitor.addresses import is_host, is_public, networks_of, origin_of, scrubbed, shown_url
 from monitor.contacts import check_of, kinds
@@ -21,7 +22,6 @@ from monitor.core.money import NotANumber, number
 from monitor.core.portfolio import group_list
 from monitor.core.prices.quote import BadPrice, price
 from monitor.core.schema import DailyRate, Invalid, Ratio, is_asset, read
-from monitor.feeds import _socket, http_poll
 from monitor.feeds._base import Unusable
 from monitor.feeds._messages import time_in_any_form
 from monitor.feeds._path import read_path
@@ -103,8 +103,7 @@ READERS: dict[str, tuple[Callable[[str], Any], tuple[type[Exception], ...], Call
     "time of a venue": (instant_iso, (Unusable,), _time),
     "milliseconds of a venue": (lambda stated: instant_ms(stated, as_text=True), (Unusable,), _nothing),
     "time in any form": (time_in_any_form, (Unusable,), _time),
-    "pause that a venue asks for": (lambda stated: _socket.retry_after_s(stated, NOW), (), _pause),
-    "pause that a poll is asked for": (lambda stated: http_poll._retry_after_s(stated, NOW), (), _pause),
+    "pause that a venue or an address asks for": (lambda stated: asking.retry_after_s(stated, NOW), (), _pause),
     "pause that a receiver asks for": (lambda stated: _http.retry_after_s(stated, NOW), (), _pause),
     "path of a poll": (read_path, (ValueError,), _nothing),
     "name of a market": (lambda stated: symbol(stated, is_pair=True), (), _nothing),
