@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.instants import DAY_MINUTES, DAY_US, MINUTE_US, day_at, micros_of, time_at
+from monitor.core.instants import DAY_MINUTES, DAY_US, HOUR_MINUTES, MINUTE_US, day_at, micros_of, time_at
 from monitor.core.loans.group import Loan, Rate
 from monitor.core.loans.interest import interest
 from monitor.core.money import ONE, ZERO, exact
@@ -55,6 +55,8 @@ class Debts:
         """By the parts of a _Kind."""
         self._rates = np.zeros(0)
         self._cheaper = np.zeros(0, np.int64)
+        self._by_hour = [place for place, product in products.items() if product.is_late_by_hour]
+        self._compounding = [place for place, product in products.items() if product.compounds]
         self._openings = {place: found for place, p in products.items() if (found := _Openings.of(p)) is not None}
 
     def hold_for(self, other: Debts) -> bool:
@@ -63,6 +65,8 @@ class Debts:
         If the terms of opening changed, loans of one kind may now be of several, and equal sums prove nothing.
         """
         is_alike = self._until == other._until and _terms(self._openings) == _terms(other._openings)
+        # What compounds was worked out loan by loan, and not by these sums.
+        is_alike = is_alike and all(other._products[place] is self._products[place] for place in self._compounding)
         return is_alike and all(found == other._sum(kind) for kind, found in self._sums.items())
 
     def owed(self, block: Block) -> F64:
@@ -71,7 +75,26 @@ class Debts:
 
     def interest(self, block: Block) -> F64:
         """[l] The interest alone."""
-        return block.interests() + block.principals() * self._indexes(block)
+        found = block.interests() + block.principals() * self._indexes(block)
+        if self._compounding:
+            self._compound(block, found)
+        return found
+
+    def _compound(self, block: Block, found: F64) -> None:
+        """Puts in the interest of loans whose interest bears interest: it is no multiple of the principal, as each period
+        is rounded. Core works it out loan by loan, and goes on from the instant before."""
+        rows = block.loan_rows()
+        mine = np.flatnonzero(np.isin(block.columns.product[rows], self._compounding))
+        if not len(mine):
+            return
+        rules = self._rated(block, block.columns.product[rows].astype(np.int64))[mine].tolist()
+        with exact():
+            for place, ruled, loan in zip(
+                mine.tolist(), rules, block.loans_at(mine.tolist(), self._names), strict=True
+            ):
+                product = self._agreements.product(ruled)
+                if product is not None:
+                    found[place] = float(interest(loan, product, *product.moment(self._at)))
 
     def _indexes(self, block: Block) -> F64:
         """[l] The interest accrued since each loan was put, as a share of its principal."""
@@ -95,9 +118,13 @@ class Debts:
         # Interest of a fixed rate is daily, whatever the product.
         periods = np.array([self._period(place) for place in range(len(self._names.products))], np.int64)
         period = _one_if_equal(np.where(is_fixed, DAY_MINUTES, periods[product]))
-        is_late = (matures >= 0) & (matures < self._minute // period * period * MINUTE_US)
-        late = np.where(is_late, matures // (period * MINUTE_US) * period, -1)
-        since = c.since // period * period
+        step = period
+        if self._by_hour:
+            step = np.where(np.isin(product, self._by_hour), np.minimum(period, HOUR_MINUTES), period)
+        is_late = (matures >= 0) & (matures < self._minute // step * step * MINUTE_US)
+        late = np.where(is_late, matures // (step * MINUTE_US) * step, -1)
+        # Until it is late, a loan of a daily rate does not depend on the hour since which it is counted.
+        since = np.where(is_late, c.since // step * step, c.since // period * period)
         coin = c.loan_asset.astype(np.int64)
         asset = np.where(is_fixed, _FIXED, coin)
         opened = np.zeros(len(product), np.int64)
@@ -128,7 +155,7 @@ class Debts:
     def _exact_sum(self, kind: _Kind) -> float:
         """The interest of one coin that is lent like this."""
         product = self._agreements.product(kind.product)
-        if product is None:
+        if product is None or product.compounds:
             return 0.0
         is_fixed = kind.asset < 0
         rate = Rate("fixed", ONE) if is_fixed else _PAID_IN if kind.is_cheaper else Rate("flexible")
