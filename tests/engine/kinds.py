@@ -107,6 +107,7 @@ class Kinds:
 
     def _late_by_hour(self) -> Table:
         return self._vip() | {
+            "rates": self._rates() | {"C1": "-0.0005"},
             "late_interest": self._random.choice(("hour", "hour", "day")),
             "compounding": self._random.random() < 0.3,
         }

@@ -191,7 +191,9 @@ def charge(
         return ZERO
     rate = rates.at(loan.asset, at) if loan.daily is None else loan.daily
     assert rate is not None, f"no flexible rate for {loan.asset}"
-    if loan.daily is None and loan.pays_bnb:
+    if rate < 0 and is_late:  # section 9.8: a late loan earns nothing
+        return ZERO
+    if loan.daily is None and loan.pays_bnb and rate > 0:
         rate *= ONE - version.discount
     if by_hour:
         rate = entries.rounded(Decimal(DIVIDING.divide(rate, Decimal(24))), entries.UNIT, "half_even")

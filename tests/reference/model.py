@@ -113,7 +113,7 @@ class Model:
         with localcontext(EXACT):
             self._advance(at)
             known = self.groups[group_id]
-            settled = [replace(loan, interest=loan.interest + known.accrued[loan.id]) for loan in known.line.loans]
+            settled = [replace(loan, interest=spot.interest(known, loan)) for loan in known.line.loans]
             try:
                 line, version = replace(known.line, loans=tuple(settled)), self._in_force(at)
                 group = Group(entries.after(line, entry, version, self.price, lambda loan: self._hour(loan, at)), at)
@@ -356,7 +356,7 @@ class Model:
         )
         owed: dict[str, Decimal] = {}
         for loan in line.loans:
-            owed[loan.asset] = owed.get(loan.asset, ZERO) + loan.principal + loan.interest + group.accrued[loan.id]
+            owed[loan.asset] = owed.get(loan.asset, ZERO) + loan.principal + spot.interest(group, loan)
         group.debts = tuple((asset, quantity) for asset, quantity in owed.items() if quantity)
         group.assets = frozenset([holding[0] for holding in group.holdings] + [debt[0] for debt in group.debts])
         group.priced = group.assets <= self.price.keys()

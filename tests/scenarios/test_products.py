@@ -62,13 +62,17 @@ OTHER_INTEREST = {
     "compounding": ("bybit_loan", "hour", {"hours": '"full"', "rounding": '"up"', "places": "{ USDT = 2 }"}),
     "late by the hour": ("vip_loan", "day", {"late_interest": '"hour"', "terms": '["7d", "45d"]'}),
     "both": ("vip_loan", "day", {"late_interest": '"hour"', "compounding": "true", "compounding_places": "24"}),
+    "below zero": ("cross_margin_pro", "hour", {}),
 }
 
 
 @pytest.mark.parametrize("name", OTHER_INTEREST)
 def test_other_interest_agrees_with_the_reference_model_alert_by_alert(name: str, tmp_path: Path) -> None:
     kind, period, stated = OTHER_INTEREST[name]
-    of = lot(kind, other_interest(shipped(kind), period, stated), seed=5, groups=examples(12, 80))
+    text = other_interest(shipped(kind), period, stated)
+    if name == "below zero":
+        text = re.sub(r'^(USDT|BTC) = "0\.', r'\1 = "-0.', text, flags=re.MULTILINE)
+    of = lot(kind, text, seed=5, groups=examples(12, 80))
     ours, theirs = played(of, tmp_path)
     assert first_difference(ours, theirs) is None
     assert Counter(alert["type"] for alert in ours)["loan_group.liquidation.triggered"] > 2

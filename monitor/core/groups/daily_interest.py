@@ -12,8 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from monitor.core.loans.group import Loan
-from monitor.core.loans.interest import charged_at, interest, midnight
-from monitor.core.money import ONE
+from monitor.core.loans.interest import charged_at, interest, late_factor, midnight
 from monitor.core.rules.product import DAY, HOUR, MINUTE, Product
 
 PERIODS = {DAY: "day", HOUR: "hour", MINUTE: "minute"}
@@ -128,13 +127,7 @@ def _charge(stretch: Stretch, day: date, first: datetime, period: timedelta, cou
         principal=loan.principal,
         rate=rate,
         period=PERIODS[per],
-        late_factor=_late_factor(stretch, first),
+        late_factor=late_factor(loan, product, first),
         periods=count,
         amount=after - before,
     )
-
-
-def _late_factor(stretch: Stretch, at: datetime) -> Decimal:
-    loan = stretch.loan
-    is_late = loan.matures_at is not None and at > loan.matures_at
-    return stretch.product.version_at(at).late_interest_factor if is_late else ONE

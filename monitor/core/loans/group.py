@@ -17,7 +17,7 @@ from monitor.core.rules.terms import NO_TERMS, Terms, stated_terms
 from monitor.core.rules.thresholds import Level as Level
 from monitor.core.rules.thresholds import Line
 from monitor.core.rules.thresholds import lines_of as lines_of
-from monitor.core.schema import Asset, DailyRate, Id, Invalid, Pattern, Problem, Quantity, read
+from monitor.core.schema import Asset, DailyRate, Id, Interest, Invalid, Pattern, Problem, Quantity, read
 from monitor.core.text import as_json
 
 OPEN = "open"
@@ -51,7 +51,7 @@ class LoanLine(msgspec.Struct, frozen=True):
     rate: Rate
     term: Term
     opened_at: datetime
-    interest: Quantity = ZERO
+    interest: Interest = ZERO
     matures_at: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -59,6 +59,8 @@ class LoanLine(msgspec.Struct, frozen=True):
             raise ValueError('an open-term loan has "matures_at": null, a term loan states it')
         if self.rate.kind == "fixed" and self.term == OPEN:
             raise ValueError("a fixed rate exists for loans with a term only (VIP FAQ 21)")
+        if self.interest < 0 and self.interest < self.principal.copy_negate():
+            raise ValueError("interest below zero is at most the principal: no loan owes less than nothing")
 
 
 class ContactTo(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

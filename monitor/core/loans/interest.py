@@ -41,8 +41,16 @@ def interest(loan: Loan, product: Product, day: date, minute: int = 0) -> Decima
         return loan.interest
     after, until = instant(*first), instant(*last)
     if product.compounds:
-        return _compounded(loan, product, after, until)
-    return loan.interest + loan.principal * sum((part.total for part in _parts(loan, product, after, until)), ZERO)
+        found = _compounded(loan, product, after, until)
+    else:
+        found = loan.interest + loan.principal * rate_sum(loan, product, after, until)
+    # Rates below zero take off a debt, and never make one of the lender's.
+    return max(found, loan.principal.copy_negate())
+
+
+def rate_sum(loan: Loan, product: Product, after: datetime, until: datetime) -> Decimal:
+    """What simple interest adds in (after, until], as a share of the principal."""
+    return sum((part.total for part in _parts(loan, product, after, until)), ZERO)
 
 
 class _Part(NamedTuple):
@@ -81,6 +89,8 @@ def _parts(loan: Loan, product: Product, after: datetime, until: datetime) -> li
     is_cheaper = own is None and loan.rate.paid_in is not None
     scale = ONE if own is None else own
     found = [_Part(_curve(product, asset, is_cheaper=is_cheaper), period, start, timely, scale)]
+    if own is not None and own < 0:  # a late loan earns nothing
+        return found
     if timely < end:
         late = _curve(product, asset, is_cheaper=is_cheaper, is_late=True)
         found.append(_Part(late, period, timely, end, scale))
@@ -164,9 +174,12 @@ def _worked_out(product: Product, asset: str | None, is_cheaper: bool, is_late: 
     line = None if asset is None else timeline(product, asset)
 
     def figure(version: Version, rate: Decimal) -> Decimal:
-        cheaper = rate * (ONE - version.paid_in_discount) if is_cheaper else rate
+        # What the borrower is paid is neither discounted nor tripled: a late loan earns nothing.
+        cheaper = rate * (ONE - version.paid_in_discount) if is_cheaper and rate > 0 else rate
         if not is_late:
             return cheaper
+        if rate < 0:
+            return ZERO
         if period == DAY and (version.late_interest == "hour") != by_hour:
             return ZERO
         weighed = hourly(cheaper) if by_hour and asset is not None else cheaper
@@ -192,7 +205,15 @@ def rate_at(loan: Loan, product: Product, at: datetime) -> Decimal:
     if loan.rate.daily is not None:
         return loan.rate.daily
     rate = timeline(product, loan.asset).at(at)
-    return rate if loan.rate.paid_in is None else rate * (ONE - product.version_at(at).paid_in_discount)
+    is_full = loan.rate.paid_in is None or rate < 0
+    return rate if is_full else rate * (ONE - product.version_at(at).paid_in_discount)
+
+
+def late_factor(loan: Loan, product: Product, at: datetime) -> Decimal:
+    """By what the loan's rate counts at an instant; a late loan earns nothing where its rate is below zero."""
+    if loan.matures_at is None or at <= loan.matures_at:
+        return ONE
+    return ZERO if rate_at(loan, product, at) < 0 else product.version_at(at).late_interest_factor
 
 
 def charged_at(loan: Loan, product: Product, at: datetime) -> tuple[Decimal, timedelta]:

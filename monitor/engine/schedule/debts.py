@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.core.instants import DAY_MINUTES, DAY_US, HOUR_MINUTES, MINUTE_US, day_at, micros_of, time_at
 from monitor.core.loans.group import Loan, Rate
-from monitor.core.loans.interest import interest
+from monitor.core.loans.interest import instant, interest, rate_sum
 from monitor.core.money import ONE, ZERO, exact
 from monitor.core.rules.product import MINUTE, Product
 from monitor.engine.columns.agreements import FIRST, Agreements
@@ -23,6 +23,7 @@ _FIXED = -1
 """In place of the coin of a loan with a rate of its own."""
 _FIXED_IN = -2
 """Less the coin's place: the same, where the days that are free of interest depend on the coin."""
+_BELOW_ZERO = 2
 _PAID_IN = Rate("flexible", paid_in="BNB")
 
 
@@ -32,7 +33,7 @@ class _Kind(NamedTuple):
     product: int
     asset: int
     is_cheaper: int
-    """Interest is paid in another coin."""
+    """1: interest is paid in another coin. _BELOW_ZERO: the loan's own rate is, and earns nothing once it is late."""
     since: int
     late: int
     """After this instant interest is late; -1 where it is not yet."""
@@ -78,7 +79,7 @@ class Debts:
         found = block.interests() + block.principals() * self._indexes(block)
         if self._compounding:
             self._compound(block, found)
-        return found
+        return np.maximum(found, -block.principals())
 
     def _compound(self, block: Block, found: F64) -> None:
         """Puts in the interest of loans whose interest bears interest: it is no multiple of the principal, as each period
@@ -132,7 +133,15 @@ class Debts:
             mine = np.flatnonzero(product == place)
             opened[mine] = openings.standing_for(c.opened[mine], c.since[mine])
             asset[mine] = np.where(is_fixed[mine], _FIXED_IN - coin[mine], coin[mine])
-        return [self._rated(block, product), asset, np.where(is_fixed, 0, self._cheaper[c.terms]), since, late, opened]
+        own = np.where(self._rates[c.terms] < 0, _BELOW_ZERO, 0)
+        return [
+            self._rated(block, product),
+            asset,
+            np.where(is_fixed, own, self._cheaper[c.terms]),
+            since,
+            late,
+            opened,
+        ]
 
     def _rated(self, block: Block, product: I64) -> I64:
         """[l] The place of the rates of each loan's group; `product` [l] is that of its product."""
@@ -158,15 +167,18 @@ class Debts:
         if product is None or product.compounds:
             return 0.0
         is_fixed = kind.asset < 0
-        rate = Rate("fixed", ONE) if is_fixed else _PAID_IN if kind.is_cheaper else Rate("flexible")
+        sign = -ONE if kind.is_cheaper == _BELOW_ZERO else ONE
+        rate = Rate("fixed", sign) if is_fixed else _PAID_IN if kind.is_cheaper else Rate("flexible")
         place = _FIXED_IN - kind.asset if is_fixed else kind.asset
         coin = "" if kind.asset == _FIXED else self._names.assets[place]
         matures_at = None if kind.late < 0 else time_at(kind.late * MINUTE_US)
         day, minute = divmod(kind.since, DAY_MINUTES)
         opened_at = time_at(kind.opened)
         loan = Loan("", coin, ONE, ZERO, rate, "30d", opened_at, matures_at, day_at(day), minute)
+        until = instant(*product.moment(self._at))
+        after = instant(day_at(day), minute)
         with exact():
-            return float(interest(loan, product, *product.moment(self._at)))
+            return float(sign * rate_sum(loan, product, after, until)) if after < until else 0.0
 
     def _take_terms(self) -> None:
         """Reads new terms. By place: the daily rate, NaN if flexible, and whether interest is paid in another coin."""

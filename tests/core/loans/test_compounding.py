@@ -19,7 +19,7 @@ from monitor.core.loans.group import Loan, LoanLine, Rate
 from monitor.core.loans.interest import hourly, instant, interest
 from monitor.core.money import exact, round_to
 from monitor.core.rules.product import DAY, HOUR, Product
-from monitor.products import vip_loan
+from monitor.products import cross_margin_pro, vip_loan
 from tests.coin_desk import START, line, version
 from tests.core.desk import group
 
@@ -141,7 +141,7 @@ def random_rules(random: Random) -> tuple[Product, Loan]:
         made.append(
             version(
                 START + timedelta(hours=random.randint(1, 90)) * n - (0 if n else 1) * 400 * DAY,
-                rates={"USDT": str(D(random.randint(0, 99999)).scaleb(-7))},
+                rates={"USDT": str(D(random.randint(-30000, 99999)).scaleb(-7))},
                 compounding=random.random() < 0.7,
                 **kept_in(random.choice((None, None, 12, 24))),
                 rounding=random.choice(ROUNDINGS),
@@ -153,7 +153,7 @@ def random_rules(random: Random) -> tuple[Product, Loan]:
     made = list({each["effective"]: each for each in made}.values())
     rules = vip_loan.load({"period": "day" if daily else "hour", "version": made})
     matures = random.choice((None, START + timedelta(minutes=random.randint(-500, 6000))))
-    rate = random.choice((Rate("flexible"), Rate("fixed", D("0.000213"))))
+    rate = random.choice((Rate("flexible"), Rate("fixed", D("0.000213")), Rate("fixed", D("-0.0002"))))
     interest_ = D(random.randint(0, 10**12)).scaleb(-9)
     return rules, loan_of(
         str(random.randint(1, 10**9)), START, matures_at=matures, interest=interest_, rate=rate,
@@ -174,7 +174,8 @@ def walked(loan: Loan, rules: Product, until: datetime) -> Decimal:
         rate = loan.rate.daily if loan.rate.daily is not None else now.rates["USDT"]
         if by_hour:
             rate = round_to((rate * 10**30 / 24).to_integral_value().scaleb(-30), D("1e-24"), "half_even")
-        rate *= now.late_interest_factor if is_late else 1
+        if is_late:
+            rate *= now.late_interest_factor if rate > 0 else 0
         if now.compounding:
             assert now.units is not None
             places = now.compounding_places
@@ -251,3 +252,37 @@ def test_a_recorded_rule_without_the_keys_is_simple_and_late_by_the_day() -> Non
     assert (old.compounding, old.late_interest, old.loan_terms) == (False, "day", ("30d", "60d"))
     assert rules.step == DAY
     assert instant(START.date(), 0) == datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def test_a_rate_below_zero_takes_off_the_debt_until_the_loan_is_late() -> None:
+    rules = vip_loan.load({"version": [version(rates={"USDT": "-0.001"})]})
+    loan = loan_of("1000", START, term="30d", matures_at=START + 2 * DAY)
+    assert [grown(loan, rules, START + n * DAY) for n in (1, 2, 3, 30)] == [-1, -2, -2, -2]
+    fixed = msgspec.structs.replace(loan, rate=Rate("fixed", D("-0.002")))
+    assert [grown(fixed, rules, START + n * DAY) for n in (1, 2, 3)] == [-2, -4, -4]
+
+
+@pytest.mark.parametrize("compounding", [True, False])
+def test_no_loan_owes_less_than_nothing(compounding: bool) -> None:
+    rules = hours("-0.3", compounding=compounding, rounding="up")
+    assert grown(loan_of("10", START), rules, START + 500 * HOUR) == -10
+    with pytest.raises(ValueError, match="interest below zero is at most the principal"):
+        LoanLine("L-1", "USDT", D(10), Rate("flexible"), "open", START, D("-10.1"))
+
+
+def test_interest_that_is_paid_in_another_coin_is_not_cheaper_below_zero() -> None:
+    base = {"effective": START - DAY, "liability_tiers": {"USDT": [["inf", 10, "0.2", "0.05"]]}}
+    for rate, owed in (("0.001", "0.95"), ("-0.001", "-1")):
+        rules = cross_margin_pro.load({"version": [{**base, "rates": {"USDT": rate}, "bnb_discount": "0.05"}]})
+        loan = loan_of("1000", START, rate=Rate("flexible", paid_in="BNB"))
+        assert grown(loan, rules, START + HOUR) == D(owed)
+
+
+def test_a_repayment_of_what_is_owed_counts_what_the_borrower_earned() -> None:
+    rules = vip_loan.load({"version": [version(rates={"USDT": "-0.001"})]})
+    owed = msgspec.structs.replace(group(line(loans=[]), START, rules), loans=(loan_of("1000", START),))
+    with exact():
+        part = apply(owed, Repay("USDT", amount=D(99)), START + DAY, rules, {}).loans[0]
+        whole = apply(owed, Repay("USDT", amount=D(999)), START + DAY, rules, {}).loans[0]
+    assert (part.principal, part.interest) == (900, 0)
+    assert not whole.is_owed

@@ -89,3 +89,20 @@ def test_late_hours_of_a_daily_product_are_owed_as_core_says(hours: int) -> None
     with exact():
         expected = [float(interest(each, product, *product.moment(at))) for each in kept.loans]
     assert found == pytest.approx(expected, rel=1e-14, abs=0)
+
+
+@pytest.mark.parametrize("hours", [12, 30, 60, 2000])
+def test_rates_below_zero_are_owed_as_core_says(hours: int) -> None:
+    """Flexible and fixed ones, late ones, and one that has nothing left to owe."""
+    product = vip_loan.load({"version": [version(rates={"USDT": "-0.0003", "COIN": "-0.9"}, late_interest="hour")]})
+    below: dict[str, Any] = {"rate": {"kind": "fixed", "daily": "-0.0002"}}
+    loans = [
+        loan(coin, "107", matures, id=f"{coin}-{matures}") for coin in ("USDT", "COIN") for matures in ("30:00", None)
+    ]
+    loans += [loan("USDT", "100", "30:00", id="below", **below), loan("USDT", "100", "30:00", id="above", **FIXED)]
+    names, kept = Names(), group(line(loans=loans), of=product)
+    block, at = Block.of([StoredGroup(kept, "book", 1, START)], names), START + timedelta(hours=hours)
+    found = of(block, names, product, at).interest(block).tolist()
+    with exact():
+        expected = [float(interest(each, product, *product.moment(at))) for each in kept.loans]
+    assert found == pytest.approx(expected, rel=1e-14, abs=0)
