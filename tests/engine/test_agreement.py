@@ -60,8 +60,8 @@ def test_a_book_of_all_products_in_columns_decides_as_one_without(near: int, fol
 
 @pytest.mark.parametrize("near", [0, 3], ids=["random", "adversarial"])
 def test_compounding_and_late_hours_in_columns_are_decided_as_without(near: int) -> None:
-    market = run(17, 150, near, "trusted", 64, steps=20, products=OTHER_INTEREST, has_terms=near == 3)
-    assert market.twins.alerts > 50
+    market = run(17, 90, near, "trusted", 16, steps=12, products=OTHER_INTEREST, has_terms=near == 3)
+    assert market.twins.alerts > 30
 
 
 def test_agreements_with_terms_by_label_and_line_are_decided_as_without_columns() -> None:
