@@ -109,6 +109,13 @@ def round_to(value: Decimal, unit: Decimal, rounding: str) -> Decimal:
     return _ROUNDED[rounding].quantize(value, unit)
 
 
+def divide_to(numerator: Decimal, denominator: Decimal, unit: Decimal, rounding: str) -> Decimal:
+    """The quotient rounded to a unit by a named rounding. A quotient that does not end has digits enough not to look like a
+    tie of a unit, so it is rounded once."""
+    context = _ROUNDED[rounding]
+    return context.quantize(context.divide(numerator, denominator), unit)
+
+
 def divide_up_significant(numerator: Decimal, denominator: Decimal, digits: int) -> Decimal:
     """The quotient rounded up to 8 places or to `digits` significant digits, whichever is finer (prices of tiny coins)."""
     quotient = _up_to(digits).divide(numerator, denominator)

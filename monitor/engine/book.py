@@ -129,6 +129,11 @@ class ColumnarBook:
             self.columnar.accrue(at, kinds)
         return self.fresh.accrue(at, kinds)
 
+    def has_late(self, product: str, at: datetime) -> bool:
+        if self.fresh.has_late(product, at):
+            return True
+        return self.columnar is not None and self.columnar.agenda.has_late(product, at)
+
     def examples(self) -> Iterable[Group]:
         return chain(self.fresh.examples(), self.columnar.examples() if self.columnar else ())
 

@@ -56,7 +56,6 @@ class ProMarginVersion(VersionTable, frozen=True, kw_only=True):
     liquidation_fee: Ratio = Decimal("0.03")
     """A share of the liquidated assets: 3 % since 2024-09-03 (domain section 3.11)."""
     hours: Hours = "begun"
-    """One hour is charged at borrowing, then one at each full hour of the clock; "full" charges full hours only."""
     warnings: tuple[Level, ...] = ()
 
 
@@ -84,7 +83,6 @@ def _version(table: ProMarginVersion, where: str, problems: list[Problem]) -> Ve
         unlisted=unlisted,
         liability_tiers=tiers,
         paid_in_discount=table.bnb_discount,
-        hours=table.hours,
         has_proceeds=True,
         transfer_out=table.transfer_out or (Decimal(2) if mode == "plain" else None),
         borrow_limits=table.borrow_limits,

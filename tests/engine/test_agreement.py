@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.engine.kinds import ALL, DAILY_AND_HOURLY
+from tests.engine.kinds import ALL, DAILY_AND_HOURLY, OTHER_INTEREST
 from tests.engine.market import PAUSES, QUICK, RATED, TRUSTED, WARY, Market
 
 KINDS = {"trusted": (TRUSTED, PAUSES), "wary": (WARY, QUICK), "rated": (RATED, QUICK)}
@@ -56,6 +56,12 @@ def test_a_book_of_all_products_in_columns_decides_as_one_without(near: int, fol
     """Minutes are counted where no step is longer than a quarter of an hour."""
     market = run(11, 300, near, kind, fold_at, steps=24, products=DAILY_AND_HOURLY if kind == "trusted" else ALL)
     assert market.twins.alerts > 100
+
+
+@pytest.mark.parametrize("near", [0, 3], ids=["random", "adversarial"])
+def test_compounding_and_late_hours_in_columns_are_decided_as_without(near: int) -> None:
+    market = run(17, 90, near, "trusted", 16, steps=12, products=OTHER_INTEREST, has_terms=near == 3)
+    assert market.twins.alerts > 30
 
 
 def test_agreements_with_terms_by_label_and_line_are_decided_as_without_columns() -> None:

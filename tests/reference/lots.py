@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from tests.reference.figures import EXACT, climb
-from tests.reference.lenders import LENDERS, read_versions
+from tests.reference.lenders import LENDERS, lender_of, read_versions
 from tests.reference.terms import DAY, HOUR, MINUTE, Version, stamp
 
 Line = dict[str, Any]
@@ -64,7 +64,7 @@ def lot(kind: str, shipped: str, seed: int, groups: int) -> Lot:
     first = read_versions(tomllib.loads(shipped), kind)[0]
     start = START.get(kind, LATER) if first.effective <= START.get(kind, LATER) else LATER
     start += timedelta(seconds=rng.randrange(600))
-    span, step = SPAN[LENDERS[kind].period]
+    span, step = SPAN[lender_of(tomllib.loads(shipped), kind).period]
     product = with_later_version(shipped, start + span * 0.7)
     versions = read_versions(tomllib.loads(product), kind)
     version = [v for v in versions if v.effective <= start][-1]
@@ -159,7 +159,7 @@ class _Maker:
             rate["paid_in"] = "BNB"
         term, matures = "open", None
         if self.kind in TERMED and rng.random() < 0.4:
-            term = rng.choice(("30d", "60d"))
+            term = rng.choice(self.version.terms)
             matures = stamp(self.start + timedelta(days=rng.uniform(-1, 45)))
             rate = {"kind": "fixed", "daily": "0.00021"} if rng.random() < 0.5 else rate
         interest = text(principal * 0.001) if rng.random() < 0.3 else "0"

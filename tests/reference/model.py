@@ -26,9 +26,9 @@ from tests.reference.figures import (
     ladder_value,
     liquidation_price,
 )
-from tests.reference.lenders import LENDERS, Rates, charge, read_versions
+from tests.reference.lenders import Rates, charge, lender_of, read_versions
 from tests.reference.state import CURED, DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, Deadline, Group
-from tests.reference.terms import Loan, Version, duration, instant_after, read_line, stamp
+from tests.reference.terms import HOUR, Loan, Version, duration, instant_after, read_line, stamp
 
 __all__ = ["Alert", "Model", "cure", "ladder_value", "liquidation_price"]
 
@@ -63,9 +63,11 @@ class Model:
     ) -> None:
         """`usdt_usd` is the worth of USDT, or "USDT" if its price comes with the others; `rates` are those of a rate file."""
         terms = LIFECYCLE | (lifecycle or {})
-        self.name, self.agreement, self.lender = name, agreement or kind, LENDERS[kind]
+        self.name, self.agreement, self.lender = name, agreement or kind, lender_of(product, kind)
         self.versions = read_versions(product, kind, agreement)
         self.rates = Rates(self.versions, rates)
+        by_hour = any(version.late_by_hour for version in self.versions)
+        self._shortest = min(self.lender.period, HOUR) if by_hour else self.lender.period
         self.clear_margin = Decimal(terms["clear_margin"])
         self.clear_hold = timedelta(seconds=terms["clear_hold_s"])
         self.grace_reminders = [duration(text) for text in terms["grace_reminders"]]
@@ -111,7 +113,7 @@ class Model:
         with localcontext(EXACT):
             self._advance(at)
             known = self.groups[group_id]
-            settled = [replace(loan, interest=loan.interest + known.accrued[loan.id]) for loan in known.line.loans]
+            settled = [replace(loan, interest=spot.interest(known, loan)) for loan in known.line.loans]
             try:
                 line, version = replace(known.line, loans=tuple(settled)), self._in_force(at)
                 group = Group(entries.after(line, entry, version, self.price, lambda loan: self._hour(loan, at)), at)
@@ -254,7 +256,7 @@ class Model:
         """Add interest, or take a new version of the rules: every group is decided on the prices before."""
         former, self.version = self.version, self._in_force(at)
         self.revalue_at = self._revaluation_after(at)
-        accrues = at == instant_after(at - timedelta(microseconds=1), self.lender.period)
+        accrues = at == instant_after(at - timedelta(microseconds=1), self._shortest)
         before = self._recognised() if former is not self.version else ZERO
         for group in self.groups.values():
             if accrues:
@@ -283,17 +285,21 @@ class Model:
     def _accrue(self, group: Group, at: datetime) -> None:
         """Add to each loan what an instant adds (rules 24, 25, 34), never twice for one: it is called once for each."""
         for loan in group.line.loans:
-            group.accrued[loan.id] += charge(loan, at, self.version, self._in_force(loan.opened_at), self.rates)
+            so_far = replace(loan, interest=loan.interest + group.accrued[loan.id])
+            group.accrued[loan.id] += charge(
+                so_far, at, self.version, self._in_force(loan.opened_at), self.rates, self.lender.period
+            )
 
     def _hour(self, loan: Loan, at: datetime) -> Decimal:
         """What one hour of a flexible loan costs at the rate of now; zero where there is none, which the book refuses."""
         if self.rates.at(loan.asset, at) is None:
             return ZERO
-        return charge(replace(loan, matures_at=None), at, self._in_force(at), self._in_force(at), self.rates)
+        now, any_time = self._in_force(at), timedelta(microseconds=1)
+        return charge(replace(loan, matures_at=None), at, now, now, self.rates, any_time)
 
     def _revaluation_after(self, at: datetime) -> datetime:
         coming = [version.effective for version in self.versions if version.effective > at]
-        return min([instant_after(at, self.lender.period), *coming])
+        return min([instant_after(at, self._shortest), *coming])
 
     def _in_force(self, at: datetime) -> Version:
         """The newest version that is effective; before the earliest one the earliest applies."""
@@ -350,7 +356,7 @@ class Model:
         )
         owed: dict[str, Decimal] = {}
         for loan in line.loans:
-            owed[loan.asset] = owed.get(loan.asset, ZERO) + loan.principal + loan.interest + group.accrued[loan.id]
+            owed[loan.asset] = owed.get(loan.asset, ZERO) + loan.principal + spot.interest(group, loan)
         group.debts = tuple((asset, quantity) for asset, quantity in owed.items() if quantity)
         group.assets = frozenset([holding[0] for holding in group.holdings] + [debt[0] for debt in group.debts])
         group.priced = group.assets <= self.price.keys()

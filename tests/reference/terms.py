@@ -40,10 +40,18 @@ class Version:
     dust: Decimal = Decimal("0.01")  # USD that a lender does not ask for
     rounding: str = "half_even"
     begun: bool = False  # an hour is charged at borrowing
+    late_by_hour: bool = False  # a late loan of a daily rate pays a 24th of it each hour
+    terms: tuple[str, ...] = ("30d", "60d")  # that new loans and renewals may have
+    compounding: bool = False  # each period books its interest, and that bears interest
+    compounding_places: int | None = None
 
     def unit(self, asset: str) -> Decimal:
         """The smallest step of a coin (section 9.1)."""
         return Decimal(1).scaleb(-self.places.get(asset, 8))
+
+    def booking_unit(self, asset: str) -> Decimal:
+        """To which each period's interest is rounded where it compounds (section 9.8)."""
+        return self.unit(asset) if self.compounding_places is None else Decimal(1).scaleb(-self.compounding_places)
 
     def ladder(self, asset: str) -> Ladder | None:
         return self.ladders.get(asset, self.unlisted)

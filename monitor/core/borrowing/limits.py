@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.core.loans.group import TERM_DAYS, Group
+from monitor.core.loans.group import Group
 from monitor.core.loans.interest import timeline
 from monitor.core.money import ZERO, plain, round_down
 from monitor.core.rules.product import DAY, Product, Version
@@ -167,7 +167,7 @@ def offers(borrower: Borrower, asset: str, at: datetime) -> Offers:
     """Daily rates of a new order in a coin: the flexible one, the same for all, and the fixed ones of the VIP level."""
     product, fixed = borrower.product, borrower.held.version.fixed_rates.get(asset, {})
     flexible = timeline(product, asset).at(at) * (DAY // product.period) if asset in product.rated(at) else None
-    rates = (at_level(fixed[t], borrower.group.vip_level) if t in fixed else None for t in TERM_DAYS)
+    rates = (at_level(fixed[t], borrower.group.vip_level) if t in fixed else None for t in ("30d", "60d"))
     return Offers(plain_or_none(flexible), *map(plain_or_none, rates))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Protocol, runtime_checkable
@@ -17,11 +17,11 @@ from monitor.core.rules.terms import NO_TERMS, Terms, stated_terms
 from monitor.core.rules.thresholds import Level as Level
 from monitor.core.rules.thresholds import Line
 from monitor.core.rules.thresholds import lines_of as lines_of
-from monitor.core.schema import Asset, DailyRate, Id, Invalid, Pattern, Problem, Quantity, read
+from monitor.core.schema import Asset, DailyRate, Id, Interest, Invalid, Pattern, Problem, Quantity, read
 from monitor.core.text import as_json
 
-Term = Literal["open", "30d", "60d"]
-TERM_DAYS = {"30d": 30, "60d": 60}
+OPEN = "open"
+Term = Annotated[str, Pattern(r"open|[1-9][0-9]{0,3}d", "open, or a term in days such as 30d")]
 Holdings = dict[Id, dict[Asset, Quantity]]
 canonical = msgspec.json.Encoder(order="deterministic").encode
 """The JSON of a line without spacing and with sorted keys: the same for the same line, however it was written."""
@@ -51,14 +51,16 @@ class LoanLine(msgspec.Struct, frozen=True):
     rate: Rate
     term: Term
     opened_at: datetime
-    interest: Quantity = ZERO
+    interest: Interest = ZERO
     matures_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        if (self.term == "open") != (self.matures_at is None):
+        if (self.term == OPEN) != (self.matures_at is None):
             raise ValueError('an open-term loan has "matures_at": null, a term loan states it')
-        if self.rate.kind == "fixed" and self.term == "open":
-            raise ValueError("a fixed rate exists for 30d and 60d terms only (VIP FAQ 21)")
+        if self.rate.kind == "fixed" and self.term == OPEN:
+            raise ValueError("a fixed rate exists for loans with a term only (VIP FAQ 21)")
+        if self.interest < 0 and self.interest < self.principal.copy_negate():
+            raise ValueError("interest below zero is at most the principal: no loan owes less than nothing")
 
 
 class ContactTo(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -99,7 +101,7 @@ class Loan(msgspec.Struct, frozen=True, omit_defaults=True):
     principal: Decimal
     interest: Decimal
     rate: Rate
-    term: Term
+    term: str
     opened_at: datetime
     matures_at: datetime | None
     since: date
@@ -198,6 +200,7 @@ def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> G
         problems.append(Problem("product", f"found {stated.product!r}, expected one of: {known}", "unknown_product"))
     else:
         problems += misfits(stated, product, at)
+        problems += _terms_not_offered(stated, product)
     problems += stated.terms.problems("terms") if stated.terms else []
     seen: set[str] = set()
     for i, loan in enumerate(stated.loans):
@@ -236,6 +239,26 @@ def misfits(
             text = f"{product.name} has no flexible rate for {loan.asset}; add it to its rates"
             problems.setdefault(f"loans[{i}].rate", Problem(f"loans[{i}].rate", text, "no_rate"))
     return list(problems.values())
+
+
+def _terms_not_offered(stated: GroupLine, product: Product) -> list[Problem]:
+    """Not a part of `misfits`: a loan that runs is watched to its end, whatever newer rules offer."""
+    return [
+        Problem(f"loans[{i}].term", f"found {loan.term!r}, {offered(product.name, product.loan_terms)}", "term")
+        for i, loan in enumerate(stated.loans)
+        if loan.term != OPEN and loan.term not in product.loan_terms
+    ]
+
+
+def term_days(term: Term) -> int:
+    """The days of a term such as `30d`, which is not open."""
+    return int(term.removesuffix("d"))
+
+
+def offered(name: str, terms: Collection[str]) -> str:
+    """Which terms an agreement offers, for a refusal."""
+    known = ", ".join(sorted(terms, key=term_days))
+    return f"{name} offers open, {known}" if known else f"{name} offers open loans only"
 
 
 def _misfits_of(stated: GroupLine | Group, name: str, version: Version) -> Iterator[tuple[str, str, str]]:

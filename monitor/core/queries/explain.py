@@ -18,8 +18,8 @@ from monitor.core.borrowing.margin_account import (
 from monitor.core.borrowing.permissions import PermittedShown, permitted_shown
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.renewal import Renewal, renewal_of
-from monitor.core.loans.interest import daily_rate, is_settling
-from monitor.core.money import ONE, ZERO, exact, plain
+from monitor.core.loans.interest import daily_rate, is_settling, late_factor
+from monitor.core.money import ZERO, exact, plain
 from monitor.core.queries import book_age
 from monitor.core.queries import lender_shown as theirs
 from monitor.core.queries.allowed import allowed_now, collateral_level, on_margin
@@ -439,7 +439,6 @@ def _uncounted(look: Look) -> list[Uncounted]:
 
 def _loan(item: Owed, product: Product, look: Look) -> LoanDetail:
     loan, at, sight = item.loan, look.at, look.sight
-    is_late = loan.matures_at is not None and loan.matures_at < at
     borrower = Borrower(sight.group, sight.state.stage, product, sight.held, look.usd)
     return LoanDetail(
         id=loan.id,
@@ -448,7 +447,7 @@ def _loan(item: Owed, product: Product, look: Look) -> LoanDetail:
         interest=plain(item.interest),
         rate=LoanRate(loan.rate.kind, plain_or_none(loan.rate.daily), loan.rate.paid_in or UNSET),
         daily_rate=plain(daily_rate(loan, product, at)),
-        late_factor=plain(sight.held.version.late_interest_factor if is_late else ONE),
+        late_factor=plain(late_factor(loan, product, at)),
         settling=is_settling(product, at) and loan.is_owed and loan.since < sight.held.day,
         term=loan.term,
         opened_at=stamp(loan.opened_at),

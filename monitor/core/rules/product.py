@@ -128,6 +128,8 @@ class Version(msgspec.Struct, frozen=True):
     overdue_after: timedelta = timedelta(hours=24)
     clearance: ClearanceRule = ClearanceRule()
     late_interest_factor: Decimal = Decimal(3)
+    late_interest: Literal["day", "hour"] = "day"
+    """How often a late loan adds interest where interest is daily (section 9.8)."""
     renewal_window: timedelta | None = None
     """Before a term loan's maturity, from 00:00 UTC of that day on (reading A13); None: there are no renewals."""
     maturity_notice: timedelta | None = None
@@ -172,11 +174,24 @@ class Version(msgspec.Struct, frozen=True):
     """Coins whose prices move together, such as a coin and what is staked of it."""
     has_proceeds: bool = False
     """What is borrowed stays in the account and counts there (section 9.5)."""
+    loan_terms: tuple[str, ...] = ("30d", "60d")
+    """Terms of new loans and of renewals, in whole days; a loan may always be open (rules 21 and 27)."""
     hours: Hours = "full"
     """Which hours an hourly product charges: each that is begun, so one at borrowing too, or full ones (section 9.2)."""
+    compounding: bool = False
+    """Interest of a period is booked in the coin's places, and bears interest from the next period on (section 9.8)."""
+    compounding_places: int | None = None
+    """The places in which it is booked; None: those of the coin."""
     units: Units | None = None
     """None: every digit of interest is owed, and nobody may pay a digit too much. So it was once, and older logs and stores
     fold so; a product file always has units."""
+
+    def booked(self, asset: str, charge: Decimal) -> Decimal:
+        """What one period adds to a loan whose interest compounds."""
+        units = self.units or Units()
+        if self.compounding_places is None:
+            return units.booked(asset, charge)
+        return round_to(charge, ONE.scaleb(-self.compounding_places), units.rounding)
 
     def ladder(self, asset: str) -> Ladder | None:
         """The ladder that a coin of the collateral goes through; None where it counts nothing."""
@@ -327,8 +342,33 @@ class Product(msgspec.Struct, frozen=True, dict=True):
             msgspec.structs.force_setattr(self, "name", self.kind)
 
     @cached_property
+    def loan_terms(self) -> frozenset[str]:
+        """The terms that some version offers: an order goes on though newer rules do not offer its term any more."""
+        return frozenset(term for version in self.versions for term in version.loan_terms)
+
+    @cached_property
+    def compounds(self) -> bool:
+        """Under some version interest bears interest, so it is worked out loan by loan and period by period."""
+        return any(version.compounding for version in self.versions)
+
+    @cached_property
+    def is_late_by_hour(self) -> bool:
+        """Under some version late loans add interest by the hour, also those whose interest was daily until then."""
+        return any(version.late_interest == "hour" for version in self.versions)
+
+    @cached_property
+    def step(self) -> timedelta:
+        """The shortest time between two instants at which some loan adds interest."""
+        return min(self.period, HOUR) if self.is_late_by_hour else self.period
+
+    @cached_property
     def curves(self) -> dict[Any, Any]:
         """Sums of rates that loans/interest.py keeps here, so that it does not add up years of rates for each group."""
+        return {}
+
+    @cached_property
+    def booked(self) -> dict[Any, tuple[tuple[datetime, Decimal], ...]]:
+        """Of compounding loans: instants, and the interest that loans/interest.py worked out for them."""
         return {}
 
     @cached_property
@@ -404,7 +444,7 @@ class Product(msgspec.Struct, frozen=True, dict=True):
         """The last instant at or before a time at which interest is added: its day (UTC), and the minute of it."""
         at = at.astimezone(UTC)
         minute = at.hour * 60 + at.minute
-        return at.date(), minute - minute % (self.period // MINUTE)
+        return at.date(), minute - minute % (self.step // MINUTE)
 
     def version_at(self, at: datetime) -> Version:
         """The version in force at a time; the first one also before its date."""

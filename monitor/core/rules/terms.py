@@ -138,7 +138,7 @@ def own_ladders(terms: Terms) -> dict[str, Ladder]:
 
 def spread(rate: Decimal, terms: Terms) -> Decimal:
     """A flexible rate by these terms."""
-    return rate if terms.rate_spread is None else max(rate + terms.rate_spread, ZERO)
+    return rate if terms.rate_spread is None else max(rate + terms.rate_spread, min(rate, ZERO))
 
 
 def above_one(found: Mapping[str, Ladder], terms: Terms) -> Iterator[tuple[str, str]]:

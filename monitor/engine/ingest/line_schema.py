@@ -10,8 +10,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from monitor.core.loans.group import Term
-
 Holdings = dict[str, dict[str, str]]
 
 
@@ -33,7 +31,7 @@ class LoanText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=Fals
     opened_at: str
     principal: str
     rate: RateText
-    term: Term
+    term: str
 
 
 class LineText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -18,7 +18,7 @@ from monitor.books._base import ContactCheck, Packed
 from monitor.books._lines import LINE_BYTES, repeated_key
 from monitor.core import schema
 from monitor.core.instants import DAY_US, EPOCH, micros_of
-from monitor.core.loans.group import Group, Level, LoanLine, Rate, canonical, line_digest, lines_of
+from monitor.core.loans.group import OPEN, Group, Level, LoanLine, Rate, canonical, line_digest, lines_of
 from monitor.core.loans.line_bounds import label_problems
 from monitor.core.money import ZERO, exact, number, plain
 from monitor.core.rules.product import Product
@@ -118,6 +118,7 @@ class _Rules:
         self._agreed = agreement.versions_from(at)
         self._at = at
         self.rated = product.rated(at)
+        self.loan_terms = frozenset((OPEN, *agreement.loan_terms))
         self._versions = product.versions_from(at)
         self.has_grace = all(version.grace is not None for version in self._versions)
         self.most_coins = min((v.max_coins for v in self._versions if v.max_coins is not None), default=None)
@@ -274,6 +275,8 @@ class Packer:
             days = None if part else whole
         rate = loan.rate
         if (rate.kind == "flexible" and loan.asset not in product.rated) or not product.takes(loan.asset):
+            raise Unsure
+        if loan.term not in product.loan_terms:
             raise Unsure
         key = (rate.kind, rate.daily, rate.paid_in, loan.term, days, isinstance(loan.matures_at, str))
         terms = self._terms.get(key)

@@ -17,7 +17,7 @@ from monitor.core.groups.loan_book import Counted
 from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group
-from monitor.core.loans.interest import accrues_at, next_accrual
+from monitor.core.loans.interest import accrues_at, accrues_late_at, next_accrual
 from monitor.core.money import plain
 from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.loosened import Loosened, loosened
@@ -172,12 +172,17 @@ class RulesWatch(Watcher):
         return BookChange(at, suspects=suspects, renewed=rules.products.keys(), interest=rules.products.keys())
 
     def _accrue(self, at: datetime, out: Outcome) -> BookChange:
-        """At midnight for all groups; at other instants for those of products that add interest more often.
+        """At midnight for all groups; at other instants for those of products that add interest more often, or that do so
+        to late loans and have any.
 
         For all as well where a version comes into force just then: a book takes the rules of a time for all groups or none.
         """
         book, products = self._ground.book, self._ground.rules.products
-        kinds = frozenset(kind for kind, product in products.items() if accrues_at(product, at))
+        kinds = frozenset(
+            kind
+            for kind, product in products.items()
+            if accrues_at(product, at) or (accrues_late_at(product, at) and book.has_late(kind, at))
+        )
         if len(kinds) == len(products) or any(v.effective == at for p in products.values() for v in p.versions):
             return self._renew(at, out, is_told=True)
         suspects = dict.fromkeys((*book.accrue(at, kinds), *book.suspects(PriceChange(), self._ground.board)))
