@@ -20,6 +20,7 @@ from tests.reference.figures import (
     Figures,
     band,
     climb,
+    counts,
     cure,
     is_at_most,
     is_below,
@@ -360,7 +361,7 @@ class Model:
 
     def _figures(self, group: Group) -> Figures:
         """Debt and recognised value (reading A1); of liabilities their maintenance margin and the net equity (rule 37)."""
-        price, debt, recognised, tiers = self.price, ZERO, ZERO, self.version.maintenance
+        price, debt, recognised, tiers = self.price, ZERO, -self._order_loss(group), self.version.maintenance
         for asset, quantity in group.debts:
             value = quantity * price[asset]
             if tiers is None:
@@ -369,8 +370,13 @@ class Model:
                 debt += climb(tiers[asset], value)
                 recognised -= value
         for asset, quantity, ladder in group.holdings:
-            recognised += climb(ladder, quantity * price[asset])
+            recognised += counts(ladder, quantity, price[asset])
         return Figures(debt, recognised)
+
+    def _order_loss(self, group: Group) -> Decimal:
+        """What open orders might lose is taken off net equity once the collateral ratios count (section 3.7)."""
+        counts_it = self.version.maintenance is not None and self.version.unlisted is None
+        return group.line.order_loss if counts_it else ZERO
 
     # Decisions: the stage table of decision 11.
 
@@ -398,7 +404,9 @@ class Model:
 
     def _known(self, group: Group) -> Figures | None:
         """What is sure of a group: its figures, or the best that missing prices leave possible, if that has an end."""
-        return self._figures(group) if group.priced else best(group, self.price, self.version.maintenance)
+        if group.priced:
+            return self._figures(group)
+        return best(group, self.price, self.version.maintenance, self._order_loss(group))
 
     def _decide(self, group: Group, at: datetime, figures: Figures, on_new_prices: bool) -> None:
         """Make the one move of the stage table that this evaluation calls for; in normal, without one, warn early."""
