@@ -259,7 +259,7 @@ def _line_price(of: Valued, held: Position, owed: Decimal, line: Decimal) -> Dec
     of_debt, of_recognised = of.terms.factors(line)
     # What the coin must be recognised for, times `of_recognised`. A ladder never falls: there is one such value, or none.
     target = of_debt * of.debt - of_recognised * (of.counted - held.recognised)
-    quantity, ladder = counting(of.ladders[held.asset], held.quantity)
+    quantity, ladder = counting(of.ladders.get(held.asset, ()), held.quantity)
     if target < 0 or not quantity:
         return None
     for full, share, floor, done in _rising(ladder) if target else ():
