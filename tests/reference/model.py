@@ -349,6 +349,9 @@ class Model:
             for asset, quantity in line.collateral.items()
             if quantity and (ladder := version.ladder(asset)) is not None
         )
+        # What open orders might lose is taken off net equity once the collateral ratios count (section 3.7).
+        has_ratios = version.maintenance is not None and version.unlisted is None
+        group.order_loss = line.order_loss if has_ratios else ZERO
         owed: dict[str, Decimal] = {}
         for loan in line.loans:
             owed[loan.asset] = owed.get(loan.asset, ZERO) + loan.principal + loan.interest + group.accrued[loan.id]
@@ -361,7 +364,7 @@ class Model:
 
     def _figures(self, group: Group) -> Figures:
         """Debt and recognised value (reading A1); of liabilities their maintenance margin and the net equity (rule 37)."""
-        price, debt, recognised, tiers = self.price, ZERO, -self._order_loss(group), self.version.maintenance
+        price, debt, recognised, tiers = self.price, ZERO, -group.order_loss, self.version.maintenance
         for asset, quantity in group.debts:
             value = quantity * price[asset]
             if tiers is None:
@@ -372,11 +375,6 @@ class Model:
         for asset, quantity, ladder in group.holdings:
             recognised += counts(ladder, quantity, price[asset])
         return Figures(debt, recognised)
-
-    def _order_loss(self, group: Group) -> Decimal:
-        """What open orders might lose is taken off net equity once the collateral ratios count (section 3.7)."""
-        counts_it = self.version.maintenance is not None and self.version.unlisted is None
-        return group.line.order_loss if counts_it else ZERO
 
     # Decisions: the stage table of decision 11.
 
@@ -406,7 +404,7 @@ class Model:
         """What is sure of a group: its figures, or the best that missing prices leave possible, if that has an end."""
         if group.priced:
             return self._figures(group)
-        return best(group, self.price, self.version.maintenance, self._order_loss(group))
+        return best(group, self.price, self.version.maintenance, group.order_loss)
 
     def _decide(self, group: Group, at: datetime, figures: Figures, on_new_prices: bool) -> None:
         """Make the one move of the stage table that this evaluation calls for; in normal, without one, warn early."""
