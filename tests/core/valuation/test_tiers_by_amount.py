@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+import monitor.engine.queries.snapshot
 from monitor.core.groups.snapshot import Prices
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.rules.ladders import AmountTable, ByAmount, ladder
@@ -130,8 +131,10 @@ def test_a_coin_without_a_price_may_count_any_sum_unless_nothing_of_it_counts() 
         assert (held.best.recognised if held.best else None) == best
 
 
-def test_the_columns_count_a_coin_in_its_tiers_and_a_group_once() -> None:
-    """Sums, exposures and stress in columns are those of the plain book, also when the rules change the bounds."""
+def test_the_columns_count_a_coin_in_its_tiers_and_a_group_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exposures in columns are those of the plain book, also when the rules change the bounds."""
+    # Also a small book by columns, which is otherwise looked at group by group.
+    monkeypatch.setattr(monitor.engine.queries.snapshot, "EXACT_SUMS", 0)
     first, then = rules(BTC=BTC), rules(BTC={"by": "amount", "tiers": [["1", "0.9"], ["600", "0.5"]]})
     lines = [line(held, "30000000", id=f"G-{n}", receiving_account=f"in-{n}", collateral={f"a-{n}": {"BTC": held}})
              for n, held in enumerate(("0.5", "550", "660", "900"))]  # fmt: skip
