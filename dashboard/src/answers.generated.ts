@@ -148,6 +148,7 @@ export interface BorrowableCoin {
   readonly limit: string | null;
   readonly left: string | null;
   readonly most_usd: string;
+  readonly most: string | null;
   readonly allowed: boolean;
   readonly reasons: readonly Reason[];
   readonly offers: Offers;
@@ -208,6 +209,7 @@ export interface Closable {
   readonly debt: string;
   readonly collateral: string;
   readonly closable_usd: string;
+  readonly closable: string;
 }
 
 export interface ColumnShown {
@@ -521,6 +523,7 @@ export interface GroupDetail {
   readonly labels: Readonly<Record<string, string>>;
   readonly receiving_account: string;
   readonly leverage?: number;
+  readonly open_order_loss_usd?: string;
   readonly delayed_liquidation: boolean;
   readonly source: string;
   readonly book: BookShown | null;
@@ -1322,6 +1325,8 @@ export interface Tier {
   readonly share: string;
   readonly value_usd: string;
   readonly recognised_usd: string;
+  readonly from_amount?: string;
+  readonly to_amount?: string | null;
 }
 
 export interface TimelineItem {

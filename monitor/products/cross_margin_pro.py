@@ -3,8 +3,8 @@
 A group's loans are its liabilities, and its collateral is its assets. Each liability goes through the tiers of its coin. A
 group is liquidated at once when its margin level falls to the line. Until 2025-01-21 10:00 UTC net equity counts assets in
 full, since then by the collateral ratios (reading A18). Since 2026-01-21 13:00 UTC there are three ratios: the liquidation
-ratio makes net equity, and the other two say what a group may borrow and transfer out. A loan book has no open orders, so
-their losses do not count.
+ratio makes net equity, and the other two say what a group may borrow and transfer out. What open orders might lose is taken
+off net equity where the ratios count; a line states it as `open_order_loss`.
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ def _version(table: ProMarginVersion, where: str, problems: list[Problem]) -> Ve
         liability_tiers=tiers,
         paid_in_discount=table.bnb_discount,
         has_proceeds=True,
+        counts_order_loss=mode == "haircut",
         transfer_out=table.transfer_out or (Decimal(2) if mode == "plain" else None),
         borrow_limits=table.borrow_limits,
         borrow_ladders=borrow,

@@ -15,6 +15,7 @@ ZERO, ONE, INFINITE = Decimal(0), Decimal(1), Decimal("inf")
 CENTS, QUANTITY_DECIMALS, LTV_DECIMALS = 2, 8, 8
 
 Tiers = Sequence[Sequence[str | None]]  # [["10000000", "1"], ["inf", "0.9"]], as products write a ladder
+Stated = Tiers | Mapping[str, Any]  # or { by = "amount", tiers = ... }
 Number = Decimal | Fraction | int
 
 
@@ -30,6 +31,10 @@ class Tier(NamedTuple):
 Ladder = tuple[Tier, ...]
 
 
+class ByAmount(tuple[Tier, ...]):
+    """A ladder whose brackets are amounts of the coin, whatever its price (section 9.9)."""
+
+
 class Figures(NamedTuple):
     """What a group owes and what its collateral counts for, in USD."""
 
@@ -37,7 +42,17 @@ class Figures(NamedTuple):
     recognised: Decimal
 
 
-def read_ladder(tiers: Tiers) -> Ladder:
+def read_ladder(stated: Stated) -> Ladder:
+    """Read a ladder by value, or by the amount of the coin."""
+    return ByAmount(_read(stated["tiers"])) if isinstance(stated, Mapping) else _read(stated)
+
+
+def counts(ladder: Ladder, quantity: Decimal, price: Decimal) -> Decimal:
+    """What a quantity is recognised for, by any ladder. Call it in the context EXACT."""
+    return climb(ladder, quantity) * price if isinstance(ladder, ByAmount) else climb(ladder, quantity * price)
+
+
+def _read(tiers: Tiers) -> Ladder:
     """Read `[USD value up to, share recognised]` rows; a bound of "inf" or null is none.
 
     A ladder that ends at a bound gets the bracket above it, which recognises nothing (docs/configuration.md).

@@ -11,7 +11,7 @@ from decimal import Decimal, localcontext
 from random import Random
 from typing import Any
 
-from tests.reference.figures import EXACT, climb
+from tests.reference.figures import EXACT, counts
 from tests.reference.lenders import LENDERS, lender_of, read_versions
 from tests.reference.terms import DAY, HOUR, MINUTE, Version, stamp
 
@@ -65,7 +65,7 @@ def lot(kind: str, shipped: str, seed: int, groups: int) -> Lot:
     start = START.get(kind, LATER) if first.effective <= START.get(kind, LATER) else LATER
     start += timedelta(seconds=rng.randrange(600))
     span, step = SPAN[lender_of(tomllib.loads(shipped), kind).period]
-    product = with_later_version(shipped, start + span * 0.7)
+    product = with_later_version(with_amounts(shipped) if seed % 2 else shipped, start + span * 0.7)
     versions = read_versions(tomllib.loads(product), kind)
     version = [v for v in versions if v.effective <= start][-1]
     makes = _Maker(rng, kind, version, start)
@@ -73,6 +73,12 @@ def lot(kind: str, shipped: str, seed: int, groups: int) -> Lot:
     book = [makes.group(number) for number in range(1, groups + 1)]
     entries = sorted((e for line in book for e in makes.entries(line, span)), key=lambda entry: str(entry["at"]))
     return Lot(kind, product, book, rows, entries)
+
+
+def with_amounts(text: str) -> str:
+    """The file with a ladder of SOL by its amount, in place of each by its value (section 9.9)."""
+    tiers = '{ by = "amount", tiers = [["2000", "0.9"], ["50000", "0.7"]] }'
+    return re.sub(r"^SOL = \[\[.*$", f"SOL = {tiers}", text, flags=re.MULTILINE)
 
 
 def with_later_version(text: str, at: datetime) -> str:
@@ -130,13 +136,19 @@ class _Maker:
             line["leverage"] = rng.choice(LEVERAGES[self.kind])
         if self.kind == "vip_loan":
             line["delayed_liquidation"] = rng.random() < 0.5
+        if self.kind == "cross_margin_pro" and number % 3 == 0:
+            line["open_order_loss"] = text(usd * 0.01)
         line["loans"] = self._loans(name, self._recognised(holds))
         return line
 
     def _recognised(self, holds: dict[str, str]) -> float:
         with localcontext(EXACT):
-            values = {coin: Decimal(q) * Decimal(WORTH.get(coin, 1.0)) for coin, q in holds.items()}
-            return float(sum(climb(self.version.ladder(coin) or (), value) for coin, value in values.items()))
+            return float(
+                sum(
+                    counts(self.version.ladder(coin) or (), Decimal(q), Decimal(WORTH.get(coin, 1.0)))
+                    for coin, q in holds.items()
+                )
+            )
 
     def _loans(self, name: str, recognised: float) -> list[Line]:
         """Loans whose sum is near one of the lines, beyond it, far from all, or nothing."""

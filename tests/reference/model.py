@@ -20,6 +20,7 @@ from tests.reference.figures import (
     Figures,
     band,
     climb,
+    counts,
     cure,
     is_at_most,
     is_below,
@@ -354,6 +355,9 @@ class Model:
             for asset, quantity in line.collateral.items()
             if quantity and (ladder := version.ladder(asset)) is not None
         )
+        # What open orders might lose is taken off net equity once the collateral ratios count (section 3.7).
+        has_ratios = version.maintenance is not None and version.unlisted is None
+        group.order_loss = line.order_loss if has_ratios else ZERO
         owed: dict[str, Decimal] = {}
         for loan in line.loans:
             owed[loan.asset] = owed.get(loan.asset, ZERO) + loan.principal + spot.interest(group, loan)
@@ -366,7 +370,7 @@ class Model:
 
     def _figures(self, group: Group) -> Figures:
         """Debt and recognised value (reading A1); of liabilities their maintenance margin and the net equity (rule 37)."""
-        price, debt, recognised, tiers = self.price, ZERO, ZERO, self.version.maintenance
+        price, debt, recognised, tiers = self.price, ZERO, -group.order_loss, self.version.maintenance
         for asset, quantity in group.debts:
             value = quantity * price[asset]
             if tiers is None:
@@ -375,7 +379,7 @@ class Model:
                 debt += climb(tiers[asset], value)
                 recognised -= value
         for asset, quantity, ladder in group.holdings:
-            recognised += climb(ladder, quantity * price[asset])
+            recognised += counts(ladder, quantity, price[asset])
         return Figures(debt, recognised)
 
     # Decisions: the stage table of decision 11.
@@ -404,7 +408,9 @@ class Model:
 
     def _known(self, group: Group) -> Figures | None:
         """What is sure of a group: its figures, or the best that missing prices leave possible, if that has an end."""
-        return self._figures(group) if group.priced else best(group, self.price, self.version.maintenance)
+        if group.priced:
+            return self._figures(group)
+        return best(group, self.price, self.version.maintenance, group.order_loss)
 
     def _decide(self, group: Group, at: datetime, figures: Figures, on_new_prices: bool) -> None:
         """Make the one move of the stage table that this evaluation calls for; in normal, without one, warn early."""

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from tests.reference.entries import Refused
-from tests.reference.figures import Figures, Ladder, is_below
+from tests.reference.figures import ZERO, Figures, Ladder, is_below
 from tests.reference.terms import Line
 
 NORMAL, MARGIN_CALL, DELAYED, LIQUIDATION = "normal", "margin_call", "delayed_liquidation", "liquidation"
@@ -80,6 +80,7 @@ class Group:
     thresholds: dict[str, Decimal] = field(default_factory=dict)
     warnings: tuple[Decimal, ...] = ()
     holdings: tuple[tuple[str, Decimal, Ladder], ...] = ()
+    order_loss: Decimal = ZERO
     debts: tuple[tuple[str, Decimal], ...] = ()  # with the interest of the day
     assets: frozenset[str] = frozenset()
     priced: bool = False

@@ -121,6 +121,7 @@ class Line:
     balances: Holdings = field(default_factory=dict)  # Spot balances that pay interest
     vip_level: int = 0
     leverage: int | None = None
+    order_loss: Decimal = ZERO  # USD that open orders might lose
 
     def holding(self, holdings: Holdings) -> "Line":
         return replace(self, holdings=holdings, accounts=frozenset(holdings), collateral=total(holdings))
@@ -142,6 +143,7 @@ def read_line(line: dict[str, Any], agreement: str = "vip_loan") -> Line:
         balances=_holdings(line.get("balances", {})),
         vip_level=line.get("vip_level") or 0,
         leverage=line.get("leverage"),
+        order_loss=Decimal(line.get("open_order_loss", "0")),
     )
 
 

@@ -91,6 +91,7 @@ class GroupLine(msgspec.Struct, frozen=True):
     contacts: dict[str, tuple[Contact, ...]] = {}
     leverage: Annotated[int, range(1, 126)] | None = None
     terms: Terms | None = None
+    open_order_loss: Quantity = ZERO
 
 
 class Loan(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -135,6 +136,8 @@ class Group(msgspec.Struct, frozen=True):
     """The leverage of an account whose lines depend on it (domain section 3.10)."""
     terms: Terms | None = None
     """In which other figures than its lines the group differs from its agreement."""
+    open_order_loss: Decimal = ZERO
+    """USD that the open orders of a margin account might lose, as its lender states it (domain section 3.7)."""
 
     def accounts(self) -> set[str]:
         """All accounts that belong to the group and therefore to no other."""
@@ -276,6 +279,9 @@ def _misfits_of(stated: GroupLine | Group, name: str, version: Version) -> Itera
             lines_of(stated.thresholds, lines)
     except ValueError as e:
         yield "thresholds", str(e), "thresholds"
+    if stated.open_order_loss and version.liability_tiers is None:
+        text = f"found {plain(stated.open_order_loss)}, but {name} counts no losses of open orders; leave it out"
+        yield "open_order_loss", text, "open_order_loss"
     if stated.delayed_liquidation and version.grace is None:
         yield "delayed_liquidation", f"found true, but {name} has no grace period", "no_grace"
     loans: Sequence[LoanLine | Loan] = stated.loans
@@ -301,7 +307,9 @@ def _group(stated: GroupLine, line: object, at: datetime) -> Group:
 def restated(group: Group) -> dict[str, Any]:
     """The book line of a group, for the audit record and the API; decimals as plain text."""
     line = as_json(group)
-    del line["line"], line["terms"]
+    del line["line"], line["terms"], line["open_order_loss"]
+    if group.open_order_loss:
+        line["open_order_loss"] = plain(group.open_order_loss)
     if group.terms is not None:
         line["terms"] = stated_terms(group.terms)
     line["collateral"] = _holdings(group.collateral)

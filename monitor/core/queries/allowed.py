@@ -28,7 +28,8 @@ def allowed_now(look: Look, of: Valued, *, blind: bool) -> Permitted:
     else:
         allowed = permitted_by(held.version, of, lambda now: permitted(now, lines, group.collateral, stage == NORMAL))
     if held.tiers is None and held.version.has_proceeds:
-        allowed = with_proceeds(allowed, of, held.version, lines, look.rules.products[group.product].rated(look.at))
+        coins = look.rules.products[group.product].rated(look.at)
+        allowed = with_proceeds(allowed, of, held, lines, look.usd, coins)
     if not blind:
         return allowed
     return msgspec.structs.replace(NOTHING, trade=allowed.trade, move_within_group=allowed.move_within_group)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -27,6 +26,7 @@ from monitor.core.queries.bounds_shown import BoundsShown, bounds_shown
 from monitor.core.queries.inbox import Look
 from monitor.core.queries.prices_shown import price_shown
 from monitor.core.queries.terms_shown import TermShown, terms_shown
+from monitor.core.rules.ladders import ByAmount, at_price
 from monitor.core.rules.product import Ladder, Product
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.decision import is_overdue
@@ -130,13 +130,16 @@ class Standing(FiguresShown, frozen=True, kw_only=True):
 
 
 class Tier(msgspec.Struct, frozen=True):
-    """The part of an asset's value that lies inside one tier of its ladder."""
+    """The part of an asset's value that lies inside one tier of its ladder. `from` and `to` are USD; where the tiers go by
+    the amount of the coin they are so at its price, and the amounts stand beside them."""
 
     from_: str = msgspec.field(name="from")
     to: str | None
     share: str
     value_usd: str
     recognised_usd: str
+    from_amount: str | UnsetType = UNSET
+    to_amount: str | UnsetType | None = UNSET
 
 
 class Contribution(msgspec.Struct, frozen=True):
@@ -211,6 +214,7 @@ class GroupDetail(Standing, frozen=True, kw_only=True):
     labels: dict[str, str]
     receiving_account: str
     leverage: int | UnsetType = UNSET
+    open_order_loss_usd: str | UnsetType = UNSET
     delayed_liquidation: bool
     source: str
     book: book_age.BookShown | None
@@ -271,6 +275,7 @@ def detail(look: Look) -> GroupDetail:
             labels=dict(group.labels),
             receiving_account=group.receiving_account,
             leverage=UNSET if group.leverage is None else group.leverage,
+            open_order_loss_usd=plain(group.open_order_loss) if group.open_order_loss else UNSET,
             delayed_liquidation=group.delayed_liquidation,
             source=sight.source,
             book=book_age.book_shown(sight.source, look.book) if look.book is not None else None,
@@ -414,7 +419,7 @@ def _contribution(look: Look, position: Position) -> Contribution:
         reason=price.reason,
         value_usd=plain_or_none(position.value),
         recognised_usd=plain_or_none(position.recognised),
-        tiers=[] if position.value is None else _tiers(ladder, position.value),
+        tiers=_tiers(ladder, position),
         pinned=price.pinned,
     )
 
@@ -424,10 +429,19 @@ def _accounts(look: Look, asset: str) -> dict[str, str]:
     return {account: plain(coins[asset]) for account, coins in collateral.items() if coins.get(asset)}
 
 
-def _tiers(ladder: Ladder, value: Decimal) -> list[Tier]:
-    return [
+def _tiers(ladder: Ladder, position: Position) -> list[Tier]:
+    if position.price is None or position.value is None:
+        return []
+    found = [
         Tier(plain(floor), plain_or_none(bound), plain(share), plain(inside), plain(inside * share))
-        for floor, bound, share, inside in tiers_filled(ladder, value)
+        for floor, bound, share, inside in tiers_filled(at_price(ladder, position.price), position.value)
+    ]
+    if type(ladder) is not ByAmount:
+        return found
+    floors = [ZERO, *(bound for bound, _ in ladder if bound is not None)]
+    return [
+        msgspec.structs.replace(tier, from_amount=plain(floor), to_amount=plain_or_none(bound))
+        for tier, floor, (bound, _) in zip(found, floors, ladder, strict=False)
     ]
 
 

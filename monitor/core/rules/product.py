@@ -75,7 +75,11 @@ class CloseFactor(msgspec.Struct, frozen=True):
     small_usd: Decimal
     """Debt or collateral of a coin below which all of it may be repaid."""
     leftover_usd: Decimal = Decimal(0)
-    """A liquidation may not leave less than this of a coin's debt, unless it repays all of it (section 9.7)."""
+    """A liquidation may not leave less than this of a coin's debt, nor of the collateral that it takes, unless it leaves
+    nothing of one of them (section 9.7)."""
+    bonus: Mapping[str, Decimal] = {}
+    """By coin of the collateral what a liquidator gets for each dollar repaid, such as 1.05. A coin without one: what is left
+    of it is not looked at."""
 
 
 Hours = Literal["begun", "full"]
@@ -176,6 +180,8 @@ class Version(msgspec.Struct, frozen=True):
     """What is borrowed stays in the account and counts there (section 9.5)."""
     loan_terms: tuple[str, ...] = ("30d", "60d")
     """Terms of new loans and of renewals, in whole days; a loan may always be open (rules 21 and 27)."""
+    counts_order_loss: bool = False
+    """What open orders might lose is taken off net equity (section 3.7)."""
     hours: Hours = "full"
     """Which hours an hourly product charges: each that is begun, so one at borrowing too, or full ones (section 9.2)."""
     compounding: bool = False

@@ -46,6 +46,8 @@ class LineText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     labels: dict[str, str] | UnsetType = UNSET
     leverage: Annotated[int, msgspec.Meta(ge=1, le=125)] | UnsetType | None = UNSET
     loans: list[LoanText]
+    open_order_loss: str | UnsetType = UNSET
+    """Core reads a line that states it: its group stays out of the columns."""
     product: str
     receiving_account: str
     terms: dict[str, Any] | UnsetType | None = UNSET

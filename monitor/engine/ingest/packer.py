@@ -223,6 +223,8 @@ class Packer:
                 product = product.of(line.labels or {})
             if product is None or (line.delayed_liquidation and not product.has_grace):
                 return False
+            if line.open_order_loss is not UNSET:
+                return False
             ids = [loan.id for loan in line.loans]
             if len(ids) > 1 and len(set(ids)) < len(ids):
                 return False
