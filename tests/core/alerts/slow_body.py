@@ -13,6 +13,7 @@ from monitor.core.alerts.alert import Alert, Debt, Figures, Input
 from monitor.core.money import EIGHT_PLACES, ZERO, exact
 from monitor.core.rules.product import Ladder, Product
 from monitor.core.valuation.remedies import Valued, valued
+from monitor.core.valuation.shown_figures import shown_figure
 from monitor.core.valuation.valuation import Position, Weight
 
 UP = Context(prec=250, rounding=ROUND_UP)
@@ -70,7 +71,7 @@ def figures_of(figures: Figures, product: Product | None) -> dict[str, Any]:
     cure = prices = level = None
     if figures.debt_usd is not None and figures.recognised_usd is not None:
         weight = Weight(figures.debt_usd, figures.recognised_usd)
-        level = weight.figure(metric)
+        level = shown_figure(weight, lines)
         names = {} if product is None else {product.rules_name(version): version for version in product.versions}
         if figures.rules in names:
             held = [Position(i.asset, i.quantity, i.price, i.value_usd, i.recognised_usd) for i in figures.inputs]
