@@ -36,7 +36,11 @@ export function ShortUsd({ value }: Figure) {
 }
 
 /** A ratio such as an LTV, in percent; `lines` are those of its group. */
-export function Share({ value, places = 2, lines }: Figure & { places?: number; lines?: Readonly<Record<string, string>> }) {
+export function Share({
+  value,
+  places = 2,
+  lines,
+}: Figure & { places?: number; lines?: Readonly<Record<string, string>> }) {
   if (value == null) return NONE;
   return (
     <span class="num" title={value}>

@@ -63,7 +63,11 @@ export function LtvBar({ group }: { group: Level }) {
 }
 
 /** The figure that the lines are about. */
-export function LevelText({ group }: { group: Omit<Level, "thresholds" | "band"> & { thresholds?: Lines; unknown: boolean } }) {
+export function LevelText({
+  group,
+}: {
+  group: Omit<Level, "thresholds" | "band"> & { thresholds?: Lines; unknown: boolean };
+}) {
   const level = group.margin_level ?? group.health_factor;
   const lines = group.thresholds && Object.values(group.thresholds);
   if (group.unknown) return <span class="num none">no price</span>;
