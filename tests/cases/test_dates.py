@@ -14,6 +14,8 @@ from monitor.books._lines import judge
 from monitor.core.alerts.catalogue import BOOK_LEFT_OUT
 from monitor.core.loans.loan_dates import line_problems
 from monitor.core.schema import Invalid
+from monitor.engine.columns.names import Names
+from monitor.engine.ingest.reader import BlockReader
 from monitor.products import vip_loan
 from monitor.replay.entries import read_entry
 from tests.cases.test_lending import CASES, TRIGGERED, Line, replayed
@@ -99,3 +101,12 @@ def test_an_entry_of_a_replay_is_judged_like_one_by_api() -> None:
     with pytest.raises(Invalid) as e:
         read_entry(json.dumps(entry).encode())
     assert [problem.where for problem in e.value.problems] == ["loan.matures_at"]
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_a_packed_book_leaves_such_lines_to_the_exact_path(is_live: bool) -> None:
+    fine = dated("2026-03-01T00:00:00Z", "2026-03-31T00:00:00Z") | {"id": "M-0", "receiving_account": "M-0-s"}
+    fine["collateral"] = {"M-0-m": {"BTC": "1"}}
+    raws = [json.dumps(line).encode() for line in (fine, *LINES)]
+    packed = BlockReader(lambda: PRODUCTS, Names(), is_live=is_live).pack(raws, NOW, "book")
+    assert list(packed.rest) == ([1, 2, 3] if is_live else [1, 2])

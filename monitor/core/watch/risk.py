@@ -228,9 +228,6 @@ class RiskMonitor:
             self._raised(start, out)
             self._concentration.follow(event)
             self.at = event.at
-            if isinstance(event, ProductsChanged):
-                # What other rules have moved into the past is of now, and on the prices of now.
-                self._run_due(event.at, out)
         return out
 
     def _take(self, event: Event, out: Outcome) -> None:

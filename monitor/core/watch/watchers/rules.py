@@ -85,6 +85,8 @@ class RulesWatch(Watcher):
 
     def begin(self, at: datetime) -> None:
         """The first event, or the memory of a restart."""
+        # What is still due from before was moved there by other rules just before the stop.
+        self._changed_at = at
         self._plan_accrual(at)
         self._plan_version(at)
         self._take_versions(at)

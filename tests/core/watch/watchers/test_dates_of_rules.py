@@ -3,7 +3,6 @@
 from datetime import timedelta
 from decimal import Decimal
 
-import msgspec
 import pytest
 
 from monitor.core.alerts.alert import Alert
@@ -59,12 +58,16 @@ def test_what_the_old_rules_would_have_done_as_well_has_no_such_cause() -> None:
     assert cause(liquidated) is None
 
 
-def test_a_reload_stamps_what_it_moves_into_the_past_and_says_it_at_once() -> None:
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_what_a_reload_moves_into_the_past_is_of_the_reload(is_restarted: bool) -> None:
     desk = Desk(due(days(1)), of=product(version(overdue_after="5d")))
     desk.play(f"00:00 0.5 -; {days(1)} 0.5 loan.overdue; {days(2.5)} 0.6 -")
-    said = desk.change(days(3), products={"vip_loan": product(version(overdue_after="24h"))})
-    assert said == "liquidation.triggered(overdue)"
-    assert (desk.alerts[-1].at, cause(desk.alerts[-1])) == (at(3), "rules")
+    assert desk.change(days(3), products={"vip_loan": product(version(overdue_after="24h"))}) == "-"
+    if is_restarted:
+        desk.restart()
+    (liquidated,) = desk.play(f"{days(3.5)} 0.7 liquidation.triggered(overdue)@{days(3)}")
+    assert priced(desk, liquidated) == Decimal("0.6")
+    assert is_restarted or cause(liquidated) == "rules"
 
 
 @pytest.mark.parametrize(
@@ -113,14 +116,3 @@ def test_a_cure_at_a_versions_very_midnight_that_ends_a_clear_hold_has_its_cause
     desk.play("22:00 BTC=50,COIN=0.8 margin_call.opened; 23:00 BTC=50,COIN=0.75 -")
     _, cured = desk.play("24:00 ... rules.changed:vip_loan margin_call.cured")
     assert (cause(cured), cured.facts["rules_from"]) == ("rules", "vip_loan@2025-01-05")
-
-
-def test_a_hold_that_a_reload_shortens_ends_when_it_is_shortened() -> None:
-    desk = Desk(line(), clear_hold=timedelta(hours=5))
-    desk.play("00:00 0.8 margin_call.opened; 01:00 0.75 -; 03:00 0.75 -")
-    lifecycle = desk.monitor.rules.lifecycle
-    assert (
-        desk.change("03:30", lifecycle=msgspec.structs.replace(lifecycle, clear_hold=timedelta(hours=1)))
-        == "margin_call.cured"
-    )
-    assert desk.alerts[-1].at == clock("03:30")
