@@ -43,6 +43,9 @@ SPAN = {
 }
 
 
+DAYS = {"30d": 30, "60d": 60}
+
+
 @dataclass(frozen=True)
 class Lot:
     """A run: the product as its file states it, a book, the rows of a tape, and entries in order of time."""
@@ -160,7 +163,8 @@ class _Maker:
         term, matures = "open", None
         if self.kind in TERMED and rng.random() < 0.4:
             term = rng.choice(("30d", "60d"))
-            matures = stamp(self.start + timedelta(days=rng.uniform(-1, 45)))
+            end = self.start + timedelta(days=rng.uniform(-1, 45))
+            opened, matures = min(opened, end - timedelta(days=DAYS[term])), stamp(end)
             rate = {"kind": "fixed", "daily": "0.00021"} if rng.random() < 0.5 else rate
         interest = text(principal * 0.001) if rng.random() < 0.3 else "0"
         return {
@@ -195,6 +199,8 @@ class _Maker:
                 much = text(float(owed["principal"]) * rng.uniform(1, 1.2))
                 choices.append({"type": "repay", "asset": owed["asset"], "amount": much, "loan": owed["id"]})
                 more = self._loan(f"{line['id']}-N{number}", owed["asset"], float(owed["principal"]) * 0.1)
-                choices.append({"type": "borrow", "loan": more | {"opened_at": stamp(at), "interest": "0"}})
+                until = None if more["term"] == "open" else stamp(at + timedelta(days=DAYS[more["term"]]))
+                more |= {"opened_at": stamp(at), "matures_at": until, "interest": "0"}
+                choices.append({"type": "borrow", "loan": more})
             made.append({"group": line["id"], "id": f"E-{number}", "at": stamp(at)} | rng.choice(choices))
         return made
