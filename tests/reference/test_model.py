@@ -139,7 +139,7 @@ def test_decision_12_episodes_sequences_supersedes_and_ids() -> None:
 def test_alerts_state_their_figures_exactly() -> None:
     overrides = {"margin_call": "0.750"}
     desk = ReferenceDesk(line(thresholds=overrides, delayed_liquidation=True))
-    (alert,) = desk.play("00:00  0.756666676666666  margin_call.opened")
+    (alert,) = desk.play("00:00  0.756666666666666  margin_call.opened")
     assert alert == {
         "type": "loan_group.margin_call.opened",
         "id": alert["id"],
