@@ -164,7 +164,6 @@ def _view(notice: Notice, words: Any) -> dict[str, Any]:
     def maybe(words_of: Any, value: Any) -> str | None:
         return None if value is None else figures(words_of(value))
 
-    ltv = data.get(metric) if metric else (None if data.get("ltv") is None else base.percent(data["ltv"]))
     return {
         "test": bool(data.get("test")),
         "blind": bool(data.get("blind")),
@@ -174,7 +173,7 @@ def _view(notice: Notice, words: Any) -> dict[str, Any]:
         "group": base.subject_of(notice),
         "at": base.moment(notice.timestamp),
         "figure": words.metrics[metric or "LTV"],
-        "ltv": figures(ltv),
+        "ltv": figures(base.value_of(data)),
         "deadline": base.moment(data["deadline"]) if data.get("deadline") else None,
         "debt": maybe(base.usd_up, data.get("debt_usd")),
         "recognised": maybe(base.usd_down, data.get("recognised_usd")),

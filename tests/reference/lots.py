@@ -109,6 +109,11 @@ def text(number: float) -> str:
     return format(Decimal(f"{number:.6g}"), "f")
 
 
+def length(term: str) -> timedelta:
+    """Of a loan of that term ("30d")."""
+    return timedelta(days=int(term[:-1]))
+
+
 class _Maker:
     """Makes the groups of one product."""
 
@@ -172,7 +177,8 @@ class _Maker:
         term, matures = "open", None
         if self.kind in TERMED and rng.random() < 0.4:
             term = rng.choice(self.version.terms)
-            matures = stamp(self.start + timedelta(days=rng.uniform(-1, 45)))
+            end = self.start + timedelta(days=rng.uniform(-1, 45))
+            opened, matures = min(opened, end - length(term)), stamp(end)
             rate = {"kind": "fixed", "daily": "0.00021"} if rng.random() < 0.5 else rate
         interest = text(principal * 0.001) if rng.random() < 0.3 else "0"
         return {
@@ -207,6 +213,8 @@ class _Maker:
                 much = text(float(owed["principal"]) * rng.uniform(1, 1.2))
                 choices.append({"type": "repay", "asset": owed["asset"], "amount": much, "loan": owed["id"]})
                 more = self._loan(f"{line['id']}-N{number}", owed["asset"], float(owed["principal"]) * 0.1)
-                choices.append({"type": "borrow", "loan": more | {"opened_at": stamp(at), "interest": "0"}})
+                until = None if more["term"] == "open" else stamp(at + length(more["term"]))
+                more |= {"opened_at": stamp(at), "matures_at": until, "interest": "0"}
+                choices.append({"type": "borrow", "loan": more})
             made.append({"group": line["id"], "id": f"E-{number}", "at": stamp(at)} | rng.choice(choices))
         return made

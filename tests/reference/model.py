@@ -85,6 +85,9 @@ class Model:
         self.revalue_at = state.NEVER
         self.alerts: list[Alert] = []
         self.changes = 0  # of the rules
+        self.replaced: tuple[Version, datetime] | None = (
+            None  # the rules before these, and since when these are in force
+        )
 
     # The events.
 
@@ -257,6 +260,8 @@ class Model:
         """Add interest, or take a new version of the rules: every group is decided on the prices before."""
         former, self.version = self.version, self._in_force(at)
         self.revalue_at = self._revaluation_after(at)
+        if former is not self.version:
+            self.replaced = former, at
         accrues = at == instant_after(at - timedelta(microseconds=1), self._shortest)
         before = self._recognised() if former is not self.version else ZERO
         for group in self.groups.values():
@@ -318,12 +323,14 @@ class Model:
             group.reminded = at
             self._say(group, at, state.REMINDED[group.stage])
         else:
-            self._run_loan_deadline(group, at, deadline)
+            # New rules that move a date into the past bring it about when they come into force.
+            self._run_loan_deadline(group, max(at, self.replaced[1]) if self.replaced else at, deadline)
         self._set_next(group)
 
     def _run_loan_deadline(self, group: Group, at: datetime, deadline: Deadline) -> None:
         """Say what comes near, say at its maturity that a loan is overdue, and liquidate 24 hours later (reading A12)."""
-        loan, kind = group.line.loans[deadline.loan], deadline.kind
+        loan, kind, place = group.line.loans[deadline.loan], deadline.kind, len(self.alerts)
+        is_new = self.replaced is not None and changes.has_moved(group, loan, kind, at, *self.replaced)
         group.ran.add(state.loan_key(group, deadline))
         deadlines.schedule(group, self.version)
         if kind in (state.RENEWAL, state.MATURING):
@@ -335,6 +342,8 @@ class Model:
             group.reason = "overdue"
         else:
             self._move(group, at, LIQUIDATION, state.TRIGGERED, "overdue")
+        for said in self.alerts[place:] if is_new and self.replaced else ():
+            said |= {"cause": "rules", "rules_from": self.replaced[0].rules}
 
     def _set_next(self, group: Group) -> None:
         group.next = deadlines.first_of(group, self._hold_end(group), self.grace_reminders, self.margin_call_repeat)
@@ -498,7 +507,7 @@ class Model:
 
     def _say(self, group: Group, at: datetime, kind: str, reason: str = "ltv") -> Alert:
         group.sequence += 1
-        alert = written.alert(group, at, kind, reason, self.version)
+        alert = written.alert(group, at, kind, reason, self.version, self.lender.figure)
         alert |= written.figures(group, self._known(group), self.price, self.lender)
         alert["id"] = state.alert_id(self.name, group.line.id, group.episode, group.sequence, kind)
         self.alerts.append(alert)

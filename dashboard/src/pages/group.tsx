@@ -211,6 +211,10 @@ function Fact({ name, children }: { name: string; children: preact.ComponentChil
   );
 }
 
+function isByLevel(group: GroupDetail): boolean {
+  return group.margin_level !== undefined || group.health_factor !== undefined;
+}
+
 function History({ group, alerts }: { group: GroupDetail; alerts: readonly AlertItem[] }) {
   const [span, setSpan] = useState(3600_000);
   const [own, setOwn] = useState<readonly LtvItem[]>([]);
@@ -247,7 +251,7 @@ function History({ group, alerts }: { group: GroupDetail; alerts: readonly Alert
       )}
       {kept.error && !kept.error.isAbsent && <p class="quiet">The history could not be read: {kept.error.message}</p>}
       <p class="hidden">
-        Now <Share value={group.ltv} />.
+        Now <Share value={group.ltv} lines={isByLevel(group) ? undefined : group.thresholds} />.
       </p>
     </Panel>
   );

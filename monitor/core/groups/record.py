@@ -15,6 +15,7 @@ from monitor.core.stages.decision import Calm
 from monitor.core.stages.maturity import Due, dates
 from monitor.core.stages.stages import DELAYED, MARGIN_CALL, GroupState, reminder_due
 from monitor.core.valuation.bounds import WeightBounds
+from monitor.core.valuation.shown_figures import ltv_of
 from monitor.core.valuation.valuation import Holding, Owed, Position, Weight, holding, owed, positions
 
 
@@ -118,7 +119,7 @@ class GroupRecord:
         if not known and weight is not None and not weight.debt:
             weight = None  # a bound that says nothing
         return Figures(
-            ltv=weight.ltv if weight is not None else None,
+            ltv=ltv_of(held, weight) if weight is not None else None,
             debt_usd=weight.debt if weight is not None else None,
             recognised_usd=weight.recognised if weight is not None else None,
             market_usd=sum((p.value for p in priced if p.value is not None), ZERO) if known else None,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 import msgspec
 
 from monitor.core.loans.line_bounds import bounded_labels
+from monitor.core.loans.loan_dates import places, with_usable_dates
 from monitor.core.money import ZERO, plain
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.terms import NO_TERMS, Terms, stated_terms
@@ -213,6 +214,19 @@ def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> G
     if problems:
         raise Invalid(problems)
     return _group(stated, line, at)
+
+
+def parse_without_dates(
+    line: dict[str, Any], problems: list[Problem], at: datetime, products: Mapping[str, Product]
+) -> Group:
+    """The group of a line with dates that cannot be (`loan_dates.py`): those loans have no end. Raises schema.Invalid."""
+    bad = set(places(problems))
+    group = parse_line(with_usable_dates(line, problems, at), at, products)
+    loans = tuple(
+        msgspec.structs.replace(loan, term="open", matures_at=None) if i in bad else loan
+        for i, loan in enumerate(group.loans)
+    )
+    return msgspec.structs.replace(group, loans=loans, line=line_digest(canonical(line)).hex())
 
 
 def line_digest(canonical: bytes) -> bytes:

@@ -28,7 +28,7 @@ from monitor.core.queries.prices_shown import price_shown
 from monitor.core.queries.terms_shown import TermShown, terms_shown
 from monitor.core.rules.ladders import ByAmount, at_price
 from monitor.core.rules.product import Ladder, Product
-from monitor.core.rules.thresholds import Thresholds
+from monitor.core.rules.thresholds import metric_reason
 from monitor.core.stages.decision import is_overdue
 from monitor.core.stages.stages import Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
@@ -48,6 +48,7 @@ from monitor.core.valuation.remedies import (
     terms_of,
     valued,
 )
+from monitor.core.valuation.shown_figures import figure_of, ltv_of
 from monitor.core.valuation.valuation import (
     Holding,
     Owed,
@@ -245,7 +246,7 @@ def row(sight: Sight) -> GroupRow:
             id=group.id,
             product=group.product,
             labels=group.labels,
-            ltv=plain_or_none(weight.ltv) if weight else None,
+            ltv=plain_or_none(ltv_of(sight.held, weight)) if weight else None,
             stage=state.stage,
             band=band(weight, lines) if weight else None,
             debt_usd=plain(weight.debt) if weight else None,
@@ -257,8 +258,8 @@ def row(sight: Sight) -> GroupRow:
             thresholds=lines.shown,
             next_line=next_line_shown(weight, lines, terms_of(lines, sight.held.version)) if weight else None,
             acknowledged=acknowledged(state.ack) if state.ack else None,
-            margin_level=_level("margin_level", lines, weight),
-            health_factor=_level("health_factor", lines, weight),
+            margin_level=_level("margin_level", sight.held, weight),
+            health_factor=_level("health_factor", sight.held, weight),
         )
 
 
@@ -281,7 +282,7 @@ def detail(look: Look) -> GroupDetail:
             book=book_age.book_shown(sight.source, look.book) if look.book is not None else None,
             version=sight.version,
             at=stamp(look.at),
-            reason=state.reason,
+            reason=state.reason and metric_reason(state.reason, held.lines.metric),
             since=stamp_or_none(state.since),
             episode=state.episode,
             sequence=state.sequence,
@@ -323,7 +324,7 @@ def standing(look: Look) -> Standing:
             blind=bool(doubted),
             unknown=bool(missing),
             missing=missing,
-            bounds=bounds_shown(bounds(held, look.usd), held.lines) if missing else None,
+            bounds=bounds_shown(bounds(held, look.usd), held) if missing else None,
             permitted=permitted_shown(
                 sorted(group.collateral), stage, allowed, orders, doubted, not_stated(margin) if margin else None
             ),
@@ -346,8 +347,8 @@ def _no_figures(held: Holding) -> FiguresShown:
         debt_usd=None,
         recognised_usd=None,
         market_usd=None,
-        margin_level=_level("margin_level", held.lines, None),
-        health_factor=_level("health_factor", held.lines, None),
+        margin_level=_level("margin_level", held, None),
+        health_factor=_level("health_factor", held, None),
         net_equity_usd=margin,
         liabilities_usd=margin,
         initial_margin_usd=margin,
@@ -367,13 +368,13 @@ def _figures(look: Look, weight: Weight, of: Valued) -> FiguresShown:
     owed_usd = sum((quantity * usd[asset] for asset, quantity in held.debts), ZERO)
     prices = liquidation_prices(of, held.lines.liquidation, dict(held.debts), usd)
     return FiguresShown(
-        ltv=plain_or_none(weight.ltv),
+        ltv=plain_or_none(ltv_of(held, weight)),
         band=band(weight, held.lines),
         debt_usd=plain(weight.debt),
         recognised_usd=plain(weight.recognised),
         market_usd=plain(sum((p.value for p in of.held if p.value is not None), ZERO)),
-        margin_level=_level("margin_level", held.lines, weight),
-        health_factor=_level("health_factor", held.lines, weight),
+        margin_level=_level("margin_level", held, weight),
+        health_factor=_level("health_factor", held, weight),
         net_equity_usd=plain(weight.recognised) if has_margins else UNSET,
         liabilities_usd=plain(owed_usd) if has_margins else UNSET,
         initial_margin_usd=plain(initial_margin(held, usd)) if has_margins else UNSET,
@@ -389,11 +390,11 @@ def _figures(look: Look, weight: Weight, of: Valued) -> FiguresShown:
     )
 
 
-def _level(name: str, lines: Thresholds, weight: Weight | None) -> str | UnsetType | None:
+def _level(name: str, held: Holding, weight: Weight | None) -> str | UnsetType | None:
     """The metric of this name, where the product is judged by it; null while a price is missing."""
-    if not lines.falls or lines.metric.name != name:
+    if not held.lines.falls or held.lines.metric.name != name:
         return UNSET
-    return plain_or_none(weight.figure(lines.metric)) if weight else None
+    return plain_or_none(figure_of(held, weight)) if weight else None
 
 
 def _contribution(look: Look, position: Position) -> Contribution:

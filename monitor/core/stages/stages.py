@@ -224,7 +224,9 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     called: tuple[tuple[str, datetime], ...] = ()
     """Loans (id, maturity) whose overdue deadline has run."""
     neared: tuple[tuple[str, datetime, str], ...] = ()
-    """Loans (id, maturity) not yet matured, and which was said last: `loan.renewal_open` or `loan.maturing`."""
+    """Loans (id, maturity) not yet matured, and what was said, in order: `loan.renewal_open` or `loan.maturing`.
+
+    Older stores have the last alone."""
     short: tuple[str, ...] = ()
     """Coins whose stated Spot balances do not pay the interest that is owed in them (rule 28), rising."""
     ack: Ack | None = None

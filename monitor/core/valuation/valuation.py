@@ -16,10 +16,10 @@ import msgspec
 
 from monitor.core.loans.group import Group, Loan, lines_of
 from monitor.core.loans.interest import interest
-from monitor.core.money import EIGHT_PLACES, ZERO, divide_down, divide_up
+from monitor.core.money import ZERO
 from monitor.core.rules.ladders import ByAmount
 from monitor.core.rules.product import Ladder, LiabilityTiers, Product, Version
-from monitor.core.rules.thresholds import Metric, Thresholds
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.ladder import counts, recognised
 
 NORMAL = "normal"
@@ -104,26 +104,10 @@ def under(group: Group, held: Holding, version: Version) -> Holding:
 
 
 class Weight(msgspec.Struct, frozen=True):
-    """The two sums that decide: debt and recognised collateral, in USD, exact."""
+    """The two sums that decide: debt and recognised collateral, in USD, exact. `shown_figures.py` shows their quotient."""
 
     debt: Decimal
     recognised: Decimal
-
-    @property
-    def ltv(self) -> Decimal | None:
-        """Rounded down to 8 decimals for display; None when nothing is recognised; 0 without debt (reading A1)."""
-        if not self.debt:
-            return ZERO
-        return divide_down(self.debt, self.recognised, EIGHT_PLACES) if self.recognised > 0 else None
-
-    def figure(self, metric: Metric) -> Decimal | None:
-        """The metric for display, rounded so that it never shows a line as crossed that was not.
-
-        None where it has no value: an LTV while nothing is recognised, a level while nothing is owed.
-        """
-        if not metric.falls:
-            return self.ltv
-        return divide_up(self.recognised, self.debt, EIGHT_PLACES) if self.debt else None
 
     def reaches(self, line: Decimal, falls: bool = False) -> bool:
         """LTV >= line; with `falls` recognised/debt <= line."""

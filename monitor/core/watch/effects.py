@@ -121,7 +121,7 @@ class GroupEffects:
         assert weight is not None
         seen = WeighedGroup(record.group, record.held, weight, record.blind, at, is_settled)
         verdict = judge(rules.name, state, seen, rules.lifecycle)
-        self.follow(record, verdict, out, {**self._rules.cause(record, state, verdict, at), **cause})
+        self.follow(record, verdict, out, {**self._rules.cause(record, state, verdict, seen), **cause})
         record.calm = record.calm or calm(record.state, record.held, rules.lifecycle)
 
     # -- deadlines --
@@ -130,7 +130,7 @@ class GroupEffects:
         """A deadline of a group. `handled`: the time of the last event."""
         record = self._ground.known(deadline.subject)
         if deadline.kind == deadlines.HOLD:
-            self.decide(record, deadline.at, out, is_settled=True)
+            self.decide(record, self._rules.stamped(deadline.at), out, is_settled=True)
         else:
             self._run(record, deadline, handled, out)
         self._schedule.plan(record)
@@ -149,20 +149,23 @@ class GroupEffects:
             is_past = handled is not None and at < handled
             self.follow(record, (state, None) if is_past else say(name, state, type_, at), out)
         else:
-            self._run_dates(record, [d for d in record.loan_deadlines() if d[0] == at], at, out)
+            dates = [due for due in record.loan_deadlines() if due[0] == at]
+            self._run_dates(record, dates, self._rules.stamped(at), out)
 
     def _run_dates(self, record: GroupRecord, due: Iterable[Due], at: datetime, out: Outcome) -> None:
         """Dates of the group's loans, said to be of a time."""
         name = self._ground.rules.name
-        for _, kind, loan in due:
-            state = ran(record.state, loan, kind)
+        for each in due:
+            _, kind, loan = each
+            state, cause = ran(record.state, loan, kind), self._rules.cause_of_date(record, each, at)
             if kind == deadlines.OVERDUE:
                 weight = self._ground.decisive(record)
-                self.follow(record, move(name, state, Signal.OVERDUE, at, record.held, weight), out)
+                self.follow(record, move(name, state, Signal.OVERDUE, at, record.held, weight), out, cause)
             elif kind == deadlines.MATURITY:
-                self.follow(record, say(name, state, NEWS[kind], at, "overdue"), out, overdue_facts(record, loan))
+                facts = overdue_facts(record, loan) | cause
+                self.follow(record, say(name, state, NEWS[kind], at, "overdue"), out, facts)
             else:
-                facts = renewal_facts(record, loan, self._ground.board.usd)
+                facts = renewal_facts(record, loan, self._ground.board.usd) | cause
                 self.follow(record, say(name, state, NEWS[kind], at, "term"), out, facts)
 
     # -- interest --

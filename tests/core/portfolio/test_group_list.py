@@ -13,6 +13,7 @@ from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.snapshot import Prices
 from monitor.core.portfolio.group_list import SORTS, BadCursor, GroupQuery, PlainGroupLists
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
+from monitor.core.valuation.shown_figures import ltv_of
 from tests.core.group_list import PRICES, asked, unknown, walked, watched
 
 D = Decimal
@@ -129,7 +130,7 @@ def test_figures_are_on_the_prices_that_are_given_whatever_core_weighed_last() -
     sight = group_lists.sight("a", twice)
     assert sight is not None
     assert sight.weight is not None
-    assert (sight.weight.ltv, sight.weight.recognised, sight.blind) == (D("0.35"), D(200), True)
+    assert (ltv_of(sight.held, sight.weight), sight.weight.recognised, sight.blind) == (D("0.35"), D(200), True)
     assert group_lists.page(GroupQuery(), (), twice).rows == [sight]
     assert group_lists.sight("b", twice) is None
 
