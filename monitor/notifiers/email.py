@@ -378,6 +378,7 @@ _REASONS = {
     "ltv": "the LTV line was reached",
     "immediate": "LTV is above the immediate line: no grace period is left",
     "grace_expired": "the grace period ended",
+    "call_expired": "a margin call was not met in time",
     "overdue": "a loan was not repaid in time",
     "lender": "the lender's own system liquidates",
     "repayment": "more was repaid than was owed",

@@ -35,6 +35,8 @@ from monitor.core.rules.product import (
 )
 from monitor.core.rules.thresholds import LTV, Level, Metric, Thresholds
 from monitor.core.schema import Asset, Bounds, DailyRate, Invalid, Problem, Quantity, Ratio, read
+from monitor.products import _calls as calls
+from monitor.products._calls import CallTable
 
 Line = Annotated[Decimal, Bounds("0", "10", 18, above=True)]
 Factor = Annotated[Decimal, Bounds("1", "100", 6)]
@@ -61,14 +63,14 @@ class GraceLines(LtvLines, frozen=True):
     immediate: Line
 
 
-class VersionTable(msgspec.Struct, frozen=True, kw_only=True):
+class VersionTable(CallTable, frozen=True, kw_only=True):
     """What one [[version]] states in a file of any kind."""
 
     effective: datetime
-    rates: dict[Asset, DailyRate] = {}
+    rates: dict[Asset, DailyRate] = msgspec.field(default_factory=dict)
     """Flexible rates per period of the product."""
     liquidation_fee: Ratio = Decimal("0.02")
-    places: dict[Asset, Places] = {}
+    places: dict[Asset, Places] = msgspec.field(default_factory=dict)
     """The decimal places in which the lender books a coin, where they are not 8."""
     dust: Usd = CENT
     """USD: what is left of a loan after a payment and is worth no more is written off."""
@@ -93,7 +95,9 @@ def load(
     problems: list[Problem] = []
     if not tables:
         problems.append(Problem("version", "is empty; a product has at least one [[version]]"))
-    versions = [_completed(version(v, f"version[{i}]", problems), v) for i, v in enumerate(tables)]
+    versions = [
+        _completed(version(v, f"version[{i}]", problems), v, f"version[{i}]", problems) for i, v in enumerate(tables)
+    ]
     for i, each in enumerate(tables):
         problems += _mislinked(each.links, f"version[{i}].links")
     dates = [v.effective for v in tables]
@@ -105,16 +109,24 @@ def load(
     return Product(kind, tuple(sorted((v for v in versions if v is not None), key=lambda v: v.effective)), period)
 
 
-def _completed(version: Version | None, table: VersionTable) -> Version | None:
+def _completed(version: Version | None, table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
     """With what all kinds state alike."""
     if version is None:
         return None
-    return msgspec.structs.replace(version, units=Units(table.places, table.dust, table.rounding), links=table.links)
+    return msgspec.structs.replace(
+        version,
+        units=Units(table.places, table.dust, table.rounding),
+        links=table.links,
+        calls=calls.call_rules(table, version, where, problems),
+    )
+
+
+_ALIKE = frozenset(("places", "dust", "rounding", "links", *calls.KEYS))
 
 
 def stated(table: VersionTable) -> dict[str, Any]:
     """What a version states, but for what `load` adds for all kinds."""
-    return {k: v for k, v in msgspec.structs.asdict(table).items() if k not in ("places", "dust", "rounding", "links")}
+    return {k: v for k, v in msgspec.structs.asdict(table).items() if k not in _ALIKE}
 
 
 def _mislinked(links: Sequence[Sequence[str]], where: str) -> list[Problem]:

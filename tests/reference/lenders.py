@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from tests.reference import calls
 from tests.reference.figures import ONE, ZERO, Ladder, read_ladder
 from tests.reference.terms import DAY, HOUR, MINUTE, Grade, Loan, Version, duration
 
@@ -79,6 +80,7 @@ def read_version(table: dict[str, Any], kind: str = "vip_loan", agreement: str |
         places=table.get("places", {}),
         dust=Decimal(table.get("dust", "0.01")),
         rounding=table.get("rounding", "half_even"),
+        calls=calls.read_terms(table),
         begun=lender.period == HOUR and table.get("hours", "begun") == "begun",
         loan_limits={asset: _by_level(found) for asset, found in table.get("loan_limits", {}).items()},
     )

@@ -40,6 +40,7 @@ class Version:
     dust: Decimal = Decimal("0.01")  # USD that a lender does not ask for
     rounding: str = "half_even"
     begun: bool = False  # an hour is charged at borrowing
+    calls: Any = None  # what it says of margin calls with a clock (calls.CallTerms)
 
     def unit(self, asset: str) -> Decimal:
         """The smallest step of a coin (section 9.1)."""
