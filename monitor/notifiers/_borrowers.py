@@ -46,10 +46,8 @@ _OF_FACTS = ("loan", "asset", "principal", "interest", "matures_at", "closes_at"
              "called_usd", "received_usd", "outstanding_usd", "due", "paid_usd", "returnable_usd",
              "disputed_usd")  # fmt: skip
 _TIMES = frozenset({"matures_at", "closes_at", "matured_at", "liquidation_at", "due"})
-_AMOUNTS = frozenset({
-    "principal", "interest", "balance", "short", "paid", "owed", "returned",
-    "called_usd", "received_usd", "outstanding_usd", "paid_usd", "returnable_usd", "disputed_usd",
-})  # fmt: skip
+_CALLED = ("called_usd", "received_usd", "outstanding_usd", "paid_usd", "returnable_usd", "disputed_usd")
+_AMOUNTS = frozenset({"principal", "interest", "balance", "short", "paid", "owed", "returned", *_CALLED})
 
 
 def for_borrower(notice: Notice, stated: Mapping[str, Sequence[Contact]], to: tuple[str, ...]) -> Notice:

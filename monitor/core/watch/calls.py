@@ -61,7 +61,7 @@ def _is_met(record: GroupRecord, call: MarginCall) -> bool:
     return not call.outstanding_usd or weight.at_or_below(call.target, record.held.lines.falls)
 
 
-class News(NamedTuple):
+class CallNews(NamedTuple):
     """Something that is said of a call."""
 
     type: str
@@ -97,9 +97,9 @@ class CallEffects:
         if call is None or call.met_at is not None or call.number != found.call.number:
             return
         if found.what in ("disputed", "resolved"):
-            self._say(record, record.state, News(CALL_DISPUTED, at, facts), out)
+            self._say(record, record.state, CallNews(CALL_DISPUTED, at, facts), out)
         elif found.what == "payment" and found.value_usd > 0:
-            self._say(record, record.state, News(CALL_PARTLY_MET, at, facts), out)
+            self._say(record, record.state, CallNews(CALL_PARTLY_MET, at, facts), out)
 
     def look(self, record: GroupRecord, at: datetime, out: Outcome) -> None:
         """After a decision: whether the call is met, expired or replaced, and whether anything may be asked back."""
@@ -124,7 +124,7 @@ class CallEffects:
         weight = record.decisive
         is_cured = weight is not None and weight.at_or_below(call.target, record.held.lines.falls)
         is_met = not call.outstanding_usd or (call.received_usd > 0 and is_cured)
-        self._tell(record, state, News(CALL_MET if is_met else CALL_WITHDRAWN, at, facts_of(call)), out)
+        self._tell(record, state, CallNews(CALL_MET if is_met else CALL_WITHDRAWN, at, facts_of(call)), out)
 
     def expire(self, record: GroupRecord, at: datetime, out: Outcome) -> None:
         """The call is due and too much of it is outstanding (section 10.6)."""
@@ -134,7 +134,7 @@ class CallEffects:
         call = msgspec.structs.replace(call, expired_at=at)
         more = {"in_transit_usd": plain(call.transit_usd(at)), "on_expiry": rules.on_expiry}
         state = msgspec.structs.replace(state, call=call)
-        self._tell(record, state, News(CALL_EXPIRED, at, {**facts_of(call), **more}), out)
+        self._tell(record, state, CallNews(CALL_EXPIRED, at, {**facts_of(call), **more}), out)
         if (signal := SIGNALS.get(rules.on_expiry)) is not None:
             weight = self._ground.decisive(record)
             verdict = move(self._ground.rules.name, record.state, signal, at, record.held, weight)
@@ -150,7 +150,7 @@ class CallEffects:
             self._keep(record, state, out)
         else:
             more = {"in_transit_usd": plain(call.transit_usd(at))}
-            self._say(record, state, News(CALL_DUE, at, {**facts_of(call), **more}), out)
+            self._say(record, state, CallNews(CALL_DUE, at, {**facts_of(call), **more}), out)
 
     # -- within --
 
@@ -160,7 +160,7 @@ class CallEffects:
         if call.met_at is None and _is_met(record, call):
             call = msgspec.structs.replace(call, met_at=at)
             state = msgspec.structs.replace(record.state, call=call)
-            self._tell(record, state, News(CALL_MET, at, facts_of(call)), out)
+            self._tell(record, state, CallNews(CALL_MET, at, facts_of(call)), out)
         if call.is_open and at >= call.due and is_missed(call, rules, at):
             self.expire(record, at, out)
             return
@@ -199,14 +199,16 @@ class CallEffects:
                 self._keep(record, msgspec.structs.replace(state, returnable=None), out)
         elif said is None or has_changed:
             facts = {"returnable_usd": plain(found), "return_below": plain(level)}
-            self._say(record, msgspec.structs.replace(state, returnable=found), News(RETURNABLE, at, facts, "ltv"), out)
+            self._say(
+                record, msgspec.structs.replace(state, returnable=found), CallNews(RETURNABLE, at, facts, "ltv"), out
+            )
 
-    def _tell(self, record: GroupRecord, state: GroupState, news: News, out: Outcome) -> None:
+    def _tell(self, record: GroupRecord, state: GroupState, news: CallNews, out: Outcome) -> None:
         """Says it, and writes it into the history of calls."""
         self._say(record, state, news, out)
         out.history.append(call_row(record, news.type.rpartition(".")[2], news.at, news.facts))
 
-    def _say(self, record: GroupRecord, state: GroupState, news: News, out: Outcome) -> None:
+    def _say(self, record: GroupRecord, state: GroupState, news: CallNews, out: Outcome) -> None:
         verdict = say(self._ground.rules.name, state, news.type, news.at, news.reason)
         self._follow(record, verdict, out, news.facts)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from monitor.core.events.history import LOAN, Row, opened
+from monitor.core.events.history import CALL, LOAN, Row, opened
 from monitor.core.groups.daily_interest import Charge, Place, Stretch, charges
 from monitor.core.groups.snapshot import Scope
 from monitor.core.instants import EPOCH
@@ -95,6 +95,36 @@ class LiquidationItem(_Item, frozen=True, tag="liquidation", kw_only=True):
     shortfall_usd: str | None
 
 
+class CallItem(_Item, frozen=True, tag="call", kw_only=True):
+    """What became of a margin call with an amount, and how it stood then. `what` says which of the other keys there are:
+    opened, payment, announced, disputed, resolved, met, withdrawn, superseded, expired, or ended by a worse stage."""
+
+    at: str
+    what: str
+    call: int
+    call_alert: str
+    target: str
+    due: str
+    called_usd: str
+    received_usd: str
+    outstanding_usd: str
+    paid_usd: str | None
+    entry: str | None
+    announced: str | None
+    asset: str | None
+    quantity: str | None
+    value_usd: str | None
+    expected: str | None
+    dispute: str | None
+    disputed_usd: str | None
+    why: str | None
+    by: str | None
+    in_transit_usd: str | None
+    on_expiry: str | None
+    stage: str | None
+    supersedes_call: int | None
+
+
 class InterestItem(_Item, frozen=True, tag="interest", kw_only=True):
     """What one UTC day charged a loan at one rate; `rate` is for one `period`, and the day had this many `periods`."""
 
@@ -112,16 +142,17 @@ class InterestItem(_Item, frozen=True, tag="interest", kw_only=True):
 class HistoryList(msgspec.Struct, frozen=True):
     """Items of one kind, newest last."""
 
-    items: list[LoanItem | RepaymentItem | LiquidationItem | InterestItem]
+    items: list[LoanItem | RepaymentItem | LiquidationItem | CallItem | InterestItem]
     next: str | None
 
 
-_RECORDED: Mapping[str, type[LoanItem | RepaymentItem | LiquidationItem]] = {
+_RECORDED: Mapping[str, type[LoanItem | RepaymentItem | LiquidationItem | CallItem]] = {
     "loan": LoanItem,
     "repayment": RepaymentItem,
     "liquidation": LiquidationItem,
+    CALL: CallItem,
 }
-Item = LoanItem | RepaymentItem | LiquidationItem | InterestItem
+Item = LoanItem | RepaymentItem | LiquidationItem | CallItem | InterestItem
 
 
 class _Asked(NamedTuple):
@@ -140,7 +171,24 @@ class _Asked(NamedTuple):
 async def history(call: Call) -> HistoryList:
     """What became of a group's loans, what was repaid, liquidated and charged; newest last."""
     kind = call.query.required("kind")
-    loan = call.query.text("loan")
+    asked = await _asked(call, call.query.text("loan"))
+    items, cursor = await (_interest(asked) if kind == INTEREST else _recorded(asked, kind))
+    return HistoryList(_sealed(call, items), cursor)
+
+
+async def calls_of(call: Call) -> tuple[Look | None, list[CallItem], str | None]:
+    """The group of the path, a page of what became of its margin calls, and the cursor of the next one."""
+    asked = await _asked(call, None)
+    items, cursor = await _recorded(asked, CALL)
+    return asked.look, [item for item in _sealed(call, items) if isinstance(item, CallItem)], cursor
+
+
+def _sealed(call: Call, items: Sequence[Item]) -> list[Item]:
+    return [msgspec.structs.replace(item, cursor=call.seal(item.cursor)) for item in items]
+
+
+async def _asked(call: Call, loan: str | None) -> _Asked:
+    """What a request asks of the group of its path. Raises Rejected where the caller sees none."""
     after, limit = call.query.page()
     call.query.done()
     daemon = call.daemon
@@ -150,9 +198,7 @@ async def history(call: Call) -> HistoryList:
     life = look.sight.state.life if look is not None else await daemon.store.newest_life(call.id, scope)
     if life is None:
         raise nothing(call.id)
-    asked = _Asked(daemon, call.id, look, life, scope, loan, after, limit)
-    items, cursor = await (_interest(asked) if kind == INTEREST else _recorded(asked, kind))
-    return HistoryList([msgspec.structs.replace(item, cursor=call.seal(item.cursor)) for item in items], cursor)
+    return _Asked(daemon, call.id, look, life, scope, loan, after, limit)
 
 
 async def _recorded(asked: _Asked, kind: str) -> tuple[Sequence[Item], str | None]:
