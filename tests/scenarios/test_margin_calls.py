@@ -151,7 +151,7 @@ def test_at_one_instant_an_overdue_loan_comes_before_the_expiry_and_the_expiry_b
     desk.play("33:01 ... margin_call.expired@33:00 liquidation.triggered(call_expired)@33:00")
 
 
-def test_a_substitution_is_one_event_and_never_makes_the_level_worse() -> None:
+def test_section_10_10_a_substitution_is_one_event_and_never_makes_the_level_worse() -> None:
     desk = desk_of("G-1")
     desk.play("09:00 0.80 margin_call.opened")
     out = {"type": "withdraw", "substitution": "s-1"}

@@ -165,7 +165,8 @@ Lever = ExtendGrace | Waive | OverrideLines | MoveProduct
 
 Entry = (
     Deposit | Withdraw | SetBalance | Transfer | Borrow | Repay | Renew | AttachAccount | DetachAccount
-    | Enroll | Liquidated | ExtendGrace | Waive | OverrideLines | MoveProduct | Announce | DisputeCall | ResolveDispute
+    | Enroll | Liquidated | ExtendGrace | Waive | OverrideLines | MoveProduct
+    | Announce | DisputeCall | ResolveDispute
 )  # fmt: skip
 
 
@@ -194,7 +195,9 @@ def apply(group: Group, entry: Entry, at: datetime, product: Product, usd: Mappi
                 raise Refused("no_grace", f"{product.name} has no grace period to enrol for")
             case Enroll(delayed_liquidation):
                 return msgspec.structs.replace(group, delayed_liquidation=delayed_liquidation)
-            case ExtendGrace() | Waive() | OverrideLines() | Announce() | DisputeCall() | ResolveDispute():
+            case Announce() | DisputeCall() | ResolveDispute():
+                return group
+            case ExtendGrace() | Waive() | OverrideLines():
                 return group
             case MoveProduct():  # what has accrued until now did so under the product of until now
                 return msgspec.structs.replace(group, loans=_loans_after(group, entry, at, product))
