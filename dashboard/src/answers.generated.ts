@@ -317,6 +317,27 @@ export interface CureShown {
   readonly by_asset: Readonly<Record<string, string | null>>;
 }
 
+export interface DayStatement {
+  readonly group: string;
+  readonly product: string | null;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly receiving_account: string | null;
+  readonly day: string;
+  readonly since: string;
+  readonly until: string;
+  readonly final: boolean;
+  readonly cut: boolean;
+  readonly owed: readonly OwedThen[];
+  readonly charged: Readonly<Record<string, string>>;
+  readonly interest: readonly InterestItem[];
+  readonly repaid: Readonly<Record<string, string>>;
+  readonly repayments: readonly RepaymentItem[];
+  readonly loans: readonly LoanItem[];
+  readonly liquidations: readonly LiquidationItem[];
+  readonly calls: readonly CallItem[];
+  readonly alerts: readonly AlertItem[];
+}
+
 export interface DebtShown {
   readonly loan: string;
   readonly asset: string;
@@ -1012,6 +1033,14 @@ export interface OnItsWay {
   readonly value_usd: string;
   readonly expected: string;
   readonly counts: boolean;
+}
+
+export interface OwedThen {
+  readonly loan: string;
+  readonly asset: string;
+  readonly principal: string;
+  readonly interest: string;
+  readonly owed: string;
 }
 
 export interface PermittedShown {

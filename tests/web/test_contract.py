@@ -217,6 +217,7 @@ FALLEN: list[tuple[str, str, Any]] = [
     ("GET", "/v1/groups/G-1/history?kind=liquidation", None),
     ("GET", "/v1/groups/G-1/history?kind=call", None),
     ("GET", "/v1/groups/G-1/calls", None),
+    ("GET", "/v1/groups/G-1/statement?day=2026-03-02", None),
     ("GET", "/v1/groups/G-1/history?kind=interest", None),
     ("GET", "/v1/alerts", None),
     ("GET", "/v1/alerts/FIRST", None),

@@ -96,6 +96,7 @@ VERDICTS: dict[tuple[str, str], Verdict] = {
     ),
     ("POST", "/v1/groups/{id}/what-if"): Verdict(ONE, "group", {}),
     ("GET", "/v1/groups/{id}/calls"): Verdict(ONE, "group"),
+    ("GET", "/v1/groups/{id}/statement"): Verdict(ONE, "group", query="?day=2026-03-02"),
     ("GET", "/v1/groups/{id}/history"): Verdict(ONE, "group", query="?kind=loan"),
     ("GET", "/v1/groups/{id}/ltv"): Verdict(ONE, "group"),
     ("GET", "/v1/groups/{id}/timeline"): Verdict(ONE, "group"),
