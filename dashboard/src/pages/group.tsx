@@ -71,6 +71,9 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
           <a class="button" href={to.whatIf(group.id)}>
             What if…
           </a>
+          <a class="button" href={to.statement(group.id)}>
+            Statement
+          </a>
         </div>
       </header>
       <LtvBar group={group} />
