@@ -70,6 +70,12 @@ def test_section_10_4_twice_the_amount_is_told_exactly(
     assert found == (short(debt, counted, level, falls) >= 2 * Fraction(amount))
 
 
+def test_section_10_4_exactly_twice_the_amount_is_twice_the_amount() -> None:
+    for amount, expected in (("10", True), ("10.01", False)):
+        call = msgspec.structs.replace(CALL, target=D("0.5"), amount_usd=D(amount))
+        assert is_doubled(D(60), D(100), call, falls=False) is expected  # 60 / 0.5 - 100 is 20
+
+
 @given(money, money, levels, st.booleans())
 def test_section_10_9_what_may_leave_keeps_the_level_and_a_cent_more_does_not(
     debt: Decimal, counted: Decimal, level: Decimal, falls: bool
