@@ -377,6 +377,7 @@ _LINES = {
 _REASONS = {
     "immediate": "{metric} is {side} the immediate line: no grace period is left",
     "grace_expired": "the grace period ended",
+    "call_expired": "a margin call was not met in time",
     "overdue": "a loan was not repaid in time",
     "lender": "the lender's own system liquidates",
     "repayment": "more was repaid than was owed",

@@ -37,6 +37,8 @@ from monitor.core.rules.product import (
 )
 from monitor.core.rules.thresholds import LTV, Level, Metric, Thresholds
 from monitor.core.schema import Asset, Bounds, DailyRate, Invalid, Pattern, Problem, Quantity, Ratio, read
+from monitor.products import _calls as calls
+from monitor.products._calls import CallTable
 
 Line = Annotated[Decimal, Bounds("0", "10", 18, above=True)]
 Factor = Annotated[Decimal, Bounds("1", "100", 6)]
@@ -64,14 +66,14 @@ class GraceLines(LtvLines, frozen=True):
     immediate: Line
 
 
-class VersionTable(msgspec.Struct, frozen=True, kw_only=True):
+class VersionTable(CallTable, frozen=True, kw_only=True):
     """What one [[version]] states in a file of any kind."""
 
     effective: datetime
-    rates: dict[Asset, DailyRate] = {}
+    rates: dict[Asset, DailyRate] = msgspec.field(default_factory=dict)
     """Flexible rates per period of the product."""
     liquidation_fee: Ratio = Decimal("0.02")
-    places: dict[Asset, Places] = {}
+    places: dict[Asset, Places] = msgspec.field(default_factory=dict)
     """The decimal places in which the lender books a coin, where they are not 8."""
     dust: Usd = CENT
     """USD: what is left of a loan after a payment and is worth no more is written off."""
@@ -101,6 +103,7 @@ _COMMON = (
     "late_interest",
     "links",
     "terms",
+    *calls.KEYS,
 )
 """What `load` adds for all kinds."""
 PERIODS = {"day": DAY, "hour": HOUR, "minute": MINUTE}
@@ -122,7 +125,9 @@ def load(
     problems: list[Problem] = []
     if not tables:
         problems.append(Problem("version", "is empty; a product has at least one [[version]]"))
-    versions = [_completed(version(v, f"version[{i}]", problems), v) for i, v in enumerate(tables)]
+    versions = [
+        _completed(version(v, f"version[{i}]", problems), v, f"version[{i}]", problems) for i, v in enumerate(tables)
+    ]
     for i, each in enumerate(tables):
         problems += _mislinked(each.links, f"version[{i}].links")
         if each.hours == "begun" and period != HOUR:
@@ -137,7 +142,7 @@ def load(
     return Product(kind, tuple(sorted((v for v in versions if v is not None), key=lambda v: v.effective)), period)
 
 
-def _completed(version: Version | None, table: VersionTable) -> Version | None:
+def _completed(version: Version | None, table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
     """With what all kinds state alike."""
     if version is None:
         return None
@@ -151,6 +156,7 @@ def _completed(version: Version | None, table: VersionTable) -> Version | None:
         late_interest=table.late_interest,
         links=table.links,
         loan_terms=table.terms,
+        calls=calls.call_rules(table, version, where, problems),
     )
 
 

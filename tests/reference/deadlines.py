@@ -58,10 +58,14 @@ def news_times(matures_at: datetime, version: Version) -> list[tuple[datetime, i
 
 
 def first_of(
-    group: Group, hold_end: datetime | None, grace_reminders: Sequence[timedelta], repeat: timedelta
+    group: Group,
+    hold_end: datetime | None,
+    grace_reminders: Sequence[timedelta],
+    repeat: timedelta,
+    of_call: Sequence[Deadline] = (),
 ) -> Deadline:
     """The deadline that comes first; reminders count back from the end of the grace period, repeats of a call forward."""
-    waiting = group.calendar[:1]
+    waiting = [*group.calendar[:1], *of_call]
     if group.deadline is not None:
         waiting.append(Deadline(group.deadline, state.GRACE))
         marks = [group.deadline - before for before in grace_reminders]

@@ -32,6 +32,12 @@ def after(line: Line, entry: Entry, version: Version, prices: Mapping[str, Decim
     return _CHANGES[entry["type"]](line, entry)
 
 
+def without(line: Line, asset: str, quantity: Any) -> Line:
+    """The line without some of a coin, whatever account held it."""
+    left = line.collateral[asset] - quantity
+    return replace(line, collateral=line.collateral | {asset: left})
+
+
 def _moved(line: Line, account: str, asset: str, change: Decimal) -> Line:
     if account not in line.holdings:
         raise Refused(f"{line.id} has no account {account}")
@@ -212,6 +218,9 @@ _CHANGES: dict[str, Callable[[Line, Entry], Line]] = {
     "attach_account": _attach,
     "detach_account": _detach,
     "enroll": _enroll,
+    "announce": _as_it_was,
+    "dispute": _as_it_was,
+    "resolve": _as_it_was,
     "liquidated": _liquidated,
     "extend_grace": _as_it_was,
     "waive": _as_it_was,

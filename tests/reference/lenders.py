@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Context, Decimal
 from typing import Any
 
-from tests.reference import entries
+from tests.reference import calls, entries
 from tests.reference.figures import ONE, ZERO, Ladder, read_ladder
 from tests.reference.terms import DAY, EPOCH, HOUR, MINUTE, Grade, Loan, Version, duration
 
@@ -98,6 +98,7 @@ def read_version(table: dict[str, Any], kind: str = "vip_loan", agreement: str |
         compounding_places=table.get("compounding_places"),
         late_by_hour=table.get("late_interest") == "hour",
         terms=tuple(table.get("terms", ("30d", "60d"))),
+        calls=calls.read_terms(table),
         loan_limits={asset: _by_level(found) for asset, found in table.get("loan_limits", {}).items()},
     )
 

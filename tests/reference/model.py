@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
+from fractions import Fraction
 from typing import Any
 
-from tests.reference import changes, deadlines, entries, refusals, spot, state, written
+from tests.reference import calls, changes, deadlines, entries, refusals, spot, state, written
 from tests.reference.bounds import best
 from tests.reference.entries import Refused
 from tests.reference.figures import (
@@ -26,6 +27,7 @@ from tests.reference.figures import (
     is_below,
     ladder_value,
     liquidation_price,
+    plain,
 )
 from tests.reference.lenders import Rates, charge, lender_of, read_versions
 from tests.reference.state import CURED, DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, Deadline, Group
@@ -123,10 +125,11 @@ class Model:
                 group = Group(entries.after(line, entry, version, self.price, lambda loan: self._hour(loan, at)), at)
                 returned = entries.too_much(line, entry, version) if entry["type"] == "repay" else {}
                 state.allow(known, entry, at)
+                self._allow_call(known, group, entry, at)
                 self._refuse(group)
             except Refused:
                 return self._collect()
-            self._take(group, known, at)
+            self._take(group, known, at, entry)
             if returned:
                 facts = {key: value for key, value in returned.items() if key != "asset"}
                 self._say(group, at, state.OVERPAID, "repayment")["facts"] = {
@@ -136,7 +139,7 @@ class Model:
                 }
             return self._collect()
 
-    def _take(self, group: Group, known: Group | None, at: datetime) -> None:
+    def _take(self, group: Group, known: Group | None, at: datetime, entry: dict[str, Any] | None = None) -> None:
         """Watch a group as it stands from now on."""
         if known is not None:
             group.inherit(known)
@@ -145,7 +148,11 @@ class Model:
         deadlines.forget_gone(group)
         deadlines.schedule(group, self._in_force(at))
         self._apply_rules(group)
+        version, booked = self._in_force(at), calls.Booked()
+        if known is not None and version.calls is not None:
+            booked = calls.book(group, known, entry, version, self.price, at)
         self._evaluate(group, at)
+        self._tell_booked(group, booked, at)
         self._look_at_interest(group, at)
 
     def _continue(self, group: Group, at: datetime, labels: dict[str, str]) -> None:
@@ -319,6 +326,11 @@ class Model:
             self._move(group, at, LIQUIDATION, state.TRIGGERED, "grace_expired")
         elif kind == state.HOLD:
             self._move(group, at, NORMAL, CURED[MARGIN_CALL])
+        elif kind == state.EXPIRY:
+            self._expire(group, at)
+        elif kind == state.DUE:
+            group.call.told_at = at
+            self._say_of_call(group, at, calls.DUE, self._transit(group.call, at))
         elif kind == state.REMINDER:
             group.reminded = at
             self._say(group, at, state.REMINDED[group.stage])
@@ -346,7 +358,9 @@ class Model:
             said |= {"cause": "rules", "rules_from": self.replaced[0].rules}
 
     def _set_next(self, group: Group) -> None:
-        group.next = deadlines.first_of(group, self._hold_end(group), self.grace_reminders, self.margin_call_repeat)
+        hold = self._hold_end(group)
+        of_call = calls.next_dates(group, self.version.calls, hold)
+        group.next = deadlines.first_of(group, hold, self.grace_reminders, self.margin_call_repeat, of_call)
 
     def _hold_end(self, group: Group) -> datetime | None:
         return group.hold_since and group.hold_since + self.clear_hold
@@ -413,7 +427,109 @@ class Model:
             if shadow is not None and former is not None and len(self.alerts) > place:
                 said = self.alerts[place]
                 said |= changes.cause(self, shadow, at, former, said["type"])
+        self._look_at_call(group, at)
         self._set_next(group)
+
+    # Margin calls with an amount and a clock (section 10).
+
+    def _allow_call(self, known: Group, group: Group, entry: dict[str, Any], at: datetime) -> None:
+        """An entry about a call needs an open one; a substitution may not make the level worse. Raises Refused."""
+        terms = self._in_force(at).calls
+        if not calls.is_taken(group, known, entry, terms, at):
+            raise Refused("there is no such call, dispute or substitution")
+        if entry["type"] != "withdraw" or "substitution" not in entry:
+            return
+        asset, quantity = known.substitutions[entry["substitution"]]
+        found = []
+        for line in (
+            entries.without(known.line, asset, Decimal(quantity.numerator) / quantity.denominator),
+            group.line,
+        ):
+            trial = Group(line, at)
+            trial.accrued = dict(known.accrued) if line is not group.line else {x.id: ZERO for x in line.loans}
+            self._apply_rules(trial)
+            found.append(self._figures(trial))
+        if found[1].debt * found[0].recognised > found[0].debt * found[1].recognised:
+            raise Refused("the level would be worse")
+
+    def _tell_booked(self, group: Group, booked: calls.Booked, at: datetime) -> None:
+        """Say what came for a call, or that it is disputed, unless it met the call or ended it."""
+        call = booked.call
+        if call is None or group.call is not call or call.met:
+            return
+        if "dispute" in booked.facts:
+            self._say_of_call(group, at, calls.DISPUTED, booked.facts)
+        elif booked.value > 0:
+            self._say_of_call(group, at, calls.PARTLY_MET, booked.facts)
+
+    def _say_of_call(self, group: Group, at: datetime, kind: str, more: Mapping[str, str] | None = None) -> None:
+        facts = group.call.facts
+        self._say(group, at, kind, "call")["facts"] = facts | dict(more or {})
+
+    def _transit(self, call: calls.Call, at: datetime) -> dict[str, str]:
+        on_its_way = [t.value for t in call.transit if at < t.expected]
+        return {"in_transit_usd": calls.money(sum(on_its_way, calls.CENT) - calls.CENT)}
+
+    def _end_call(self, group: Group, at: datetime) -> None:
+        """The margin call is over. What is cured without anything having come was cured by prices alone."""
+        call = group.call
+        if call is None or group.stage == MARGIN_CALL:
+            return
+        if group.stage == NORMAL and not call.met:
+            found = self._known(group)
+            cured = found is not None and (not found.debt or calls.is_at(found, call.target, self.lender.falls))
+            is_met = not call.outstanding or (call.received > 0 and cured)
+            self._say_of_call(group, at, calls.MET if is_met else calls.WITHDRAWN)
+        group.call = None
+
+    def _look_at_call(self, group: Group, at: datetime) -> None:
+        terms, call, falls = self.version.calls, group.call, self.lender.falls
+        if terms is None:
+            return
+        if call is not None and group.stage == MARGIN_CALL:
+            found = self._figures(group) if group.priced else None
+            if found is not None and not call.met and (not call.outstanding or calls.is_at(found, call.target, falls)):
+                call.met = True
+                self._say_of_call(group, at, calls.MET)
+            if call.is_open and at >= call.due and calls.missed(call, terms, at):
+                self._expire(group, at)
+            elif found is not None:
+                again = call.met and bool(found.debt)
+                again = again and not is_below(found, group.thresholds["margin_call"], falls)
+                short = calls.needed(found, call.target, falls) - Fraction(found.recognised)
+                if again or (call.is_open and short >= 2 * call.amount):
+                    self._open_next(group, at, found)
+        if terms.return_below is not None and group.stage == NORMAL and group.priced:
+            self._look_at_return(group, at, self._figures(group))
+
+    def _open_next(self, group: Group, at: datetime, found: Figures) -> None:
+        before, alert = group.call, self._say(group, at, state.OPENED)
+        alert["supersedes"], group.last_stage_alert = group.last_stage_alert, alert["id"]
+        terms = self.version.calls
+        group.call = calls.opened(group, found, terms, self.lender.falls, at, alert["id"], before.number + 1)
+        alert["facts"] = group.call.facts | ({"supersedes_call": before.number} if before.is_open else {})
+
+    def _expire(self, group: Group, at: datetime) -> None:
+        terms, call = self.version.calls, group.call
+        call.expired = True
+        self._say_of_call(group, at, calls.EXPIRED, self._transit(call, at) | {"on_expiry": terms.on_expiry})
+        if terms.on_expiry == "delayed_liquidation":
+            self._move(group, at, DELAYED, state.STARTED, "call_expired")
+        elif terms.on_expiry == "liquidation":
+            self._move(group, at, LIQUIDATION, state.TRIGGERED, "call_expired")
+
+    def _look_at_return(self, group: Group, at: datetime, found: Figures) -> None:
+        terms = self.version.calls
+        spare = Fraction(found.recognised) - calls.needed(found, terms.return_below, self.lender.falls)
+        spare = max(Fraction(int(spare * 100), 100), Fraction(0)) if spare > 0 else Fraction(0)
+        changed = abs(spare - (group.returnable or 0)) >= terms.minimum
+        if spare < terms.minimum:
+            group.returnable = None if changed else group.returnable
+        elif group.returnable is None or changed:
+            group.returnable = spare
+            level = Decimal(terms.return_below.numerator) / terms.return_below.denominator
+            told = {"returnable_usd": calls.money(spare), "return_below": plain(level)}
+            self._say(group, at, calls.RETURNABLE)["facts"] = told
 
     def _known(self, group: Group) -> Figures | None:
         """What is sure of a group: its figures, or the best that missing prices leave possible, if that has an end."""
@@ -503,6 +619,11 @@ class Model:
         alert = self._say(group, at, kind, reason)
         alert |= {"stage_from": came_from, "suppressed": list(suppressed), "supersedes": group.last_stage_alert}
         group.last_stage_alert = alert["id"]
+        if kind == state.OPENED and self.version.calls is not None and (found := self._known(group)) is not None:
+            terms = self.version.calls
+            group.call = calls.opened(group, found, terms, self.lender.falls, at, alert["id"], 1)
+            alert["facts"] = group.call.facts
+        self._end_call(group, at)
         return True
 
     def _say(self, group: Group, at: datetime, kind: str, reason: str = "ltv") -> Alert:

@@ -44,6 +44,7 @@ class Version:
     terms: tuple[str, ...] = ("30d", "60d")  # that new loans and renewals may have
     compounding: bool = False  # each period books its interest, and that bears interest
     compounding_places: int | None = None
+    calls: Any = None  # what it says of margin calls with a clock (calls.CallTerms)
 
     def unit(self, asset: str) -> Decimal:
         """The smallest step of a coin (section 9.1)."""

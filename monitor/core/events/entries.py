@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -28,16 +28,22 @@ class _Entry(msgspec.Struct, frozen=True, tag_field="type"):
     pass
 
 
-class Deposit(_Entry, frozen=True, tag="deposit"):
+class Deposit(_Entry, frozen=True, tag="deposit", omit_defaults=True):
+    """`substitution`: one half of a substitution; the withdrawal under the same id is the other (domain section 10.10)."""
+
     account: Id
     asset: Asset
     quantity: Amount
+    substitution: Id | None = None
 
 
-class Withdraw(_Entry, frozen=True, tag="withdraw"):
+class Withdraw(_Entry, frozen=True, tag="withdraw", omit_defaults=True):
+    """`substitution`: the second half of a substitution, permitted where the level is no worse after both than before."""
+
     account: Id
     asset: Asset
     quantity: Amount
+    substitution: Id | None = None
 
 
 class SetBalance(_Entry, frozen=True, tag="set_balance"):
@@ -130,12 +136,37 @@ class MoveProduct(_Entry, frozen=True, tag="move"):
     reason: str
 
 
+class Announce(_Entry, frozen=True, tag="announce"):
+    """Collateral or a repayment is on its way to an open margin call. It counts in no LTV (domain section 10.7)."""
+
+    kind: Literal["collateral", "repayment"]
+    asset: Asset
+    amount: Amount
+    expected: datetime
+
+
+class DisputeCall(_Entry, frozen=True, tag="dispute"):
+    """Somebody does not agree to a part of an open margin call, in USD (domain section 10.8)."""
+
+    amount_usd: Amount
+    reason: str
+    by: str
+
+
+class ResolveDispute(_Entry, frozen=True, tag="resolve"):
+    """The dispute about a margin call is settled; the clock of the whole call runs."""
+
+    reason: str
+    by: str
+
+
 Lever = ExtendGrace | Waive | OverrideLines | MoveProduct
 """What the desk may do to groups by itself (core/events/levers.py)."""
 
 Entry = (
     Deposit | Withdraw | SetBalance | Transfer | Borrow | Repay | Renew | AttachAccount | DetachAccount
     | Enroll | Liquidated | ExtendGrace | Waive | OverrideLines | MoveProduct
+    | Announce | DisputeCall | ResolveDispute
 )  # fmt: skip
 
 
@@ -164,6 +195,8 @@ def apply(group: Group, entry: Entry, at: datetime, product: Product, usd: Mappi
                 raise Refused("no_grace", f"{product.name} has no grace period to enrol for")
             case Enroll(delayed_liquidation):
                 return msgspec.structs.replace(group, delayed_liquidation=delayed_liquidation)
+            case Announce() | DisputeCall() | ResolveDispute():
+                return group
             case ExtendGrace() | Waive() | OverrideLines():
                 return group
             case MoveProduct():  # what has accrued until now did so under the product of until now

@@ -23,6 +23,7 @@ from monitor.core.queries import book_age
 from monitor.core.queries import lender_shown as theirs
 from monitor.core.queries.allowed import allowed_now, collateral_level, on_margin
 from monitor.core.queries.bounds_shown import BoundsShown, bounds_shown
+from monitor.core.queries.call_shown import CallBrief, CallShown, call_brief, call_shown
 from monitor.core.queries.inbox import Look
 from monitor.core.queries.prices_shown import price_shown
 from monitor.core.queries.terms_shown import TermShown, terms_shown
@@ -82,6 +83,8 @@ class GroupRow(msgspec.Struct, frozen=True, kw_only=True):
     margin_level: str | UnsetType | None = UNSET
     health_factor: str | UnsetType | None = UNSET
     acknowledged: AckShown | None = None
+    call: CallBrief | UnsetType = UNSET
+    """Where a margin call with an amount is there."""
 
 
 class FiguresShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,6 +239,10 @@ class GroupDetail(Standing, frozen=True, kw_only=True):
     loans: list[LoanDetail]
     interest_short: list[ShortCoin]
     lender: theirs.LenderShown | UnsetType = UNSET
+    call: CallShown | UnsetType = UNSET
+    """Where a margin call with an amount is there."""
+    returnable_usd: str | UnsetType = UNSET
+    """What was said last that may be asked back, of recognised value."""
 
 
 def row(sight: Sight) -> GroupRow:
@@ -260,6 +267,7 @@ def row(sight: Sight) -> GroupRow:
             acknowledged=acknowledged(state.ack) if state.ack else None,
             margin_level=_level("margin_level", sight.held, weight),
             health_factor=_level("health_factor", sight.held, weight),
+            call=UNSET if state.call is None else call_brief(state.call),
         )
 
 
@@ -297,7 +305,15 @@ def detail(look: Look) -> GroupDetail:
             loans=loans,
             interest_short=[each.shown for each in shortfalls(group, product, held)],
             lender=UNSET if state.lender is None else theirs.lender_shown(state.lender, look.rules.lender, look.at),
+            call=call_of(look) or UNSET,
+            returnable_usd=UNSET if state.returnable is None else plain(state.returnable),
         )
+
+
+def call_of(look: Look) -> CallShown | None:
+    """The margin call of the group that is looked at, where its product's calls have an amount."""
+    call, rules = look.sight.state.call, look.sight.held.version.calls
+    return None if call is None or rules is None else call_shown(call, rules, look.at)
 
 
 def standing(look: Look) -> Standing:

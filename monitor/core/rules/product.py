@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from monitor.core.money import CENT, ONE, round_to
+from monitor.core.rules.calls import CallRules
 from monitor.core.rules.ladders import NOTHING as NOTHING
 from monitor.core.rules.ladders import WHOLE as WHOLE
 from monitor.core.rules.ladders import Ladder as Ladder
@@ -191,6 +192,8 @@ class Version(msgspec.Struct, frozen=True):
     units: Units | None = None
     """None: every digit of interest is owed, and nobody may pay a digit too much. So it was once, and older logs and stores
     fold so; a product file always has units."""
+    calls: CallRules | None = None
+    """None: a margin call is a stage without an amount and without a clock (section 10)."""
 
     def booked(self, asset: str, charge: Decimal) -> Decimal:
         """What one period adds to a loan whose interest compounds."""
