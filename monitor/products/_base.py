@@ -89,6 +89,8 @@ class VersionTable(CallTable, frozen=True, kw_only=True):
     """How often a late loan adds interest where interest is daily: "hour" adds a 24th at each full hour."""
     terms: tuple[DayTerm, ...] = ("30d", "60d")
     """Terms of new loans and of renewals; a loan may always be open."""
+    interest_free: dict[Asset, Quantity] = msgspec.field(default_factory=dict)
+    """As much of a coin, of each loan at the flexible rate, bears no interest: a quota of the lender's."""
     links: tuple[tuple[Asset, ...], ...] = ()
     """Coins whose prices move together: `[["ETH", "wstETH"]]`."""
 
@@ -101,6 +103,7 @@ _COMMON = (
     "compounding_places",
     "hours",
     "late_interest",
+    "interest_free",
     "links",
     "terms",
     *calls.KEYS,
@@ -154,6 +157,7 @@ def _completed(version: Version | None, table: VersionTable, where: str, problem
         compounding_places=table.compounding_places,
         hours=table.hours,
         late_interest=table.late_interest,
+        free_amounts=table.interest_free,
         links=table.links,
         loan_terms=table.terms,
         calls=calls.call_rules(table, version, where, problems),

@@ -102,7 +102,6 @@ in_calls = st.lists(
 
 @settings(
     max_examples=examples(20, 1000),
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(

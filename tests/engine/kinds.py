@@ -103,6 +103,7 @@ class Kinds:
             "hours": r.choice(("begun", "full")),
             "rounding": r.choice(("half_even", "up")),
             "places": places,
+            "interest_free": {coin: r.choice(("0.5", "1000")) for coin in self._owed if r.random() < 0.3},
         }
 
     def _late_by_hour(self) -> Table:

@@ -81,7 +81,7 @@ seeds = st.integers(0, 2**32 - 1)
 SLOW = [HealthCheck.too_slow]
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=5, suppress_health_check=SLOW)
 @given(seeds, st.integers(300, 400), st.sampled_from((0, 3)), st.sampled_from(list(KINDS)), st.sampled_from(FOLDS))
 def test_any_book_and_market_is_decided_alike(seed: int, groups: int, near: int, kind: str, fold_at: int) -> None:
     products = LOANS if seed % 2 else DAILY_AND_HOURLY if kind == "trusted" else ALL
@@ -91,7 +91,7 @@ def test_any_book_and_market_is_decided_alike(seed: int, groups: int, near: int,
 # A price alert about more than 1,000 groups gives sums of the screen, so the larger books are those of trusted prices.
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=100, suppress_health_check=SLOW)
 @given(seeds, st.integers(300, 700), st.sampled_from((0, 3)), st.sampled_from(list(KINDS)), st.sampled_from(FOLDS))
 def test_many_books_and_markets_are_decided_alike(seed: int, groups: int, near: int, kind: str, fold_at: int) -> None:
     products = LOANS if seed % 2 else DAILY_AND_HOURLY if kind == "trusted" else ALL

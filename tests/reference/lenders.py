@@ -99,6 +99,7 @@ def read_version(table: dict[str, Any], kind: str = "vip_loan", agreement: str |
         late_by_hour=table.get("late_interest") == "hour",
         terms=tuple(table.get("terms", ("30d", "60d"))),
         calls=calls.read_terms(table),
+        quotas={coin: Decimal(quota) for coin, quota in table.get("interest_free", {}).items()},
         loan_limits={asset: _by_level(found) for asset, found in table.get("loan_limits", {}).items()},
     )
 
@@ -204,8 +205,10 @@ def charge(
     if by_hour:
         rate = entries.rounded(Decimal(DIVIDING.divide(rate, Decimal(24))), entries.UNIT, "half_even")
     weighed = rate * (version.late_factor if is_late else ONE)
-    if not version.compounding or not loan.principal:
-        return loan.principal * weighed
-    return entries.rounded(
-        (loan.principal + loan.interest) * weighed, version.booking_unit(loan.asset), version.rounding
-    )
+    compounds = version.compounding and bool(loan.principal)
+    bears = loan.principal + (loan.interest if compounds else ZERO)
+    if loan.daily is None and weighed > 0:
+        bears = max(bears - version.quotas.get(loan.asset, ZERO), ZERO)
+    if not compounds:
+        return bears * weighed
+    return entries.rounded(bears * weighed, version.booking_unit(loan.asset), version.rounding)

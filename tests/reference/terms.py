@@ -44,6 +44,7 @@ class Version:
     terms: tuple[str, ...] = ("30d", "60d")  # that new loans and renewals may have
     compounding: bool = False  # each period books its interest, and that bears interest
     compounding_places: int | None = None
+    quotas: dict[str, Decimal] = field(default_factory=dict)  # of a coin that bears no interest at the flexible rate
     calls: Any = None  # what it says of margin calls with a clock (calls.CallTerms)
 
     def unit(self, asset: str) -> Decimal:

@@ -62,6 +62,7 @@ OTHER_INTEREST = {
     "compounding": ("bybit_loan", "hour", {"hours": '"full"', "rounding": '"up"', "places": "{ USDT = 2 }"}),
     "late by the hour": ("vip_loan", "day", {"late_interest": '"hour"', "terms": '["7d", "45d"]'}),
     "both": ("vip_loan", "day", {"late_interest": '"hour"', "compounding": "true", "compounding_places": "24"}),
+    "quotas": ("bybit_loan", "hour", {"interest_free": '{ USDT = "20000", BTC = "0.5" }'}),
     "below zero": ("cross_margin_pro", "hour", {}),
 }
 

@@ -165,7 +165,7 @@ async def answers(store: Store) -> list[Any]:
     ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(steps)
 def test_sqlite_and_memory_give_the_same_answers(sequence: list[tuple[str, Any]]) -> None:
     async def both() -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 
 from monitor.core.loans.group import OPEN, Group, Loan, LoanLine, Rate, Term, offered, term_days
-from monitor.core.loans.interest import interest, rate_at
+from monitor.core.loans.interest import bearing, interest, rate_at
 from monitor.core.money import HUNDRED, QUANTITY_UNIT, ZERO, exact, plain, round_down
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import Product, Units
@@ -273,7 +273,8 @@ def _first_hour(loan: Loan, product: Product, at: datetime) -> Decimal:
     version = product.version_at(at)
     if version.hours != "begun" or loan.rate.daily is not None:
         return ZERO
-    charge = loan.principal * rate_at(loan, product, at)
+    rate = rate_at(loan, product, at)
+    charge = bearing(loan, version, loan.principal, rate) * rate
     return version.booked(loan.asset, charge) if version.compounding else charge
 
 

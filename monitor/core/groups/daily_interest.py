@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from monitor.core.loans.group import Loan
-from monitor.core.loans.interest import charged_at, interest, late_factor, midnight
+from monitor.core.loans.interest import bearing, charged_at, interest, late_factor, midnight
 from monitor.core.rules.product import DAY, HOUR, MINUTE, Product
 
 PERIODS = {DAY: "day", HOUR: "hour", MINUTE: "minute"}
@@ -124,7 +124,7 @@ def _charge(stretch: Stretch, day: date, first: datetime, period: timedelta, cou
         loan=loan.id,
         first=first,
         asset=loan.asset,
-        principal=loan.principal,
+        principal=bearing(loan, product.version_at(first), loan.principal, rate),
         rate=rate,
         period=PERIODS[per],
         late_factor=late_factor(loan, product, first),

@@ -6,7 +6,7 @@ factor; an instant after maturity counts `late_interest_factor` times (reading A
 opened says which days are free of interest (rules 32 and 33): an old loan keeps its own.
 
 Under a version that compounds, each instant books its interest in the coin's places, and that bears interest from the next
-instant on.
+instant on. A version may leave an amount of a coin free of interest (`interest_free`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SETTLING = timedelta(hours=1)
 HOURS = Decimal(24)
 """Of a day."""
 KEPT_APART = 512
-"""Periods between what is kept of a compounding loan's past. The last instant that was asked for is always kept."""
+"""Periods between what is kept of such a loan's past. The last instant that was asked for is always kept."""
 MOST_BOOKED = 300_000
 """Loans of one product whose booked interest is kept. Beyond it all are worked out from their beginning again."""
 
@@ -40,8 +40,8 @@ def interest(loan: Loan, product: Product, day: date, minute: int = 0) -> Decima
     if last <= first or not loan.principal:
         return loan.interest
     after, until = instant(*first), instant(*last)
-    if product.compounds:
-        found = _compounded(loan, product, after, until)
+    if product.by_loan:
+        found = _one_by_one(loan, product, after, until)
     else:
         found = loan.interest + loan.principal * rate_sum(loan, product, after, until)
     # Rates below zero take off a debt, and never make one of the lender's.
@@ -107,8 +107,8 @@ def hourly(daily: Decimal) -> Decimal:
     return divide_to(daily, HOURS, QUANTITY_UNIT, "half_even")
 
 
-def _compounded(loan: Loan, product: Product, after: datetime, until: datetime) -> Decimal:
-    """The interest where some of it bears interest, period by period. Goes on from where it was worked out before.
+def _one_by_one(loan: Loan, product: Product, after: datetime, until: datetime) -> Decimal:
+    """The interest where some of it bears interest, or a part of the loan bears none. Goes on from where it was worked out.
 
     A power would have ever more digits, and lenders book each period in the coin's places (domain section 9.8).
     """
@@ -131,6 +131,13 @@ def _compounded(loan: Loan, product: Product, after: datetime, until: datetime) 
     return booked
 
 
+def bearing(loan: Loan, version: Version, owed: Decimal, rate: Decimal) -> Decimal:
+    """As much of what is owed as bears interest at a rate. What a borrower earns, he earns on all of it."""
+    if rate < 0 or loan.rate.daily is not None:
+        return owed
+    return max(owed - version.free_amounts.get(loan.asset, ZERO), ZERO)
+
+
 def _instant_of(known: tuple[datetime, Decimal]) -> datetime:
     return known[0]
 
@@ -146,10 +153,10 @@ def _booked(loan: Loan, product: Product, booked: Decimal, after: datetime, unti
     for first_at, count, rate in sorted(run for run in runs if run[2]):
         version = product.version_at(first_at)
         if not version.compounding:
-            booked += loan.principal * rate * count
+            booked += bearing(loan, version, loan.principal, rate) * rate * count
             continue
         for _ in range(count):
-            booked += version.booked(loan.asset, (loan.principal + booked) * rate)
+            booked += version.booked(loan.asset, bearing(loan, version, loan.principal + booked, rate) * rate)
     return booked
 
 

@@ -189,6 +189,8 @@ class Version(msgspec.Struct, frozen=True):
     """Interest of a period is booked in the coin's places, and bears interest from the next period on (section 9.8)."""
     compounding_places: int | None = None
     """The places in which it is booked; None: those of the coin."""
+    free_amounts: Mapping[str, Decimal] = {}
+    """By coin: as much of a loan at the flexible rate bears no interest (section 9.2)."""
     units: Units | None = None
     """None: every digit of interest is owed, and nobody may pay a digit too much. So it was once, and older logs and stores
     fold so; a product file always has units."""
@@ -361,6 +363,11 @@ class Product(msgspec.Struct, frozen=True, dict=True):
         return any(version.compounding for version in self.versions)
 
     @cached_property
+    def by_loan(self) -> bool:
+        """Interest is worked out loan by loan: it is no multiple of the principal."""
+        return self.compounds or any(version.free_amounts for version in self.versions)
+
+    @cached_property
     def is_late_by_hour(self) -> bool:
         """Under some version late loans add interest by the hour, also those whose interest was daily until then."""
         return any(version.late_interest == "hour" for version in self.versions)
@@ -377,7 +384,7 @@ class Product(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def booked(self) -> dict[Any, tuple[tuple[datetime, Decimal], ...]]:
-        """Of compounding loans: instants, and the interest that loans/interest.py worked out for them."""
+        """Of loans that are worked out one by one: instants, and the interest that loans/interest.py worked out for them."""
         return {}
 
     @cached_property

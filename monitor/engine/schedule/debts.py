@@ -57,7 +57,7 @@ class Debts:
         self._rates = np.zeros(0)
         self._cheaper = np.zeros(0, np.int64)
         self._by_hour = [place for place, product in products.items() if product.is_late_by_hour]
-        self._compounding = [place for place, product in products.items() if product.compounds]
+        self._by_loan = [place for place, product in products.items() if product.by_loan]
         self._openings = {place: found for place, p in products.items() if (found := _Openings.of(p)) is not None}
 
     def hold_for(self, other: Debts) -> bool:
@@ -66,8 +66,8 @@ class Debts:
         If the terms of opening changed, loans of one kind may now be of several, and equal sums prove nothing.
         """
         is_alike = self._until == other._until and _terms(self._openings) == _terms(other._openings)
-        # What compounds was worked out loan by loan, and not by these sums.
-        is_alike = is_alike and all(other._products[place] is self._products[place] for place in self._compounding)
+        # Such interest was worked out loan by loan, and not by these sums.
+        is_alike = is_alike and all(other._products[place] is self._products[place] for place in self._by_loan)
         return is_alike and all(found == other._sum(kind) for kind, found in self._sums.items())
 
     def owed(self, block: Block) -> F64:
@@ -77,15 +77,15 @@ class Debts:
     def interest(self, block: Block) -> F64:
         """[l] The interest alone."""
         found = block.interests() + block.principals() * self._indexes(block)
-        if self._compounding:
-            self._compound(block, found)
+        if self._by_loan:
+            self._put_one_by_one(block, found)
         return np.maximum(found, -block.principals())
 
-    def _compound(self, block: Block, found: F64) -> None:
+    def _put_one_by_one(self, block: Block, found: F64) -> None:
         """Puts in the interest of loans whose interest bears interest: it is no multiple of the principal, as each period
         is rounded. Core works it out loan by loan, and goes on from the instant before."""
         rows = block.loan_rows()
-        mine = np.flatnonzero(np.isin(block.columns.product[rows], self._compounding))
+        mine = np.flatnonzero(np.isin(block.columns.product[rows], self._by_loan))
         if not len(mine):
             return
         rules = self._rated(block, block.columns.product[rows].astype(np.int64))[mine].tolist()
@@ -164,7 +164,7 @@ class Debts:
     def _exact_sum(self, kind: _Kind) -> float:
         """The interest of one coin that is lent like this."""
         product = self._agreements.product(kind.product)
-        if product is None or product.compounds:
+        if product is None or product.by_loan:
             return 0.0
         is_fixed = kind.asset < 0
         sign = -ONE if kind.is_cheaper == _BELOW_ZERO else ONE

@@ -148,6 +148,7 @@ def random_rules(random: Random) -> tuple[Product, Loan]:
                 places={"USDT": random.choice((0, 2, 8))},
                 late_interest=random.choice(("day", "hour")),
                 late_interest_factor=random.choice(("1", "2.5", "3")),
+                interest_free=random.choice(({}, {}, {"USDT": "1000"}, {"USDT": "30000000.5"})),
             )
         )
     made = list({each["effective"]: each for each in made}.values())
@@ -176,13 +177,14 @@ def walked(loan: Loan, rules: Product, until: datetime) -> Decimal:
             rate = round_to((rate * 10**30 / 24).to_integral_value().scaleb(-30), D("1e-24"), "half_even")
         if is_late:
             rate *= now.late_interest_factor if rate > 0 else 0
+        free = D(0) if loan.rate.daily is not None or rate < 0 else now.free_amounts.get("USDT", D(0))
         if now.compounding:
             assert now.units is not None
             places = now.compounding_places
             unit = now.units.unit("USDT") if places is None else D(1).scaleb(-places)
-            booked += round_to((loan.principal + booked) * rate, unit, now.units.rounding)
+            booked += round_to(max(loan.principal + booked - free, D(0)) * rate, unit, now.units.rounding)
         else:
-            booked += loan.principal * rate
+            booked += max(loan.principal - free, D(0)) * rate
     return booked
 
 
@@ -221,6 +223,27 @@ def test_a_repayment_takes_booked_interest_first_and_the_rest_goes_on_bearing_in
         paid = apply(owed, Repay("USDT", amount=D(2)), at, rules, {}).loans[0]
     assert (paid.principal, paid.interest) == (1000, D("0.001"))
     assert grown(paid, rules, at + HOUR) == D("0.001") + D("1.000001")
+
+
+def test_what_is_within_a_quota_bears_no_interest() -> None:
+    """The first 10,000 of a flexible loan are free; what it earns below zero, and a loan at its own rate, know no quota."""
+    free = hours("0.001", compounding=False, interest_free={"USDT": "10000"})
+    assert grown(loan_of("10000", START), free, START + 5 * HOUR) == 0
+    assert grown(loan_of("10500.5", START), free, START + 5 * HOUR) == D("2.5025")
+    assert grown(loan_of("10500", START), hours("0.001", interest_free={"USDT": "10000"}), START + 2 * HOUR) == D(
+        "1.0005"
+    )
+    assert grown(loan_of("10500", START, rate=Rate("fixed", D("0.001"))), free, START + DAY) == D("10.5")
+    below = hours("-0.001", compounding=False, interest_free={"USDT": "10000"})
+    assert grown(loan_of("10500", START), below, START + HOUR) == D("-10.5")
+
+
+def test_the_hour_at_borrowing_knows_the_quota() -> None:
+    rules = hours("0.001", compounding=False, interest_free={"USDT": "400"})
+    owes = group(line(loans=[]), START, rules)
+    taken = LoanLine("L-1", "USDT", D(1000), Rate("flexible"), "open", START)
+    with exact():
+        assert apply(owes, Borrow(taken), START, rules, {}).loans[0].interest == D("0.6")
 
 
 def test_a_loan_without_principal_bears_nothing() -> None:

@@ -80,7 +80,8 @@ def test_what_is_no_term_is_refused(term: str) -> None:
 @pytest.mark.parametrize("term", [*OFFERED, "60d", "0d", "30", "open "])
 def test_columns_take_the_lines_that_core_takes(term: str) -> None:
     product = agreement()
-    stated = line(loans=[loan(matures="720:00", term=term)])
+    days = int(term[:-1]) if term in (*OFFERED, "60d") and term != "open" else 30
+    stated = line(loans=[loan(matures=f"{24 * days}:00", term=term)])
     batch, rest = BlockReader(lambda: {"vip_loan": product}, Names()).pack([json.dumps(stated).encode()], START, "b")
     try:
         expected = parse_line(stated, START, {"vip_loan": product})

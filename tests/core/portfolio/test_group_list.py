@@ -6,7 +6,7 @@ import random
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.groups.record import GroupRecord
@@ -87,7 +87,6 @@ groups = st.lists(
 
 
 @given(groups, st.sampled_from(SORT_ORDERS), st.integers(1, 7))
-@settings(deadline=None)
 def test_pages_are_the_list_cut_in_pieces(rows: list[GroupRecord], sort: str, limit: int) -> None:
     """Each row once, in order, whatever the order and the size of a page."""
     group_lists = lists_of(*rows)
@@ -96,7 +95,6 @@ def test_pages_are_the_list_cut_in_pieces(rows: list[GroupRecord], sort: str, li
 
 
 @given(groups, st.sampled_from(SORT_ORDERS), st.integers(1, 5), st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_rows_that_stand_still_are_seen_once_while_others_move(
     rows: list[GroupRecord], sort: str, limit: int, rng: random.Random
 ) -> None:
