@@ -36,6 +36,7 @@ from monitor.web.resources.history import (
 from monitor.web.site import Call, Endpoint
 
 DAY = timedelta(days=1)
+DAY_SCHEMA = {"type": "string", "format": "date", "examples": ["2026-01-05"]}
 _LAST = chr(0x10FFFF)
 _OWN = (LOAN, REPAYMENT, LIQUIDATION, CALL)
 T = TypeVar("T")
@@ -191,6 +192,6 @@ ROUTES = (
         "/v1/groups/{id}/statement",
         statement,
         READ,
-        (Param("day", "The UTC day, such as 2026-01-05. Required."),),
+        (Param("day", "The UTC day.", DAY_SCHEMA, required=True),),
     ),
 )

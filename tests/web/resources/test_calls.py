@@ -88,8 +88,8 @@ async def test_a_call_is_an_object_with_its_timeline(
         assert listed["items"][0]["call"]["outstanding_usd"] == "12638.89"
 
     assert await asyncio.to_thread(calls.calls, url=url) == 0
-    assert "12638.89" in capsys.readouterr().out
+    assert "12,638.89" in capsys.readouterr().out
     assert await asyncio.to_thread(calls.call, "G-1", url=url) == 0
     printed = capsys.readouterr().out
-    assert "called 13888.89 - received 1250" in printed
+    assert "called 13,888.89 - received 1,250" in printed
     assert "announced" in printed
