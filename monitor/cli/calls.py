@@ -7,7 +7,8 @@ from urllib.parse import quote, urlencode
 
 from monitor.cli import output
 from monitor.cli.options import FINE, URL, AsJson, TokenFile
-from monitor.cli.output import out, say, shown, table_of
+from monitor.cli.output import out, say, shown
+from monitor.cli.tables import figure, table_of
 from monitor.client import DaemonClient
 
 _AMOUNTS = ("paid_usd", "value_usd", "disputed_usd", "in_transit_usd")
@@ -60,7 +61,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
     found = table_of("group", "call", "state", "called USD", "outstanding USD", "due", "LTV")
     for row in rows:
         of = row["call"]
-        cells = (of["status"], of["called_usd"], of["outstanding_usd"], of["due"], row["ltv"] or "-")
+        cells = (of["status"], figure(of["called_usd"]), figure(of["outstanding_usd"]), of["due"], figure(row["ltv"]))
         found.add_row(shown(row["id"]), str(of["number"]), *cells)
     out.print(found if rows else "no margin call with an amount is open")
 
@@ -75,13 +76,15 @@ def _one(group: str, answer: dict[str, Any]) -> None:
             f"  ({of['on_expiry']} at expiry)"
         )
         out.print(
-            f"outstanding [bold]{of['outstanding_usd']}[/] USD = called {of['called_usd']} - received {of['received_usd']};"
-            f" on its way {of['in_transit_usd']}"
+            f"outstanding [bold]{figure(of['outstanding_usd'])}[/] USD = called {figure(of['called_usd'])}"
+            f" - received {figure(of['received_usd'])}; on its way {figure(of['in_transit_usd'])}"
         )
         out.print(f"target {of['target']}; the amount recomputes from the figures of alert {of['alert']}")
     found = table_of("at", "call", "what", "amount USD", "outstanding USD", "more")
     for item in answer["items"]:
-        amount = next((str(item[name]) for name in _AMOUNTS if item.get(name) is not None), "-")
-        more = ", ".join(f"{name} {item[name]}" for name in _WORDS if item.get(name))
-        found.add_row(item["at"], str(item["call"]), item["what"], amount, item["outstanding_usd"], shown(more))
+        amount = next((figure(item[name]) for name in _AMOUNTS if item.get(name) is not None), "-")
+        more = ", ".join(
+            f"{name} {figure(item[name]) if name == 'quantity' else item[name]}" for name in _WORDS if item.get(name)
+        )
+        found.add_row(item["at"], str(item["call"]), item["what"], amount, figure(item["outstanding_usd"]), shown(more))
     out.print(found)
