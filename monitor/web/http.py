@@ -33,8 +33,8 @@ INLINE_BYTES = 16_384
 """A worker thread reads larger bodies: 1 MB of JSON takes longer to check than a tick may wait."""
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100
-MAX_CURSOR = 1000
-"""Characters; a cursor holds a sort key and an id of at most 128."""
+MAX_CURSOR = 600
+"""Characters; a cursor holds a sort key and an id of at most 128, and a request's first line 8 kB."""
 PROBLEM_MEDIA = "application/problem+json"
 
 KINDS: Mapping[str, tuple[int, str]] = {
@@ -279,7 +279,7 @@ AFTER_NUMBER = Param(
     {
         "anyOf": [
             {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
-            {"type": "string", "pattern": "^[A-Za-z0-9_-]{32,1000}$"},
+            {"type": "string", "pattern": "^[A-Za-z0-9_-]{32,600}$"},
         ],
         "default": 0,
     },

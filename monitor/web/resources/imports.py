@@ -114,9 +114,10 @@ ROUTES = (
         ADMIN,
         (
             Param(
-                "name", "The name of the import; by default that of the file. Its next file changes only what changed."
+                "name", "The name of the import; by default that of the file. Its next file changes only what changed.",
+                {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,59}$"},
             ),
-            Param("file", "The file's name."),
+            Param("file", "The file's name.", {"type": "string", "pattern": r"^[^\u0000-\u001f\u007f]{1,200}$"}),
             Param("dry_run", "`true`: show how each group would stand, and change nothing.", _BOOLEAN),
             Param("close_missing", "`true`: close the groups of this import that the file does not name.", _BOOLEAN),
             Param("map", "`HEADER=FIELD`, `SHEET!HEADER=FIELD` or `C=FIELD`: what a column holds.", _PAIR, many=True),
