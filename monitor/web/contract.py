@@ -221,7 +221,12 @@ def _problems(route: Endpoint) -> list[int]:
 
 def _path_part(route: Endpoint, name: str) -> dict[str, Any]:
     # A client that makes addresses normal would leave out a part that is a dot or two.
-    schema = {"type": "string", "minLength": 1, "not": {"enum": [".", ".."]}, "examples": [IDS[route.path.split("/")[2]]]}
+    schema = {
+        "type": "string",
+        "minLength": 1,
+        "not": {"enum": [".", ".."]},
+        "examples": [IDS[route.path.split("/")[2]]],
+    }
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 

@@ -114,7 +114,8 @@ ROUTES = (
         ADMIN,
         (
             Param(
-                "name", "The name of the import; by default that of the file. Its next file changes only what changed.",
+                "name",
+                "The name of the import; by default that of the file. Its next file changes only what changed.",
                 {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,59}$"},
             ),
             Param("file", "The file's name.", {"type": "string", "pattern": r"^[^\u0000-\u001f\u007f]{1,200}$"}),
