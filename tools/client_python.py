@@ -76,7 +76,7 @@ def methods(operations: Iterable[Operation]) -> str:
         '\n\nclass MonitorClient:\n    """A running monitor: a method for each operation. Each raises ApiProblem where the '
         'monitor refuses, and NoAnswer."""\n\n'
         "    def __init__(self, url: str, token: str | None = None, timeout_s: float = 15.0) -> None:\n"
-        '        """`url`: its address, such as http://127.0.0.1:8080; `token`: the secret of a token, where it has some."""\n'
+        '        """`url`: its address, such as http://127.0.0.1:8080; `token`: the secret of one, where it has some."""\n'
         "        self._to = Connection(url, token, timeout_s)\n"
     )
     return HEAD.format(about="The operations of the API.") + imports + head + texts
@@ -102,7 +102,8 @@ def _method(of: Operation) -> str:
     last = (
         call if returned == "None" else f'return cast("{returned}", {call})' if returned != "Any" else f"return {call}"
     )
-    return f'\n    def {of.name}(\n{signature}{star}{named}    ) -> {returned}:\n        """{_text(of.about)}"""\n        {last}\n'
+    head = f"\n    def {of.name}(\n{signature}{star}{named}    ) -> {returned}:\n"
+    return f'{head}        """{_text(of.about)}"""\n        {last}\n'
 
 
 def _ids(of: Operation) -> list[str]:

@@ -49,6 +49,10 @@ NAMED = 20
 class SafeConsole(Console):
     """A console that shows a control character of a text as an escape, whoever wrote it: a loan book, a venue, a person."""
 
+    def print(self, *objects: Any, soft_wrap: bool | None = None, **how: Any) -> None:
+        """On a terminal every line is broken between words, as it would break inside them; a program gets it whole."""
+        super().print(*objects, soft_wrap=soft_wrap and not self.is_terminal, **how)
+
     def render_str(self, text: str, **how: Any) -> Text:
         """Every text on its way to the terminal; its lines are our own."""
         return super().render_str(visible(text, keeps_lines=True), **how)
@@ -375,7 +379,7 @@ def _contributions(rows: list[dict[str, Any]]) -> Table:
         "asset", "quantity", "price", "source", "age s", "trust", "value USD", "share x value of tier", "recognised USD"
     )
     for row in rows:
-        tiers = ", ".join(f"{t['share']} x {figure(t['value_usd'])}" for t in row.get("tiers") or [])
+        tiers = "; ".join(f"{t['share']} x {figure(t['value_usd'])}" for t in row.get("tiers") or [])
         figures = (row.get(k) for k in ("quantity", "price", "source", "age_s", "trust", "value_usd"))
         table.add_row(row["asset"], *map(figure, figures), tiers, figure(row.get("recognised_usd")))
     return table

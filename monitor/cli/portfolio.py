@@ -14,6 +14,8 @@ from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, Confi
 from monitor.client import DaemonClient
 from monitor.clock import SystemClock
 from monitor.core.coins import typed
+from monitor.core.portfolio.exposure import ASSET, PRODUCT
+from monitor.core.portfolio.snapshot import LABEL_PREFIX
 
 PATIENCE_S = 120.0
 """A large matrix over a million groups takes 20 s."""
@@ -95,17 +97,26 @@ def exposure(
 
     Parameters
     ----------
-    by: asset, product, or a label such as label.borrower.
+    by: asset, product, or a label such as borrower or label.borrower.
     limit: rows, 1 to 1000.
     after: the `next` of the page before.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
     as_json: the answer of GET /v1/exposure.
     """
-    asked = {"by": by, "limit": str(limit)} | ({"after": after} if after is not None else {})
+    key = _key(by)
+    asked = {"by": key, "limit": str(limit)} | ({"after": after} if after is not None else {})
     answer = DaemonClient(url, token_file).get(f"/v1/exposure?{urlencode(asked)}", PATIENCE_S)
+    if key != by and answer["next"] is None and all(item["key"] is None for item in answer["items"]):
+        output.problems([f"--by: found {by!r}, expected asset, product, or a label that some group has"])
+        return WRONG
     output.json(answer) if as_json else portfolio_tables.exposure(answer)
     return FINE
+
+
+def _key(by: str) -> str:
+    """What exposures are summed by, as the API calls it: a word that is no key of its own is a label."""
+    return by if by in (ASSET, PRODUCT) or by.startswith(LABEL_PREFIX) else f"{LABEL_PREFIX}{by}"
 
 
 def report(

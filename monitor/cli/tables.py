@@ -40,22 +40,28 @@ class FittingTable(Table):
         natural = [max(map(_longest_line, cells)) for cells in columns]
         room = options.max_width - self._extra_width - sum(map(self._get_padding_width, range(len(columns))))
         if sum(least) > room:
-            yield from self._as_lines(headers, texts)
+            is_beside = (
+                4 + max(map(_longest_line, headers[1:]), default=0) + max(least[1:], default=0) <= options.max_width
+            )
+            yield from self._as_lines(headers, texts, is_beside=is_beside)
             return
         for column, width in zip(self.columns, shared(least, natural, room), strict=True):
             column.width = width
         yield from super().__rich_console__(console, options)
 
-    def _as_lines(self, headers: list[Text], columns: list[list[Text]]) -> Iterator[Any]:
-        """Each row as its first cell, and a line for each of the others."""
+    def _as_lines(self, headers: list[Text], columns: list[list[Text]], *, is_beside: bool) -> Iterator[Any]:
+        """Each row as its first cell, and a line for each of the others: beside its header, or below it."""
         for cells in zip(*columns, strict=True):
             yield Text.assemble("\n", (headers[0].plain, "dim"), " ", cells[0]) if headers[0].plain else cells[0]
             lines = Table.grid(padding=(0, 2, 0, 0))
             lines.add_column(style="dim")
             lines.add_column(overflow="fold")
             for header, cell in zip(headers[1:], cells[1:], strict=True):
-                if cell.plain:
+                if cell.plain and is_beside:
                     lines.add_row(f"  {header.plain}", cell)
+                elif cell.plain:
+                    yield Text(f"  {header.plain}", "dim")
+                    yield cell
             yield lines
 
 

@@ -27,6 +27,7 @@ COMMANDS = [
     (["stress"], 2, "expected exactly one of"),
     (["exposure", "--by", "asset"], 0, "days to sell"),
     (["exposure", "--by", "label.borrower"], 0, "groups by label.borrower"),
+    (["exposure", "--by", "borrower"], 0, "groups by label.borrower"),
     (["exposure", "--by", "coin"], 2, "expected asset, product, or a label"),
     (["what-if", "G", "--shok", "BTC=-20%"], 2, "shock"),
 ]
@@ -36,7 +37,7 @@ async def test_a_command_tells_wrong_use_from_trouble(tmp_path: Path, here: Here
     house = House(tmp_path)
     house.write(feed=False)
     async with Daemon(house) as daemon:
-        await daemon.put(one_btc("G"))
+        await daemon.put(one_btc("G", labels={"borrower": "ACME"}))
         for command, code, word in COMMANDS:
             url = [] if "--url" in command else ["--url", daemon.url]
             ended = await here(*command, *url)

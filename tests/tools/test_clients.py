@@ -122,6 +122,8 @@ async def test_a_program_in_typescript_asks_and_hears_refusals(url: str, tmp_pat
     options = json.loads((TYPESCRIPT / "tsconfig.json").read_text())
     options["compilerOptions"] |= {"noEmit": False, "outDir": "out", "rootDir": "src"}
     (tmp_path / "tsconfig.json").write_text(json.dumps(options))
-    done = subprocess.run([str(TSC), "-p", "."], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = await asyncio.to_thread(
+        subprocess.run, [str(TSC), "-p", "."], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
     assert await said("node", "out/ask.js", url, cwd=tmp_path) == EXPECTED

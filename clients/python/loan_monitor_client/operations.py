@@ -85,7 +85,7 @@ class MonitorClient:
     """A running monitor: a method for each operation. Each raises ApiProblem where the monitor refuses, and NoAnswer."""
 
     def __init__(self, url: str, token: str | None = None, timeout_s: float = 15.0) -> None:
-        """`url`: its address, such as http://127.0.0.1:8080; `token`: the secret of a token, where it has some."""
+        """`url`: its address, such as http://127.0.0.1:8080; `token`: the secret of one, where it has some."""
         self._to = Connection(url, token, timeout_s)
 
     def ack_alert(
