@@ -56,7 +56,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "import": (
         "loans.xlsx --dry-run",
-        "loans.csv --name november --map 'Ccy=loan_coin' --set product=vip_loan --decimal comma --dates dmy --encoding cp1250",
+        "loans.csv --name november --map 'Ccy=loan_coin' --set product=vip_loan --decimal comma --dates dmy"
+        " --encoding cp1250",
         f"loans.xlsx --sheet Book --close-missing --yes {_TO_ASK}",
         "--template loans.xlsx",
     ),
