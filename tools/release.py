@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tools import images, sbom
+from tools import client_release, images, sbom
 
 ROOT = Path(__file__).parent.parent
 PAGE = "monitor/web/static/index.html"
@@ -122,6 +122,10 @@ def release(root: Path, say: Callable[[str], None]) -> None:
         shutil.rmtree(dist)
     dist.mkdir()
     say(built(root, dist))
+    try:
+        say(client_release.packed(root, dist))
+    except client_release.ClientsNotBuilt as e:
+        raise NotReleased(str(e)) from None
     say(stated(root, dist))
 
 

@@ -17,7 +17,7 @@ NEVER = ("/v1/endpoints", "/v1/session", ACK_PATH)
 
 def pack(request: web.Request, response: web.StreamResponse) -> None:
     """Has an answer compressed that is not sent yet, where the caller takes it. Larger ones are packed in a worker thread."""
-    if response.prepared or "Content-Encoding" in response.headers or request.path.startswith(NEVER):
+    if "Content-Encoding" in response.headers or request.path.startswith(NEVER):
         return
     if (
         not isinstance(response, web.Response)
