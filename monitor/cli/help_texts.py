@@ -9,97 +9,101 @@ from typing import Any
 
 from cyclopts import App as Commands
 
-_THERE = "--url http://127.0.0.1:8080 --token-file secrets/desk.token"
-_TO_ASK = f"{_THERE} --json"
+SHARED: Mapping[str, str] = {
+    "config": "--config config/monitor.toml",
+    "url": "--url http://127.0.0.1:8080",
+    "token_file": "--token-file secrets/desk.token",
+    "as_json": "--json",
+}
+"""Options that many commands have, by parameter: the last example of each command uses those that it has."""
 _LEVER = '--reason "agreed with the borrower"'
 _ALONE = '--emergency "nobody else is awake"'
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "ack": (
         'evt_0f3c --note "calling the borrower" --until 2h',
-        f"evt_0f3c --undo {_TO_ASK}",
+        "evt_0f3c --undo",
     ),
-    "approve": ("P-1", f"P-1 --yes {_TO_ASK}"),
+    "approve": ("P-1", "P-1 --yes"),
     "audit": (
         "--since 2d --limit 20",
         "--who desk --action '*endpoint' --subject acme --since 2026-01-05T10:00:00Z --until 1h --csv audit.csv",
-        _TO_ASK,
     ),
     "audit new-key": ("secrets/audit.key",),
     "audit verify": (
-        "--config config/monitor.toml --head 1042:0f3c",
-        "--backup copy.db.age --identity desk.txt --store-key-file secrets/store.key --key-file secrets/audit.key --json",
+        "--head 1042:0f3c",
+        "--backup copy.db.age --identity desk.txt --store-key-file secrets/store.key --key-file secrets/audit.key",
     ),
-    "backup": ("copy.db", "copy.db.age --encrypt-to desk.pub --config config/monitor.toml"),
-    "call": ("G-1", f"G-1 {_TO_ASK}"),
-    "calls": ("", f"--limit 1000 {_TO_ASK}"),
+    "backup": ("copy.db", "copy.db.age --encrypt-to desk.pub"),
+    "call": ("G-1",),
+    "calls": ("", "--limit 1000"),
     "channel": (
         "list",
         'disable risk-desk --reason "maintenance"',
-        f"enable risk-desk {_TO_ASK}",
+        "enable risk-desk",
     ),
     "check-config": (
         "--config my.toml",
-        f"--config my.toml --against running {_TO_ASK}",
+        "--config my.toml --against running",
     ),
-    "doctor": ("--config config/monitor.toml --json",),
-    "duty": ("", _TO_ASK),
-    "explain": ("G-1", f"G-1 {_TO_ASK}"),
+    "doctor": ("",),
+    "duty": ("",),
+    "explain": ("G-1",),
     "export-tape": ("var/events --out prices.csv",),
     "exposure": (
         "--by borrower",
-        f"--by asset --limit 20 {_TO_ASK}",
+        "--by asset --limit 20",
         "--by label.desk --after WyJsYWJlbC5kZXNrIl0",
     ),
     "extend": (
         f"--group G-1 --until 6h {_LEVER} --preview",
-        f"--match label.borrower=ACME --until 2026-01-05T10:00:00Z {_LEVER} {_ALONE} {_TO_ASK}",
+        f"--match label.borrower=ACME --until 2026-01-05T10:00:00Z {_LEVER} {_ALONE}",
     ),
     "import": (
         "loans.xlsx --dry-run",
         "loans.csv --name november --map 'Ccy=loan_coin' --set product=vip_loan --decimal comma --dates dmy"
         " --encoding cp1250",
-        f"loans.xlsx --sheet Book --close-missing --yes {_TO_ASK}",
+        "loans.xlsx --sheet Book --close-missing --yes",
         "--template loans.xlsx",
     ),
-    "levers": ("", f'--end L-3 --reason "the borrower has paid" {_TO_ASK}'),
+    "levers": ("", '--end L-3 --reason "the borrower has paid"'),
     "move": (
         f"--group G-1 --product cross_margin_pro {_LEVER} --preview",
-        f"--match product=vip_loan --product vip_loan_2 {_LEVER} {_ALONE} {_TO_ASK}",
+        f"--match product=vip_loan --product vip_loan_2 {_LEVER} {_ALONE}",
     ),
     "override": (
         f"--group G-1 --line liquidation=0.93 --until 2d {_LEVER} --preview",
-        f"--match label.borrower=ACME --line margin_call=0.8 --until 2d {_LEVER} {_ALONE} {_TO_ASK}",
+        f"--match label.borrower=ACME --line margin_call=0.8 --until 2d {_LEVER} {_ALONE}",
     ),
     "price": (
-        f"BTC {_TO_ASK}",
+        "BTC",
         'BTC --believe --reason "seen at three venues"',
         'BTC --exclude kraken --until 2h --reason "the venue is down"',
         f'BTC --pin 30000 --until 2h --reason "the venue is down" --yes --preview {_ALONE}',
         'BTC --release --reason "the venue is back"',
     ),
-    "proposals": ("", _TO_ASK),
-    "reject": (f'P-1 --reason "not agreed" {_TO_ASK}',),
+    "proposals": ("",),
+    "reject": ('P-1 --reason "not agreed"',),
     "replay": (
         "--config config/monitor.toml --tape prices.csv.gz --book loans.jsonl",
         "--tape prices.csv.gz --book loans.jsonl --entries entries.jsonl --trust --allow-unvalued",
-        "--log var/events --json",
+        "--log var/events",
     ),
     "report": (
-        "--out day.html --url http://127.0.0.1:8080 --day 2026-11-22 --token-file secrets/desk.token",
+        "--out day.html --url http://127.0.0.1:8080 --day 2026-11-22",
         "--out past.html --config my.toml --tape prices.csv.gz --book loans.jsonl --trust --allow-unvalued",
     ),
     "restore": (
-        "copy.db --check --config config/monitor.toml",
+        "copy.db --check",
         "copy.db.age --identity desk.txt --key-file secrets/store.key",
     ),
     "retry": (
         "--notifier risk-desk --since 2026-01-05T10:00:00Z",
-        f"--type 'loan_group.*' --until 2026-01-05T12:00:00Z --state pending {_TO_ASK}",
+        "--type 'loan_group.*' --until 2026-01-05T12:00:00Z --state pending",
     ),
     "run": ("--config config/monitor.toml", "--config my.toml --log-json --log-level warning"),
     "send-test": ("risk-desk --config my.toml", "mail --to desk@example.com"),
     "silence": (
-        f"--match label.borrower=ACME --until 3d --preview {_TO_ASK}",
+        "--match label.borrower=ACME --until 3d --preview",
         '--match group=G-1 --until 2h --reason "a planned migration" --up-to margin_call',
         f'--match product=vip_loan --until 2h --reason "a test" --even-worse {_ALONE}',
         "--delete sil_0f3c",
@@ -108,16 +112,16 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "--shock BTC=-30% --shock ETH=1500 --limit 20",
         "--scenario 2021-05-19 --csv moved.csv",
         "--x BTC=-10%,-20%,-30% --y ETH=-10%,-20%,-30%",
-        f"--reverse 0.1 --of BTC {_TO_ASK}",
+        "--reverse 0.1 --of BTC",
     ),
     "waive": (
         f"--group G-1 --until 2d {_LEVER} --preview",
-        f"--match label.borrower=ACME --until 2d {_LEVER} {_ALONE} {_TO_ASK}",
+        f"--match label.borrower=ACME --until 2d {_LEVER} {_ALONE}",
     ),
     "webhook-key": ("secrets/acme.key", "secrets/acme.key --pair"),
     "what-if": (
         "G-1 --shock BTC=-20% --add ETH=10",
-        f"G-1 --repay USDT=50000 --remove SOL=100 {_TO_ASK}",
+        "G-1 --repay USDT=50000 --remove SOL=100",
     ),
 }
 """By command: what may stand behind it. Together they use every option; a test walks the parser."""
@@ -131,7 +135,7 @@ def explained(commands: Commands) -> None:
     for path, command in walked(commands):
         if command.default_command is not None:
             command.default_command.__doc__ = for_parser(command.default_command)
-        lines = (_broken(f"monitor {path} {words}".rstrip()) for words in EXAMPLES.get(path, ()))
+        lines = (_broken(f"monitor {path} {words}".rstrip()) for words in examples_of(path, command))
         command.help_epilogue = "Examples:\n\n" + "\n".join(f"  {line}" for line in lines)
 
 
@@ -146,6 +150,18 @@ def _broken(line: str) -> str:
         found += f" --{option}"
         last += len(option) + 3
     return found
+
+
+def examples_of(path: str, command: Commands) -> tuple[str, ...]:
+    """What may stand behind a command."""
+    given = EXAMPLES.get(path, ())
+    if not given or command.default_command is None:
+        return given
+    has = inspect.signature(command.default_command).parameters
+    used = " ".join(given).split()
+    more = [words for name, words in SHARED.items() if name in has and words.split()[0] not in used]
+    *others, last = given
+    return (*others, " ".join([last, *more]).strip())
 
 
 def walked(commands: Commands, path: str = "") -> Iterator[tuple[str, Commands]]:

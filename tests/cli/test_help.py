@@ -7,7 +7,7 @@ import shlex
 import pytest
 from cyclopts import App as Commands
 
-from monitor.cli.help_texts import EXAMPLES, explained, walked
+from monitor.cli.help_texts import EXAMPLES, examples_of, explained, walked
 from monitor.cli.main import commands
 from tests.here import Here
 
@@ -15,7 +15,7 @@ COMMANDS = {path: command for path, command in walked(commands) if command.defau
 
 
 def lines(path: str) -> list[list[str]]:
-    return [shlex.split(words) for words in EXAMPLES.get(path, ())]
+    return [shlex.split(words) for words in examples_of(path, COMMANDS[path])]
 
 
 def arguments(command: Commands) -> list[tuple[str, str | None, bool]]:
@@ -55,7 +55,7 @@ async def test_help_shows_texts_and_examples_within_80_columns(here: Here, monke
         said = ended.out.splitlines()
         assert max(map(len, said)) <= 80
         shown = " ".join(" ".join(line.removesuffix("\\") for line in said).split())
-        for words in EXAMPLES[path]:
+        for words in examples_of(path, COMMANDS[path]):
             assert f"monitor {path} {words}".strip() in shown
     shown = " ".join((await here("stress", "--help")).out.replace("│", " ").split())
     assert "such as BTC=-20% or BTC=30000; may be given several times." in shown
