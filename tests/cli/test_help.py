@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 
 import pytest
 from cyclopts import App as Commands
+from rich.console import Console
 
 from monitor.cli.help_texts import EXAMPLES, examples_of, explained, walked
 from monitor.cli.main import commands
-from tests.here import Here
 
 COMMANDS = {path: command for path, command in walked(commands) if command.default_command is not None}
 
@@ -47,17 +48,21 @@ def test_each_example_is_a_command(path: str) -> None:
         assert len(bound.arguments) > 0 or not words
 
 
-async def test_help_shows_texts_and_examples_within_80_columns(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+def help_of(path: str) -> str:
+    """What `--help` prints on a terminal of 80 columns."""
+    shown = io.StringIO()
+    commands.help_print(path.split(), console=Console(file=shown, width=80))
+    return shown.getvalue()
+
+
+def test_help_shows_texts_and_examples_within_80_columns() -> None:
     for path in COMMANDS:
-        ended = await here(*path.split(), "--help")
-        assert ended.code == 0
-        said = ended.out.splitlines()
+        said = help_of(path).splitlines()
         assert max(map(len, said)) <= 80
         shown = " ".join(" ".join(line.removesuffix("\\") for line in said).split())
         for words in examples_of(path, COMMANDS[path]):
             assert f"monitor {path} {words}".strip() in shown
-    shown = " ".join((await here("stress", "--help")).out.replace("│", " ").split())
+    shown = " ".join(help_of("stress").replace("│", " ").split())
     assert "such as BTC=-20% or BTC=30000; may be given several times." in shown
 
 
