@@ -9,12 +9,12 @@ from typing import Any
 
 from cyclopts import App as Commands
 
-SHARED: Mapping[str, str] = {
-    "config": "--config config/monitor.toml",
-    "url": "--url http://127.0.0.1:8080",
-    "token_file": "--token-file secrets/desk.token",
-    "as_json": "--json",
-}
+SHARED = (
+    ("config", "--config config/monitor.toml"),
+    ("url", "--url http://127.0.0.1:8080"),
+    ("token_file", "--token-file secrets/desk.token"),
+    ("as_json", "--json"),
+)
 """Options that many commands have, by parameter: the last example of each command uses those that it has."""
 _LEVER = '--reason "agreed with the borrower"'
 _ALONE = '--emergency "nobody else is awake"'
@@ -159,7 +159,7 @@ def examples_of(path: str, command: Commands) -> tuple[str, ...]:
         return given
     has = inspect.signature(command.default_command).parameters
     used = " ".join(given).split()
-    more = [words for name, words in SHARED.items() if name in has and words.split()[0] not in used]
+    more = [words for name, words in SHARED if name in has and words.split()[0] not in used]
     *others, last = given
     return (*others, " ".join([last, *more]).strip())
 

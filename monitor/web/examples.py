@@ -23,6 +23,7 @@ _TERM_LOAN = {
     "matures_at": "2026-02-04T10:00:00Z",
 }
 _UNTIL = "2026-01-12T10:00:00Z"
+_BEARER = "what stands behind Authorization: Bearer"
 _ENTRIES: Mapping[str, Any] = {
     "deposit": {"account": "G-1-a", "asset": "BTC", "quantity": "0.5"},
     "withdraw": {"account": "G-1-a", "asset": "BTC", "quantity": "0.1"},
@@ -99,6 +100,6 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("POST", "/v1/channels/{id}/disable"): {"reason": {"reason": "maintenance"}},
     ("POST", "/v1/deliveries/replay"): {"range": {"notifier": "acme", "after": 0, "types": ["loan_group.*"]}},
     ("POST", "/v1/deliveries/retry"): {"failed": {"notifier": "acme", "since": "2026-01-05T10:00:00Z"}},
-    ("POST", "/v1/session"): {"token": {"token": "the secret of the token"}},
+    ("POST", "/v1/session"): {"token": {"token": _BEARER}},
 }
 """By method and path, by name."""
