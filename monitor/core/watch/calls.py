@@ -118,7 +118,7 @@ class CallEffects:
         state = msgspec.structs.replace(state, call=None)
         if call.met_at is not None or state.stage != NORMAL:
             self._keep(record, state, out)
-            if call.is_open:
+            if call.met_at is None:
                 out.history.append(call_row(record, "ended", at, {**facts_of(call), "stage": state.stage}))
             return
         weight = record.decisive
