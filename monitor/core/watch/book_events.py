@@ -167,7 +167,7 @@ class BookEvents:
         left_at = self._book_changes.left_at if isinstance(event, GroupPut) else None
         change = BookChange(event.at, groups=(record,), needed=record.held.assets, left_at=left_at, cause=cause)
         self._follow(change, out)
-        self._effects.calls.tell(record, found, event.at, out)
+        self._effects.calls.tell(record, found, event.at, out, place)
         # Made last, as a repayment says what LTV it led to, and put first: what was decided followed from it.
         usd = self._ground.board.usd
         out.history[place:place] = (

@@ -175,6 +175,14 @@ async def test_a_margin_call_stands_in_every_day_until_it_ends(desk: WebDesk, ht
     assert [[x["what"] for x in each["calls"]] for each in called[2:]] == [["expired"], ["ended"]]
 
 
+async def test_a_payment_stands_before_what_it_met_and_no_call_stands_after_it(desk: WebDesk, http: Session) -> None:
+    desk.prices({"BTC": "12500"})
+    await enter(http, "G-1", "r-1", type="repay", asset="USDT", amount="12000")
+    (group, _) = (await statement(http, "2026-03-02"))["groups"]
+    assert [x["what"] for x in group["calls"]] == ["opened", "payment", "met"]
+    assert (group["call"], group["call_sums"]["received_usd"]) == (None, "12000")
+
+
 async def test_the_desk_reads_what_the_borrower_reads_and_others_read_nothing(desk: WebDesk, http: Session) -> None:
     await days_of_acme(desk, http)
     path = "/v1/borrowers/{}/statement?day=2026-03-03{}"
