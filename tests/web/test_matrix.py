@@ -96,6 +96,9 @@ VERDICTS: dict[tuple[str, str], Verdict] = {
     ),
     ("POST", "/v1/groups/{id}/what-if"): Verdict(ONE, "group", {}),
     ("GET", "/v1/groups/{id}/calls"): Verdict(ONE, "group"),
+    ("POST", "/v1/groups/{id}/calls"): Verdict(
+        ONE, "group", {"type": "resolve", "reason": "r", "by": "b", "id": "e"}, whole=409
+    ),
     ("GET", "/v1/groups/{id}/statement"): Verdict(ONE, "group", query="?day=2026-03-02"),
     ("GET", "/v1/borrowers/{id}/statement"): Verdict(ONE, "borrower", query="?day=2026-03-02"),
     ("GET", "/v1/groups/{id}/history"): Verdict(ONE, "group", query="?kind=loan"),

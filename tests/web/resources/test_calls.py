@@ -15,6 +15,8 @@ import pytest
 from monitor.cli import calls
 from monitor.cli.output import SafeConsole
 from monitor.core.rules.calls import CallRules
+from monitor.core.schema import read
+from monitor.web_table import WebConfig
 from tests.book_lines import line
 from tests.web.desk import RULES, WebDesk, serving
 from tests.web.test_admission import ask
@@ -105,3 +107,25 @@ async def test_a_call_is_an_object_with_its_timeline(desk: WebDesk, url: str, mo
         ["disputed", "100.5", "12638.89"],
     ]
     assert '"price", by ACME' in " ".join(printed.split())
+
+
+async def test_who_is_on_duty_says_what_is_said_of_a_call_and_enters_nothing_else(desk: WebDesk) -> None:
+    tokens = [
+        {"name": "ann", "role": "operator", "secret": "s-ann"},
+        {"name": "book", "role": "feeder", "secret": "s-book"},
+    ]
+    async with serving(desk, read(WebConfig, {"tokens": tokens})) as url, aiohttp.ClientSession(base_url=url) as http:
+        await ask(http, "PUT", "/v1/groups/G-1", line(), Authorization="Bearer s-book")
+        desk.prices({"BTC": "12500"})
+        expected = (desk.clock.now + 2 * HOUR).isoformat()
+        announced = {"type": "announce", "kind": "repayment", "asset": "USDT", "amount": "500", "expected": expected}
+        deposit = {"type": "deposit", "account": "G-1-a", "asset": "BTC", "quantity": "1"}
+        statuses = []
+        for path, body in (("calls", announced), ("calls", announced), ("calls", deposit), ("entries", announced)):
+            status, _, found = await ask(
+                http, "POST", f"/v1/groups/G-1/{path}", {"id": "a-1", **body}, Authorization="Bearer s-ann"
+            )
+            statuses.append((status, found.get("duplicate")))
+        assert statuses == [(200, False), (200, True), (422, None), (403, None)]
+        (row,) = [x for x in desk.store.told if x.facts.get("what") == "announced"]
+        assert (row.facts["value_usd"], desk.store.audit_log[-1].who) == ("500", "ann")
