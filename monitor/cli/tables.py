@@ -38,6 +38,7 @@ class FittingTable(Table):
         columns = [[header, *cells] for header, cells in zip(headers, texts, strict=True)]
         least = [max(map(_longest_word, cells)) for cells in columns]
         natural = [max(map(_longest_line, cells)) for cells in columns]
+        least = [n if column.no_wrap else w for column, w, n in zip(self.columns, least, natural, strict=True)]
         room = options.max_width - self._extra_width - sum(map(self._get_padding_width, range(len(columns))))
         if sum(least) > room:
             is_beside = (
@@ -66,13 +67,17 @@ class FittingTable(Table):
 
 
 def shared(least: list[int], natural: list[int], room: int) -> list[int]:
-    """A width for each column within a room that has place for the least: what is over goes to those that want more."""
+    """A width for each column within a room that has place for the least: what is over goes to those that want more.
+
+    Who wants little gets all of it, as times and figures do; texts share the rest.
+    """
     widths = list(least)
     over = room - sum(widths)
-    while over > 0 and (short := [i for i, width in enumerate(widths) if width < natural[i]]):
-        for i in short[:over]:
-            widths[i] += 1
-        over -= min(over, len(short))
+    wanted = sorted(range(len(widths)), key=lambda i: natural[i] - least[i])
+    for served, i in enumerate(wanted):
+        more = min(natural[i] - least[i], over // (len(wanted) - served))
+        widths[i] += more
+        over -= more
     return widths
 
 

@@ -62,6 +62,10 @@ EXAMPLES: Mapping[tuple[str, str], Mapping[str, Any]] = {
         kind: {"type": kind, "id": f"2026-01-05-{kind}", "at": "2026-01-05T10:00:00Z", **body}
         for kind, body in _ENTRIES.items()
     },
+    ("POST", "/v1/groups/{id}/calls"): {
+        kind: {"type": kind, "id": f"2026-01-05-{kind}", **_ENTRIES[kind]}
+        for kind in ("announce", "dispute", "resolve")
+    },
     ("POST", "/v1/groups/{id}/what-if"): {"fall": {"shock": {"BTC": "-20%"}, "add": {"BTC": "1"}}},
     ("POST", "/v1/alerts/{id}/ack"): {"note": {"note": "calling the borrower", "until": _UNTIL}},
     ("POST", "/v1/silences"): {

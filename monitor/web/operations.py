@@ -8,6 +8,7 @@ from typing import Any
 
 IDS: Mapping[str, str] = {
     "groups": "G-1",
+    "borrowers": "ACME",
     "alerts": "evt_0f3c",
     "deliveries": "dlv_1_risk-desk",
     "endpoints": "acme",

@@ -234,6 +234,21 @@ class BorrowableCoin(TypedDict):
     offers: Offers
 
 
+class BorrowerStatement(TypedDict):
+    """What became of all groups of a borrower in one UTC day. A borrower is named by a label of its groups: `by` says which."""
+
+    borrower: str
+    by: str
+    day: str
+    since: str
+    until: str
+    final: bool
+    cut: bool
+    balance: list[CoinBalance]
+    call_sums: CallSums
+    groups: list[DayStatement]
+
+
 class BoundsShown(TypedDict):
     """Where a group stands whatever its missing coins are worth: between the best for the borrower and the worst."""
 
@@ -315,6 +330,14 @@ class CallShown(TypedDict):
     disputes: list[DisputeShown]
 
 
+class CallSums(TypedDict):
+    """`called_usd` sums what was opened in the day, `received_usd` what came, less what left."""
+
+    called_usd: str
+    received_usd: str
+    outstanding_usd: str
+
+
 class Cell(TypedDict):
     """The book under two shocks; the debt is that at or beyond the liquidation line."""
 
@@ -382,6 +405,20 @@ class Closable(TypedDict):
     closable: str
 
 
+class CoinBalance(TypedDict):
+    """`before` + `charged` + `borrowed` - `repaid` - `written_off` + `restated` + `moved` is `owed`."""
+
+    asset: str
+    before: str
+    charged: str
+    borrowed: str
+    repaid: str
+    written_off: str
+    restated: str
+    moved: str
+    owed: str
+
+
 class ColumnShown(TypedDict):
     """A column of the file, and what it is taken for."""
 
@@ -446,13 +483,17 @@ class DayStatement(TypedDict):
     until: str
     final: bool
     cut: bool
+    before: list[OwedThen]
     owed: list[OwedThen]
+    balance: list[CoinBalance]
     charged: dict[str, str]
     interest: list[InterestItem]
     repaid: dict[str, str]
     repayments: list[RepaymentItem]
     loans: list[LoanItem]
     liquidations: list[LiquidationItem]
+    call: CallItem | None
+    call_sums: CallSums
     calls: list[CallItem]
     alerts: list[AlertItem]
 
@@ -1466,7 +1507,7 @@ class OverrideLinesEntry(TypedDict):
 
 
 class OwedThen(TypedDict):
-    """A loan as it stood at the end of the statement, with its interest until then; `owed` is their sum."""
+    """A loan as it stood at one time, with its interest until then; `owed` is their sum."""
 
     loan: str
     asset: str
@@ -2295,3 +2336,6 @@ ApplyEntryBody = (
     | DisputeCallEntry
     | ResolveDisputeEntry
 )
+
+
+TellOfCallBody = AnnounceEntry | DisputeCallEntry | ResolveDisputeEntry

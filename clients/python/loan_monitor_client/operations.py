@@ -15,6 +15,7 @@ from loan_monitor_client.models import (
     ApplyEntryBody,
     ApproveBody,
     AuditList,
+    BorrowerStatement,
     CallList,
     ChannelItem,
     ChannelList,
@@ -75,6 +76,7 @@ from loan_monitor_client.models import (
     Status,
     Stress,
     StressAnswer,
+    TellOfCallBody,
     TestedEndpoint,
     WhatIf,
     WhatIfAnswer,
@@ -336,6 +338,24 @@ class MonitorClient:
             self._to.ask(
                 "GET",
                 "/asyncapi.json",
+            ),
+        )
+
+    def get_borrower_statement(
+        self,
+        id_: str,
+        *,
+        day: str,
+        by: str | None = None,
+    ) -> BorrowerStatement:
+        """What became of a borrower's groups in one UTC day, with their sums, and all that the figures follow from."""
+        return cast(
+            "BorrowerStatement",
+            self._to.ask(
+                "GET",
+                "/v1/borrowers/{}/statement",
+                ids=(id_,),
+                query={"day": day, "by": by},
             ),
         )
 
@@ -1094,6 +1114,26 @@ class MonitorClient:
                 "POST",
                 "/v1/stress",
                 query={"format": format_},
+                body=body,
+            ),
+        )
+
+    def tell_of_call(
+        self,
+        id_: str,
+        body: TellOfCallBody,
+        *,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> EntryAnswer:
+        """Takes what is said of a margin call: something is on its way, a part is disputed, or the dispute is settled."""
+        return cast(
+            "EntryAnswer",
+            self._to.ask(
+                "POST",
+                "/v1/groups/{}/calls",
+                ids=(id_,),
+                headers={"If-Match": if_match, "Idempotency-Key": idempotency_key},
                 body=body,
             ),
         )

@@ -207,6 +207,20 @@ export interface BorrowableCoin {
   readonly offers: Offers;
 }
 
+/** What became of all groups of a borrower in one UTC day. A borrower is named by a label of its groups: `by` says which. */
+export interface BorrowerStatement {
+  readonly borrower: string;
+  readonly by: string;
+  readonly day: string;
+  readonly since: string;
+  readonly until: string;
+  readonly final: boolean;
+  readonly cut: boolean;
+  readonly balance: ReadonlyArray<CoinBalance>;
+  readonly call_sums: CallSums;
+  readonly groups: ReadonlyArray<DayStatement>;
+}
+
 /** Where a group stands whatever its missing coins are worth: between the best for the borrower and the worst. */
 export interface BoundsShown {
   readonly best: EndShown | null;
@@ -283,6 +297,13 @@ export interface CallShown {
   readonly disputes: ReadonlyArray<DisputeShown>;
 }
 
+/** `called_usd` sums what was opened in the day, `received_usd` what came, less what left. */
+export interface CallSums {
+  readonly called_usd: string;
+  readonly received_usd: string;
+  readonly outstanding_usd: string;
+}
+
 /** The book under two shocks; the debt is that at or beyond the liquidation line. */
 export interface Cell {
   readonly stages: Readonly<Record<string, number>>;
@@ -339,6 +360,19 @@ export interface Closable {
   readonly collateral: string;
   readonly closable_usd: string;
   readonly closable: string;
+}
+
+/** `before` + `charged` + `borrowed` - `repaid` - `written_off` + `restated` + `moved` is `owed`. */
+export interface CoinBalance {
+  readonly asset: string;
+  readonly before: string;
+  readonly charged: string;
+  readonly borrowed: string;
+  readonly repaid: string;
+  readonly written_off: string;
+  readonly restated: string;
+  readonly moved: string;
+  readonly owed: string;
 }
 
 /** A column of the file, and what it is taken for. */
@@ -400,13 +434,17 @@ export interface DayStatement {
   readonly until: string;
   readonly final: boolean;
   readonly cut: boolean;
+  readonly before: ReadonlyArray<OwedThen>;
   readonly owed: ReadonlyArray<OwedThen>;
+  readonly balance: ReadonlyArray<CoinBalance>;
   readonly charged: Readonly<Record<string, string>>;
   readonly interest: ReadonlyArray<InterestItem>;
   readonly repaid: Readonly<Record<string, string>>;
   readonly repayments: ReadonlyArray<RepaymentItem>;
   readonly loans: ReadonlyArray<LoanItem>;
   readonly liquidations: ReadonlyArray<LiquidationItem>;
+  readonly call: CallItem | null;
+  readonly call_sums: CallSums;
   readonly calls: ReadonlyArray<CallItem>;
   readonly alerts: ReadonlyArray<AlertItem>;
 }
@@ -1327,7 +1365,7 @@ export interface OverrideLinesEntry {
   readonly reason: string;
 }
 
-/** A loan as it stood at the end of the statement, with its interest until then; `owed` is their sum. */
+/** A loan as it stood at one time, with its interest until then; `owed` is their sum. */
 export interface OwedThen {
   readonly loan: string;
   readonly asset: string;
@@ -2050,3 +2088,5 @@ export interface WithdrawEntry {
 }
 
 export type ApplyEntryBody = DepositEntry | WithdrawEntry | SetBalanceEntry | TransferEntry | BorrowEntry | RepayEntry | RenewEntry | AttachAccountEntry | DetachAccountEntry | EnrollEntry | LiquidatedEntry | ExtendGraceEntry | WaiveEntry | OverrideLinesEntry | MoveProductEntry | AnnounceEntry | DisputeCallEntry | ResolveDisputeEntry;
+
+export type TellOfCallBody = AnnounceEntry | DisputeCallEntry | ResolveDisputeEntry;

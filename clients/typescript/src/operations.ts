@@ -96,6 +96,11 @@ export class MonitorClient {
     return this.#to.ask("GET", "/asyncapi.json");
   }
 
+  /** What became of a borrower's groups in one UTC day, with their sums, and all that the figures follow from. */
+  getBorrowerStatement(id: string, options: { day: string; by?: string }): Promise<m.BorrowerStatement> {
+    return this.#to.ask("GET", "/v1/borrowers/{}/statement", { ids: [id], query: { "day": options.day, "by": options.by } });
+  }
+
   /** One delivery with every attempt. */
   getDelivery(id: string): Promise<m.DeliveryDetail> {
     return this.#to.ask("GET", "/v1/deliveries/{}", { ids: [id] });
@@ -324,6 +329,11 @@ export class MonitorClient {
   /** The whole book under shocks, a scenario, a matrix of shocks, or the fall that a loss takes; nothing is changed. */
   stressBook(body: m.Stress, options: { format?: "json" | "csv" } = {}): Promise<m.StressAnswer | m.MatrixAnswer | m.ReverseAnswer | string> {
     return this.#to.ask("POST", "/v1/stress", { query: { "format": options.format }, body });
+  }
+
+  /** Takes what is said of a margin call: something is on its way, a part is disputed, or the dispute is settled. */
+  tellOfCall(id: string, body: m.TellOfCallBody, options: { ifMatch?: string; idempotencyKey?: string } = {}): Promise<m.EntryAnswer> {
+    return this.#to.ask("POST", "/v1/groups/{}/calls", { ids: [id], headers: { "If-Match": options.ifMatch, "Idempotency-Key": options.idempotencyKey }, body });
   }
 
   /** Sends one test notice, and says what the endpoint answered. */
