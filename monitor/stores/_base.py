@@ -217,7 +217,7 @@ class StoredState(msgspec.Struct, frozen=True):
 
 
 class AlertFilter(msgspec.Struct, frozen=True):
-    """Which alerts of the log are wanted; `type` may be a glob. With `newest_first` those before `after`, and 0 is the end."""
+    """Which alerts of the log are wanted; `type` may be a glob. `newest_first`: those before `after`; 0 is the end."""
 
     after: int = 0
     group: str | None = None
