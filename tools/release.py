@@ -120,8 +120,8 @@ def stated(root: Path, dist: Path) -> str:
 
 def release(root: Path, say: Callable[[str], None]) -> None:
     """All of it, in order. Raises NotReleased."""
-    say(versioned(root))
     say(pinned(root))
+    say(versioned(root))
     say(audited(root))
     dist = _empty(root)
     say(built(root, dist))

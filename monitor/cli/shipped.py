@@ -17,7 +17,9 @@ from monitor.cli.options import FINE, TROUBLE, WRONG
 from monitor.config import Config
 
 _PACKAGE = Path(__file__).parents[1]
-FOLDER = next((place for place in (_PACKAGE / "shipped", _PACKAGE.parent / "config") if place.is_dir()), _PACKAGE / "shipped")
+FOLDER = next(
+    (place for place in (_PACKAGE / "shipped", _PACKAGE.parent / "config") if place.is_dir()), _PACKAGE / "shipped"
+)
 DEMONSTRATION = FOLDER / "monitor.toml"
 OURS_ALONE = shutil.ignore_patterns("secrets", "compose.toml")
 """Secrets of a checkout are never copied; the configuration for containers is of no use outside them."""
@@ -52,5 +54,7 @@ def init(folder: Path) -> int:
     except OSError as e:
         output.problems([f"{folder}: cannot be written: {e}; name a folder that you may write to"])
         return TROUBLE
-    output.say(f"{folder}: change what is marked CHANGE in live.toml, then: monitor check-config --config {folder}/live.toml")
+    output.say(
+        f"{folder}: change what is marked CHANGE in live.toml, then: monitor check-config --config {folder}/live.toml"
+    )
     return FINE

@@ -113,8 +113,10 @@ class Terminal:
         if words[0] == "make":
             return Ended(0, "", "") if words[1] in TARGETS else Ended(2, "", f"no rule to make {words[1]}")
         if words[0] in OURS and words[1] in STARTS:
-            return await self._here("check-config", *(words[2:4] if "--config" in words else ("--config", "config/monitor.toml")))
-        if words[0] in OURS and not SHELL.search(command.partition("#")[0]):
+            return await self._here(
+                "check-config", *(words[2:4] if "--config" in words else ("--config", "config/monitor.toml"))
+            )
+        if words[0] in OURS and not SHELL.search(re.sub(r"'[^']*'|#.*", "", command)):
             url = ("--url", self.url) if self.url and asks(words[1]) and not {"--url", "--tape"} & set(words) else ()
             return await self._here(*words[1:], *url)
         if words[:2] == ["curl", "-N"]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import configparser
+import json
 import re
 import shlex
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from monitor.cli.main import commands
+from monitor.clock import SystemClock
 from monitor.config import load
+from monitor.core.events.entries import Entry
+from monitor.core.text import stamp
 from monitor.feeds import scenario
 from tests.docs.blocks import ALL, PAGES, ROOT, Block
 from tests.docs.terminal import OURS, Terminal, missing, steps
@@ -46,6 +51,8 @@ async def test_the_commands_of_the_documents_do_what_they_say(tmp_path: Path, he
         for block in ALL:
             if block.written_to is not None:
                 terminal.write(block.written_to, block.text)
+            elif block.file == "docs/entries.md":
+                failed += await sent(daemon, block)
             elif block in RUN and block.mark != "stopped":
                 failed += await tried(terminal, block)
         daemon.signal()
@@ -65,6 +72,10 @@ def desk(folder: Path, port: int) -> House:
     house.config = folder / "config/monitor.toml"
     (limits,) = [block.text for block in ALL if block.written_to == "exposure.toml"]
     text = house.config.read_text().replace("port = 8080", f"port = {port}") + limits
+    text = text.replace(
+        'margin_call_repeat = "45s"', 'margin_call_repeat = "12h"'
+    )  # else a day of a tape has 7,000 of them
+    text += '[[product]]\nname = "vip_loan_2"\nkind = "vip_loan"\nfile = "products/vip_loan.toml"\n'
     house.config.write_text(text)
     (folder / "config/live.toml").write_text(text)
     (folder / "book.jsonl").write_bytes((ROOT / "config/books/demo.jsonl").read_bytes())
@@ -73,6 +84,29 @@ def desk(folder: Path, port: int) -> House:
     (folder / "prices.csv.gz").write_text(tape(played, timedelta(minutes=15)))
     (folder / "config/scenarios/2021-05-19.toml").write_text(morning(played))
     return house
+
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+"""The now of docs/entries.md."""
+
+
+async def sent(daemon: Daemon, block: Block) -> list[str]:
+    """Puts the group of a block, or sends its entry to the group before it, with the times as far away as they are there."""
+    later = SystemClock().utc().replace(microsecond=0) - NOON
+    text = re.sub(r"20\d\d-[\d-]+T[\d:]+Z", lambda at: stamp(datetime.fromisoformat(at[0]) + later), block.text)
+    groups = [b for b in ALL if b.file == block.file and b.reader.startswith("PUT") and b.line <= block.line]
+    method, path = ("PUT", "") if block in groups else ("POST", "/entries")
+    url = f"{daemon.url}/v1/groups/entries-{len(groups)}{path}"
+    async with daemon.http.request(method, url, data=text, headers={"Content-Type": "application/json"}) as answer:
+        said = await answer.text()
+    return [] if answer.status < 300 else [f"{block.where}: {method} {url}\n{text}{answer.status}: {said}"]
+
+
+def test_there_is_an_example_of_every_kind_of_entry() -> None:
+    shown = {
+        json.loads(block.text)["type"] for block in ALL if block.file == "docs/entries.md" and block.mark == "entry"
+    }
+    assert shown == {kind.__struct_config__.tag for kind in get_args(Entry)}
 
 
 ENTRY = """\
@@ -102,7 +136,9 @@ def morning(played: scenario.Scenario) -> str:
     head = head.replace('"110s"', '"3s"').replace("loop = true", "loop = false")
     head = "".join(line for line in head.splitlines(keepends=True) if not line.startswith(("pause", "return")))
     rows = [
-        f"{asset} = [" + ", ".join(f'[{at:%Y-%m-%dT%H:%M:%SZ}, "{scenario.price_at(played, asset, at)}"]' for at in TIMES) + "]"
+        f"{asset} = ["
+        + ", ".join(f'[{at:%Y-%m-%dT%H:%M:%SZ}, "{scenario.price_at(played, asset, at)}"]' for at in TIMES)
+        + "]"
         for asset in played.anchors
     ]
     return f"title ={head}[anchors]\n" + "\n".join(rows) + "\n"

@@ -91,7 +91,9 @@ def completed(text: str, folder: Path) -> str:
     named = {n.get("name", n["kind"]) for n in stated.get("notifier", [])}
     wanted = {to for route in stated.get("route", []) for to in route["to"]} - {"contacts"}
     wanted |= {kind for person in stated.get("person", []) for kind in person.get("contacts", {})}
-    channel = '[[notifier]]\nname = "{}"\nkind = "email"\nsmtp = "file:mail"\nsender = "a@b.example"\nto = ["c@d.example"]\n'
+    channel = (
+        '[[notifier]]\nname = "{}"\nkind = "email"\nsmtp = "file:mail"\nsender = "a@b.example"\nto = ["c@d.example"]\n'
+    )
     more += [channel.format(name) for name in sorted(wanted - named)]
     tokens = sorted({token for person in stated.get("person", []) for token in person.get("tokens", [])})
     if tokens:
@@ -115,7 +117,12 @@ def secret(name: str) -> bytes:
         "custodian": b"Authorization: Bearer text-of-a-test",
         "apprise": b"json://127.0.0.1:9/",
         "telegram": b"123456:" + b"A" * 35,
-    }.get(Path(name).name, b"https://chat.example/hooks/" + b"0123456789abcdef" * 2 if "slack" in name or "teams" in name else b"0123456789abcdef" * 2)
+    }.get(
+        Path(name).name,
+        b"https://chat.example/hooks/" + b"0123456789abcdef" * 2
+        if "slack" in name or "teams" in name
+        else b"0123456789abcdef" * 2,
+    )
 
 
 @pytest.mark.parametrize("block", of("toml"), ids=where)

@@ -62,8 +62,13 @@ def test_every_page_is_in_the_navigation() -> None:
     named = set(re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
     pages = {path.name for path in (ROOT / "docs").glob("*.md")}
     assert pages <= named
-    assert {name for name in named if not name.startswith("project/")} <= pages | {"venues/README.md", "decisions/README.md"}
-    assert {name.removeprefix("project/") for name in named - pages if name.startswith("project/")} == set(docs_site.BESIDE)
+    assert {name for name in named if not name.startswith("project/")} <= pages | {
+        "venues/README.md",
+        "decisions/README.md",
+    }
+    assert {name.removeprefix("project/") for name in named - pages if name.startswith("project/")} == set(
+        docs_site.BESIDE
+    )
 
 
 @pytest.fixture(scope="module")
