@@ -81,6 +81,11 @@ def missing(shown: list[str], printed: str) -> list[str]:
     return absent
 
 
+def unseen(shown: list[str], ended: Ended) -> list[str]:
+    """The lines of a transcript that a command wrote neither to its output nor to its errors, which a terminal shows together."""
+    return missing(missing(shown, ended.out), ended.err)
+
+
 class Terminal:
     """A folder with the files of a checkout that commands name, and how to run them there."""
 

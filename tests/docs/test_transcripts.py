@@ -14,8 +14,8 @@ from aiohttp import web
 
 from tests.book_lines import one_btc
 from tests.docs.blocks import ALL, Block
-from tests.docs.terminal import missing, steps
-from tests.faults.house import Daemon, House, environment, until
+from tests.docs.terminal import steps, unseen
+from tests.faults.house import Daemon, Ended, House, environment, until
 from tests.feeds.venue import Venue
 from tests.here import Here
 
@@ -110,7 +110,7 @@ async def printed(block: Block, here: Here, daemon: Daemon) -> None:
     for command, lines in steps(block):
         ended = await here(*shlex.split(command)[1:], "--url", daemon.url, "--token-file", "anna-desk")
         assert ended.code == 0, (block.where, ended)
-        assert missing(lines, (ended.out + ended.err).replace("by anna-desk", "by loopback")) == [], (
+        assert unseen(lines, Ended(ended.code, ended.out.replace("by anna-desk", "by loopback"), ended.err)) == [], (
             block.where,
             ended,
         )
