@@ -58,6 +58,21 @@ async def test_what_is_ours_alone_is_not_copied(tmp_path: Path, here: Here, monk
     assert [path.name for path in (tmp_path / "other").rglob("*")] == ["live.toml"]
 
 
+def test_make_says_what_it_sets_up() -> None:
+    """Each step that takes long has its line before it; the others are over at once."""
+    recipe = [line.strip() for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("\t")]
+    for slow in (
+        "-m venv .venv ",
+        "--requirement requirements.lock",
+        "-m monitor.engine.warm",
+        "npm ci",
+        "npm run --silent build",
+    ):
+        place = next(i for i, line in enumerate(recipe) if slow in line or (slow.strip() in line and "||" in line))
+        assert any("setting up" in line for line in recipe[place - 1 : place + 1]), slow
+    assert 'echo "starting: monitor run --config $(CONFIG)"' in " ".join(recipe)
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel as a release builds it, of this checkout and with the page that is built already."""

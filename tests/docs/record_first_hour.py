@@ -33,6 +33,8 @@ reads in between; the machine had two cores, and other work to do.
 
 ```text
 """
+OF_THIS_MACHINE = ("WARNING: Location",)
+"""What pip says of where it looks for packages."""
 _CLOCK = SystemClock()
 
 
@@ -72,7 +74,12 @@ def played(clone: Path) -> str:
         first = "".join(daemon.lines[:24])
     finally:
         daemon.stop()
-    return (first + "...\n" + "".join(kept)).replace(str(clone), "/home/you/loan-monitor")
+    return first + "...\n" + "".join(kept)
+
+
+def at_home(line: str, folder: Path) -> str:
+    """A line without the place of this machine, and no longer than a terminal is wide."""
+    return line.rstrip().replace(str(folder), "/home/you/loan-monitor")[:118]
 
 
 class Running:
@@ -81,6 +88,7 @@ class Running:
     def __init__(self, command: str, folder: Path, env: dict[str, str], time: Callable[[], str]) -> None:
         self.lines = [f"{time()} $ {command}\n"]
         self._time = time
+        self._folder = folder
         self._process = subprocess.Popen(
             ["bash", "-c", f"exec {command}"], cwd=folder, env=env, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -90,8 +98,8 @@ class Running:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            if "an SMS would be sent" not in line:
-                self.lines.append(f"{self._time()} {line.rstrip()[:118]}\n")
+            if not line.startswith(OF_THIS_MACHINE) and "an SMS would be sent" not in line:
+                self.lines.append(f"{self._time()} {at_home(line, self._folder)}\n")
 
     def wait_for(self, text: str, within_s: float) -> None:
         end_s = _CLOCK.monotonic_s() + within_s
@@ -112,7 +120,7 @@ def one(command: str, folder: Path, env: dict[str, str], time: Callable[[], str]
     words = command.replace("curl -N", "curl -sN --max-time 3") if "curl -N" in command else command
     done = subprocess.run(["bash", "-c", words], cwd=folder, env=env, capture_output=True, text=True, check=False)
     took_s = _CLOCK.monotonic_s() - begun_s
-    lines = [line.rstrip()[:118] for line in (done.stdout + done.stderr).splitlines()]
+    lines = [at_home(line, folder) for line in (done.stdout + done.stderr).splitlines()]
     lines = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).splitlines()
     cut = [*lines[:MOST], f"... and {len(lines) - MOST} lines more"] if len(lines) > MOST else lines
     shown = "".join(f"      {line}".rstrip() + "\n" for line in cut)

@@ -210,6 +210,15 @@ def unknown(words: list[str]) -> list[str]:
     return [option for option in options if option not in known | {"--help", "--version"}]
 
 
+def test_the_recording_plays_the_first_hour() -> None:
+    """A page that is changed wants a new recording: `python -m tests.docs.record_first_hour`."""
+    commands_of = [step.command for b in ALL if b.file == "docs/first-hour.md" for step in steps(b)]
+    (recording,) = [b for b in ALL if b.file == "docs/first-hour-recording.md"]
+    played = re.findall(r"^\d\d:\d\d \$ (.+)$", recording.text, re.MULTILINE)
+    assert played == [command for command in commands_of if command != "monitor demo"]
+    assert re.findall(r"command not found|No such file|Traceback", recording.text) == []
+
+
 def test_a_line_that_is_not_printed_is_noticed() -> None:
     printed = "G-1  margin call: LTV 77.12 %\n  next line\nend\n"
     assert missing(["G-1 margin call: LTV 80 %", "...", "end"], printed) == []

@@ -80,6 +80,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_the_built_site_asks_no_other_machine(site: Path) -> None:
+    """Every page, style and script of it; `make docs` refuses one that would."""
+    assert len(list(site.rglob("*.html"))) > 100
+    assert list(docs_site.reaches_out(site)) == []
+    shell = (site / "index.html").read_text()
+    assert docs_site.SEARCH in shell
+    assert "fonts.googleapis" not in shell
+
+
+@pytest.mark.soak
 async def test_the_site_is_read_and_searched_as_files_in_a_browser(site: Path) -> None:
     """A real browser asks nobody for anything, and finds a word of a page that it did not open."""
     if (path := chromium()) is None or expect is None:
