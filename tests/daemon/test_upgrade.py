@@ -18,6 +18,8 @@ from monitor.stores.sqlite.file import MIGRATIONS
 from tests.daemon.record_previous import FIELDS, FOLDER, house_at, state
 from tests.faults.house import Daemon, SignedReceiver, until
 from tests.feeds.venue import Venue
+from tests.here import Here
+from tests.here import here as here
 
 LEFT = json.loads((FOLDER / "left.json").read_text())
 
@@ -30,7 +32,7 @@ def test_its_event_log_folds_to_the_alerts_that_it_raised() -> None:
     assert [a.at.isoformat(timespec="milliseconds")[:23] for a in told] == stamps
 
 
-async def test_its_store_opens_and_the_daemon_goes_on(tmp_path: Path) -> None:
+async def test_its_store_opens_and_the_daemon_goes_on(tmp_path: Path, here: Here) -> None:
     """Stages, acknowledgements, alerts and the audit record are as they were; what was not delivered is; a grace period whose end
     has passed meanwhile ends at its own time."""
     async with Venue() as venue, SignedReceiver() as receiver:
@@ -54,7 +56,7 @@ async def test_its_store_opens_and_the_daemon_goes_on(tmp_path: Path) -> None:
             wanted -= {id_ for id_, type_, _ in LEFT["alerts"] if type_.endswith("delayed_liquidation.started")}
             await until(lambda: wanted <= set(receiver.ids), "what waited is delivered")
             assert len(receiver.ids) == len(set(receiver.ids))
-        verified = await house.ran("audit", "verify", "--config", "monitor.toml")
+        verified = await here("audit", "verify", "--config", "monitor.toml")
         assert verified.code == 0, verified
     with sqlite3.connect(tmp_path / "var/monitor.db") as db:
         assert db.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)

@@ -81,9 +81,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_built_site_asks_no_other_machine(site: Path) -> None:
-    """Every page, style and script of it; `make docs` refuses one that would."""
+    """Every page, style and script of it: a build that finds one that would ends with NoSite, which the fixture raises."""
     assert len(list(site.rglob("*.html"))) > 100
-    assert list(docs_site.reaches_out(site)) == []
     shell = (site / "index.html").read_text()
     assert docs_site.SEARCH in shell
     assert "fonts.googleapis" not in shell
