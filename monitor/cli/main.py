@@ -100,7 +100,7 @@ def run(*, config: ConfigFile = CONFIG, log_json: bool = False, log_level: str =
     log_json: write logs as JSON lines.
     log_level: debug, info, warning or error.
     """
-    _daemon(config, lambda: configuration.load(config), log_level, as_json=log_json)
+    _daemon(config, lambda: shipped.stated(config), log_level, as_json=log_json)
 
 
 @commands.command

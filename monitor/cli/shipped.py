@@ -14,7 +14,7 @@ import msgspec
 from monitor import config as configuration
 from monitor.cli import output
 from monitor.cli.options import FINE, TROUBLE, WRONG
-from monitor.config import Config
+from monitor.config import BadConfig, Config
 
 _PACKAGE = Path(__file__).parents[1]
 FOLDER = next(
@@ -37,6 +37,14 @@ def demonstration(port: int) -> Config:
     """The configuration of the demonstration on a port. Raises BadConfig."""
     loaded = configuration.load(DEMONSTRATION)
     return msgspec.structs.replace(loaded, web=msgspec.structs.replace(loaded.web, port=port))
+
+
+def stated(config: Path) -> Config:
+    """The configuration of a file; who has none yet hears how to begin. Raises BadConfig."""
+    if not config.exists():
+        begin = "`monitor demo` plays the demonstration, `monitor init FOLDER` writes a folder to begin from"
+        raise BadConfig([f"{config}: no such file; name yours by --config. {begin}"])
+    return configuration.load(config)
 
 
 def init(folder: Path) -> int:

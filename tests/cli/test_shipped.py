@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from monitor.cli import shipped
-from monitor.config import load
+from monitor.config import BadConfig, load
 from tests.faults.house import ROOT
 from tests.here import Here
 from tools import release
@@ -45,6 +45,14 @@ async def test_a_folder_to_begin_from_is_whole_and_nothing_is_written_over(tmp_p
     assert load(tmp_path / "my-desk/monitor.toml").monitor.name == "demo"
     again = await here("init", "my-desk")
     assert (again.code, "my-desk: is there already; name a new folder" in again.err) == (2, True)
+
+
+def test_who_has_no_configuration_hears_how_to_begin(tmp_path: Path) -> None:
+    with pytest.raises(BadConfig) as caught:
+        shipped.stated(tmp_path / "config/monitor.toml")
+    (problem,) = caught.value.problems
+    assert "no such file; name yours by --config. `monitor demo` plays" in problem
+    assert "`monitor init FOLDER`" in problem
 
 
 async def test_what_is_ours_alone_is_not_copied(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
