@@ -137,6 +137,7 @@ def test_wheel_and_archive_have_the_page_and_the_archive_needs_no_node(
     subprocess.run(command, cwd=tmp_path / "loan_monitor-0.1.0", check=True)
     with zipfile.ZipFile(tmp_path / "again/loan_monitor-0.1.0-py3-none-any.whl") as wheel:
         assert wheel.read(release.PAGE) == b"<p>the page</p>"
+        assert release.DEMONSTRATION in wheel.namelist()
 
 
 def test_a_wheel_has_the_demonstration_and_nothing_that_a_desk_keeps_beside_it(
