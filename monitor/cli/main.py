@@ -21,8 +21,9 @@ from cyclopts import CycloptsError
 
 from monitor import config as configuration
 from monitor import plugins, private_files, telemetry, terminal
-from monitor.cli import audit, copies, delivery, importing, keys, levers, operator, output, portfolio, shipped
+from monitor.cli import audit, copies, delivery, importing, keys, levers, operator, output, portfolio
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
+from monitor.cli.shipped import DEMONSTRATION, demonstration, init, stated, version
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
@@ -39,7 +40,7 @@ STOP_S = 9.0
 commands = Commands(
     name="monitor",
     help="Real-time risk monitor for crypto-backed loans.",
-    version=shipped.version,
+    version=version,
     version_flags=["--version"],
     result_action="return_value",
 )
@@ -65,7 +66,7 @@ for _command in (
     keys.webhook_key,
     copies.backup,
     copies.restore,
-    shipped.init,
+    init,
 ):
     commands.command(_command)
 commands.command(audit.commands)
@@ -100,7 +101,7 @@ def run(*, config: ConfigFile = CONFIG, log_json: bool = False, log_level: str =
     log_json: write logs as JSON lines.
     log_level: debug, info, warning or error.
     """
-    _daemon(config, lambda: shipped.stated(config), log_level, as_json=log_json)
+    _daemon(config, lambda: stated(config), log_level, as_json=log_json)
 
 
 @commands.command
@@ -113,7 +114,7 @@ def demo(*, port: int = 8080, log_json: bool = False, log_level: str = "info") -
     log_json: write logs as JSON lines.
     log_level: debug, info, warning or error.
     """
-    _daemon(shipped.DEMONSTRATION, lambda: shipped.demonstration(port), log_level, as_json=log_json)
+    _daemon(DEMONSTRATION, lambda: demonstration(port), log_level, as_json=log_json)
 
 
 def _daemon(config: Path, load: Callable[[], Config], log_level: str, *, as_json: bool) -> NoReturn:
