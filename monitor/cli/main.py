@@ -23,7 +23,7 @@ from monitor import config as configuration
 from monitor import plugins, private_files, telemetry, terminal
 from monitor.cli import audit, copies, delivery, importing, keys, levers, operator, output, portfolio
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
-from monitor.cli.shipped import DEMONSTRATION, demonstration, init, stated, version
+from monitor.cli.shipped import DEMONSTRATION, configuration_of, demonstration, init, version
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
@@ -101,7 +101,7 @@ def run(*, config: ConfigFile = CONFIG, log_json: bool = False, log_level: str =
     log_json: write logs as JSON lines.
     log_level: debug, info, warning or error.
     """
-    _daemon(config, lambda: stated(config), log_level, as_json=log_json)
+    _daemon(config, lambda: configuration_of(config), log_level, as_json=log_json)
 
 
 @commands.command

@@ -39,7 +39,7 @@ def demonstration(port: int) -> Config:
     return msgspec.structs.replace(loaded, web=msgspec.structs.replace(loaded.web, port=port))
 
 
-def stated(config: Path) -> Config:
+def configuration_of(config: Path) -> Config:
     """The configuration of a file; who has none yet hears how to begin. Raises BadConfig."""
     if not config.exists():
         begin = "`monitor demo` plays the demonstration, `monitor init FOLDER` writes a folder to begin from"

@@ -49,7 +49,7 @@ async def test_a_folder_to_begin_from_is_whole_and_nothing_is_written_over(tmp_p
 
 def test_who_has_no_configuration_hears_how_to_begin(tmp_path: Path) -> None:
     with pytest.raises(BadConfig) as caught:
-        shipped.stated(tmp_path / "config/monitor.toml")
+        shipped.configuration_of(tmp_path / "config/monitor.toml")
     (problem,) = caught.value.problems
     assert "no such file; name yours by --config. `monitor demo` plays" in problem
     assert "`monitor init FOLDER`" in problem
