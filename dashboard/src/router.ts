@@ -26,6 +26,7 @@ export const to = {
   overview: "#/",
   group: (id: string) => `#/group/${encodeURIComponent(id)}`,
   whatIf: (id: string) => `#/what-if/${encodeURIComponent(id)}`,
+  statement: (id: string) => `#/statement/${encodeURIComponent(id)}`,
   stress: "#/stress",
   alerts: "#/alerts",
   prices: "#/prices",

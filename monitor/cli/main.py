@@ -21,7 +21,7 @@ from cyclopts import CycloptsError
 
 from monitor import config as configuration
 from monitor import plugins, private_files, telemetry, terminal
-from monitor.cli import audit, copies, delivery, importing, keys, levers, operator, output, portfolio
+from monitor.cli import audit, calls, copies, delivery, importing, keys, levers, operator, output, portfolio
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.cli.shipped import DEMONSTRATION, configuration_of, demonstration, init, version
 from monitor.client import DaemonClient, NoAnswer
@@ -48,6 +48,8 @@ commands = Commands(
 for _command in (
     portfolio.stress,
     portfolio.exposure,
+    calls.calls,
+    calls.call,
     portfolio.report,
     operator.ack,
     operator.duty,

@@ -26,7 +26,7 @@ FIELDS: Mapping[str, str] = {
     "interest": "interest that has accrued, in coins; without it what the monitor has counted stays",
     "daily_rate": "the fixed rate of a term loan, for a day",
     "annual_rate": "the fixed rate of a term loan, for a year of 365 days",
-    "term": "30d or 60d for a term loan, or open",
+    "term": "the days of a term loan such as 30d, or open",
     "opened_at": "when the loan was opened; the time of the first import without it",
     "matures_at": "when a term loan matures",
     "delayed_liquidation": "yes or no: the group has a grace period",

@@ -18,6 +18,7 @@ import msgspec
 
 from monitor.contacts import Manner
 from monitor.control_characters import unbroken, visible
+from monitor.core import text
 from monitor.core.alerts.catalogue import DIGEST, TO_PEOPLE, title_of
 from monitor.core.money import CENT, ONE, plain, round_down, round_up
 
@@ -309,9 +310,10 @@ def subject_of(notice: Notice) -> str:
     return one_line(group.get("id") or notice.data.get("subject") or "", 128)
 
 
-def percent(ratio: str | Decimal) -> str:
-    """An LTV with two decimals, rounded down: it never shows a line as crossed before it is."""
-    return f"{round_down(Decimal(ratio), Decimal('0.0001')).scaleb(2):.2f} %"
+def percent(ratio: str | Decimal, lines: Mapping[str, str] | None = None) -> str:
+    """An LTV with two decimals, or with as many as it needs to stand on its side of its lines."""
+    levels = None if lines is None else [Decimal(level) for level in lines.values()]
+    return f"{text.percent(Decimal(ratio), levels)} %"
 
 
 def line_percent(ratio: str | Decimal) -> str:
@@ -351,11 +353,22 @@ def moment(timestamp: str) -> str:
 
 def figure_of(data: Mapping[str, Any]) -> str | None:
     """`LTV 91.83 %`, or `margin level 1.04` where a level judges the product; None where there is no figure."""
-    metric = data.get("metric")
-    if metric is not None:
-        level = data.get(metric)
-        return None if level is None else f"{metric.replace('_', ' ')} {level}"
-    return None if data.get("ltv") is None else f"LTV {percent(data['ltv'])}"
+    if (metric := data.get("metric")) is not None and data.get(metric) is None:
+        return None
+    shown = value_of(data)
+    return None if shown is None else f"{metric_of(data)} {shown}"
+
+
+def metric_of(data: Mapping[str, Any]) -> str:
+    """What the figure is called: `LTV`, `margin level`, `health factor`."""
+    return one_line(data.get("metric") or "LTV", 40).replace("_", " ")
+
+
+def value_of(data: Mapping[str, Any]) -> str | None:
+    """The figure that is compared with the lines: the LTV in percent, or the level of a product that has one."""
+    if (metric := data.get("metric")) is not None:
+        return data.get(metric)
+    return None if data.get("ltv") is None else percent(data["ltv"], data.get("thresholds"))
 
 
 def page_of(notice: Notice) -> str | None:

@@ -42,9 +42,12 @@ _OF_ALERT = frozenset({
 _OF_INPUT = ("asset", "quantity", "price", "value_usd", "recognised_usd")
 _OF_DEBT = ("loan", "asset", "principal", "interest", "value_usd")
 _OF_FACTS = ("loan", "asset", "principal", "interest", "matures_at", "closes_at", "matured_at", "liquidation_at",
-             "balance", "short", "paid", "owed", "returned")  # fmt: skip
-_TIMES = frozenset({"matures_at", "closes_at", "matured_at", "liquidation_at"})
-_AMOUNTS = frozenset({"principal", "interest", "balance", "short", "paid", "owed", "returned"})
+             "balance", "short", "paid", "owed", "returned",
+             "called_usd", "received_usd", "outstanding_usd", "due", "paid_usd", "returnable_usd",
+             "disputed_usd")  # fmt: skip
+_TIMES = frozenset({"matures_at", "closes_at", "matured_at", "liquidation_at", "due"})
+_CALLED = ("called_usd", "received_usd", "outstanding_usd", "paid_usd", "returnable_usd", "disputed_usd")
+_AMOUNTS = frozenset({"principal", "interest", "balance", "short", "paid", "owed", "returned", *_CALLED})
 
 
 def for_borrower(notice: Notice, stated: Mapping[str, Sequence[Contact]], to: tuple[str, ...]) -> Notice:
@@ -164,7 +167,6 @@ def _view(notice: Notice, words: Any) -> dict[str, Any]:
     def maybe(words_of: Any, value: Any) -> str | None:
         return None if value is None else figures(words_of(value))
 
-    ltv = data.get(metric) if metric else (None if data.get("ltv") is None else base.percent(data["ltv"]))
     return {
         "test": bool(data.get("test")),
         "blind": bool(data.get("blind")),
@@ -174,7 +176,7 @@ def _view(notice: Notice, words: Any) -> dict[str, Any]:
         "group": base.subject_of(notice),
         "at": base.moment(notice.timestamp),
         "figure": words.metrics[metric or "LTV"],
-        "ltv": figures(ltv),
+        "ltv": figures(base.value_of(data)),
         "deadline": base.moment(data["deadline"]) if data.get("deadline") else None,
         "debt": maybe(base.usd_up, data.get("debt_usd")),
         "recognised": maybe(base.usd_down, data.get("recognised_usd")),
@@ -227,6 +229,8 @@ _FACTS = {
     "loan": "L-1", "asset": "USDT", "principal": "780000", "interest": "1.5", "matures_at": "2026-01-06T10:00:00.000Z",
     "closes_at": "2026-01-06T10:00:00.000Z", "matured_at": "2026-01-06T10:00:00.000Z", "assumed": True,
     "liquidation_at": "2026-01-06T10:00:00.000Z", "balance": "1", "short": "0.5",
+    "called_usd": "83333.34", "received_usd": "20000", "outstanding_usd": "63333.34", "due": "2026-01-06T10:00:00.000Z",
+    "paid_usd": "20000", "returnable_usd": "50000", "disputed_usd": "10000",
 }  # fmt: skip
 _UNKNOWN = ("ltv", "debt_usd", "recognised_usd", "market_usd", "cure", "liquidation_price", "deadline", "stage")
 

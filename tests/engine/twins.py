@@ -13,7 +13,7 @@ import numpy as np
 
 from monitor.core.alerts.alert import Alert
 from monitor.core.events.events import Event, GroupPut, GroupsPut
-from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.outcome import Outcome, Sight
 from monitor.core.groups.snapshot import Prices
 from monitor.core.loans.group import parse_line
 from monitor.core.portfolio.group_list import GroupLists, GroupQuery, PlainGroupLists
@@ -21,6 +21,7 @@ from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.quote import unconfirmed
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import STAGES, GroupState
+from monitor.core.valuation.shown_figures import ltv_of
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.columns.fields import NO_GROUP
@@ -118,8 +119,8 @@ class Twins:
             assert _pages(ours, query, prices) == _pages(theirs, query, prices), query
         # Floats tell LTVs apart that are the same to 8 places, and not always those that differ at the 17th.
         by_ltv = GroupQuery(limit=10_000)
-        mine = [_severity(s.state.stage, s.weight) for s in ours.page(by_ltv, (), prices).rows]
-        assert mine == [_severity(s.state.stage, s.weight) for s in theirs.page(by_ltv, (), prices).rows]
+        mine = [_severity(s) for s in ours.page(by_ltv, (), prices).rows]
+        assert mine == [_severity(s) for s in theirs.page(by_ltv, (), prices).rows]
         for scope in ((), (("desk", "EU"),)):
             assert ours.counts(scope, prices) == theirs.counts(scope, prices)
 
@@ -168,6 +169,7 @@ def _pages(group_lists: GroupLists, query: GroupQuery, prices: Prices) -> list[A
             return found
 
 
-def _severity(stage: str, weight: Any) -> tuple[Any, ...]:
-    ltv = None if weight is None else weight.ltv
+def _severity(sight: Sight) -> tuple[Any, ...]:
+    stage, weight = sight.state.stage, sight.weight
+    ltv = None if weight is None else ltv_of(sight.held, weight)
     return stage, weight is None, None if ltv is None else round(ltv, 6) if ltv < 100 else Decimal(f"{ltv:.5e}")

@@ -47,6 +47,8 @@ MATRIX: list[tuple[str, str, Any, set[str], int]] = [
     ("POST", "/v1/endpoints/none/test", None, {"admin"}, 404),
     ("GET", "/v1/endpoints/none/deliveries", None, {"admin"}, 404),
     ("GET", "/v1/groups/G-1/history?kind=loan", None, {*ROLES}, 200),
+    ("GET", "/v1/groups/G-1/calls", None, {*ROLES}, 200),
+    ("GET", "/v1/groups/G-1/statement?day=2026-03-02", None, {*ROLES}, 200),
     ("POST", "/v1/import", {}, {"admin"}, 404),
     ("GET", "/v1/fund", None, {*ROLES}, 404),
     ("POST", "/v1/rules/preview", {"products": []}, {"admin"}, 422),

@@ -95,6 +95,8 @@ VERDICTS: dict[tuple[str, str], Verdict] = {
         ONE, "group", {"type": "repay", "asset": "USDT", "amount": "1", "id": "e"}
     ),
     ("POST", "/v1/groups/{id}/what-if"): Verdict(ONE, "group", {}),
+    ("GET", "/v1/groups/{id}/calls"): Verdict(ONE, "group"),
+    ("GET", "/v1/groups/{id}/statement"): Verdict(ONE, "group", query="?day=2026-03-02"),
     ("GET", "/v1/groups/{id}/history"): Verdict(ONE, "group", query="?kind=loan"),
     ("GET", "/v1/groups/{id}/ltv"): Verdict(ONE, "group"),
     ("GET", "/v1/groups/{id}/timeline"): Verdict(ONE, "group"),

@@ -159,10 +159,12 @@ class BookEvents:
         """A group is new or holds something else now: it is decided on the prices in force."""
         id_, replaced, place = record.group.id, self._book_changes.replaced, len(out.history)
         out.changed.add(id_)
+        found = self._effects.calls.book(replaced, record, event, out)
         out.states[id_] = record.state
         left_at = self._book_changes.left_at if isinstance(event, GroupPut) else None
         change = BookChange(event.at, groups=(record,), needed=record.held.assets, left_at=left_at, cause=cause)
         self._follow(change, out)
+        self._effects.calls.tell(record, found, event.at, out)
         # Made last, as a repayment says what LTV it led to, and put first: what was decided followed from it.
         usd = self._ground.board.usd
         out.history[place:place] = (

@@ -17,6 +17,7 @@ from monitor.core.events.entries import AttachAccount, Entry, Lever
 from monitor.core.events.events import API, BookEntry, Event, GroupClosed, GroupPut
 from monitor.core.loans.group import Group, GroupLine, parse_line
 from monitor.core.loans.line_bounds import label_problems
+from monitor.core.loans.loan_dates import line_problems, loan_problems
 from monitor.core.portfolio.group_list import SORTS, GroupQuery
 from monitor.core.queries import explain
 from monitor.core.queries.explain import GroupDetail, GroupRow, row
@@ -317,6 +318,7 @@ def _read_line(raw: bytes, call: Call, at: datetime, products: Mapping[str, Prod
         group = parse_line(line, at, products)
     except Invalid as e:
         problems += e.problems
+    problems += _of_dates(line_problems(line, at), problems)
     if group is not None:
         problems += label_problems(line.get("labels", {})) + contacts.problems(group.contacts)
         problems += _unlike(call.caller, "id", id_) + _unlike(call.caller, "receiving_account", group.receiving_account)
@@ -325,6 +327,12 @@ def _read_line(raw: bytes, call: Call, at: datetime, products: Mapping[str, Prod
     if problems or group is None:
         raise invalid(problems)
     return group
+
+
+def _of_dates(found: list[Problem], known: list[Problem]) -> list[Problem]:
+    """Dates that cannot be, as far as they are not refused as no dates already."""
+    places = {problem.where for problem in known}
+    return [problem for problem in found if problem.where not in places]
 
 
 def _unlike(caller: Caller, where: str, name: str) -> list[Problem]:
@@ -351,6 +359,7 @@ def _read_entry(raw: bytes, key: str | None, now: datetime) -> tuple[EntryHead, 
     problems: list[Problem] = []
     head = read_or_note(EntryHead, head_part, problems)
     entry = read_or_note(Entry, body, problems)
+    problems += _of_dates(loan_problems(body.get("loan"), "loan", now), problems)
     if head is not None and head.id is None:
         problems.append(Problem("id", "is missing; state it here or in the header Idempotency-Key"))
     if head is not None and head.at is not None and head.at - now > AHEAD:
