@@ -81,7 +81,11 @@ def desk(folder: Path, port: int) -> House:
     text = text.replace(
         'margin_call_repeat = "45s"', 'margin_call_repeat = "12h"'
     )  # else a day of a tape has 7,000 of them
-    text += '[[product]]\nname = "vip_loan_2"\nkind = "vip_loan"\nfile = "products/vip_loan.toml"\n'
+    rules = (folder / "config/products/vip_loan.toml").read_text()
+    called = re.sub(r"^effective = .*$", r'\g<0>\nmargin_call_expiry = "24h"', rules, flags=re.MULTILINE)
+    (folder / "config/products/vip_calls.toml").write_text(called)
+    for name, rule_file in (("vip_loan_2", "vip_loan"), ("vip_calls", "vip_calls")):
+        text += f'[[product]]\nname = "{name}"\nkind = "vip_loan"\nfile = "products/{rule_file}.toml"\n'
     house.config.write_text(text)
     (folder / "config/live.toml").write_text(text)
     (folder / "book.jsonl").write_bytes((ROOT / "config/books/demo.jsonl").read_bytes())

@@ -167,7 +167,7 @@ def contacts(stated: Any) -> None:
 READERS: dict[str, Callable[[Any], object]] = {
     "alert": alert,
     "group": lambda stated: parse_line(stated, AT, PRODUCTS),
-    "PUT /v1/groups/{id}": lambda stated: parse_line({"id": "G-1"} | stated, AT, PRODUCTS),
+    "PUT /v1/groups/{id}": lambda stated: parse_line({"id": "G-1"} | stated | {"product": "vip_loan"}, AT, PRODUCTS),
     "entry": lambda stated: read(Entry, {key: value for key, value in stated.items() if key not in ("id", "at")}),
     "replay entry": lambda stated: read_entry(json.dumps(stated).encode()),
     "answer of a book": answer_of_a_book,
