@@ -49,9 +49,11 @@ def where(block: Block) -> str:
 
 def test_every_block_says_what_it_is() -> None:
     """A block without a language, or in one that nothing tries, would be a sample that nobody tries."""
-    assert [b.where for b in ALL if b.language not in LANGUAGES] == []
+    strange = [b.where for b in ALL if b.language not in LANGUAGES]
+    assert strange == [], f"begin each with one of {', '.join(sorted(LANGUAGES))}"
     assert {b.file for b in of("text")} <= FIGURES
-    assert [b.where for lang in ("ini", "nginx", "caddy", "yaml") for b in of(lang) if not b.mark] == []
+    silent = [b.where for lang in ("ini", "nginx", "caddy", "yaml") for b in of(lang) if not b.mark]
+    assert silent == [], "say in a comment above each which test tries it (tests/docs/blocks.py)"
     assert len(ALL) > 60
 
 
