@@ -142,8 +142,10 @@ export function Panel(props: {
   children: ComponentChildren;
   aside?: ComponentChildren;
   class?: string;
+  /** What it is of, where a page has several panels of this title. */
+  of?: string;
 }) {
-  const id = `panel-${props.title.toLowerCase().replace(/\W+/g, "-")}`;
+  const id = `panel-${`${props.of ?? ""} ${props.title}`.trim().toLowerCase().replace(/\W+/g, "-")}`;
   return (
     <section class={`panel ${props.class ?? ""}`} aria-labelledby={id}>
       <header>
