@@ -66,6 +66,13 @@ async def test_what_is_ours_alone_is_not_copied(tmp_path: Path, here: Here, monk
     assert [path.name for path in (tmp_path / "other").rglob("*")] == ["live.toml"]
 
 
+def test_the_documents_name_the_wheel_of_this_version() -> None:
+    """A reader types the name of the file as it stands there; the page about upgrades names the next one."""
+    for page in ("first-hour", "deployment"):
+        text = (ROOT / f"docs/{page}.md").read_text()
+        assert set(re.findall(r"loan_monitor-([\d.]+)-py3", text)) == {VERSION}, page
+
+
 def test_make_says_what_it_sets_up() -> None:
     """Each step that takes long has its line before it; the others are over at once."""
     recipe = [line.strip() for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("\t")]
