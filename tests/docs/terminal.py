@@ -25,16 +25,6 @@ STARTS = ("run", "demo")
 """What would not end by itself: the daemon of the test stands for it."""
 SHELL = re.compile(r"[|&;<>$`*]")
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-AGE_KEYGEN = """\
-import sys
-from pathlib import Path
-from pyrage.x25519 import Identity
-option, file = sys.argv[1:]
-if option == "-o":
-    Path(file).write_text(f"{Identity.generate()}\\n")
-else:
-    print(Identity.from_str(Path(file).read_text().strip()).to_public())
-"""
 
 
 class Step(NamedTuple):
@@ -93,15 +83,10 @@ class Terminal:
         self.folder, self._here, self.url = folder, here, ""
         shutil.copytree(ROOT / "config", folder / "config", dirs_exist_ok=True)
         (folder / "backup").mkdir()
-        tools = {"monitor": '-m monitor "$@"', "python": '"$@"', "pip": '-c "" "$@"'}
-        if shutil.which("age-keygen") is None:
-            (folder / "age_keygen.py").write_text(AGE_KEYGEN)
-            tools["age-keygen"] = f'{shlex.quote(str(folder / "age_keygen.py"))} "$@"'
         self.bin = folder / ".venv/bin"
         self.bin.mkdir(parents=True)
-        for name, words in tools.items():
-            (self.bin / name).write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} {words}\n")
-            (self.bin / name).chmod(0o755)
+        (self.bin / "monitor").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m monitor "$@"\n')
+        (self.bin / "monitor").chmod(0o755)
 
     def write(self, name: str, text: str) -> None:
         """A file that a document shows before its commands."""
