@@ -45,6 +45,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "--config my.toml",
         "--config my.toml --against running",
     ),
+    "demo": ("", "--port 0 --log-json --log-level warning"),
     "doctor": ("",),
     "duty": ("",),
     "explain": ("G-1",),
@@ -65,6 +66,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "loans.xlsx --sheet Book --close-missing --yes",
         "--template loans.xlsx",
     ),
+    "init": ("my-desk",),
     "levers": ("", '--end L-3 --reason "the borrower has paid"'),
     "move": (
         f"--group G-1 --product cross_margin_pro {_LEVER} --preview",

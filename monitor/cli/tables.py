@@ -53,7 +53,8 @@ class FittingTable(Table):
     def _as_lines(self, headers: list[Text], columns: list[list[Text]], *, is_beside: bool) -> Iterator[Any]:
         """Each row as its first cell, and a line for each of the others: beside its header, or below it."""
         for cells in zip(*columns, strict=True):
-            yield Text.assemble("\n", (headers[0].plain, "dim"), " ", cells[0]) if headers[0].plain else cells[0]
+            if cells[0].plain:  # a row without one goes on with the row before
+                yield Text.assemble("\n", (headers[0].plain, "dim"), " ", cells[0]) if headers[0].plain else cells[0]
             lines = Table.grid(padding=(0, 2, 0, 0))
             lines.add_column(style="dim")
             lines.add_column(overflow="fold")
