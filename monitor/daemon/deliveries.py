@@ -16,7 +16,7 @@ from monitor.ack_links import PATH, open_links
 from monitor.config import Config, Part
 from monitor.core.alerts.alert import Alert, GroupRef, LoggedAlert
 from monitor.core.alerts.catalogue import ASKS, BOOK_LEFT_OUT, TO_PEOPLE
-from monitor.core.alerts.payload import alert_body
+from monitor.core.alerts.payload import OnlyInNotices, alert_body
 from monitor.core.events.events import API, Noticed
 from monitor.core.loans.line_bounds import in_words, label_problems
 from monitor.core.text import stamp
@@ -186,10 +186,9 @@ class Deliveries:
         alert = logged.alert
         products = self._monitor.rules.products
         public = self._config.web.public_url
-        url = None if public is None else link_of(public, alert)
-        return Body(
-            alert.id, stamp(alert.at), alert_body(alert, logged.cursor, products, durable=logged.durable, url=url)
-        )
+        only = OnlyInNotices(None if public is None else link_of(public, alert), self._config.monitor.zone)
+        body = alert_body(alert, logged.cursor, products, durable=logged.durable, only=only)
+        return Body(alert.id, stamp(alert.at), body)
 
     def _new_dispatcher(self) -> Dispatcher:
         settings = {part.name: _setting(part) for part in self._config.notifiers}

@@ -11,7 +11,6 @@ import errno
 import os
 import re
 from collections.abc import Awaitable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import urlencode
@@ -23,6 +22,7 @@ from monitor.addresses import shown_url
 from monitor.clock import Clock, SystemClock
 from monitor.core.alerts.catalogue import DIGEST
 from monitor.notifiers import _base as base
+from monitor.notifiers import _stage_words as stage_words
 from monitor.notifiers._addresses import phone_number
 from monitor.notifiers._base import (
     DeliveryError,
@@ -339,22 +339,41 @@ def _units(line: str) -> int:
 
 
 def _wordings(notice: Notice) -> Iterator[str]:
-    """LTV, what to do by when, and whether the prices are current: in full, then shorter."""
+    """What was not done in time, the figure, what to do by when, what counts next, and whether the prices are current: in
+    full, then shorter."""
     data = notice.data
     figure = figure_of(data)
-    ltv = "" if figure is None else f" {figure.replace(' %', '%')}."
-    by = f" by {_short(data['deadline'])}" if data.get("deadline") else ""
-    repay = (data.get("cure") or {}).get("repay_usd", "0")
-    amount = f" Repay {whole_usd_up(repay)} USD"
-    deadline = f" Deadline{by}." if by else ""
+    late = stage_words.in_time(notice.type, data)
+    ltv = f" {late.capitalize()}." if late else ""
+    ltv += "" if figure is None else f" {_tight(figure)}."
     blind = _coins_apart(data)
     if data.get("blind") and not data.get("missing"):
         blind += " Prices not current."
-    if repay != "0":
-        yield f"{ltv}{amount} or add collateral{by}.{blind}"
-        yield f"{ltv}{amount}{by}.{blind}"
-    yield ltv + deadline + blind
-    yield ltv + deadline
+    then = "".join(f" {_tight(words).capitalize()}." for words in stage_words.next_words(data))
+    for zone in dict.fromkeys((data.get("zone"), None)):
+        for asked in _asked(data, zone):
+            yield f"{ltv}{asked}{then}{blind}"
+        for asked in _asked(data, zone):
+            yield f"{ltv}{asked}{blind}"
+    *_, shortest = _asked(data, None)
+    yield ltv + shortest
+
+
+def _asked(data: dict[str, Any], zone: str | None) -> list[str]:
+    """What to do by when, in full, then shorter."""
+    if (call := stage_words.called(data)) is not None:
+        return [f" Outstanding {whole_usd_up(call[0])} USD, due {base.short_moment(call[1], zone)}."]
+    by = f" by {base.short_moment(data['deadline'], zone)}" if data.get("deadline") else ""
+    repay = (data.get("cure") or {}).get("repay_usd", "0")
+    deadline = f" Deadline{by}." if by else ""
+    if repay == "0":
+        return [deadline]
+    amount = f" Repay {whole_usd_up(repay)} USD"
+    return [f"{amount} or add collateral{by}.", f"{amount}{by}.", deadline]
+
+
+def _tight(words: str) -> str:
+    return words.replace(" %", "%")
 
 
 def _coins_apart(data: dict[str, Any]) -> str:
@@ -364,10 +383,6 @@ def _coins_apart(data: dict[str, Any]) -> str:
     if rows:
         words += f" {base.number(rows[0]['quantity'])} {one_line(rows[0]['asset'], 20)} not counted."
     return words
-
-
-def _short(timestamp: str) -> str:
-    return datetime.fromisoformat(timestamp).strftime("%H:%M UTC %d %b")
 
 
 def _gsm(line: str) -> str:

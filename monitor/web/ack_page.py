@@ -25,7 +25,7 @@ from monitor.core.groups.watcher_states import OpenEscalation
 from monitor.core.money import ZERO, plain
 from monitor.core.valuation.shown_figures import shown_figure
 from monitor.core.valuation.valuation import Weight
-from monitor.notifiers._base import moment, one_line, percent, usd_up
+from monitor.notifiers._base import moment, one_line, percent, usd
 from monitor.web.guessing import Failures
 from monitor.web.http import READ_TIMEOUT_S, Rejected, unreadable
 from monitor.web.proxy import client_of
@@ -246,7 +246,7 @@ def _rows(step: Alert | None) -> list[tuple[str, str]]:
     rows = [("Alert", title_of(step.facts["alert_type"])), ("About", one_line(step.subject, 128))]
     rows.append(("Since", moment(step.facts["since"])))
     if step.figures is not None and step.figures.ltv is not None and step.figures.debt_usd is not None:
-        rows += [_figure(step.figures), ("Debt", f"{usd_up(str(step.figures.debt_usd))} USD")]
+        rows += [_figure(step.figures), ("Debt", f"{usd(str(step.figures.debt_usd))} USD")]
     if step.deadline is not None:
         rows.append(("Cure by", moment(step.deadline.isoformat())))
     return rows

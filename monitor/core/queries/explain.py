@@ -30,6 +30,7 @@ from monitor.core.queries.terms_shown import TermShown, terms_shown
 from monitor.core.rules.ladders import ByAmount, at_price
 from monitor.core.rules.product import Ladder, Product
 from monitor.core.rules.thresholds import metric_reason
+from monitor.core.stages.ahead import lines_ahead
 from monitor.core.stages.decision import is_overdue
 from monitor.core.stages.stages import Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
@@ -263,7 +264,7 @@ def row(sight: Sight) -> GroupRow:
             unknown=weight is None,
             version=sight.version,
             thresholds=lines.shown,
-            next_line=next_line_shown(weight, lines, terms_of(lines, sight.held.version)) if weight else None,
+            next_line=_next(sight, weight) if weight else None,
             acknowledged=acknowledged(state.ack) if state.ack else None,
             margin_level=_level("margin_level", sight.held, weight),
             health_factor=_level("health_factor", sight.held, weight),
@@ -400,10 +401,15 @@ def _figures(look: Look, weight: Weight, of: Valued) -> FiguresShown:
         cure=cure_shown(of, held.lines),
         liquidation_price={asset: plain_or_none(price) for asset, price in prices.items()},
         liquidation_together=joint_factors(held, usd) if held.version.links else UNSET,
-        next_line=next_line_shown(weight, held.lines, of.terms),
+        next_line=_next(look.sight, weight),
         liquidation=ClearanceShown(**texts(clearance(held, usd))),
         closable=UNSET if held.version.close_factor is None else closable(held, weight, usd),
     )
+
+
+def _next(sight: Sight, weight: Weight) -> NextLineShown | None:
+    lines = sight.held.lines
+    return next_line_shown(weight, lines, terms_of(lines, sight.held.version), lines_ahead(sight.state.stage))
 
 
 def _level(name: str, held: Holding, weight: Weight | None) -> str | UnsetType | None:

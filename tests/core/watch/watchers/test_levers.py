@@ -166,7 +166,8 @@ def test_a_group_moves_between_products_and_stays_though_its_book_goes_on_naming
     seen = look_ahead(desk, "01:00", lever(type="move", product="soft"))[0]
     assert seen.before is not None
     assert seen.after is not None
-    assert (seen.before.next_line, seen.after.next_line) == ("liquidation", "margin_call")
+    assert (seen.before.next_line, seen.after.next_line) == ("liquidation", "liquidation")
+    assert (seen.after.product, seen.after.stage) == ("soft", "margin_call")
     assert pull(desk, "01:00", lever(type="move", product="soft")) == "lever.pulled:L-1"
     desk.put("02:00", line(collateral={"acct-G-1": {"USDT": "100.5"}}))
     assert desk.sight().group.product == "soft"
