@@ -129,9 +129,11 @@ class PricesTable(msgspec.Struct, frozen=True):
 
 
 class LifecycleTable(Lifecycle, frozen=True):
-    """[lifecycle]. Here alone a group may come back by default: an event log that does not say so folds without it."""
+    """[lifecycle]. Here alone a group may come back by default, and other deadlines are told: an event log that does not
+    say so folds without."""
 
     reopen: Wait = timedelta(hours=1)
+    tell_deadlines: bool = True
 
     @property
     def settings(self) -> Lifecycle:

@@ -31,6 +31,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.options import FINE, TROUBLE
+from monitor.cli.standing import standing
 from monitor.config import Config
 from monitor.control_characters import visible
 from monitor.core.alerts.alert_type import COLOUR
@@ -218,14 +219,14 @@ class ReplayProgress:
             return
         body = item["data"]
         subject = body["group"]["id"] if "group" in body else body["subject"]
-        ltv = body.get("ltv") or ""
+        figure = body.get(body["metric"] if body.get("metric") else "ltv") or ""
         more = [body["reason"]] if item["type"].endswith("triggered") else []
         more += [f"until {body['deadline'][:19]}Z"] if body.get("deadline") else []
         more += ["blind"] if body["blind"] else []
         colour = COLOUR[body["severity"]]
         kind = item["type"].removeprefix("loan_group.")
         out.print(
-            f"{item['timestamp'][:19]}Z  [{colour}]{kind:<28}[/] {shown(subject):<20} {ltv:<11} {shown(', '.join(more))}",
+            f"{item['timestamp'][:19]}Z  [{colour}]{kind:<28}[/] {shown(subject):<20} {figure:<11} {shown(', '.join(more))}",
             soft_wrap=True,
         )
 
@@ -286,8 +287,8 @@ class BookBars:
         self._progress.update(self._bars[book], completed=done_bytes, total=total_bytes)
 
 
-def explain(answer: dict[str, Any]) -> None:
-    """A group's detail: what makes its LTV, and what follows from it."""
+def explain(answer: dict[str, Any], zone: str | None = None) -> None:
+    """A group's detail: what makes its figure, and what follows from it. `zone` is the desk's."""
     blind = "  [yellow]blind: a price is not trusted[/]" if answer.get("blind") else ""
     out.print(
         f"[bold]{shown(answer['id'])}[/] {answer['product']}  stage [bold]{answer['stage']}[/]  band {answer['band']}{blind}"
@@ -295,18 +296,14 @@ def explain(answer: dict[str, Any]) -> None:
     if (book := answer.get("book")) is not None:
         old = "  [yellow]not refreshed within its limit[/]" if book["stale"] else ""
         out.print(f"book {shown(book['source'])} as of {book['as_of'] or 'never'}{old}")
-    lines = "  ".join(f"{k} {v}" for k, v in answer["thresholds"].items())
-    out.print(
-        f"LTV [bold]{answer['ltv']}[/] = debt {answer['debt_usd']} / recognised {answer['recognised_usd']} USD   ({lines})"
-    )
+    for line in standing(answer, zone):
+        say(line)
     for term in answer.get("terms") or []:
         who = "its own line" if term["origin"] == "line" else f"the override of {term['origin']}"
         say(f"{term['figure']} {term['value']} is from {who}")
-    own = ("margin_level", "health_factor", "initial_margin_usd", "maintenance_margin_usd", "net_equity_usd")
+    own = ("initial_margin_usd", "maintenance_margin_usd", "net_equity_usd")
     if figures := [f"{name.replace('_', ' ')} {answer[name]}" for name in own if name in answer]:
         out.print("  ".join(figures))
-    if answer.get("deadline"):
-        out.print(f"grace period ends [bold red]{answer['deadline']}[/]")
     if "lender" in answer:
         _lender(answer["lender"])
     out.print(_contributions(answer.get("contributions") or []))

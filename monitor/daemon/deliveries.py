@@ -27,7 +27,7 @@ from monitor.daemon.subscriptions import MadeEndpoints
 from monitor.dispatch.channel import Setting
 from monitor.dispatch.digests import Firsts
 from monitor.dispatch.last_resort import LastResort
-from monitor.dispatch.router import route
+from monitor.dispatch.router import route, told_like
 from monitor.dispatch.worker import Around, Dispatcher, Tell
 from monitor.notifiers._base import Body, ChannelState, Notice, Notifier
 from monitor.people import reads_alone
@@ -116,7 +116,7 @@ class Deliveries:
         config, now = self._config, at or self._running.clock.utc()
         quiet_until = lambda quiet: quiet.end(now, config.holidays)  # noqa: E731
         by_routes = route(alert, config.routes, self._kinds(), config.contacts, quiet_until)
-        return tuple(dict.fromkeys((*by_routes, *self._made.targets(alert))))
+        return tuple(dict.fromkeys((*by_routes, *self._made.targets(told_like(alert)))))
 
     def _left_out(self, alert: Alert, group: GroupRef) -> Noticed | None:
         """Books are checked whenever they are read; only a group that came by API is known from the store alone."""

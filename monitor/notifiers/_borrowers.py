@@ -47,8 +47,8 @@ _OF_DEBT = ("loan", "asset", "principal", "interest", "value_usd")
 _OF_FACTS = ("loan", "asset", "principal", "interest", "matures_at", "closes_at", "matured_at", "liquidation_at",
              "balance", "short", "paid", "owed", "returned",
              "called_usd", "received_usd", "outstanding_usd", "due", "paid_usd", "returnable_usd",
-             "disputed_usd")  # fmt: skip
-_TIMES = frozenset({"matures_at", "closes_at", "matured_at", "liquidation_at", "due"})
+             "disputed_usd", "was")  # fmt: skip
+_TIMES = frozenset({"matures_at", "closes_at", "matured_at", "liquidation_at", "due", "was"})
 _CALLED = ("called_usd", "received_usd", "outstanding_usd", "paid_usd", "returnable_usd", "disputed_usd")
 _AMOUNTS = frozenset({"principal", "interest", "balance", "short", "paid", "owed", "returned", *_CALLED})
 
@@ -260,7 +260,7 @@ _FACTS = {
     "closes_at": "2026-01-06T10:00:00.000Z", "matured_at": "2026-01-06T10:00:00.000Z", "assumed": True,
     "liquidation_at": "2026-01-06T10:00:00.000Z", "balance": "1", "short": "0.5",
     "called_usd": "83333.34", "received_usd": "20000", "outstanding_usd": "63333.34", "due": "2026-01-06T10:00:00.000Z",
-    "paid_usd": "20000", "returnable_usd": "50000", "disputed_usd": "10000",
+    "paid_usd": "20000", "returnable_usd": "50000", "disputed_usd": "10000", "was": "2026-01-06T10:00:00.000Z",
 }  # fmt: skip
 _UNKNOWN = (
     "next_line",

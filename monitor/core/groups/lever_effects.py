@@ -79,7 +79,16 @@ def _stand(of: Changed, held: Holding, weight: Weight | None) -> LeverStand:
         name = next((n for n in ahead if not crossed(weight, lines, n)), None)
     figure = None if weight is None else figure_of(held, weight)
     level = None if name is None else lines.stated[name]
-    return LeverStand(of.group.product, of.state.stage, figure, name, level, _liquidated_at(of, held))
+    return LeverStand(
+        product=of.group.product,
+        stage=of.state.stage,
+        figure=figure,
+        next_line=name,
+        next_level=level,
+        liquidated_at=_liquidated_at(of, held),
+        metric=lines.metric.name,
+        lines=tuple(lines.stated.values()),
+    )
 
 
 def _liquidated_at(of: Changed, held: Holding) -> datetime | None:

@@ -14,7 +14,7 @@ from monitor.core.borrowing.margin_account import (
     margin_of,
     not_stated,
 )
-from monitor.core.borrowing.permissions import PermittedShown, permitted_shown
+from monitor.core.borrowing.permissions import NotAllowed, PermittedShown, permitted_shown
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.renewal import Renewal, renewal_of
 from monitor.core.loans.interest import daily_rate, is_settling, late_factor
@@ -330,7 +330,7 @@ def standing(look: Look) -> Standing:
             of = valued(weight, positions(held, look.usd), held.lines, held.version)
             figures = _figures(look, weight, of)
             allowed = allowed_now(look, of, blind=bool(doubted))
-        orders = order_reasons(stage, allowed.borrowable_usd, doubted)
+        orders = order_reasons(stage, allowed.borrowable_usd, doubted, held.lines.metric)
         margin = None if missing or held.tiers is None else margin_of(of, held, look.usd)
         orders = on_margin(orders, margin)
         borrower = Borrower(group, stage, product_of(look), held, look.usd)
@@ -343,7 +343,10 @@ def standing(look: Look) -> Standing:
             missing=missing,
             bounds=bounds_shown(bounds(held, look.usd), held) if missing else None,
             permitted=permitted_shown(
-                sorted(group.collateral), stage, allowed, orders, doubted, not_stated(margin) if margin else None
+                sorted(group.collateral),
+                stage,
+                allowed,
+                NotAllowed(held.lines.metric, orders, doubted, not_stated(margin) if margin else None),
             ),
             borrowable_usd=plain(allowed.borrowable_usd),
             borrowable=borrowable(borrower, look.at, orders, allowed.borrowable_usd, allowed.rooms),
