@@ -1417,7 +1417,7 @@ export interface StressAnswer {
   readonly shortfall_usd: string;
   readonly expected_shortfall_usd: string;
   readonly fees_usd: string;
-  readonly fund_draw_usd: string;
+  readonly fund_draw_usd?: string;
   readonly scenario: string | null;
   readonly newly: Readonly<Record<Stage, NewInStage>>;
 }

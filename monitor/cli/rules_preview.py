@@ -77,7 +77,8 @@ def _show(answer: dict[str, Any]) -> None:
     for row in answer["products"]:
         was, then = row["from"] or "not configured", row["to"] or "gone"
         output.say(
-            f"{row['product']}: {was} -> {then if then != was else f'{then} with other rules'}, {row['groups']:,} groups"
+            f"{row['product']}: {was} -> {then if then != was else f'{then} with other rules'}, {row['groups']:,} group"
+            + ("" if row["groups"] == 1 else "s")
         )
     if answer["lifecycle"]:
         output.say(f"[lifecycle]: other {', '.join(answer['lifecycle'])}")

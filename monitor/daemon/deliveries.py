@@ -193,11 +193,18 @@ class Deliveries:
     def _new_dispatcher(self) -> Dispatcher:
         settings = {part.name: _setting(part) for part in self._config.notifiers}
         dispatcher = Dispatcher(
-            self._running, self._all(), self._render, Around(self._tell, self.route, self._addressed, _aside), settings
+            self._running,
+            self._all(),
+            self._render,
+            Around(self._tell, self.route, self._addressed, _aside, self._public),
+            settings,
         )
         dispatcher.hold(self._made.held)
         self._made.sender = dispatcher
         return dispatcher
+
+    def _public(self) -> tuple[str, ...]:
+        return self._config.monitor.public_labels
 
     def _addressed(self, notice: Notice, delivery: Delivery) -> Notice | None:
         """A step of an escalation as one person gets it: with a link and a code that are that person's alone.

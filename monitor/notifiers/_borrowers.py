@@ -7,7 +7,7 @@ configuration replaces any of them, or adds to them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,7 +44,7 @@ _OF_ALERT = frozenset({
 })  # fmt: skip
 _OF_INPUT = ("asset", "quantity", "price", "value_usd", "recognised_usd")
 _OF_DEBT = ("loan", "asset", "principal", "interest", "value_usd")
-_OF_FACTS = ("loan", "asset", "principal", "interest", "matures_at", "closes_at", "matured_at", "liquidation_at",
+OF_FACTS = ("loan", "asset", "principal", "interest", "matures_at", "closes_at", "matured_at", "liquidation_at",
              "balance", "short", "paid", "owed", "returned",
              "called_usd", "received_usd", "outstanding_usd", "due", "paid_usd", "returnable_usd",
              "disputed_usd", "was")  # fmt: skip
@@ -53,16 +53,19 @@ _CALLED = ("called_usd", "received_usd", "outstanding_usd", "paid_usd", "returna
 _AMOUNTS = frozenset({"principal", "interest", "balance", "short", "paid", "owed", "returned", *_CALLED})
 
 
-def for_borrower(notice: Notice, stated: Mapping[str, Sequence[Contact]], to: tuple[str, ...]) -> Notice:
-    """The notice as the owners of these addresses get it: with what is theirs alone."""
+def for_borrower(
+    notice: Notice, stated: Mapping[str, Sequence[Contact]], to: tuple[str, ...], public: Collection[str] = ()
+) -> Notice:
+    """The notice as the owners of these addresses get it: with what is theirs alone, and the labels that are public."""
     data: dict[str, Any] = {key: value for key, value in notice.data.items() if key in _OF_ALERT}
     group = notice.data.get("group")
     if group:
-        data["group"] = {"id": group.get("id"), "product": group.get("product"), "labels": {}}
+        data["group"] = {"id": group.get("id"), "product": group.get("product")}
+        data["group"]["labels"] = {k: v for k, v in (group.get("labels") or {}).items() if k in public}
     for key, kept in (("inputs", _OF_INPUT), ("debts", _OF_DEBT)):
         if key in notice.data:
             data[key] = [{name: row.get(name) for name in kept} for row in notice.data[key] or ()]
-    facts = {name: value for name, value in (notice.data.get("facts") or {}).items() if name in _OF_FACTS}
+    facts = {name: value for name, value in (notice.data.get("facts") or {}).items() if name in OF_FACTS}
     if facts:
         data["facts"] = facts
     return msgspec.structs.replace(notice, data=data, to=to, manner=_manner(stated, to))
@@ -178,6 +181,10 @@ def _view(notice: Notice, words: Any) -> dict[str, Any]:
         "title": words.titles.get(notice.type) or base.title(notice),
         "group": base.subject_of(notice),
         "at": base.moment(notice.timestamp, data.get("zone")),
+        "labels": [
+            (base.one_line(k, 60), base.one_line(v, 120))
+            for k, v in ((data.get("group") or {}).get("labels") or {}).items()
+        ],
         "figure": words.metrics[metric or "LTV"],
         "ltv": figures(base.value_of(data)),
         "deadline": base.moment(data["deadline"], data.get("zone")) if data.get("deadline") else None,

@@ -350,12 +350,12 @@ def _wordings(notice: Notice) -> Iterator[str]:
     if data.get("blind") and not data.get("missing"):
         blind += " Prices not current."
     then = "".join(f" {_tight(words).capitalize()}." for words in stage_words.next_words(data))
-    for zone in dict.fromkeys((data.get("zone"), None)):
-        for asked in _asked(data, zone):
-            yield f"{ltv}{asked}{then}{blind}"
-        for asked in _asked(data, zone):
-            yield f"{ltv}{asked}{blind}"
-    *_, shortest = _asked(data, None)
+    *_, shortest = plain = _asked(data, None)
+    for in_zone, asked in zip(_asked(data, data.get("zone")), plain, strict=True):
+        yield f"{ltv}{in_zone}{then}{blind}"
+        yield f"{ltv}{asked}{then}{blind}"
+        yield f"{ltv}{in_zone}{blind}"
+        yield f"{ltv}{asked}{blind}"
     yield ltv + shortest
 
 

@@ -41,11 +41,12 @@ async def test_a_stress_shows_what_the_api_says(house: House, venue: Venue, read
         assert (answer["bankrupt"], answer["shortfall_usd"]) == (1, "10000")
         for name, key in (
             ("Shortfall", "shortfall_usd"),
-            ("Draw on the fund", "fund_draw_usd"),
             ("Liquidation fees", "fees_usd"),
         ):
             shown = page.locator("dl.facts > div", has=page.get_by_text(name, exact=True)).locator("dd [title]")
             await expect(shown).to_have_attribute("title", f"{answer[key]} USD")
+        assert "fund_draw_usd" not in answer, "no fund is configured"
+        await expect(page.get_by_text("Draw on the fund")).to_have_count(0)
         ((moved,), cut) = answer["newly"]["margin_call"]["items"], answer["newly"]["margin_call"]["cut"]
         assert (moved["id"], cut) == ("G-2", 0)
         await page.get_by_role("button", name="Margin call (1)").click()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from monitor.core.text import stamp
 from monitor.stores._base import AlertFilter, HistoryFilter
 from monitor.web.alert_log import may_see
 from monitor.web.auth import READ
+from monitor.web.borrowers import labels_of
 from monitor.web.http import MAX_LIMIT, Param, Rejected, encoded
 from monitor.web.resources.history import (
     AskedHistory,
@@ -101,7 +102,7 @@ async def statement(call: Call) -> DayStatement:
     return DayStatement(
         group=call.id,
         product=None if group is None else group.product,
-        labels={} if group is None else dict(group.labels),
+        labels={} if group is None else _labels(call, group.labels),
         receiving_account=None if group is None else group.receiving_account,
         day=day.isoformat(),
         since=stamp(start),
@@ -115,9 +116,13 @@ async def statement(call: Call) -> DayStatement:
         repayments=repayments,
         loans=_of(rows, LoanItem),
         liquidations=_of(rows, LiquidationItem),
-        calls=_of(rows, CallItem),
+        calls=[msgspec.structs.replace(x, by=None) if call.caller.is_borrower else x for x in _of(rows, CallItem)],
         alerts=alerts,
     )
+
+
+def _labels(call: Call, labels: Mapping[str, str]) -> dict[str, str]:
+    return labels_of(labels, call.daemon.public_labels()) if call.caller.is_borrower else dict(labels)
 
 
 def _day(text: str) -> date:
