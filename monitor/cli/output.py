@@ -31,12 +31,13 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.options import FINE, TROUBLE
-from monitor.cli.standing import standing
+from monitor.cli.standing import standing, way_back
 from monitor.config import Config
 from monitor.control_characters import visible
 from monitor.core.alerts.alert_type import COLOUR
 from monitor.core.rules.product import Product
 from monitor.core.text import stamp
+from monitor.notifiers._base import number, usd
 from monitor.telemetry import log, without_passwords
 
 WIDE = 160
@@ -314,12 +315,10 @@ def explain(answer: dict[str, Any], zone: str | None = None) -> None:
     out.print(_loans(answer.get("loans") or []))
     cure = answer.get("cure")
     if cure:
-        by_asset = " or ".join(f"{q} {a}" for a, q in cure["by_asset"].items() if q is not None)
-        to = cure.get("to_ltv") or cure["to_level"]
-        out.print(f"to initial {to}: repay {cure['repay_usd']} USD, or add {by_asset or '-'}")
+        say(way_back(cure))
     prices = {a: p for a, p in (answer.get("liquidation_price") or {}).items() if p}
     if prices:
-        out.print("liquidation at " + ", ".join(f"{a} {p}" for a, p in prices.items()))
+        say("liquidation at " + ", ".join(f"{a} {number(p)}" for a, p in prices.items()))
     for joint in answer.get("liquidation_together") or []:
         if joint["factor"] is not None:
             out.print(
@@ -327,10 +326,13 @@ def explain(answer: dict[str, Any], zone: str | None = None) -> None:
             )
     if (ends := answer.get("liquidation")) is not None:
         what = (
-            f"[bold red]{ends['shortfall_usd']} USD missing[/]" if ends["bankrupt"] else f"{ends['left_usd']} USD left"
+            f"[bold red]{usd(ends['shortfall_usd'])} USD missing[/]"
+            if ends["bankrupt"]
+            else f"{usd(ends['left_usd'])} USD left"
         )
-        out.print(f"if liquidated now: market value {ends['market_usd']}, fee {ends['fee_usd']} USD, {what}")
-    out.print(f"permitted: {_permitted(answer.get('permitted') or {})}; may borrow {answer.get('borrowable_usd')} USD")
+        out.print(f"if liquidated now: market value {usd(ends['market_usd'])}, fee {usd(ends['fee_usd'])} USD, {what}")
+    borrow = f"may borrow {usd(answer['borrowable_usd'])} USD"
+    out.print(f"permitted: {_permitted(answer.get('permitted') or {})}; {borrow}")
 
 
 def _apart(answer: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from monitor.notifiers import _stage_words as stage_words
-from monitor.notifiers._base import figure_of, metric_of, moment, usd
+from monitor.notifiers._base import figure_of, metric_of, moment, number, usd, usd_up
 
 LEVELS = ("margin_level", "health_factor")
 
@@ -30,6 +30,13 @@ def standing(answer: dict[str, Any], zone: str | None = None) -> Iterator[str]:
         yield f"next: {words}"
     if (way := stage_words.way_out(data)) is not None:
         yield f"{way[0].lower()} {way[1]}"
+
+
+def way_back(cure: dict[str, Any]) -> str:
+    """What leads to the initial level, each amount so that it suffices."""
+    by_asset = " or ".join(f"{number(q)} {asset}" for asset, q in cure["by_asset"].items() if q is not None)
+    to = stage_words.line_percent(cure["to_ltv"]) if "to_ltv" in cure else cure["to_level"]
+    return f"to the initial level of {to}: repay {usd_up(cure['repay_usd'])} USD, or add {by_asset or '-'}"
 
 
 def as_alert(answer: dict[str, Any]) -> dict[str, Any]:
