@@ -349,7 +349,7 @@ def _wordings(notice: Notice) -> Iterator[str]:
     blind = _coins_apart(data)
     if data.get("blind") and not data.get("missing"):
         blind += " Prices not current."
-    then = "".join(f" {_tight(words).capitalize()}." for words in stage_words.next_words(data))
+    then = "".join(f" {_brief(words)}." for words in stage_words.next_words(data))
     *_, shortest = plain = _asked(data, None)
     for in_zone, asked in zip(_asked(data, data.get("zone")), plain, strict=True):
         yield f"{ltv}{in_zone}{then}{blind}"
@@ -369,7 +369,13 @@ def _asked(data: dict[str, Any], zone: str | None) -> list[str]:
     if repay == "0":
         return [deadline]
     amount = f" Repay {whole_usd_up(repay)} USD"
-    return [f"{amount} or add collateral{by}.", f"{amount}{by}.", deadline]
+    initial = (data.get("thresholds") or {}).get("initial")
+    to = "" if initial is None else f" to {_tight(stage_words.level_text(data, initial))}"
+    return [f"{amount} or add collateral{to}{by}.", f"{amount}{to}{by}.", f"{amount}{by}.", deadline]
+
+
+def _brief(words: str) -> str:
+    return _tight(words).capitalize().replace("Immediate liquidation", "Immediate")
 
 
 def _tight(words: str) -> str:

@@ -99,7 +99,7 @@ def test_exactly_on_a_strict_line_a_mail_says_that_it_is_still_ahead(
     assert re.search(r"Line reached +liquidation at 91 %", mail)
     assert re.search(r"Next line +immediate liquidation above 95 % \(0.00 points away\)", mail)
     assert "LTV 95.00%." in short
-    assert "Immediate liquidation above 95%." in short
+    assert "Immediate above 95%." in short
 
 
 def desk_texts(notice: Notice) -> list[str]:

@@ -39,7 +39,7 @@ def test_in_a_grace_period_it_is_the_deadline_the_immediate_line_and_the_cure_le
     fallen = make_notice(ltv="0.8", band="margin_call")
     for text in all_texts(fallen):
         assert "14:05 UTC" in text
-        assert re.search(r"[Ii]mmediate liquidation above 95 %", text), text
+        assert re.search(r"[Ii]mmediate (liquidation )?above 95 %", text), text
         assert "liquidation at 91 %" not in text
     subject, plain, html, _, chat = all_texts(fallen)
     assert "cure to 72 %" in subject
