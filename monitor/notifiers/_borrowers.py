@@ -62,6 +62,7 @@ def for_borrower(
     if group:
         data["group"] = {"id": group.get("id"), "product": group.get("product")}
         data["group"]["labels"] = {k: v for k, v in (group.get("labels") or {}).items() if k in public}
+        data["public_labels"] = data["group"]["labels"]
     for key, kept in (("inputs", _OF_INPUT), ("debts", _OF_DEBT)):
         if key in notice.data:
             data[key] = [{name: row.get(name) for name in kept} for row in notice.data[key] or ()]
@@ -181,10 +182,7 @@ def _view(notice: Notice, words: Any) -> dict[str, Any]:
         "title": words.titles.get(notice.type) or base.title(notice),
         "group": base.subject_of(notice),
         "at": base.moment(notice.timestamp, data.get("zone")),
-        "labels": [
-            (base.one_line(k, 60), base.one_line(v, 120))
-            for k, v in ((data.get("group") or {}).get("labels") or {}).items()
-        ],
+        "labels": [(base.one_line(k, 60), base.one_line(v, 120)) for k, v in (data.get("public_labels") or {}).items()],
         "figure": words.metrics[metric or "LTV"],
         "ltv": figures(base.value_of(data)),
         "deadline": base.moment(data["deadline"], data.get("zone")) if data.get("deadline") else None,

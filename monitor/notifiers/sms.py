@@ -52,7 +52,7 @@ _PART, _UCS2_PART = 153, 67
 UCS2_MOST = 3 * _UCS2_PART
 """The desk's text in another alphabet: as much as 160 characters, and the longest name we show of a coin or a book."""
 NAME_LENGTH = 20
-"""The wording shrinks before less than this of a group's name is left."""
+"""The wording shrinks before less than this of a group's name is left; a character of another alphabet may take two units."""
 GATEWAY_TIMEOUT_S = 15.0
 
 # The characters of GSM 03.38 that cost one place, and those of its extension table, which cost two.
@@ -297,11 +297,12 @@ def text(notice: Notice) -> str:
     ref = f" Reply OK {code}" if code else f" Ref {notice.id[:12]}"
     limit = LENGTH if _is_gsm(name) else UCS2_MOST
     size = _places if _is_gsm(name) else _units
+    least = min(size(name), NAME_LENGTH if _is_gsm(name) else 2 * NAME_LENGTH)
     room, tail = 0, ""
     for words in _wordings(notice):
         tail = _gsm(f"{title(notice)}.{words}{ref}")
         room = limit - size(start) - size(tail)
-        if room >= min(size(name), NAME_LENGTH):
+        if room >= least:
             break
     if size(name) > room:
         while name and size(name) > max(room - 3, 0):
