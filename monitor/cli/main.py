@@ -11,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Iterable, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 from urllib.parse import quote
@@ -40,6 +41,7 @@ STOP_S = 9.0
 commands = Commands(
     name="monitor",
     help="Real-time risk monitor for crypto-backed loans.",
+    version=lambda: version("loan-monitor"),
     version_flags=["--version"],
     result_action="return_value",
 )

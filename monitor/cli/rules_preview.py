@@ -95,7 +95,7 @@ def _show(answer: dict[str, Any]) -> None:
     for row in answer["moves"]:
         table.add_row(row["from"], row["to"], f"{row['groups']:,}", row["debt_usd"])
     output.out.print(table)
-    table = output.table_of("group", "from", "to", "LTV before", "LTV", "debt USD", "next line")
+    table = output.table_of("group", "from", "to", "level before", "level", "debt USD", "next line")
     for row in answer["items"]:
         before, now = (row["level_before"], row["level"]) if row["level"] else (row["ltv_before"], row["ltv"])
         line = row["next_line"]
