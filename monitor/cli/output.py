@@ -31,7 +31,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.options import FINE, TROUBLE
-from monitor.cli.standing import standing, way_back
+from monitor.cli.standing import LEVELS, standing, way_back
 from monitor.config import Config
 from monitor.control_characters import visible
 from monitor.core.alerts.alert_type import COLOUR
@@ -451,7 +451,7 @@ def what_if(group: str, answer: dict[str, Any]) -> None:
     """Before and after, side by side."""
     before, after = answer["before"], answer["after"]
     table = table_of(group, "now", "then")
-    for key in ("ltv", "band", "stage", "debt_usd", "recognised_usd"):
+    for key in (*(name for name in LEVELS if name in before), "ltv", "band", "stage", "debt_usd", "recognised_usd"):
         table.add_row(key, str(before.get(key)), str(after.get(key)))
     table.add_row("permitted", _permitted(before.get("permitted") or {}), _permitted(after.get("permitted") or {}))
     out.print(table)
