@@ -86,7 +86,7 @@ def _stand(of: Changed, held: Holding, weight: Weight | None) -> LeverStand:
         next_line=name,
         next_level=level,
         liquidated_at=_liquidated_at(of, held),
-        metric=lines.metric.name,
+        metric=lines.metric.name if lines.falls else "",
         lines=tuple(lines.stated.values()),
     )
 

@@ -263,7 +263,7 @@ def _shown(stand: LeverStand | None) -> StandShown | None:
         stand.next_line,
         plain_or_none(stand.next_level),
         stamp_or_none(stand.liquidated_at),
-        stand.metric,
+        stand.metric or "ltv",
         [plain(line) for line in stand.lines],
     )
 

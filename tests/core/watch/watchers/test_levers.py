@@ -153,7 +153,7 @@ def test_a_waiver_is_of_overdue_loans_and_says_so_where_there_is_none_or_it_is_t
         "margin_call",
         desk.sight().held.lines.margin_call,
         clock("50:00"),
-        "ltv",
+        "",
         tuple(desk.sight().held.lines.stated.values()),
     )
     end(desk, "07:00")
