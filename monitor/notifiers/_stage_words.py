@@ -6,7 +6,8 @@ Core has decided where the group stands (`band`) and which line is ahead (`next_
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from monitor.core.money import plain, round_down
@@ -119,9 +120,11 @@ def called(data: Mapping[str, Any]) -> tuple[str, str] | None:
     """What is outstanding of an open margin call in USD, and when it is due, where the product's calls have a clock."""
     facts = data.get("facts") or {}
     outstanding, due = facts.get("outstanding_usd"), facts.get("due")
-    if outstanding is None or due is None or not Decimal(outstanding):
+    try:
+        datetime.fromisoformat(due)
+        return (outstanding, due) if Decimal(outstanding) else None
+    except (TypeError, ValueError, InvalidOperation):  # a plug-in's own facts may be anything
         return None
-    return str(outstanding), str(due)
 
 
 def next_words(data: Mapping[str, Any]) -> list[str]:
