@@ -21,12 +21,26 @@ from cyclopts import CycloptsError
 
 from monitor import config as configuration
 from monitor import plugins, private_files, telemetry, terminal
-from monitor.cli import audit, copies, delivery, importing, keys, levers, operator, output, portfolio
-from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
-from monitor.client import DaemonClient, NoAnswer
+from monitor.cli import audit, copies, delivery, importing, keys, levers, operator, output, portfolio, reloading
+from monitor.cli.daemon_at import daemon_at
+from monitor.cli.options import (
+    CONFIG,
+    FINE,
+    TROUBLE,
+    URL,
+    WRONG,
+    AsJson,
+    ClientConfig,
+    ConfigFile,
+    Flag,
+    TokenFile,
+    asset_value,
+)
+from monitor.client import NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
 from monitor.control_characters import visible
+from monitor.core.rules.open_ladders import ended
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
 from monitor.people import without_links
 from monitor.quiet_times import run_out
@@ -64,6 +78,7 @@ for _command in (
     keys.webhook_key,
     copies.backup,
     copies.restore,
+    reloading.reload,
 ):
     commands.command(_command)
 commands.command(audit.commands)
@@ -161,28 +176,55 @@ def check_config(
     *,
     config: ConfigFile = CONFIG,
     against: Literal["running"] | None = None,
+    ask_feeds: Flag = False,
     url: str | None = None,
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Checks a configuration and all that it names; names every problem.
+    """Checks a configuration and all that it names; names every problem, and says what a start would find in the books.
 
     Parameters
     ----------
     config: the configuration file (TOML).
-    against: `running`: also which groups its rules would move to another stage if the running daemon reloaded it now.
+    against: `running`: which groups its rules would move to another stage if the running daemon reloaded it now.
+    ask_feeds: connect to the feeds for the prices of now, where the daemon does not run.
     url: address of the running daemon; else that of the configuration.
     token_file: file with the token of an admin; else one of the configuration.
-    as_json: what would change as JSON, with all groups.
+    as_json: what would change, or what a start would find, as JSON.
     """
     loaded = _checked(config)
     if not as_json:
         output.config_is_fine(loaded)
     if against is None:
-        return FINE
+        from monitor.cli import first_look  # imported late: `monitor --help` need not load core
+
+        look = first_look.of_config(loaded, ask_feeds=ask_feeds)
+        if not as_json:
+            return first_look.show(look)
+        output.json(look)
+        return first_look.code_of(look)
     from monitor.cli.rules_preview import against_running  # imported late: `monitor --help` need not load the web
 
     return against_running(loaded, url, token_file, as_json=as_json)
+
+
+@commands.command
+def check_book(file: Path, *, config: ConfigFile = CONFIG, as_json: AsJson = False) -> int:
+    """Reads a loan book as the daemon would, and says what is wrong with it: line, cell, value, and what mends it.
+
+    Parameters
+    ----------
+    file: the book, JSON Lines: `monitor check-book config/book.jsonl`.
+    config: the configuration file (TOML), by whose products the book is read.
+    as_json: what was found as JSON.
+    """
+    from monitor.cli import first_look  # imported late: `monitor --help` need not load core
+
+    look = first_look.of_file(configuration.load(config), file)
+    if not as_json:
+        return first_look.show(look)
+    output.json(look)
+    return first_look.code_of(look)
 
 
 def _checked(config: Path) -> Config:
@@ -203,6 +245,7 @@ def _checked(config: Path) -> Config:
     problems += wiring.stated_audit_keys(loaded) if loaded is not None else []
     if loaded is None or problems:
         raise BadConfig(problems)
+    output.notes(list(ended(loaded.rules.products)))
     output.notes(
         wiring.weak(named) + wiring.incomplete_lines(named) + run_out(loaded.holidays, SystemClock().utc().date())
     )
@@ -281,7 +324,9 @@ def export_tape(log: Path, *, out: Path) -> int:
 
 
 @commands.command
-def explain(group: str, *, url: str = URL, token_file: TokenFile = None, as_json: AsJson = False) -> int:
+def explain(
+    group: str, *, url: str = URL, token_file: TokenFile = None, config: ClientConfig = None, as_json: AsJson = False
+) -> int:
     """Why a group's LTV and stage are what they are: each asset, price, source, age, tier.
 
     Parameters
@@ -289,9 +334,10 @@ def explain(group: str, *, url: str = URL, token_file: TokenFile = None, as_json
     group: the group's id.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of GET /v1/groups/{id}.
     """
-    answer = DaemonClient(url, token_file).get(f"/v1/groups/{quote(group, safe='')}")
+    answer = daemon_at(url, token_file, config).get(f"/v1/groups/{quote(group, safe='')}")
     output.json(answer) if as_json else output.explain(answer)
     return FINE
 
@@ -306,6 +352,7 @@ def what_if(
     remove: Sequence[str] = (),
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """LTV, stage and allowed actions after shocks, repayments, additions and withdrawals; changes nothing.
@@ -319,6 +366,7 @@ def what_if(
     remove: such as SOL=100.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of POST /v1/groups/{id}/what-if.
     """
     problems: list[str] = []
@@ -331,7 +379,7 @@ def what_if(
     if problems:
         output.problems(problems)
         return WRONG
-    answer = DaemonClient(url, token_file).post(f"/v1/groups/{quote(group, safe='')}/what-if", body)
+    answer = daemon_at(url, token_file, config).post(f"/v1/groups/{quote(group, safe='')}/what-if", body)
     output.json(answer) if as_json else output.what_if(group, answer)
     return FINE
 

@@ -10,8 +10,20 @@ from urllib.parse import urlencode
 
 from monitor import config as configuration
 from monitor.cli import output, portfolio_tables
-from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
-from monitor.client import DaemonClient
+from monitor.cli.daemon_at import daemon_at
+from monitor.cli.options import (
+    CONFIG,
+    FINE,
+    TROUBLE,
+    URL,
+    WRONG,
+    AsJson,
+    ClientConfig,
+    ConfigFile,
+    Flag,
+    TokenFile,
+    asset_value,
+)
 from monitor.clock import SystemClock
 from monitor.core.coins import typed
 
@@ -31,6 +43,7 @@ def stress(
     csv: Path | None = None,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """The whole book under a shock: who goes where, sums, shortfall; a matrix of two shocks; the fall that a loss takes.
@@ -47,6 +60,7 @@ def stress(
     csv: a file for every group that changes its stage.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of POST /v1/stress.
     """
     problems: list[str] = []
@@ -62,7 +76,7 @@ def stress(
     if problems:
         output.problems(problems)
         return WRONG
-    daemon = DaemonClient(url, token_file)
+    daemon = daemon_at(url, token_file, config)
     if csv is not None:
         raw = daemon.post_for_bytes("/v1/stress?format=csv", body, PATIENCE_S)
         csv.write_bytes(raw)
@@ -89,6 +103,7 @@ def exposure(
     after: str | None = None,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """The exposure of the book: sums and shares by borrower, product or coin, the largest first.
@@ -100,10 +115,11 @@ def exposure(
     after: the `next` of the page before.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of GET /v1/exposure.
     """
     asked = {"by": by, "limit": str(limit)} | ({"after": after} if after is not None else {})
-    answer = DaemonClient(url, token_file).get(f"/v1/exposure?{urlencode(asked)}", PATIENCE_S)
+    answer = daemon_at(url, token_file, config).get(f"/v1/exposure?{urlencode(asked)}", PATIENCE_S)
     output.json(answer) if as_json else portfolio_tables.exposure(answer)
     return FINE
 

@@ -265,7 +265,7 @@ class Sequencer:
         at = monitor.at or self._clock.utc()
         board, decisions = monitor.board.snapshot(), monitor.decisions
         known = (monitor.fund, monitor.silences, decisions, monitor.feeds, monitor.escalations, monitor.books.states)
-        self._publish(Publication(at, moved, board, alerts, *known))
+        self._publish(Publication(at, moved, board, alerts, *known, monitor.troubles))
 
     def _note_gaps(self, recorder: Recorder) -> None:
         self._metrics.event_log_lost.set(recorder.lost)

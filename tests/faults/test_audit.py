@@ -59,6 +59,7 @@ ACTS: dict[tuple[str, str], Act] = {
     ("POST", "/v1/endpoints/{id}/enable"): Act("enable endpoint", "/v1/endpoints/mine/enable"),
     ("DELETE", "/v1/endpoints/{id}"): Act("delete endpoint", "/v1/endpoints/mine"),
     ("DELETE", "/v1/groups/{id}"): Act("close group", "/v1/groups/G"),
+    ("POST", "/v1/reload"): Act("reload", "/v1/reload"),
 }
 """In the order in which they can be done."""
 NO_ACTS = {

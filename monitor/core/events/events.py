@@ -143,6 +143,14 @@ class PriceSilent(_Event, frozen=True):
     asset: str
 
 
+class NoticedPart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One of many that were noticed at once."""
+
+    subject: str
+    facts: Mapping[str, Any]
+    fingerprint: str
+
+
 class Noticed(_Event, frozen=True, omit_defaults=True):
     """What the shell observed and the desk must know: a refused line, a failing channel, a full disk.
 
@@ -156,6 +164,8 @@ class Noticed(_Event, frozen=True, omit_defaults=True):
     clears: bool = False
     members: tuple[str, ...] = ()
     """Where one alert is about many subjects: each ends by itself."""
+    parts: tuple[NoticedPart, ...] = ()
+    """Many of one kind at once, each as if it came by itself; those that are news are one alert where they are many."""
 
 
 class OperatorAct(_Event, frozen=True, omit_defaults=True):

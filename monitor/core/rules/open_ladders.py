@@ -1,0 +1,34 @@
+"""Ladders that end before "inf": what a group holds above their last bound counts nothing, which nobody may have meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from monitor.core.money import plain
+from monitor.core.rules.product import Product
+
+NAMED = 5
+"""Coins that a sentence names; it counts all."""
+
+
+def ended(products: Mapping[str, Product]) -> Iterator[str]:
+    """A sentence for each version of a product that has such ladders, and for the terms that do."""
+    for name, product in sorted(products.items()):
+        for version in product.versions:
+            bounds = {coin: ladder[-1][0] for coin, ladder in (version.ladders or {}).items()}
+            found = [f"{coin} at {plain(bound)}" for coin, bound in sorted(bounds.items()) if bound is not None]
+            if found:
+                yield _sentence(product.rules_name(version), found)
+        for i, terms in enumerate(product.overrides):
+            found = [
+                f"{coin} at {table[-1][0]}" for coin, table in sorted(terms.ladders.items()) if table[-1][0] != "inf"
+            ]
+            if found:
+                yield _sentence(f"{name}: override[{i}]", found)
+
+
+def _sentence(where: str, found: list[str]) -> str:
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    ends = "a ladder ends" if len(found) == 1 else f"{len(found)} ladders end"
+    named = ", ".join(found[:NAMED])
+    return f'{where}: {ends} before "inf" ({named}{more}): what is above counts nothing; end each with ["inf", "0.8"]'
