@@ -282,10 +282,10 @@ export interface DecisionShown {
 
 export interface DegradedItem {
   readonly kind: string;
-  readonly source?: string | null;
-  readonly count?: number | null;
-  readonly since?: string | null;
-  readonly text?: string | null;
+  readonly source: string | null;
+  readonly count: number | null;
+  readonly since: string | null;
+  readonly text: string | null;
 }
 
 export interface DeliveryDetail {

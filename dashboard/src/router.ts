@@ -32,4 +32,5 @@ export const to = {
   exposure: "#/exposure",
   imports: "#/import",
   proposals: "#/proposals",
+  books: "#/books",
 };

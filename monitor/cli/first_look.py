@@ -48,8 +48,8 @@ def of_file(config: Config, file: Path) -> FirstLook:
     return asyncio.run(first_look(config, [Part("file", file.name, module.Config(file))], {}))
 
 
-def show(look: FirstLook) -> int:
-    """Gives the exit code: 1 where a line is refused, or a book cannot be read."""
+def show_book(look: FirstLook) -> int:
+    """What is wrong with a book. Gives the exit code: 1 where a line is refused, or the book cannot be read."""
     for book in look.books:
         _show_book(book)
     if look.without_ladder:
@@ -57,6 +57,12 @@ def show(look: FirstLook) -> int:
         output.notes(
             [f"coins without a ladder in the product of their groups count nothing; groups that hold each: {named}"]
         )
+    return code_of(look)
+
+
+def show(look: FirstLook) -> int:
+    """The same, and what a start would find at the prices of now."""
+    show_book(look)
     if not look.prices:
         if look.groups:
             output.notes(

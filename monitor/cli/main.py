@@ -222,7 +222,7 @@ def check_book(file: Path, *, config: ConfigFile = CONFIG, as_json: AsJson = Fal
 
     look = first_look.of_file(configuration.load(config), file)
     if not as_json:
-        return first_look.show(look)
+        return first_look.show_book(look)
     output.json(look)
     return first_look.code_of(look)
 

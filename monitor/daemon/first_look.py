@@ -70,11 +70,11 @@ class FirstLook(msgspec.Struct, frozen=True):
 
 
 async def first_look(config: Config, books: Sequence[Part], prices: Mapping[str, Decimal]) -> FirstLook:
-    """Reads the books that are files. Raises BadConfig for rates that cannot be used."""
+    """Reads the books that are files. Of rates that cannot be used somebody else tells."""
     now = SystemClock().utc()
     book = ColumnarBook()
     monitor = RiskMonitor(_trusting(config.rules), book=book)
-    for rates in wiring.rates_of(config):
+    for rates in wiring.stated_rates(config.rates)[0]:
         monitor.handle(msgspec.structs.replace(rates, at=now))
     found = [await _read(part, monitor, book, now) for part in books]
     alerts: Counter[str] = Counter()

@@ -22,10 +22,10 @@ class DegradedItem(msgspec.Struct, frozen=True):
     """
 
     kind: str
-    source: str | None = None
-    count: int | None = None
-    since: str | None = None
-    text: str | None = None
+    source: str | None
+    count: int | None
+    since: str | None
+    text: str | None
 
 
 class TroubleItem(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ def degraded(daemon: Daemon, *, is_told: bool) -> list[DegradedItem]:
         found.setdefault((each.kind, each.source), []).append(each)
     if not is_told:
         kinds = {kind for kind, _ in found} | ({PART} if daemon.health.degraded else set())
-        return [DegradedItem(kind) for kind in sorted(kinds)]
+        return [DegradedItem(kind, None, None, None, None) for kind in sorted(kinds)]
     items = [_item(kind, source, some) for (kind, source), some in found.items()]
     parts = [DegradedItem(PART, part, 1, None, text) for part, text in sorted(daemon.health.degraded.items())]
     return [*items, *parts]
