@@ -402,6 +402,11 @@ def lender_says(data: Mapping[str, Any]) -> str | None:
     return one_line(text, 200) if isinstance(text, str) and text else None
 
 
+def by_rules(data: Mapping[str, Any]) -> bool:
+    """A change of rules raised the alert: under the rules before the same prices would not have."""
+    return data.get("cause") == "rules"
+
+
 def headline(notice: Notice) -> str:
     """One line: `[CRITICAL] G-1001 delayed liquidation: LTV 91.83 %, cure by 2026-11-22 14:05 UTC`."""
     data = notice.data
@@ -414,6 +419,8 @@ def headline(notice: Notice) -> str:
         news.append(figure)
     if data.get("deadline"):
         news.append(f"cure by {moment(data['deadline'])}")
+    if by_rules(data):
+        news.append("by new rules, not prices")
     if data.get("blind"):
         news.append("prices not current")
     words = ("TEST" if data.get("test") else "", f"[{notice.severity.upper()}]", subject_of(notice), title(notice))

@@ -407,6 +407,7 @@ def view(notice: Notice) -> dict[str, Any]:
         "ltv": _ltv(data),
         "stage": _stage(data),
         "reason": _REASONS.get(data.get("reason") or "") if notice.type.endswith("liquidation.triggered") else None,
+        "cause": _cause(data),
         "crossed": crossed,
         "following": following,
         "deadline": base.moment(data["deadline"]) if data.get("deadline") else None,
@@ -431,6 +432,12 @@ def view(notice: Notice) -> dict[str, Any]:
         "suppressed": [base.one_line(title_of(t)) for t in data.get("suppressed") or ()],
         "foot": _foot(data),
     }
+
+
+def _cause(data: dict[str, Any]) -> str | None:
+    """What else than a price raised the alert."""
+    before = base.one_line(data.get("rules_from") or "", 80)
+    return f"new rules, not prices{f' (before: {before})' if before else ''}" if base.by_rules(data) else None
 
 
 def _maybe(words: Any, value: object) -> str | None:

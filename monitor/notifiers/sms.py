@@ -347,14 +347,15 @@ def _wordings(notice: Notice) -> Iterator[str]:
     repay = (data.get("cure") or {}).get("repay_usd", "0")
     amount = f" Repay {whole_usd_up(repay)} USD"
     deadline = f" Deadline{by}." if by else ""
-    blind = _coins_apart(data)
+    rules = " By new rules, not prices." if base.by_rules(data) else ""
+    blind = rules + _coins_apart(data)
     if data.get("blind") and not data.get("missing"):
         blind += " Prices not current."
     if repay != "0":
         yield f"{ltv}{amount} or add collateral{by}.{blind}"
         yield f"{ltv}{amount}{by}.{blind}"
     yield ltv + deadline + blind
-    yield ltv + deadline
+    yield ltv + deadline + rules
 
 
 def _coins_apart(data: dict[str, Any]) -> str:
