@@ -111,6 +111,7 @@ class View:
         """By source of loans: how fresh its book is."""
         self.troubles: tuple[Trouble, ...] = ()
         """What is not known or not in order."""
+        self._trouble_changes = 0
         self.sources: Mapping[str, SourceView] = {}
         """What core finds of each feed."""
         self.published = Prices()
@@ -130,7 +131,9 @@ class View:
         self.escalations = publication.escalations
         self.books = publication.books
         self.sources = publication.sources
-        self.troubles = publication.troubles
+        if publication.troubles != self.troubles:
+            self.troubles = publication.troubles
+            self._trouble_changes += 1
         self.published = Prices(usd, untrusted)
         self.fund = publication.fund
         for logged in publication.alerts:
@@ -170,7 +173,7 @@ class View:
 
     def unwatched(self) -> frozenset[str]:
         """Subjects of the refused lines whose groups are not watched at all; may be a moment old. For a worker thread."""
-        return self._shared("unwatched", self._unwatched)
+        return self._shared("unwatched", self._unwatched, self._trouble_changes)
 
     def _unwatched(self) -> frozenset[str]:
         """The same group may stand in two lines: it counts once."""
@@ -192,10 +195,11 @@ class View:
         on = self.published
         return needed, frozenset(a for a in needed if a not in on.usd or a in on.untrusted)
 
-    def _shared(self, key: Hashable, work: Callable[[], T]) -> T:
-        """Lets threads wait while one of them makes a value."""
+    def _shared(self, key: Hashable, work: Callable[[], T], generation: int | None = None) -> T:
+        """Lets threads wait while one of them makes a value. It holds as long as its generation, by default the view's."""
         with self._making:
-            made = self._paced.get(key, self.generation) or self._paced.make(key, self.generation, work)
+            of = self.generation if generation is None else generation
+            made = self._paced.get(key, of) or self._paced.make(key, of, work)
             value: T = made.value
             return value
 

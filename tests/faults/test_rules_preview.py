@@ -103,3 +103,23 @@ async def test_a_preview_of_what_would_be_refused_says_why(tmp_path: Path, here:
         assert "has product 'vip_loan', which is not configured; add its [[product]] again" in gone.err
         assert (await here(*ASK, "--url", "http://127.0.0.1:9")).code == 1
     assert "no daemon of monitor.toml has noted its port" in (await here(*ASK)).err
+
+
+async def test_rules_that_nobody_saw_are_not_confirmed(tmp_path: Path, here: Here) -> None:
+    """Held rules are confirmed as they were held; a reload of a mended file takes the word back."""
+    house = House(tmp_path)
+    house.write(web=TOKENS, feed=False)
+    async with running(house) as app:
+        await filled(app)
+        before = stages_of(app)
+        house.product(initial="0.55", margin_call="0.60")
+        assert (await app.reload()).rules == "held"
+        house.product(initial="0.50", margin_call="0.52")
+        assert (await app.reload(confirmed=True)).rules == "held", "the file has other rules by now"
+        assert stages_of(app) == before
+        house.write(web=TOKENS, feed=False, max_moves=30)
+        would = await app.reload(dry=True)
+        assert (would.rules, would.moved, stages_of(app) == before) == ("taken", 25, True)
+        house.product()
+        assert (await app.reload()).rules == "unchanged"
+        assert (app.monitor.troubles, len(await said(app, "rules.released"))) == ((), 1)

@@ -69,16 +69,16 @@ async def test_what_is_refused_is_a_state_everywhere_until_it_is_mended_and_is_t
 ) -> None:
     with structlog.testing.capture_logs() as log:
         async with running(house) as app, asking(app) as http:
-            await until(lambda: len(app.monitor.troubles) == BAD + 1, "all that is refused")
-            since = {trouble.since for trouble in app.monitor.troubles}
+            await until(lambda: len(app.view.troubles) == BAD + 1, "all that is refused")
+            since = {trouble.since for trouble in app.view.troubles}
             await one_notice_with_a_count(app, log)
             await seen_everywhere(http)
     async with running(house) as app, asking(app) as http:
         await told_again(app)
-        assert {trouble.since for trouble in app.monitor.troubles} == since, "a restart does not make it younger"
+        assert {trouble.since for trouble in app.view.troubles} == since, "a restart does not make it younger"
         book(house, 0)
         (house.folder / "rates.csv").write_text("effective,asset,rate\n2026-01-05,USDT,0.0001\n")
-        await until(lambda: not app.monitor.troubles, "all is mended")
+        await until(lambda: not app.view.troubles, "all is mended")
         await nothing_is_left(http)
         assert len(await said(app, "book.refused")) == 2, "none was said twice"
 
@@ -135,7 +135,7 @@ async def nothing_is_left(http: aiohttp.ClientSession) -> None:
 async def test_a_refused_reload_lasts_and_a_book_that_is_gone_takes_its_troubles_along(house: House) -> None:
     book(house, FEW)
     async with running(house) as app, asking(app) as http:
-        await until(lambda: len(app.monitor.troubles) == FEW + 1, "all that is refused")
+        await until(lambda: len(app.view.troubles) == FEW + 1, "all that is refused")
         assert len(await said(app, "book.refused")) == FEW + 1, "few lines are an alert each"
         house.write(BOOK, '[prises]\nstale_after = "1s"\n', feed=False)
         for _ in range(2):
@@ -147,4 +147,4 @@ async def test_a_refused_reload_lasts_and_a_book_that_is_gone_takes_its_troubles
         assert kinds == {"book.refused", "config.refused"}
         house.write(feed=False)
         await app.reload()
-        assert (app.monitor.troubles, len(await said(app, "config.taken"))) == ((), 1)
+        assert (app.view.troubles, len(await said(app, "config.taken"))) == ((), 1)
