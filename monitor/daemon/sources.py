@@ -13,7 +13,8 @@ from monitor.books._aliases import aliased
 from monitor.books._base import BookProgress, BookSource, KeptBook, Unshown
 from monitor.config import Config, Part
 from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED
-from monitor.core.events.events import Event, GroupsPut
+from monitor.core.alerts.trouble import FEW
+from monitor.core.events.events import BatchOfBook, BookEntry, Event, GroupClosed, GroupPut, GroupsPut
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import wiring
 from monitor.daemon.applied_entries import stored_of
@@ -203,6 +204,15 @@ class Sources:
             some = batch[i : i + EVENTS_AT_ONCE]
             stored = await stored_of(self._store, some)
             with contextlib.suppress(StoreUnavailable):
-                await self._sequencer.events(some, stored)
+                await self._sequencer.events(_as_one(some), stored)
         if is_bulk:
             self._note_bulk()
+
+
+def _as_one(events: Sequence[Event]) -> Sequence[Event]:
+    """Many groups of a source in one batch: what core refuses of them is told at once."""
+    of_groups = [event for event in events if isinstance(event, GroupPut | GroupsPut | GroupClosed | BookEntry)]
+    if len(of_groups) <= FEW and not any(isinstance(event, GroupsPut) for event in of_groups):
+        return events
+    at, source = of_groups[0].at, of_groups[0].source
+    return [BatchOfBook(at, source, ends=False), *events, BatchOfBook(at, source, ends=True)]

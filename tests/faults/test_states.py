@@ -132,11 +132,26 @@ async def nothing_is_left(http: aiohttp.ClientSession) -> None:
     assert (status["groups"]["total"], status["groups"]["unwatched"]) == (100, 0)
 
 
+async def a_book_whose_groups_another_has(house: House, app: App) -> None:
+    """What core refuses of many lines is one alert as well, and is over with its book."""
+    lines = [json.dumps(one_btc(f"G-{n}", owed="1000")) for n in range(100 - FEW)]
+    (house.folder / "twin.jsonl").write_text("\n".join(lines))
+    house.write(BOOK, RATES, BOOK.replace("loans", "twin").replace("book.jsonl", "twin.jsonl"), feed=False)
+    await app.reload()
+    await until(lambda: len(app.view.troubles) == 100 + 1, "all of the twin is refused")
+    (told,) = [each.alert for each in await said(app, "book.refused") if each.alert.facts["source"] == "twin"]
+    assert (told.facts["count"], told.facts["reasons"]) == (100 - FEW, {"other_source": 100 - FEW})
+    house.write(BOOK, RATES, feed=False)
+    await app.reload()
+    assert len(app.view.troubles) == FEW + 1
+
+
 async def test_a_refused_reload_lasts_and_a_book_that_is_gone_takes_its_troubles_along(house: House) -> None:
     book(house, FEW)
     async with running(house) as app, asking(app) as http:
         await until(lambda: len(app.view.troubles) == FEW + 1, "all that is refused")
         assert len(await said(app, "book.refused")) == FEW + 1, "few lines are an alert each"
+        await a_book_whose_groups_another_has(house, app)
         house.write(BOOK, '[prises]\nstale_after = "1s"\n', feed=False)
         for _ in range(2):
             with pytest.raises(BadConfig):

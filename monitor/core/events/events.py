@@ -103,6 +103,13 @@ class BookSeen(_Event, frozen=True, omit_defaults=True):
     """What the source calls this state of its book, such as an ETag or the id of an entry; shown to people."""
 
 
+class BatchOfBook(_Event, frozen=True):
+    """Many events of one source begin, or end: what core refuses of them is one alert where it is much."""
+
+    source: str
+    ends: bool
+
+
 class ProductsChanged(_Event, frozen=True):
     """New rules, settings or products. Timers and deadlines stay."""
 
@@ -193,6 +200,7 @@ Event = (
     | BookEntry
     | LenderSaid
     | BookSeen
+    | BatchOfBook
     | ProductsChanged
     | RatesChanged
     | ClockJumped

@@ -9,6 +9,7 @@ from monitor.core import deadlines
 from monitor.core.alerts.silences import Silence
 from monitor.core.alerts.trouble import Trouble
 from monitor.core.events.events import (
+    BatchOfBook,
     BookEntry,
     BookSeen,
     ClockJumped,
@@ -253,7 +254,7 @@ class RiskMonitor:
                 self._priced.stood(event, out)
             case PriceSilent():
                 self._follow(self._priced.prices.silent(event.asset, event.at), out)
-            case Noticed() | ClockJumped() | ClockSettled():
+            case Noticed() | ClockJumped() | ClockSettled() | BatchOfBook():
                 self._noticed.take(event, out)
             case OperatorAct():
                 self.operators.take(event, out)

@@ -9,13 +9,23 @@ from typing import Any
 import pytest
 
 from monitor.core.alerts.trouble import FEW, BadCell, bad_cell
-from monitor.core.events.events import BookSeen, Noticed, NoticedPart, ProductsChanged, TimePassed
+from monitor.core.events.events import (
+    BatchOfBook,
+    BookSeen,
+    GroupPut,
+    Noticed,
+    NoticedPart,
+    ProductsChanged,
+    TimePassed,
+)
+from monitor.core.loans.group import Group
 from monitor.core.rules.settings import Rules, Trust
 from monitor.core.schema import Problem
 from monitor.core.watch.risk import RiskMonitor
 from monitor.core.watch.troubles import MOST_KEPT
+from tests.book_lines import line
 from tests.coin_desk import START
-from tests.core.desk import product
+from tests.core.desk import group, product
 
 RULES = Rules("desk-1", {"vip_loan": product()}, trust=Trust(enabled=False), books={"loans": timedelta(hours=1)})
 HOUR = timedelta(hours=1)
@@ -105,6 +115,26 @@ def test_many_lines_at_once_are_one_alert_and_a_state_each() -> None:
     assert told(again, parts(FEW + 1, first=200)) == [("b: lines", FEW + 1)]
     again.handle(noticed("book.refused", "b:1", {}, clears=True))
     assert told(again, parts(1)) == [("b:1", None)], "one that comes again is news"
+
+
+def test_what_core_refuses_of_a_batch_is_one_alert_where_it_is_much() -> None:
+    monitor = desk()
+    lines = [group(line(f"G-{n}")) for n in range(30)]
+    for each in lines:
+        monitor.handle(GroupPut(START, each, "first"))
+
+    def told_of(some: list[Group]) -> list[tuple[str, int | None]]:
+        events = [GroupPut(START, each, "second") for each in some]
+        both = [BatchOfBook(START, "second", ends=ends) for ends in (False, True)]
+        outs = [monitor.handle(event) for event in (both[0], *events, both[1])]
+        return [(alert.subject, alert.facts.get("count")) for out in outs for alert in out.alerts]
+
+    assert told_of(lines[:2]) == [("second#G-0", None), ("second#G-1", None)], "few have words of their own"
+    assert told_of(lines) == [("second: groups", 28)]
+    assert told_of(lines) == [], "they are known"
+    assert len(monitor.troubles) == 30
+    out = monitor.handle(GroupPut(START, lines[0], "third"))
+    assert [alert.subject for alert in out.alerts] == ["third#G-0"], "outside of a batch each is told at once"
 
 
 def test_a_commit_keeps_a_bounded_part_and_a_source_says_the_rest_again() -> None:

@@ -11,6 +11,7 @@ from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED, ENDS
 from monitor.core.alerts.trouble import FEW
 from monitor.core.events.events import (
     API,
+    BatchOfBook,
     BookEntry,
     ClockJumped,
     ClockSettled,
@@ -48,6 +49,8 @@ class NoticedWatch(Watcher):
         self._told: dict[str, dict[str, Told]] = {}
         self.troubles = Troubles()
         """What was noticed and is not mended, with its text."""
+        self._gathered: dict[str, NoticedPart] | None = None
+        """By subject, what core refused of the batch that is under way; None where none is."""
 
     def kept(self) -> dict[str, dict[str, Told]]:
         """By kind and subject."""
@@ -66,19 +69,21 @@ class NoticedWatch(Watcher):
         """Subjects of which a notice of a kind still holds. May be asked in any thread."""
         return tuple(place for place, told in list(self._told.get(kind, {}).items()) if told.last is not None)
 
-    def take(self, event: Noticed | ClockJumped | ClockSettled, out: Outcome) -> None:
+    def take(self, event: Noticed | ClockJumped | ClockSettled | BatchOfBook, out: Outcome) -> None:
         """Something that the shell noticed, or that it is over."""
         if isinstance(event, ClockJumped):
             self._jumped(event, out)
         elif isinstance(event, ClockSettled):
             out.memory_changed |= self._clear(CLOCK_JUMP, CLOCK)
+        elif isinstance(event, BatchOfBook):
+            self._gather(event, out)
         elif event.clears:
             is_news = self._clear(event.kind, event.subject)
             out.memory_changed |= is_news
             if is_news and event.kind in ENDS:
                 self._say(ENDS[event.kind], event.subject, event.facts, None, out)
         elif event.parts:
-            self._say_parts(event, out)
+            self._say_parts(event.kind, event.subject, event.facts, event.parts, out)
         elif event.members:
             self._say_of_many(event, out)
         else:
@@ -102,12 +107,18 @@ class NoticedWatch(Watcher):
         else:
             about = event.group.id if isinstance(event, GroupPut) else event.group_id
             facts = {**why, "group": about, "source": source}
-        self._say(BOOK_REFUSED, f"{source}#{about}", facts, why["problem"], out)
+        if self._gathered is None:
+            self._say(BOOK_REFUSED, f"{source}#{about}", facts, why["problem"], out)
+        else:
+            self._gathered[f"{source}#{about}"] = NoticedPart(f"{source}#{about}", facts, why["problem"])
 
     def accept(self, event: GroupPut, out: Outcome) -> None:
         """A line that may have been refused is in order."""
+        subject = f"{event.source}#{event.group.id}"
+        if self._gathered is not None:
+            self._gathered.pop(subject, None)
         for kind in (BOOK_REFUSED, BOOK_LEFT_OUT):
-            out.memory_changed |= self._clear(kind, f"{event.source}#{event.group.id}")
+            out.memory_changed |= self._clear(kind, subject)
 
     def accept_block(self, event: GroupsPut, rest: Collection[int], out: Outcome) -> None:
         """The lines of a batch are in order, all but those in the places of `rest`."""
@@ -157,19 +168,27 @@ class NoticedWatch(Watcher):
         if new:
             self._say(event.kind, event.subject, event.facts, None, out)
 
-    def _say_parts(self, event: Noticed, out: Outcome) -> None:
+    def _gather(self, event: BatchOfBook, out: Outcome) -> None:
+        gathered, self._gathered = self._gathered, None if event.ends else {}
+        if gathered:
+            parts = tuple(gathered.values())
+            self._say_parts(BOOK_REFUSED, f"{event.source}: groups", {"source": event.source}, parts, out)
+
+    def _say_parts(
+        self, kind: str, subject: str, facts: Mapping[str, Any], parts: Sequence[NoticedPart], out: Outcome
+    ) -> None:
         """Each of many that is news: by itself, or all of them in one alert with a count."""
-        told = self._told.setdefault(event.kind, {})
-        new = [part for part in event.parts if part.fingerprint != told.get(part.subject, Told()).last]
+        told = self._told.setdefault(kind, {})
+        new = [part for part in parts if part.fingerprint != told.get(part.subject, Told()).last]
         if len(new) <= FEW:
-            for part in event.parts:
-                self._say(event.kind, part.subject, part.facts, part.fingerprint, out)
+            for part in parts:
+                self._say(kind, part.subject, part.facts, part.fingerprint, out)
             return
-        for part in event.parts:
-            self.troubles.note(event.kind, part.subject, part.facts, out.at)
+        for part in parts:
+            self.troubles.note(kind, part.subject, part.facts, out.at)
         for part in new:
             told[part.subject] = Told(told.get(part.subject, Told()).times + 1, part.fingerprint)
-        self._say(event.kind, event.subject, {**event.facts, **_of_many(new)}, None, out)
+        self._say(kind, subject, {**facts, **_of_many(new)}, None, out)
 
     def _clear(self, kind: str, subject: str) -> bool:
         """It is over. Returns whether that is news."""
