@@ -146,12 +146,25 @@ async def a_book_whose_groups_another_has(house: House, app: App) -> None:
     assert len(app.view.troubles) == FEW + 1
 
 
+async def a_dry_run_changes_nothing(http: aiohttp.ClientSession, app: App) -> None:
+    """In the daemon itself: the group is not there afterwards, and nobody stands in the record."""
+    head, before = await app.store.audit_head(), app.monitor.sight("G-0")
+    async with http.put("/v1/groups/NEW?dry_run=true", json=one_btc("NEW", owed="40000")) as answer:
+        assert (answer.status, (await answer.json())["stage"]) == (200, "margin_call")
+    entry = {"type": "repay", "asset": "USDT", "amount": "5", "id": "e-1"}
+    async with http.post("/v1/groups/G-0/entries?dry_run=true", json=entry) as answer:
+        assert (answer.status, (await answer.json())["dry_run"]) == (200, True)
+    assert (app.monitor.sight("NEW"), app.monitor.sight("G-0")) == (None, before)
+    assert await app.store.audit_head() == head
+
+
 async def test_a_refused_reload_lasts_and_a_book_that_is_gone_takes_its_troubles_along(house: House) -> None:
     book(house, FEW)
     async with running(house) as app, asking(app) as http:
         await until(lambda: len(app.view.troubles) == FEW + 1, "all that is refused")
         assert len(await said(app, "book.refused")) == FEW + 1, "few lines are an alert each"
         await a_book_whose_groups_another_has(house, app)
+        await a_dry_run_changes_nothing(http, app)
         house.write(BOOK, '[prises]\nstale_after = "1s"\n', feed=False)
         for _ in range(2):
             with pytest.raises(BadConfig):
