@@ -60,7 +60,7 @@ def show_book(look: FirstLook) -> int:
     return code_of(look)
 
 
-def show(look: FirstLook) -> int:
+def show(look: FirstLook) -> None:
     """The same, and what a start would find at the prices of now."""
     show_book(look)
     if not look.prices:
@@ -68,11 +68,10 @@ def show(look: FirstLook) -> int:
             output.notes(
                 ["no prices: the stages of groups are not known; start the daemon, or ask its feeds by --ask-feeds"]
             )
-        return code_of(look)
+        return
     _show_stages(look)
     if look.without_price:
         output.notes([f"coins without a price: {', '.join(look.without_price)}; look at their feeds, or pin one"])
-    return code_of(look)
 
 
 def code_of(look: FirstLook) -> int:

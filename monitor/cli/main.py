@@ -176,6 +176,7 @@ def check_config(
     *,
     config: ConfigFile = CONFIG,
     against: Literal["running"] | None = None,
+    skip_books: Flag = False,
     ask_feeds: Flag = False,
     url: str | None = None,
     token_file: TokenFile = None,
@@ -183,10 +184,13 @@ def check_config(
 ) -> int:
     """Checks a configuration and all that it names; names every problem, and says what a start would find in the books.
 
+    Refused lines do not keep the daemon from starting: they leave the exit code at 0.
+
     Parameters
     ----------
     config: the configuration file (TOML).
     against: `running`: which groups its rules would move to another stage if the running daemon reloaded it now.
+    skip_books: do not read the books: a large one takes as long as at a start.
     ask_feeds: connect to the feeds for the prices of now, where the daemon does not run.
     url: address of the running daemon; else that of the configuration.
     token_file: file with the token of an admin; else one of the configuration.
@@ -195,14 +199,14 @@ def check_config(
     loaded = _checked(config)
     if not as_json:
         output.config_is_fine(loaded)
+    if against is None and skip_books:
+        return FINE
     if against is None:
         from monitor.cli import first_look  # imported late: `monitor --help` need not load core
 
         look = first_look.of_config(loaded, ask_feeds=ask_feeds)
-        if not as_json:
-            return first_look.show(look)
-        output.json(look)
-        return first_look.code_of(look)
+        output.json(look) if as_json else first_look.show(look)
+        return FINE
     from monitor.cli.rules_preview import against_running  # imported late: `monitor --help` need not load the web
 
     return against_running(loaded, url, token_file, as_json=as_json)
