@@ -14,8 +14,10 @@ from monitor.core.alerts.state_alerts import CONFIG_REFUSED, RULES_HELD
 from monitor.core.events.events import Noticed
 from monitor.core.portfolio.rules_preview import HELD, TAKEN, UNCHANGED, PreviewedGroup, ReloadEffect, preview
 from monitor.core.queries.inbox import Inbox
+from monitor.core.rules.open_ladders import ended
 from monitor.core.rules.settings import Rules
 from monitor.core.text import MOST_NAMED
+from monitor.telemetry import log
 
 SUBJECT = "configuration"
 
@@ -38,6 +40,8 @@ class Holds:
         limit = new.monitor.reload_max_moves
         if _same(old.rules, new.rules):
             return Plan(new, ReloadEffect(rules=UNCHANGED, moved=0, limit=limit, preview=None))
+        for line in ended(new.rules.products):
+            log.warning("a ladder ends", ladder=line)
         book, then = await inbox.whole_book_under(lambda now: _with_rules_of(now, new.rules))
         found = await asyncio.to_thread(preview, book, then, listed)
         moved = sum(sums.groups for sums in found.moves)

@@ -14,7 +14,6 @@ from monitor.books._lines import incomplete
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config, Named, Part
 from monitor.core.events.events import RatesChanged
-from monitor.core.rules.open_ladders import ended
 from monitor.core.schema import Invalid
 from monitor.notifiers._base import Notifier
 from monitor.rates._base import RateSource
@@ -99,8 +98,6 @@ def check(config: Config) -> None:
         raise BadConfig(problems)
     for line in weak(config.named):
         log.warning("a token can be guessed", file=str(config.path), token=line)
-    for line in ended(config.rules.products):
-        log.warning("a ladder ends", ladder=line)
 
 
 def unusable(path: Path, named: Named) -> list[str]:

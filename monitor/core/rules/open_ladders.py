@@ -31,4 +31,5 @@ def _sentence(where: str, found: list[str]) -> str:
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     ends = "a ladder ends" if len(found) == 1 else f"{len(found)} ladders end"
     named = ", ".join(found[:NAMED])
-    return f'{where}: {ends} before "inf" ({named}{more}): what is above counts nothing; end each with ["inf", "0.8"]'
+    remedy = 'end each with ["inf", "0"] where that is meant, else with a share such as ["inf", "0.8"]'
+    return f'{where}: {ends} before "inf" ({named}{more}): what is above counts nothing; {remedy}'
