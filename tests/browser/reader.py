@@ -25,6 +25,7 @@ PAGES = (
     "#/alerts",
     "#/prices",
     "#/exposure",
+    "#/books",
     "#/import",
     "#/proposals",
 )
