@@ -21,7 +21,7 @@ from cyclopts import CycloptsError
 
 from monitor import config as configuration
 from monitor import plugins, private_files, telemetry, terminal
-from monitor.cli import audit, copies, delivery, importing, keys, levers, operator, output, portfolio, reloading
+from monitor.cli import audit, calls, copies, delivery, importing, keys, levers, operator, output, portfolio, reloading
 from monitor.cli.daemon_at import daemon_at
 from monitor.cli.options import (
     CONFIG,
@@ -60,6 +60,8 @@ commands = Commands(
 for _command in (
     portfolio.stress,
     portfolio.exposure,
+    calls.calls,
+    calls.call,
     portfolio.report,
     operator.ack,
     operator.duty,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from monitor.core.money import plain
+from monitor.core.rules.ladders import AmountTable, ByAmount, Ladder
 from monitor.core.rules.product import Product
 
 NAMED = 5
@@ -15,16 +16,26 @@ def ended(products: Mapping[str, Product]) -> Iterator[str]:
     """A sentence for each version of a product that has such ladders, and for the terms that do."""
     for name, product in sorted(products.items()):
         for version in product.versions:
-            bounds = {coin: ladder[-1][0] for coin, ladder in (version.ladders or {}).items()}
-            found = [f"{coin} at {plain(bound)}" for coin, bound in sorted(bounds.items()) if bound is not None]
+            found = [
+                _end(coin, ladder)
+                for coin, ladder in sorted((version.ladders or {}).items())
+                if ladder[-1][0] is not None
+            ]
             if found:
                 yield _sentence(product.rules_name(version), found)
         for i, terms in enumerate(product.overrides):
-            found = [
-                f"{coin} at {table[-1][0]}" for coin, table in sorted(terms.ladders.items()) if table[-1][0] != "inf"
-            ]
+            own = {
+                coin: table.tiers if isinstance(table, AmountTable) else table for coin, table in terms.ladders.items()
+            }
+            found = [f"{coin} at {tiers[-1][0]}" for coin, tiers in sorted(own.items()) if tiers[-1][0] != "inf"]
             if found:
                 yield _sentence(f"{name}: override[{i}]", found)
+
+
+def _end(coin: str, ladder: Ladder) -> str:
+    bound = ladder[-1][0]
+    assert bound is not None, "it ends"
+    return f"{coin} at {plain(bound)}{f' {coin}' if isinstance(ladder, ByAmount) else ''}"
 
 
 def _sentence(where: str, found: list[str]) -> str:
