@@ -65,7 +65,11 @@ async def test_a_start_does_what_check_config_said(tmp_path: Path, here: Here) -
         before = len(await said(app, "loan_group.margin_call.opened"))
         await app.reload(confirmed=True)
         await until(lambda: app.monitor.sight("D") is not None, "the book is read")
-        assert len(await said(app, "loan_group.margin_call.opened")) - before == 3
+
+        async def are_told() -> bool:
+            return len(await said(app, "loan_group.margin_call.opened")) - before == 3
+
+        await until(are_told, "the three margin calls")
     silent = await here(*CHECK)
     assert "no prices: the stages of groups are not known" in silent.err
 

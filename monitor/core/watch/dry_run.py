@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from monitor.core.events.events import BookEntry, GroupPut
 from monitor.core.groups.outcome import Memory, Sight
+from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.money import exact
 from monitor.core.watch.risk import RiskMonitor
@@ -31,7 +32,7 @@ def would(monitor: RiskMonitor, event: GroupPut | BookEntry) -> DryRun | None:
             id_, record = event.group_id, monitor.changes.would_enter(event, event.at, monitor.rules, usd)
     if record is None:
         return None
-    alone = RiskMonitor(monitor.rules, _memory(monitor, id_))
+    alone = RiskMonitor(monitor.rules, _memory(monitor, id_, record))
     out = alone.handle(event)
     if out.refused is not None:
         raise out.refused
@@ -40,19 +41,21 @@ def would(monitor: RiskMonitor, event: GroupPut | BookEntry) -> DryRun | None:
     return DryRun(after, tuple(dict.fromkeys(alert.type for alert in out.alerts if alert.subject == id_)))
 
 
-def _memory(monitor: RiskMonitor, id_: str) -> Memory | None:
-    """Of one group, the prices and the rates; None before the first event."""
+def _memory(monitor: RiskMonitor, id_: str, then: GroupRecord) -> Memory | None:
+    """Of one group as it is, with the prices of the coins that decide about it now or `then`; None before the first event."""
     if monitor.at is None:
         return None
-    record, retired = monitor.book.find(id_), monitor.changes.retired.get(id_)
+    board, record, retired = monitor.board, monitor.book.find(id_), monitor.changes.retired.get(id_)
+    marks = board.marks
     states = [state for state in (record.state if record else None, retired) if state is not None]
+    coins = {*then.held.assets, *(record.held.assets if record else ()), *then.group.quantities(), *board.parity_assets}
     return Memory(
         at=monitor.at,
-        marks=tuple(monitor.board.marks.values()),
+        marks=tuple(marks[asset] for asset in sorted(coins) if asset in marks),
         watchers=WatcherStates(),
         groups=(record.stored(),) if record is not None else (),
         states=tuple(states[:1]),
-        heard=monitor.board.heard,
+        heard=board.heard_of(coins),
         rates=monitor.rates.kept(),
-        board=monitor.board.memory,
+        board=board.memory,
     )
