@@ -190,7 +190,10 @@ async def entry(call: Call) -> Reply:
 
 
 async def say_of_call(call: Call) -> Reply:
-    """Takes what is said of a margin call: something is on its way, a part is disputed, or the dispute is settled."""
+    """Takes what is said of a margin call: something is on its way, a part is disputed, or the dispute is settled.
+
+    With `dry_run=true` it says what that would do.
+    """
     with _counted(call):
         return await _enter(call, OfCall)
 
@@ -456,6 +459,7 @@ ROUTES = (
         "/v1/groups/{id}/calls",
         say_of_call,
         OPERATE,
+        (DRY_RUN,),
         body=OfCall,
         answers={200: EntryAnswer},
         headers=("If-Match", "Idempotency-Key"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
+from monitor.core.rules.calls import CallRules
 from tests.book_lines import line
-from tests.web.desk import WebDesk
+from tests.web.desk import RULES, WebDesk, serving
 from tests.web.test_admission import ask
 
 CALL = "loan_group.margin_call.opened"
@@ -66,3 +69,21 @@ async def test_what_would_be_refused_is_refused_with_the_same_words(
     assert got == status, would
     _, _, done = await ask(http, method, path, body)
     assert (would["detail"], would["type"]) == (done["detail"], done["type"])
+
+
+async def test_a_payment_of_a_call_says_what_it_would_meet() -> None:
+    """What follows beside the stage, such as a call that is met in part, is foretold by the code that does it."""
+    kind = RULES.products["vip_loan"]
+    versions = tuple(msgspec.structs.replace(v, calls=CallRules(timedelta(hours=24))) for v in kind.versions)
+    desk = WebDesk(
+        msgspec.structs.replace(RULES, products={"vip_loan": msgspec.structs.replace(kind, versions=versions)})
+    )
+    async with serving(desk) as url, aiohttp.ClientSession(base_url=url) as http:
+        await ask(http, "PUT", "/v1/groups/G-1", line("G-1", "1", "33000"))
+        for id_, amount in (("e-1", "500"), ("e-2", "9000")):
+            paid, before = {**REPAY, "id": id_, "amount": amount}, len(desk.store.log)
+            _, _, would = await ask(http, "POST", "/v1/groups/G-1/entries?dry_run=true", paid)
+            _, _, done = await ask(http, "POST", "/v1/groups/G-1/entries", paid)
+            raised = [logged.alert.type for logged in desk.store.log[before:]]
+            assert (would["alerts"], same(would)) == (raised, same(done))
+            assert any(type_.startswith("loan_group.margin_call") for type_ in raised)
