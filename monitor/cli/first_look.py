@@ -15,6 +15,7 @@ from monitor.cli import output
 from monitor.cli.daemon_at import address_of
 from monitor.cli.feed_checks import ask_daemon, is_another
 from monitor.cli.options import FINE, TROUBLE
+from monitor.cli.tables import table_of
 from monitor.client import NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import Config, Part
@@ -89,7 +90,7 @@ def _show_book(book: BookFound) -> None:
     output.say(f"book {book.name} ({book.path}): {', '.join(parts)}")
     if not book.refused + book.left_out:
         return
-    table = output.table_of("where", "cell", "value", "what mends it")
+    table = table_of("where", "cell", "value", "what mends it")
     for trouble in (book.refused + book.left_out)[:SHOWN]:
         for row in _rows(trouble):
             table.add_row(*row)

@@ -17,12 +17,13 @@ from urllib.parse import quote
 
 import msgspec
 from cyclopts import App as Commands
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, Parameter
 
 from monitor import config as configuration
 from monitor import plugins, private_files, telemetry, terminal
 from monitor.cli import audit, calls, copies, delivery, importing, keys, levers, operator, output, portfolio, reloading
 from monitor.cli.daemon_at import daemon_at
+from monitor.cli.help_texts import explained
 from monitor.cli.options import (
     CONFIG,
     FINE,
@@ -57,6 +58,8 @@ commands = Commands(
     version=version,
     version_flags=["--version"],
     result_action="return_value",
+    help_format="plaintext",
+    default_parameter=Parameter(negative_iterable=()),
 )
 
 for _command in (
@@ -469,3 +472,6 @@ def doctor(*, config: ConfigFile = CONFIG, as_json: AsJson = False) -> int:
     else:
         output.findings(findings)
     return TROUBLE if any(f.status == "trouble" for f in findings) else FINE
+
+
+explained(commands)
