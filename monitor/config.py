@@ -13,7 +13,9 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
+from socket import gethostname
 from typing import Annotated, Any
 
 import msgspec
@@ -132,6 +134,11 @@ class Config(msgspec.Struct, frozen=True):
     audit: AuditTable = AuditTable()
     owners: Mapping[str, str] = {}
     """Whose a token is: the name of the person by that of the token."""
+
+    @property
+    def instance(self) -> str:
+        """Tells its daemon from every other: a digest of the machine and of where the file is."""
+        return sha256(f"{gethostname()}|{os.path.abspath(self.path)}".encode()).hexdigest()[:16]
 
     @property
     def audit_key_file(self) -> Path:

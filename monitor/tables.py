@@ -29,6 +29,8 @@ class MonitorTable(msgspec.Struct, frozen=True):
     """Older files of it are deleted."""
     event_log_size: str = "2GiB"
     """The oldest files are deleted while all of them take more than this, whatever their age."""
+    reload_max_moves: Annotated[int, range(0, 10_000_001)] = 10
+    """A reload whose rules would move more groups to another stage takes all but the rules, until it is confirmed."""
     group: str | None = None
     """A group of the machine that may read what the monitor writes; without one its own user alone may."""
     zone: str | None = None

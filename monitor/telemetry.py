@@ -7,6 +7,7 @@ import ctypes
 import logging
 import re
 import sys
+import weakref
 from collections.abc import Callable, MutableMapping
 from functools import partial
 from typing import Any
@@ -99,6 +100,10 @@ def log_stood_still(seconds: float, dropped: int) -> None:
     log.warning("nobody read the log for a while", seconds=round(seconds, 1), lines_dropped=dropped)
 
 
+BOUNDED_LOGS: weakref.WeakSet[BoundedLog] = weakref.WeakSet()
+"""All of them, for `tell_left_out`."""
+
+
 class BoundedLog:
     """Logs at most one line per key and minute, and says how many it left out: a bad feed must not fill the disk."""
 
@@ -106,6 +111,7 @@ class BoundedLog:
         self.every_s = every_s
         self._last: dict[str, float] = {}
         self._left_out: dict[str, int] = {}
+        BOUNDED_LOGS.add(self)
 
     def warning(self, now_s: float, key: str, message: str, **facts: Any) -> None:
         """Logs now, or counts; `now_s` is monotonic time. At most 10,000 keys are remembered."""
@@ -114,6 +120,14 @@ class BoundedLog:
     def info(self, now_s: float, key: str, message: str, **facts: Any) -> None:
         """The same for what is no trouble."""
         self._say(log.info, now_s, key, message, facts)
+
+    def tell_left_out(self, now_s: float) -> None:
+        """Says how many lines were left out of which no more came; else nobody would ever hear."""
+        for key, left_out in list(self._left_out.items()):
+            if now_s - self._last.get(key, now_s) >= self.every_s:
+                del self._left_out[key]
+                self._last[key] = now_s
+                log.warning("lines were left out of the log", like=key, left_out=left_out)
 
     def _say(self, say: Callable[..., Any], now_s: float, key: str, message: str, facts: dict[str, Any]) -> None:
         last = self._last.get(key)
@@ -129,17 +143,22 @@ class BoundedLog:
 
 
 class Health:
-    """Why the daemon is not ready, by part; empty means ready. The parts write it, readiness reads it."""
+    """What is wrong with parts of the daemon, by part. The parts write it, readiness reads it."""
 
     def __init__(self) -> None:
         self.reasons: dict[str, str] = {"startup": "still starting"}
+        """What stops alerts: the daemon is not ready. Empty means ready."""
+        self.degraded: dict[str, str] = {}
+        """What goes wrong while alerts go out all the same."""
 
-    def set(self, part: str, reason: str | None) -> None:
-        """States what is wrong with a part, or None when nothing is."""
+    def set(self, part: str, reason: str | None, *, stops: bool = True) -> None:
+        """States what is wrong with a part, or None when nothing is. `stops`: no alert comes for it."""
+        now, other = (self.reasons, self.degraded) if stops else (self.degraded, self.reasons)
+        other.pop(part, None)
         if reason is None:
-            self.reasons.pop(part, None)
+            now.pop(part, None)
         else:
-            self.reasons[part] = reason
+            now[part] = reason
 
 
 class Metrics:
@@ -182,6 +201,8 @@ class Metrics:
         self.feed_dropped = gauge("monitor_feed_dropped", dropped, ["feed", "reason"])
         self.feed_reconnects = gauge("monitor_feed_reconnects", "Connections made again.", ["feed"])
         refused = "Lines, puts and entries refused."
+        self.degraded = gauge("monitor_degraded", "What is not known or not in order.", ["kind"])
+        self.unwatched = gauge("monitor_groups_unwatched", "Groups that are not watched, as their lines are refused.")
         self.book_refused = counter("monitor_book_refused_total", refused, ["source", "reason"])
         self.conflated = counter("monitor_quotes_conflated_total", "Quotes replaced by newer ones unseen.")
         self.event_log_lost = gauge("monitor_event_log_lost_events", "Events since the start that no event log has.")

@@ -162,9 +162,9 @@ def test_the_readme_shows_what_the_program_prints(run: Run, capsys: pytest.Captu
     products = run.monitor.rules.products
     told = [as_json(alert_item(alert, 1, products)) for alert in run.loop(0)]
     lines = [f"{headline(Notice(t['type'], t['timestamp'], t['data']))} ({t['data']['id']})" for t in told]
-    lines = [re.sub(r"cure by [\d :-]+ UTC", "cure by TIME", line) for line in lines]
+    lines = [re.sub(r" by [\d :-]+ UTC", " by TIME", line) for line in lines]
     for line in shown[len(first) :]:
         if line != "...":
-            said = re.sub(r"cure by [\d :-]+ UTC", "cure by TIME", line.partition(" ")[2])
+            said = re.sub(r" by [\d :-]+ UTC", " by TIME", line.partition(" ")[2])
             assert said in lines, f"{said}\nis not among\n" + "\n".join(lines)
             lines = lines[lines.index(said) + 1 :]

@@ -83,6 +83,7 @@ export interface AlertList {
 
 export interface Alive {
   readonly alive: boolean;
+  readonly instance: string;
 }
 
 export interface AnswerItem {
@@ -123,6 +124,12 @@ export interface AuditList {
 export interface Axis {
   readonly asset: string;
   readonly shocks: readonly string[];
+}
+
+export interface BadCell {
+  readonly cell: string;
+  readonly value: string | null;
+  readonly remedy: string;
 }
 
 export interface BankruptGroup {
@@ -398,6 +405,14 @@ export interface DecisionShown {
   readonly reason: string;
 }
 
+export interface DegradedItem {
+  readonly kind: string;
+  readonly source: string | null;
+  readonly count: number | null;
+  readonly since: string | null;
+  readonly text: string | null;
+}
+
 export interface DeliveryDetail {
   readonly id: string;
   readonly cursor: number | null;
@@ -514,6 +529,9 @@ export interface EntryAnswer {
   readonly version: number | null;
   readonly duplicate: boolean;
   readonly group: GroupRow | null;
+  readonly dry_run: boolean;
+  readonly before: GroupRow | null;
+  readonly alerts: readonly string[] | null;
 }
 
 export interface EscalationItem {
@@ -615,6 +633,7 @@ export interface GapEvent {
 
 export interface GroupCounts {
   readonly total: number;
+  readonly unwatched: number | null;
   readonly unknown: number;
   readonly blind: number;
   readonly stages: Readonly<Record<Stage, number>>;
@@ -1204,6 +1223,30 @@ export interface ProposalLook {
   readonly now: EffectsShown;
 }
 
+export interface PutAnswer {
+  readonly id: string;
+  readonly product: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly ltv: string | null;
+  readonly stage: Stage;
+  readonly band: string | null;
+  readonly debt_usd: string | null;
+  readonly recognised_usd: string | null;
+  readonly deadline: string | null;
+  readonly blind: boolean;
+  readonly unknown: boolean;
+  readonly version: number;
+  readonly thresholds: Readonly<Record<string, string>>;
+  readonly next_line: NextLineShown | null;
+  readonly margin_level?: string | null;
+  readonly health_factor?: string | null;
+  readonly acknowledged?: AckShown | null;
+  readonly call?: CallBrief;
+  readonly dry_run: boolean;
+  readonly before: GroupRow | null;
+  readonly alerts: readonly string[] | null;
+}
+
 export interface Question {
   readonly where: string;
   readonly text: string;
@@ -1232,6 +1275,7 @@ export interface RatesAnswer {
 export interface Readiness {
   readonly ready: boolean;
   readonly reasons: Readonly<Record<string, string | null>>;
+  readonly degraded: readonly DegradedItem[];
   readonly prices: PriceHealth | null;
   readonly oldest_undelivered_s: Readonly<Record<string, number>> | null;
 }
@@ -1246,6 +1290,13 @@ export interface RefusedCell {
   readonly value: string;
   readonly what: string;
   readonly group?: string | null;
+}
+
+export interface ReloadEffect {
+  readonly rules: "held" | "taken" | "unchanged";
+  readonly moved: number;
+  readonly limit: number;
+  readonly preview: RulesPreview | null;
 }
 
 export interface ReloadRefused {
@@ -1385,6 +1436,31 @@ export interface SilencePreview {
   readonly alerts: HiddenAlerts;
 }
 
+export interface SourceItem {
+  readonly name: string;
+  readonly kind: string;
+  readonly gives: string;
+  readonly path: string | null;
+  readonly as_of: string | null;
+  readonly seen_at: string | null;
+  readonly version: string | null;
+  readonly limit_s: number | null;
+  readonly stale: boolean;
+  readonly refused: number;
+  readonly left_out: number;
+  readonly unwatched: number;
+  readonly troubles: readonly TroubleItem[];
+  readonly troubles_cut: number;
+}
+
+export interface SourceList {
+  readonly at: string;
+  readonly items: readonly SourceItem[];
+  readonly unwatched: number;
+  readonly others: readonly TroubleItem[];
+  readonly next: string | null;
+}
+
 export interface SourceShown {
   readonly source: string;
   readonly price: string;
@@ -1420,6 +1496,7 @@ export interface Status {
   readonly name: string;
   readonly ready: boolean;
   readonly reasons: Readonly<Record<string, string | null>>;
+  readonly degraded: readonly DegradedItem[];
   readonly groups: GroupCounts;
   readonly prices: PriceHealth;
   readonly oldest_undelivered_s: Readonly<Record<string, number>>;
@@ -1434,6 +1511,7 @@ export interface StatusEvent {
   readonly at: string;
   readonly ready: boolean;
   readonly reasons: Readonly<Record<string, string | null>>;
+  readonly degraded: readonly DegradedItem[];
   readonly feeds: Readonly<Record<string, boolean>>;
   readonly cursor: number | null;
 }
@@ -1516,6 +1594,17 @@ export interface ToldItem {
   readonly delivered_at: string | null;
   readonly detail: string;
   readonly held_until: string | null;
+}
+
+export interface TroubleItem {
+  readonly kind: string;
+  readonly subject: string;
+  readonly place: string | null;
+  readonly group: string | null;
+  readonly watched: boolean;
+  readonly since: string;
+  readonly text: string;
+  readonly cells: readonly BadCell[];
 }
 
 export interface Uncounted {

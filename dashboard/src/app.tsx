@@ -25,6 +25,7 @@ const LATER: Readonly<Record<string, Load>> = {
   prices: () => import("./pages/prices").then((m) => m.PricesPage),
   proposals: () => import("./pages/proposals").then((m) => m.ProposalsPage),
   exposure: () => import("./pages/exposure").then((m) => m.ExposurePage),
+  books: () => import("./pages/books").then((m) => m.BooksPage),
   import: () => import("./pages/import").then((m) => m.ImportPage),
 };
 

@@ -34,4 +34,5 @@ export const to = {
   exposure: "#/exposure",
   imports: "#/import",
   proposals: "#/proposals",
+  books: "#/books",
 };

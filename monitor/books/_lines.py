@@ -151,6 +151,8 @@ class Judged(NamedTuple):
     left_out: str = ""
     """What of the line is left out, though its group is taken."""
     left_out_reason: str = ""
+    problems: tuple[Problem, ...] = ()
+    """What the line is refused for, one by one."""
 
 
 def judge(raw: bytes, at: datetime, reader: LineReader) -> Judged:
@@ -170,7 +172,7 @@ def judge(raw: bytes, at: datetime, reader: LineReader) -> Judged:
     try:
         group = reader.parse(stated, at)
     except Invalid as e:
-        return Judged(id, problem=str(e)[:_PROBLEM_CHARS], reason=e.reason)
+        return Judged(id, problem=str(e)[:_PROBLEM_CHARS], reason=e.reason, problems=tuple(e.problems))
     if not (found := reader.left_out(stated, at)):
         return Judged(group.id, group)
     return Judged(group.id, group, left_out=in_words(found)[:_PROBLEM_CHARS], left_out_reason=found[0].reason)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,8 +20,10 @@ from monitor.books._base import KeptBook, Reader
 from monitor.books._line_memory import LineMemory, PlainLineMemory
 from monitor.books._lines import PAGE_LINES, Judged, judge
 from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED
-from monitor.core.events.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed
+from monitor.core.alerts.trouble import CELLS, FEW, bad_cell
+from monitor.core.events.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed, NoticedPart
 from monitor.core.loans.group import GroupBatch
+from monitor.core.schema import Problem
 
 _PACKED_LINES = 1000  # a page with fewer new lines is read line by line
 _COMPACT_ROWS = 50_000  # from here on a memory of arrays takes a tenth of what dictionaries take
@@ -42,6 +44,8 @@ class RefusedLine(NamedTuple):
     fingerprint: str
     reason: str
     group: str | None = None
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with the line, one by one, where that is known."""
 
 
 class BookRow(NamedTuple):
@@ -147,9 +151,8 @@ class Comparison:
             self.judge(sheet, doubles, at)
         refused = set()
         incomplete = set()
-        for place, (id_, _, problem, reason, left_out, left_out_reason) in sorted(
-            sheet.judged.items(), key=itemgetter(0)
-        ):
+        for place, judged in sorted(sheet.judged.items(), key=itemgetter(0)):
+            id_, _, problem, reason, left_out, left_out_reason, problems = judged
             number = sheet.numbers[place]
             if place in doubles and not problem:
                 problem = f"group {id_} is at {self.unit} {firsts[place]} already; one {self.unit} a group"
@@ -157,7 +160,9 @@ class Comparison:
             if problem:
                 refused.add(place)
                 fingerprint = fingerprint_of(sheet.raws[place], problem)
-                bad[Place(BOOK_REFUSED, self.subject(number))] = RefusedLine(problem, fingerprint, reason, id_)
+                bad[Place(BOOK_REFUSED, self.subject(number))] = RefusedLine(
+                    problem, fingerprint, reason, id_, problems
+                )
             elif left_out:
                 incomplete.add(place)
                 fingerprint = fingerprint_of(sheet.raws[place], left_out)
@@ -184,10 +189,11 @@ class Comparison:
     def say(
         self, bad: Mapping[Place, RefusedLine], at: datetime, now_s: float = 0.0, patience_s: float = 0.0
     ) -> list[Event]:
-        """Notices about problems that are old enough and have none yet."""
+        """Notices about problems that are old enough and have none yet: one of each kind, however many there are."""
         doubts: dict[Place, tuple[str, float]] = {}
-        notices: list[Event] = []
-        for place, (problem, fingerprint, reason, group) in bad.items():
+        found: dict[str, list[NoticedPart]] = {}
+        for place, line in bad.items():
+            fingerprint = line.fingerprint
             if self._refused.get(place) == fingerprint:
                 continue
             before, since_s = self._doubts.get(place, (fingerprint, now_s))
@@ -196,11 +202,28 @@ class Comparison:
                 doubts[place] = fingerprint, since_s
                 continue
             self._refused[place] = fingerprint
-            facts = {"problem": problem, "reason": reason, "source": self.name}
-            facts |= {"group": group} if group is not None else {}
-            notices.append(Noticed(at, place.kind, place.subject, facts, fingerprint))
+            found.setdefault(place.kind, []).append(NoticedPart(place.subject, self._facts(place, line), fingerprint))
         self._doubts = doubts
-        return notices
+        return [notice for kind, parts in found.items() for notice in self._notices(kind, parts, at)]
+
+    def _notices(self, kind: str, parts: list[NoticedPart], at: datetime) -> list[Event]:
+        """Each by itself where they are few, else all of them as one."""
+        if len(parts) <= FEW:
+            return [Noticed(at, kind, part.subject, part.facts, part.fingerprint) for part in parts]
+        return [Noticed(at, kind, f"{self._book}: {self.unit}s", {"source": self.name}, parts=tuple(parts))]
+
+    def _facts(self, place: Place, line: RefusedLine) -> dict[str, Any]:
+        facts: dict[str, Any] = {"problem": line.problem, "reason": line.reason, "source": self.name}
+        facts |= {"group": line.group} if line.group is not None else {}
+        if (where := self.place_of(place.subject)) is not None:
+            facts["place"] = where
+            facts["cells"] = [msgspec.to_builtins(bad_cell(problem)) for problem in line.problems[:CELLS]]
+        return facts
+
+    def place_of(self, subject: str) -> str | None:
+        """Where a line stands, for people; None for the book as a whole."""
+        number = subject.removeprefix(f"{self._book}:")
+        return f"{self.unit} {number}" if number != subject else None
 
     def clear_all_but(self, bad: Mapping[Place, RefusedLine], at: datetime) -> list[Event]:
         """A whole reading has only these problems: all others are mended."""
@@ -230,6 +253,11 @@ class _RowComparison(Comparison):
     def subject(self, number: int) -> str:
         """See Comparison."""
         return f"{self.name}: {self.places[number]}"
+
+    def place_of(self, subject: str) -> str | None:
+        """See Comparison."""
+        place = subject.removeprefix(f"{self.name}: ")
+        return place if place != subject else None
 
 
 class Snapshots:

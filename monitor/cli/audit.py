@@ -19,7 +19,8 @@ from monitor import plugins
 from monitor.audit_chain import AuditHead, AuditProof, head_of, look_through
 from monitor.audit_keys import NO_KEYS, AuditKeys, keys_of, new_key, read_keys, write_private
 from monitor.cli import output
-from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, TokenFile
+from monitor.cli.daemon_at import daemon_at
+from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ClientConfig, ConfigFile, TokenFile
 from monitor.cli.tables import table_of
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
@@ -55,6 +56,7 @@ def listed(
     csv_file: CsvFile = None,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """Who did what, the newest first: a table of 50, or all of it as CSV or JSON.
@@ -70,11 +72,12 @@ def listed(
     csv_file: writes them to this file, with what was before and after.
     url: address of the running daemon.
     token_file: file with the token of an admin, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the records as JSON, with what was before and after.
     """
     asked = {"who": who, "action": action, "subject": subject}
     asked |= {"since": _past(since, "--since"), "until": _past(until, "--until")}
-    daemon = DaemonClient(url, token_file)
+    daemon = daemon_at(url, token_file, config)
     most = limit if limit is not None or csv_file is not None or as_json else SHOWN
     rows = _records(daemon, {k: v for k, v in asked.items() if v is not None}, most)
     if csv_file is not None:

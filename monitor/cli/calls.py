@@ -7,15 +7,22 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from monitor.cli import output
-from monitor.cli.options import FINE, URL, AsJson, TokenFile
+from monitor.cli.daemon_at import daemon_at
+from monitor.cli.options import FINE, URL, AsJson, ClientConfig, TokenFile
 from monitor.cli.output import out, say, shown
 from monitor.cli.tables import figure, table_of
-from monitor.client import DaemonClient
 
 _AMOUNTS = ("paid_usd", "value_usd", "disputed_usd", "called_usd")
 
 
-def calls(*, limit: int = 100, url: str = URL, token_file: TokenFile = None, as_json: AsJson = False) -> int:
+def calls(
+    *,
+    limit: int = 100,
+    url: str = URL,
+    token_file: TokenFile = None,
+    config: ClientConfig = None,
+    as_json: AsJson = False,
+) -> int:
     """All open margin calls with an amount: what is called, what is outstanding, and until when.
 
     Parameters
@@ -23,9 +30,10 @@ def calls(*, limit: int = 100, url: str = URL, token_file: TokenFile = None, as_
     limit: groups to ask for at once, 1 to 1000. All pages are read.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the rows of GET /v1/groups that have a `call`.
     """
-    daemon, found, asked = DaemonClient(url, token_file), [], {"stage": "margin_call", "limit": str(limit)}
+    daemon, found, asked = daemon_at(url, token_file, config), [], {"stage": "margin_call", "limit": str(limit)}
     while True:
         answer = daemon.get(f"/v1/groups?{urlencode(asked)}")
         found += [row for row in answer["items"] if "call" in row]
@@ -36,7 +44,9 @@ def calls(*, limit: int = 100, url: str = URL, token_file: TokenFile = None, as_
     return FINE
 
 
-def call(group: str, *, url: str = URL, token_file: TokenFile = None, as_json: AsJson = False) -> int:
+def call(
+    group: str, *, url: str = URL, token_file: TokenFile = None, config: ClientConfig = None, as_json: AsJson = False
+) -> int:
     """The margin call of a group, and what became of it so far.
 
     Parameters
@@ -44,9 +54,14 @@ def call(group: str, *, url: str = URL, token_file: TokenFile = None, as_json: A
     group: the group's id.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of GET /v1/groups/{id}/calls, with all its pages.
     """
-    daemon, place, asked = DaemonClient(url, token_file), f"/v1/groups/{quote(group, safe='')}/calls", {"limit": "1000"}
+    daemon, place, asked = (
+        daemon_at(url, token_file, config),
+        f"/v1/groups/{quote(group, safe='')}/calls",
+        {"limit": "1000"},
+    )
     answer = daemon.get(f"{place}?{urlencode(asked)}")
     items, cursor = list(answer["items"]), answer["next"]
     while cursor is not None:

@@ -6,8 +6,9 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from monitor.cli import output
+from monitor.cli.daemon_at import daemon_at
 from monitor.cli.operator import time_of
-from monitor.cli.options import FINE, URL, WRONG, AsJson, TokenFile
+from monitor.cli.options import FINE, URL, WRONG, AsJson, ClientConfig, TokenFile
 from monitor.client import DaemonClient
 
 
@@ -18,6 +19,7 @@ def channel(
     reason: str | None = None,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """Lists the channels; or switches one on, which sends what waits for it, or off.
@@ -29,9 +31,10 @@ def channel(
     reason: why it is switched off, for the colleagues.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of /v1/channels.
     """
-    daemon = DaemonClient(url, token_file)
+    daemon = daemon_at(url, token_file, config)
     if action == "list":
         items = _all(daemon)
         output.json(items) if as_json else output.channels(items)
@@ -55,6 +58,7 @@ def retry(
     state: Literal["pending", "failed", "delivered"] = "failed",
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """Sends notices again, by channel, type and time: all that is stated must hold, and something must be.
@@ -68,6 +72,7 @@ def retry(
     state: failed, pending or delivered.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of POST /v1/deliveries/retry.
     """
     stated = {
@@ -80,7 +85,7 @@ def retry(
     if not body:
         output.problems(["state at least one of --notifier, --type, --since, --until"])
         return WRONG
-    answer = DaemonClient(url, token_file).post("/v1/deliveries/retry", {**body, "state": state})
+    answer = daemon_at(url, token_file, config).post("/v1/deliveries/retry", {**body, "state": state})
     if as_json:
         output.json(answer)
     else:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import aiohttp
 import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -19,7 +20,9 @@ from redis.exceptions import RedisError
 from monitor import plugins
 from monitor.addresses import scrubbed
 from monitor.audit_keys import read_keys
-from monitor.cli.feed_checks import DaemonSeen, ask_daemon, daemon_port, first_price, seen_by_daemon
+from monitor.cli.daemon_at import address_of
+from monitor.cli.feed_checks import DaemonSeen, ask_daemon, first_price, is_another, seen_by_daemon
+from monitor.client import NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import Config, Part
 from monitor.secret_files import BadSecret, read_secret
@@ -154,18 +157,27 @@ def _audit(config: Config) -> Finding:
 
 async def _daemon(config: Config) -> tuple[Finding, DaemonSeen | None]:
     """Whether the daemon runs, and what it says of its feeds then."""
-    host, port = config.web.host, daemon_port(config)
-    if port == 0:
-        return Finding("daemon", "note", "not running: no port of it is noted in state_dir"), None
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), CONNECT_S)
+        base = address_of(config)
+    except NoAnswer:
+        return Finding("daemon", "note", "not running: no port of it is noted in state_dir"), None
+    address = urlsplit(base)
+    place = address.netloc
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(address.hostname, address.port), CONNECT_S)
     except (OSError, TimeoutError):
-        return Finding("daemon", "note", f"not running at {host}:{port}"), None
+        return Finding("daemon", "note", f"not running at {place}"), None
     writer.close()
-    seen = await ask_daemon(config)
+    try:
+        if await is_another(config, base):
+            text = f"another monitor answers at {place}: its configuration is not {config.path.absolute()}"
+            return Finding("daemon", "trouble", f"{text}; stop it, or give this one another [web] port"), None
+        seen = await ask_daemon(config, base)
+    except (OSError, aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as e:
+        seen = f"{type(e).__name__}: {e}" if str(e) else "no answer in time"
     if isinstance(seen, str):
-        return Finding("daemon", "note", f"something answers at {host}:{port}, but not as the monitor: {seen}"), None
-    return Finding("daemon", "fine", f"runs at {host}:{port}; what follows of its feeds is what it sees"), seen
+        return Finding("daemon", "note", f"something answers at {place}, but not as the monitor: {seen}"), None
+    return Finding("daemon", "fine", f"runs at {place}; what follows of its feeds is what it sees"), seen
 
 
 async def _feed(config: Config, seen: DaemonSeen | None, name: str, part: Part) -> Finding:

@@ -58,10 +58,18 @@ def daemon_port(config: Config) -> int:
     return 0
 
 
-async def ask_daemon(config: Config) -> DaemonSeen | str:
+async def is_another(config: Config, base: str) -> bool:
+    """Whether the monitor that answers at an address is of another configuration. A peer that does not say of which is an
+    older monitor, or none."""
+    timeout = aiohttp.ClientTimeout(total=ASK_S)
+    async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{base}/healthz") as answer:
+        alive = msgspec.json.decode(await answer.read())
+    instance = alive.get("instance") if isinstance(alive, dict) else None
+    return bool(instance) and instance != config.instance
+
+
+async def ask_daemon(config: Config, base: str) -> DaemonSeen | str:
     """What the daemon of this configuration says of its feeds; a sentence where it cannot be asked."""
-    host, port = config.web.host, daemon_port(config)
-    base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     token = next((t for t in config.web.tokens if not t.scope), None)
     try:
         headers = {} if token is None else {"Authorization": f"Bearer {_secret(token)}"}

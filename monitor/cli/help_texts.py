@@ -41,8 +41,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         'disable risk-desk --reason "maintenance"',
         "enable risk-desk",
     ),
+    "check-book": ("books/loans.jsonl --config my.toml",),
     "check-config": (
-        "--config my.toml",
+        "--config my.toml --ask-feeds",
+        "--config my.toml --skip-books",
         "--config my.toml --against running",
     ),
     "demo": ("", "--port 0 --log-json --log-level warning"),
@@ -84,6 +86,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         'BTC --release --reason "the venue is back"',
     ),
     "proposals": ("",),
+    "reload": ("--dry-run", "--confirm --config my.toml"),
     "reject": ('P-1 --reason "not agreed"',),
     "replay": (
         "--config config/monitor.toml --tape prices.csv.gz --book loans.jsonl",

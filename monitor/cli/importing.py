@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 from cyclopts import Parameter
 
 from monitor.cli import import_tables, output
-from monitor.cli.options import FINE, TROUBLE, URL, WRONG, AsJson, Flag, TokenFile
+from monitor.cli.daemon_at import daemon_at
+from monitor.cli.options import FINE, TROUBLE, URL, WRONG, AsJson, ClientConfig, Flag, TokenFile
 from monitor.client import DaemonClient
 
 PATIENCE_S = 300.0
@@ -37,6 +38,7 @@ def import_(
     template: Path | None = None,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """Takes a desk's own table (.xlsx or CSV) into the running daemon: all of it or nothing; a repeat changes what changed.
@@ -57,6 +59,7 @@ def import_(
     template: write a table to start from (.xlsx or .csv), and do nothing else.
     url: address of the running daemon.
     token_file: file with the token of an admin, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of POST /v1/import.
     """
     if template is not None:
@@ -64,23 +67,33 @@ def import_(
     if file is None:
         output.problems(["name a file: monitor import loans.xlsx; or begin with monitor import --template loans.xlsx"])
         return WRONG
-    try:
-        raw = file.read_bytes()
-    except OSError as e:
-        output.problems([f"{file}: cannot be read: {e.strerror}"])
+    if (raw := _content(file)) is None:
         return WRONG
-    asked: list[tuple[str, str]] = [("file", file.name)]
-    asked += [(key, value) for key, value in _stated(name, decimal, dates, encoding) if value is not None]
+    stated = _stated(name, decimal, dates, encoding)
+    asked = [("file", file.name), *((key, value) for key, value in stated if value is not None)]
     for key, texts in (("map", columns), ("set", constants), ("sheet", sheet)):
         asked += [(key, text) for text in texts]
     asked += [("close_missing", "true")] if close_missing else []
-    ask = partial(_asked, DaemonClient(url, token_file), asked, file, raw)
+    ask = partial(_asked, daemon_at(url, token_file, config), asked, file, raw)
     if sys.stdin.isatty() and not (dry_run or yes or as_json):
         return _after_a_look(ask, close_missing=close_missing)
     answer = ask(is_dry=dry_run)
     output.json(answer) if as_json else import_tables.answer(answer)
-    is_fine = answer["taken"] or (dry_run and not answer["questions"] and not answer["refused"])
-    return FINE if is_fine else TROUBLE
+    return FINE if _is_fine(answer, is_dry=dry_run) else TROUBLE
+
+
+def _content(file: Path) -> bytes | None:
+    """None, and the reason is said, where it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError as e:
+        output.problems([f"{file}: cannot be read: {e.strerror}"])
+        return None
+
+
+def _is_fine(answer: dict[str, Any], *, is_dry: bool) -> bool:
+    """It was taken, or would be."""
+    return bool(answer["taken"]) or (is_dry and not answer["questions"] and not answer["refused"])
 
 
 def _after_a_look(ask: Callable[..., dict[str, Any]], *, close_missing: bool) -> int:

@@ -7,8 +7,9 @@ from typing import Any
 from urllib.parse import quote
 
 from monitor.cli import lever_tables, output
+from monitor.cli.daemon_at import daemon_at
 from monitor.cli.operator import time_from_now
-from monitor.cli.options import FINE, URL, WRONG, AsJson, Flag, TokenFile
+from monitor.cli.options import FINE, URL, WRONG, AsJson, ClientConfig, Flag, TokenFile
 from monitor.client import DaemonClient, NoAnswer
 from monitor.core.portfolio.snapshot import LABEL_PREFIX
 
@@ -23,6 +24,7 @@ def extend(
     emergency: str | None = None,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """Extends the grace period of groups in delayed liquidation.
@@ -37,10 +39,11 @@ def extend(
     emergency: why nobody else can be asked first; it then holds for two hours unless another person approves.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of POST /v1/levers.
     """
     lever = {"type": "extend_grace", "until": time_from_now(until)}
-    return _pull(lever, _about(group, match), (reason, emergency, preview), DaemonClient(url, token_file), as_json)
+    return _pull(lever, _about(group, match), (reason, emergency, preview), daemon_at(url, token_file, config), as_json)
 
 
 def waive(
@@ -53,6 +56,7 @@ def waive(
     emergency: str | None = None,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """Waives the liquidation of overdue loans until a time. The lines of LTV stay watched: for these there is `override`.
@@ -67,10 +71,11 @@ def waive(
     emergency: why nobody else can be asked first; it then holds for two hours unless another person approves.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of POST /v1/levers.
     """
     lever = {"type": "waive", "until": time_from_now(until)}
-    return _pull(lever, _about(group, match), (reason, emergency, preview), DaemonClient(url, token_file), as_json)
+    return _pull(lever, _about(group, match), (reason, emergency, preview), daemon_at(url, token_file, config), as_json)
 
 
 def override(
@@ -84,6 +89,7 @@ def override(
     emergency: str | None = None,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """Puts other lines in force until a time; then the former ones hold again, and the groups are decided.
@@ -99,11 +105,12 @@ def override(
     emergency: why nobody else can be asked first; it then holds for two hours unless another person approves.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of POST /v1/levers.
     """
     lines = dict(_pair(each, "--line", "a line such as liquidation=0.93") for each in line)
     lever = {"type": "override", "thresholds": lines, "until": time_from_now(until)}
-    return _pull(lever, _about(group, match), (reason, emergency, preview), DaemonClient(url, token_file), as_json)
+    return _pull(lever, _about(group, match), (reason, emergency, preview), daemon_at(url, token_file, config), as_json)
 
 
 def move(
@@ -116,6 +123,7 @@ def move(
     emergency: str | None = None,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """Moves groups to another product, also where their book goes on naming the one that it named so far.
@@ -130,10 +138,11 @@ def move(
     emergency: why nobody else can be asked first; it then holds for two hours unless another person approves.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of POST /v1/levers.
     """
     lever = {"type": "move", "product": product}
-    return _pull(lever, _about(group, match), (reason, emergency, preview), DaemonClient(url, token_file), as_json)
+    return _pull(lever, _about(group, match), (reason, emergency, preview), daemon_at(url, token_file, config), as_json)
 
 
 def levers(
@@ -142,6 +151,7 @@ def levers(
     reason: str | None = None,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """Lists the levers in force, or ends one before its time.
@@ -152,9 +162,10 @@ def levers(
     reason: why it ends.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of GET /v1/levers.
     """
-    daemon = DaemonClient(url, token_file)
+    daemon = daemon_at(url, token_file, config)
     if end is not None:
         why = f"?reason={quote(reason, safe='')}" if reason is not None else ""
         daemon.delete(f"/v1/levers/{quote(end, safe='')}{why}")
@@ -165,16 +176,19 @@ def levers(
     return FINE
 
 
-def proposals(*, url: str = URL, token_file: TokenFile = None, as_json: AsJson = False) -> int:
+def proposals(
+    *, url: str = URL, token_file: TokenFile = None, config: ClientConfig = None, as_json: AsJson = False
+) -> int:
     """Lists what waits for another person to approve it.
 
     Parameters
     ----------
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of GET /v1/proposals.
     """
-    items = DaemonClient(url, token_file).get("/v1/proposals?limit=1000")["items"]
+    items = daemon_at(url, token_file, config).get("/v1/proposals?limit=1000")["items"]
     output.json(items) if as_json else lever_tables.proposals(items)
     return FINE
 
@@ -185,6 +199,7 @@ def approve(
     yes: Flag = False,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """Shows what another person proposed, then and now; with --yes approves what is shown.
@@ -195,9 +210,10 @@ def approve(
     yes: approve it. If it does something else by then than was shown, it is refused.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of GET /v1/proposals/{id}, or with --yes of its approval.
     """
-    daemon, path = DaemonClient(url, token_file), f"/v1/proposals/{quote(proposal, safe='')}"
+    daemon, path = daemon_at(url, token_file, config), f"/v1/proposals/{quote(proposal, safe='')}"
     look = daemon.get(path)
     if not yes:
         if as_json:
@@ -219,6 +235,7 @@ def reject(
     reason: str,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """Rejects what another person proposed, or takes one's own proposal back. What was done in an emergency ends.
@@ -229,10 +246,11 @@ def reject(
     reason: why, for the colleagues.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of POST /v1/proposals/{id}/reject.
     """
     path = f"/v1/proposals/{quote(proposal, safe='')}/reject"
-    answer = DaemonClient(url, token_file).post(path, {"reason": reason})
+    answer = daemon_at(url, token_file, config).post(path, {"reason": reason})
     output.json(answer) if as_json else output.say(f"{proposal}: rejected")
     return FINE
 

@@ -21,15 +21,28 @@ from cyclopts import CycloptsError, Parameter
 
 from monitor import config as configuration
 from monitor import plugins, private_files, telemetry, terminal
-from monitor.cli import audit, calls, copies, delivery, importing, keys, levers, operator, output, portfolio
-from monitor.cli.book_dates import impossible_dates
+from monitor.cli import audit, calls, copies, delivery, importing, keys, levers, operator, output, portfolio, reloading
+from monitor.cli.daemon_at import daemon_at
 from monitor.cli.help_texts import explained
-from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
+from monitor.cli.options import (
+    CONFIG,
+    FINE,
+    TROUBLE,
+    URL,
+    WRONG,
+    AsJson,
+    ClientConfig,
+    ConfigFile,
+    Flag,
+    TokenFile,
+    asset_value,
+)
 from monitor.cli.shipped import DEMONSTRATION, configuration_of, demonstration, init, version
-from monitor.client import DaemonClient, NoAnswer
+from monitor.client import NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
 from monitor.control_characters import visible
+from monitor.core.rules.open_ladders import ended
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
 from monitor.people import without_links
 from monitor.quiet_times import run_out
@@ -72,6 +85,7 @@ for _command in (
     keys.webhook_key,
     copies.backup,
     copies.restore,
+    reloading.reload,
     init,
 ):
     commands.command(_command)
@@ -187,28 +201,59 @@ def check_config(
     *,
     config: ConfigFile = CONFIG,
     against: Literal["running"] | None = None,
+    skip_books: Flag = False,
+    ask_feeds: Flag = False,
     url: str | None = None,
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> int:
-    """Checks a configuration and all that it names; names every problem.
+    """Checks a configuration and all that it names; names every problem, and says what a start would find in the books.
+
+    Refused lines do not keep the daemon from starting: they leave the exit code at 0.
 
     Parameters
     ----------
     config: the configuration file (TOML).
-    against: `running`: also which groups its rules would move to another stage if the running daemon reloaded it now.
+    against: `running`: which groups its rules would move to another stage if the running daemon reloaded it now.
+    skip_books: do not read the books: a large one takes as long as at a start.
+    ask_feeds: connect to the feeds for the prices of now, where the daemon does not run.
     url: address of the running daemon; else that of the configuration.
     token_file: file with the token of an admin; else one of the configuration.
-    as_json: what would change as JSON, with all groups.
+    as_json: what would change, or what a start would find, as JSON.
     """
     loaded = _checked(config)
     if not as_json:
         output.config_is_fine(loaded)
+    if against is None and skip_books:
+        return FINE
     if against is None:
+        from monitor.cli import first_look  # imported late: `monitor --help` need not load core
+
+        look = first_look.of_config(loaded, ask_feeds=ask_feeds)
+        output.json(look) if as_json else first_look.show(look)
         return FINE
     from monitor.cli.rules_preview import against_running  # imported late: `monitor --help` need not load the web
 
     return against_running(loaded, url, token_file, as_json=as_json)
+
+
+@commands.command
+def check_book(file: Path, *, config: ConfigFile = CONFIG, as_json: AsJson = False) -> int:
+    """Reads a loan book as the daemon would, and says what is wrong with it: line, cell, value, and what mends it.
+
+    Parameters
+    ----------
+    file: the book, JSON Lines: `monitor check-book config/book.jsonl`.
+    config: the configuration file (TOML), by whose products the book is read.
+    as_json: what was found as JSON.
+    """
+    from monitor.cli import first_look  # imported late: `monitor --help` need not load core
+
+    look = first_look.of_file(configuration.load(config), file)
+    if not as_json:
+        return first_look.show_book(look)
+    output.json(look)
+    return first_look.code_of(look)
 
 
 def _checked(config: Path) -> Config:
@@ -229,13 +274,13 @@ def _checked(config: Path) -> Config:
     problems += wiring.stated_audit_keys(loaded) if loaded is not None else []
     if loaded is None or problems:
         raise BadConfig(problems)
+    output.notes(list(ended(loaded.rules.products)))
     output.notes(
         wiring.weak(named) + wiring.incomplete_lines(named) + run_out(loaded.holidays, SystemClock().utc().date())
     )
     if loaded.web.public_url is not None and loaded.rules.duty.escalations:
         output.notes(without_links(loaded.contacts, {n.name: n.kind for n in named.notifiers}, loaded.routed))
     output.notes(told_by_puts(loaded.web.tokens))
-    output.notes(impossible_dates(loaded, SystemClock().utc()))
     return loaded
 
 
@@ -308,7 +353,9 @@ def export_tape(log: Path, *, out: Path) -> int:
 
 
 @commands.command
-def explain(group: str, *, url: str = URL, token_file: TokenFile = None, as_json: AsJson = False) -> int:
+def explain(
+    group: str, *, url: str = URL, token_file: TokenFile = None, config: ClientConfig = None, as_json: AsJson = False
+) -> int:
     """Why a group's figure and stage are what they are, and what counts next: each asset, price, source, age, tier.
 
     Parameters
@@ -316,9 +363,10 @@ def explain(group: str, *, url: str = URL, token_file: TokenFile = None, as_json
     group: the group's id.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of GET /v1/groups/{id}.
     """
-    daemon = DaemonClient(url, token_file)
+    daemon = daemon_at(url, token_file, config)
     answer = daemon.get(f"/v1/groups/{quote(group, safe='')}")
     output.json(answer) if as_json else output.explain(answer, daemon.get("/v1/session").get("zone"))
     return FINE
@@ -334,6 +382,7 @@ def what_if(
     remove: Sequence[str] = (),
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """LTV, stage and allowed actions after shocks, repayments, additions and withdrawals; changes nothing.
@@ -347,6 +396,7 @@ def what_if(
     remove: such as SOL=100.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of POST /v1/groups/{id}/what-if.
     """
     problems: list[str] = []
@@ -359,7 +409,7 @@ def what_if(
     if problems:
         output.problems(problems)
         return WRONG
-    answer = DaemonClient(url, token_file).post(f"/v1/groups/{quote(group, safe='')}/what-if", body)
+    answer = daemon_at(url, token_file, config).post(f"/v1/groups/{quote(group, safe='')}/what-if", body)
     output.json(answer) if as_json else output.what_if(group, answer)
     return FINE
 

@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import quote
 
 from monitor.cli import lever_tables, output
-from monitor.cli.options import FINE, URL, WRONG, AsJson, Flag, TokenFile
+from monitor.cli.daemon_at import daemon_at
+from monitor.cli.options import FINE, URL, WRONG, AsJson, ClientConfig, Flag, TokenFile
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
 from monitor.core.coins import typed
@@ -28,6 +29,7 @@ def ack(
     undo: Flag = False,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """Acknowledges the stage that an alert told of: its reminders rest, until a time or for as long as the stage lasts.
@@ -40,9 +42,10 @@ def ack(
     undo: take an acknowledgement back.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of POST /v1/alerts/{id}/ack.
     """
-    daemon = DaemonClient(url, token_file)
+    daemon = daemon_at(url, token_file, config)
     path = f"/v1/alerts/{quote(alert, safe='')}/ack"
     if undo:
         daemon.delete(path)
@@ -54,16 +57,17 @@ def ack(
     return FINE
 
 
-def duty(*, url: str = URL, token_file: TokenFile = None, as_json: AsJson = False) -> int:
+def duty(*, url: str = URL, token_file: TokenFile = None, config: ClientConfig = None, as_json: AsJson = False) -> int:
     """Who is on duty now and next, and which critical alerts people are asked about.
 
     Parameters
     ----------
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answers of GET /v1/rota and /v1/escalations.
     """
-    daemon = DaemonClient(url, token_file)
+    daemon = daemon_at(url, token_file, config)
     rotas, open_ones = daemon.get("/v1/rota")["items"], daemon.get("/v1/escalations")["items"]
     if as_json:
         output.json({"rota": rotas, "escalations": open_ones})
@@ -94,6 +98,7 @@ def silence(
     emergency: str | None = None,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """Hides alerts from the channels for a time, but nothing that gets worse than it is now. Alone it lists silences.
@@ -111,9 +116,10 @@ def silence(
     emergency: why nobody else can be asked first, where another person must approve; it then ends after two hours.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of /v1/silences.
     """
-    daemon = DaemonClient(url, token_file)
+    daemon = daemon_at(url, token_file, config)
     if delete is not None:
         daemon.delete(f"/v1/silences/{quote(delete, safe='')}")
         output.say(f"{delete}: ended; what it hid and is still bad is told now")
@@ -164,6 +170,7 @@ def price(
     emergency: str | None = None,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """Shows a price with all its sources; or decides about it, which everybody is told.
@@ -182,9 +189,10 @@ def price(
     emergency: why nobody else can be asked first, where another person must approve a pin; it then ends after two hours.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of /v1/prices/{id}.
     """
-    daemon, path = DaemonClient(url, token_file), f"/v1/prices/{quote(typed(asset), safe='')}"
+    daemon, path = daemon_at(url, token_file, config), f"/v1/prices/{quote(typed(asset), safe='')}"
     if not (believe or release or exclude is not None or pin is not None):
         return _show_price(daemon.get(path), as_json)
     asked = [flag for flag, is_set in (("--believe", believe), ("--pin", pin is not None)) if is_set]
@@ -203,8 +211,7 @@ def price(
         output.problems(["a pin states --until: how long (2h) or until when"])
         return WRONG
     body: dict[str, Any] = {"reason": reason, "exclude": exclude, "pin": pin, "until": time_from_now(until)}
-    if believe:
-        body["believe"] = _candidate(daemon.get(path))
+    body |= {"believe": _candidate(daemon.get(path))} if believe else {}
     body |= {"confirmed": True} if yes else {}
     body |= {"emergency": emergency} if emergency is not None and not preview else {}
     path += "/decisions" + ("?dry_run=true" if preview else "")

@@ -17,6 +17,8 @@ ConfigFile = Annotated[Path, Parameter(name="--config")]
 Flag = Annotated[bool, Parameter(negative="")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="")]
 TokenFile = Annotated[Path | None, Parameter(name="--token-file")]
+ClientConfig = Annotated[Path | None, Parameter(name="--config")]
+"""Of a command that asks a daemon: for the address alone."""
 
 
 def asset_value(flag: str, text: str, problems: list[str]) -> tuple[str, str]:

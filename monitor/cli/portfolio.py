@@ -10,7 +10,20 @@ from urllib.parse import urlencode
 
 from monitor import config as configuration
 from monitor.cli import output, portfolio_tables
-from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
+from monitor.cli.daemon_at import daemon_at
+from monitor.cli.options import (
+    CONFIG,
+    FINE,
+    TROUBLE,
+    URL,
+    WRONG,
+    AsJson,
+    ClientConfig,
+    ConfigFile,
+    Flag,
+    TokenFile,
+    asset_value,
+)
 from monitor.client import DaemonClient
 from monitor.clock import SystemClock
 from monitor.core.coins import typed
@@ -33,6 +46,7 @@ def stress(
     csv: Path | None = None,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """The whole book under a shock: who goes where, sums, shortfall; a matrix of two shocks; the fall that a loss takes.
@@ -49,6 +63,7 @@ def stress(
     csv: a file for every group that changes its stage.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of POST /v1/stress.
     """
     problems: list[str] = []
@@ -64,7 +79,7 @@ def stress(
     if problems:
         output.problems(problems)
         return WRONG
-    daemon = DaemonClient(url, token_file)
+    daemon = daemon_at(url, token_file, config)
     if csv is not None:
         raw = daemon.post_for_bytes("/v1/stress?format=csv", body, PATIENCE_S)
         csv.write_bytes(raw)
@@ -91,6 +106,7 @@ def exposure(
     after: str | None = None,
     url: str = URL,
     token_file: TokenFile = None,
+    config: ClientConfig = None,
     as_json: AsJson = False,
 ) -> int:
     """The exposure of the book: sums and shares by borrower, product or coin, the largest first.
@@ -102,11 +118,12 @@ def exposure(
     after: the `next` of the page before.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
+    config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of GET /v1/exposure.
     """
     key = _key(by)
     asked = {"by": key, "limit": str(limit)} | ({"after": after} if after is not None else {})
-    daemon = DaemonClient(url, token_file)
+    daemon = daemon_at(url, token_file, config)
     answer = daemon.get(f"/v1/exposure?{urlencode(asked)}", PATIENCE_S)
     if key != by and all(item["key"] is None for item in answer["items"]) and not _is_label(daemon, by):
         output.problems([f"--by: found {by!r}, expected asset, product, or a label that some group has"])

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from contextlib import suppress
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from monitor.cli import output
-from monitor.cli.feed_checks import daemon_port
+from monitor.cli.daemon_at import address_of
 from monitor.cli.options import FINE, TROUBLE
 from monitor.cli.tables import figure, table_of
 from monitor.client import DaemonClient, NoAnswer
@@ -27,27 +25,15 @@ SHOWN = 20
 
 def against_running(config: Config, url: str | None, token_file: Path | None, *, as_json: bool) -> int:
     """Asks the daemon and shows its answer: 0 where a reload would be taken, 1 where not. Raises NoAnswer."""
-    daemon = DaemonClient(url or _address(config), token_file)
-    secret = None if token_file is not None or url is not None else _secret(config)
+    daemon = DaemonClient(url or address_of(config), token_file)
+    secret = None if token_file is not None or url is not None else admin_secret(config)
     body = {**_posted(config), "limit": ALL if as_json else SHOWN}
     answer = daemon.post("/v1/rules/preview", body, ASK_S, secret)
     output.json(answer) if as_json else _show(answer)
     return FINE if answer["refused"] is None else TROUBLE
 
 
-def _address(config: Config) -> str:
-    """Where the daemon of a configuration listens. Raises NoAnswer."""
-    host, port = config.web.host, daemon_port(config)
-    if port == 0:
-        text = f"no daemon of {config.path} has noted its port in {config.state_dir}; start it, or name it with --url"
-        raise NoAnswer(text)
-    with suppress(ValueError):  # a name is no address
-        if (found := ip_address(host)).is_unspecified:  # it listens everywhere; one asks it at home
-            host = "127.0.0.1" if found.version == 4 else "::1"
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _secret(config: Config) -> str | None:
+def admin_secret(config: Config) -> str | None:
     """That of a token of the configuration which may preview; None where it has none. Raises NoAnswer."""
     for token in config.web.tokens:
         if not token.scope and ADMIN in MAY[token.role]:
@@ -86,6 +72,11 @@ def _show(answer: dict[str, Any]) -> None:
     if answer["refused"] is not None:
         output.problems([f"a reload would be refused: {answer['refused']['detail']}"])
         return
+    show_moves(answer)
+
+
+def show_moves(answer: dict[str, Any]) -> None:
+    """Which groups change stage, and the first of them: the preview of rules, from whatever answer."""
     moved = sum(row["groups"] for row in answer["moves"])
     unknown = f"; {answer['unknown']:,} without a price stay as they are" if answer["unknown"] else ""
     about = "" if answer["is_exact"] else "about "

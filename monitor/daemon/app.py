@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from datetime import datetime
+from typing import Any
 
 from monitor import config as configuration
 from monitor import plugins
@@ -12,7 +13,9 @@ from monitor.books._base import BookProgress
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config
 from monitor.core.events.events import Noticed
-from monitor.daemon import reload, startup, upkeep, wiring
+from monitor.core.portfolio.rules_preview import ReloadEffect
+from monitor.core.schema import Invalid, Problem
+from monitor.daemon import reload, startup, unmended, upkeep, wiring
 from monitor.daemon.deliveries import Deliveries
 from monitor.daemon.event_log import Start
 from monitor.daemon.heartbeat import Heartbeat
@@ -44,6 +47,9 @@ class App:
         self._running = Running(self.store, self.clock, Metrics(), self.health, self.tasks)
         self._progress = progress
         self._reloading: asyncio.Task[None] | None = None
+        self._one_reload = asyncio.Lock()
+        self._reload_under_way: asyncio.Task[Any] | None = None
+        self._holds = reload.Holds()
 
     async def start(self) -> None:
         """Opens the store, restores what it kept, and starts every part. Raises what the first failing part raises."""
@@ -70,8 +76,19 @@ class App:
         beats = Heartbeat(self._running, lambda: self.config, lambda: self.deliveries.notifiers, core, self.view)
         self.tasks.begin("heartbeat", beats.run())
         self.tasks.begin("warm engine", startup.warm(self.config.state_dir))
+        self.tasks.begin("word of the start", self._word_of_the_start())
         trim_memory()
         self.health.set("startup", None)
+
+    async def _word_of_the_start(self) -> None:
+        """A start has taken the configuration, whatever a reload said of it. What else is not mended is told again."""
+        await self._word_of_a_configuration(reload.released(self.clock.utc()))
+        await unmended.tell_again(self._running, self.view, lambda: self._memory.is_bulk, self._tell)
+
+    async def _word_of_a_configuration(self, of_rules: Noticed) -> None:
+        now, troubles = self.clock.utc(), self.monitor.troubles
+        for event in (reload.in_order(now), of_rules, *unmended.of_gone_sources(troubles, self.config, now)):
+            await self._tell(event)
 
     async def _build(self) -> None:
         running = self._running
@@ -127,6 +144,9 @@ class App:
             endpoints=self.subscriptions,
             tell=lambda event: self.tasks.begin("word of the web", self._tell(event)),
             scenarios=self.config.path.parent / "scenarios",
+            instance=self.config.instance,
+            reload=self._reload_for,
+            sources=lambda: unmended.stated_sources(self.config),
             imports=self._imports(),
         )
         self.server = Server(self.config.web, handed_over)
@@ -159,14 +179,15 @@ class App:
 
     async def stop(self) -> bool:
         """Stops cleanly within ten seconds: what was taken is committed, deliveries in flight end or stay pending.
-
         False where the store took no commit to the end: what it misses is found again by the next start.
         """
         self.health.set("startup", "stopping")
-        if self._reloading is not None:
-            # A reload that goes on during the stop would start again what was stopped.
-            self._reloading.cancel()
-            await asyncio.wait([self._reloading])
+        # A reload that goes on during the stop would start again what was stopped.
+        reloads = {task for task in (self._reloading, self._reload_under_way) if task is not None}
+        for task in reloads:
+            task.cancel()
+        if reloads:
+            await asyncio.wait(reloads)
         await self.sources.stop()
         # The sequencer outlives the deliveries: what their last attempts find out must still reach core and the store.
         await self.deliveries.stop()
@@ -200,12 +221,44 @@ class App:
             except (BadConfig, StoreUnavailable) as e:
                 log.error("the configuration was not reloaded; the old one stays in force", reason=str(e))
 
-    async def reload(self, who: str = "signal") -> None:
-        """Takes over the configuration file, all of it or nothing. Raises BadConfig, which says why nothing changed."""
+    async def reload(self, who: str = "signal", *, confirmed: bool = False, dry: bool = False) -> ReloadEffect:
+        """Takes over the configuration file, all of it or nothing. Raises BadConfig, which says why nothing changed.
+
+        Only rules that would move many groups wait until they are `confirmed`. `dry` says what would happen.
+        """
+        async with self._one_reload:
+            self._reload_under_way = asyncio.current_task()
+            try:
+                new = await self._read_again()
+                plan = await self._holds.plan(self.config, new, self.requests, confirmed=confirmed)
+                if dry:
+                    return plan.effect
+                await self._take_over(plan.config, who)
+            except BadConfig as e:
+                if not dry:
+                    await self._tell(reload.refused(e.problems, self.clock.utc()))
+                raise
+            finally:
+                self._reload_under_way = None
+            await self._word_of_a_configuration(self._holds.done(new, plan.effect, self.clock.utc()))
+            log.info("configuration reloaded", file=str(new.path), rules=plan.effect.rules)
+            return plan.effect
+
+    async def _reload_for(self, who: str, confirmed: bool, dry: bool) -> ReloadEffect:
+        """For the web. Raises schema.Invalid."""
+        try:
+            return await self.reload(who, confirmed=confirmed, dry=dry)
+        except BadConfig as e:
+            raise Invalid([Problem("", problem) for problem in e.problems]) from None
+
+    async def _read_again(self) -> Config:
         new = await asyncio.to_thread(configuration.load, self.config.path)
         reload.check_fixed(self.config, new)
         self._check_names(new)
         await asyncio.to_thread(wiring.check, new)
+        return new
+
+    async def _take_over(self, new: Config, who: str) -> None:
         notifiers = wiring.build_notifiers(new)
         tokens = wiring.read_tokens(new)
         keys = wiring.keys(new)
@@ -232,4 +285,3 @@ class App:
             for notifier in notifiers.values():
                 await notifier.close()
         self.sources.run(new, judge_again=new.rules.products != old.rules.products)
-        log.info("configuration reloaded", file=str(new.path))

@@ -122,11 +122,18 @@ class Journal:
         return committed.alerts + await self._recovered(monitor)
 
     def _refused(self, alert: Alert) -> None:
-        """A refused line is an alert, a counter and a line of the log, the last at a bounded rate."""
+        """A refused line is an alert, a counter and a line of the log, the last at a bounded rate.
+
+        Many lines at once are one alert, and one line that says how many others it left out.
+        """
         source = str(alert.facts.get("source", ""))
         reason = str(alert.facts.get("reason", "invalid"))
-        self._metrics.book_refused.labels(source, reason).inc()
+        for each, number in alert.facts.get("reasons", {reason: 1}).items():
+            self._metrics.book_refused.labels(source, each).inc(number)
         facts = {"place": alert.subject, "reason": reason, "problem": str(alert.facts.get("problem", ""))[:300]}
+        if (count := alert.facts.get("count")) is not None:
+            log.warning("lines of the loan book were refused", source=source, **facts, lines=count, left_out=count - 1)
+            return
         now_s = self._clock.monotonic_s()
         self._bounded.warning(now_s, f"{source} {reason}", "a line of the loan book was refused", **facts)
 

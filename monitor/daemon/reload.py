@@ -1,12 +1,111 @@
-"""What a reload cannot change, and what the audit record keeps of a configuration."""
+"""What a reload may change, what it holds back until it is confirmed, and what the audit record keeps of a configuration."""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, NamedTuple
 
 import msgspec
 
 from monitor.config import BadConfig, Config
+from monitor.core.alerts.state_alerts import CONFIG_REFUSED, RULES_HELD
+from monitor.core.events.events import Noticed
+from monitor.core.portfolio.rules_preview import HELD, TAKEN, UNCHANGED, PreviewedGroup, ReloadEffect, preview
+from monitor.core.queries.inbox import Inbox
+from monitor.core.rules.open_ladders import ended
+from monitor.core.rules.settings import Rules
+from monitor.core.text import MOST_NAMED
+from monitor.telemetry import log
+
+SUBJECT = "configuration"
+
+
+class Plan(NamedTuple):
+    """A reload before it is done: the configuration to take, with the rules of now where those of the file are held."""
+
+    config: Config
+    effect: ReloadEffect
+
+
+class Holds:
+    """Holds rules back that would move too many groups, until somebody confirms them."""
+
+    def __init__(self) -> None:
+        self._held: Rules | None = None
+
+    async def plan(self, old: Config, new: Config, inbox: Inbox, *, confirmed: bool, listed: int = MOST_NAMED) -> Plan:
+        """What a reload from `old` to `new` would do. `confirmed` is about the rules that were held last, if any were."""
+        limit = new.monitor.reload_max_moves
+        if _same(old.rules, new.rules):
+            return Plan(new, ReloadEffect(rules=UNCHANGED, moved=0, limit=limit, preview=None))
+        for line in ended(new.rules.products):
+            log.warning("a ladder ends", ladder=line)
+        book, then = await inbox.whole_book_under(lambda now: _with_rules_of(now, new.rules))
+        found = await asyncio.to_thread(preview, book, then, listed)
+        moved = sum(sums.groups for sums in found.moves)
+        is_meant = confirmed and (self._held is None or _same(self._held, new.rules))
+        if found.refused is not None or moved <= limit or is_meant:
+            return Plan(new, ReloadEffect(rules=TAKEN, moved=moved, limit=limit, preview=found))
+        kept = msgspec.structs.replace(new, rules=_with_rules_of(new.rules, old.rules))
+        return Plan(kept, ReloadEffect(rules=HELD, moved=moved, limit=limit, preview=found))
+
+    def done(self, new: Config, effect: ReloadEffect, at: datetime) -> Noticed:
+        """After a reload: what the desk is told of the rules that wait, or that none do."""
+        self._held = new.rules if effect.rules == HELD else None
+        return _held(effect, at) if effect.rules == HELD else released(at)
+
+
+def _same(one: Rules, other: Rules) -> bool:
+    return (one.products, one.lifecycle) == (other.products, other.lifecycle)
+
+
+def _with_rules_of(rules: Rules, other: Rules) -> Rules:
+    return msgspec.structs.replace(rules, products=other.products, lifecycle=other.lifecycle)
+
+
+def _held(effect: ReloadEffect, at: datetime) -> Noticed:
+    assert effect.preview is not None
+    groups = [_row(group) for group in effect.preview.items]
+    facts = {
+        "problem": f"new rules would move {effect.moved} groups to another stage, more than {effect.limit}; "
+        "the old rules stay in force until `monitor reload --confirm`",
+        "reason": "too_many_moves",
+        "groups_moved": effect.moved,
+        "limit": effect.limit,
+        "moves": [{"from": each.from_, "to": each.to, "groups": each.groups} for each in effect.preview.moves],
+        "groups": groups,
+        "groups_cut": effect.moved - len(groups),
+    }
+    fingerprint = sha256(msgspec.json.encode((effect.moved, groups))).hexdigest()[:32]
+    return Noticed(at, RULES_HELD, SUBJECT, facts, fingerprint=fingerprint)
+
+
+def _row(group: PreviewedGroup) -> dict[str, str]:
+    return {"group": group.id, "from": group.from_, "to": group.to}
+
+
+def released(at: datetime) -> Noticed:
+    """No rules wait: said where some did."""
+    return Noticed(at, RULES_HELD, SUBJECT, {}, clears=True)
+
+
+def refused(problems: list[str], at: datetime) -> Noticed:
+    """A reload that changed nothing. The same problems are told once."""
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    facts = {
+        "problem": f"{problems[0]}{more}; nothing is taken, the configuration before it stays in force",
+        "reason": "bad_config",
+        "problems": [problem[:300] for problem in problems[:MOST_NAMED]],
+        "problems_cut": max(0, len(problems) - MOST_NAMED),
+    }
+    return Noticed(at, CONFIG_REFUSED, SUBJECT, facts, fingerprint=sha256(repr(problems).encode()).hexdigest()[:32])
+
+
+def in_order(at: datetime) -> Noticed:
+    """The configuration was taken: said where one was refused."""
+    return Noticed(at, CONFIG_REFUSED, SUBJECT, {}, clears=True)
 
 
 def check_fixed(old: Config, new: Config) -> None:

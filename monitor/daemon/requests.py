@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from monitor.core.alerts.silences import Acknowledge
-from monitor.core.events.events import API, BookEntry, OperatorAct, ProductsChanged, RatesChanged
+from monitor.core.events.events import API, BookEntry, Event, GroupPut, OperatorAct, ProductsChanged, RatesChanged
 from monitor.core.events.levers import OperatorSays, Proposable, kind_of
 from monitor.core.events.rates import Asked
 from monitor.core.groups.lever_states import LeverInForce, OpenProposal
@@ -34,7 +34,9 @@ from monitor.core.queries.inbox import (
     look_at_prices,
     why_missing,
 )
+from monitor.core.refusal import Refused
 from monitor.core.rules.settings import Rules
+from monitor.core.watch.dry_run import would
 from monitor.core.watch.operators import Operators, over
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import Journal
@@ -66,11 +68,13 @@ class Requests:
         self._entries = sequencer.entries
 
     async def request(self, request: Request) -> Answer:
-        self._journal.check_writable()
+        if not request.dry:
+            self._journal.check_writable()
         stored = None
         if request.entry_id is not None:
             stored = await self._store.entry(request.group_id, request.entry_id, request.scope)
-        return await self._sequencer.ask(lambda at, turn: self._change(request, stored, at, turn))
+        work = lambda at, turn: self._change(request, stored, at, turn)  # noqa: E731
+        return await self._sequencer.ask(work, needs_commit=not request.dry)
 
     async def give_rates(self, asked: Asked, who: str) -> Given:
         self._journal.check_writable()
@@ -155,6 +159,8 @@ class Requests:
         if request.if_version is not None and request.if_version != (before.version if before else 0):
             return Answer(before, is_stale=True)
         event = request.make(at)
+        if request.dry:
+            return dry_answer(self._monitor, event, before)
         outcome = self._sequencer.handle(event, turn)
         after = self._monitor.sight(request.group_id)
         if outcome.refused is not None:
@@ -220,6 +226,17 @@ class Requests:
     def _whole_book(self, at: datetime) -> WholeBook:
         _, usd, untrusted = self._monitor.board.snapshot()
         return WholeBook(at, Prices(usd, untrusted), self._monitor.rules, self._monitor.book.snapshot(at))
+
+
+def dry_answer(monitor: RiskMonitor, event: Event, before: Sight | None) -> Answer:
+    """What a change of a group would do."""
+    assert isinstance(event, GroupPut | BookEntry), "a closing has nothing to say"
+    try:
+        found = would(monitor, event)
+    except Refused as refused:
+        return Answer(before, refused=refused)
+    after = before if found is None else found.after
+    return Answer(after, is_new=before is None, before=before, alerts=() if found is None else found.alerts)
 
 
 def audit_of(act: OperatorSays, acted: Acted, hand: Hand, at: datetime, labels: Mapping[str, str] | None) -> Audit:

@@ -17,7 +17,7 @@ import msgspec
 
 from monitor import crashpoint
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.core.events.events import BookEntry, Event, MarkPrices, TimePassed
+from monitor.core.events.events import BatchOfBook, BookEntry, Event, MarkPrices, TimePassed
 from monitor.core.groups.outcome import Outcome, Publication
 from monitor.core.prices.conflation import LatestPrices
 from monitor.core.prices.quote import Batch, assets_of
@@ -81,6 +81,8 @@ class Sequencer:
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._is_over = False
+        self._is_batch = False
+        """Core is between the two ends of a batch of a book."""
         self._thread = ThreadPoolExecutor(1, "core")
         self._saved_s = self._clock.monotonic_s()
         self._clocks = ClockWatch(monitor, self._clock)
@@ -221,7 +223,9 @@ class Sequencer:
         """Hands an event to core, in core's thread."""
         started_s = self._clock.monotonic_s()
         if self._recorder is not None:
-            if self._recorder.wants_start(started_s):
+            # Of a batch under way the memory lacks what core has refused: a log that began here would fold otherwise.
+            self._is_batch = not event.ends if isinstance(event, BatchOfBook) else self._is_batch
+            if not self._is_batch and self._recorder.wants_start(started_s):
                 self._recorder.start(Start(self._monitor.rules, self._monitor.memory, event.at), started_s)
             self._recorder.append(event)
         outcome = self._monitor.handle(event)
@@ -265,7 +269,7 @@ class Sequencer:
         at = monitor.at or self._clock.utc()
         board, decisions = monitor.board.snapshot(), monitor.decisions
         known = (monitor.fund, monitor.silences, decisions, monitor.feeds, monitor.escalations, monitor.books.states)
-        self._publish(Publication(at, moved, board, alerts, *known))
+        self._publish(Publication(at, moved, board, alerts, *known, monitor.troubles))
 
     def _note_gaps(self, recorder: Recorder) -> None:
         self._metrics.event_log_lost.set(recorder.lost)

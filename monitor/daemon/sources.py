@@ -13,8 +13,8 @@ from monitor.books._aliases import aliased
 from monitor.books._base import BookProgress, BookSource, KeptBook, Unshown
 from monitor.config import Config, Part
 from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED
-from monitor.core.events.events import Event, GroupsPut
-from monitor.core.text import stamp_or_none
+from monitor.core.alerts.trouble import FEW
+from monitor.core.events.events import BatchOfBook, BookEntry, Event, GroupClosed, GroupPut, GroupsPut
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import wiring
 from monitor.daemon.applied_entries import stored_of
@@ -92,8 +92,6 @@ class Sources:
                 if key[0] == "feed":
                     self.feeds.pop(part.name, None)
                     self._health.set(f"feed {part.name}", None)
-                elif key[0] == "book":
-                    self._health.set(f"book {part.name}", None)
         for key, part in wanted.items():
             if key not in self._at_work:
                 work = {"feed": self._run_feed, "book": self._run_book, "rates": self._run_rates}[key[0]]
@@ -108,10 +106,11 @@ class Sources:
             if now_s - looked_s >= RATES_S:
                 looked_s = now_s
                 self._judge_again()
-                self._look_at_books()
+            troubles = {name: self._trouble(name, stats) for name, stats in self.feeds.items()}
+            are_all_down = None not in troubles.values()
             for name, stats in self.feeds.items():
-                trouble = self._trouble(name, stats)
-                self._health.set(f"feed {name}", trouble)
+                trouble = troubles[name]
+                self._health.set(f"feed {name}", trouble, stops=are_all_down)
                 if trouble is not None and stats.connected:  # a feed that is not connected says so in the log itself
                     self._log.warning(
                         now_s, f"{name}: {trouble}", "the prices of a feed do not count", feed=name, reason=trouble
@@ -119,20 +118,6 @@ class Sources:
             if said := self._reports.changes(self.feeds, self._clock.utc(), now_s):
                 with contextlib.suppress(StoreUnavailable):  # core has it all the same
                     await self._sequencer.events(said)
-
-    def _look_at_books(self) -> None:
-        """A book that cannot be read, or is older than its limit, is a reason not to be ready."""
-        refused = self._monitor.standing(BOOK_REFUSED)
-        for (kind, name), (part, _) in self._at_work.items():
-            if kind == "book":
-                path = getattr(part.config, "path", None)
-                state = self._monitor.books.states.get(name)
-                trouble = None
-                if f"{name}: source" in refused or (path is not None and str(path) in refused):
-                    trouble = "cannot be read; the last good book stays in force"
-                elif state is not None and state.told.last is not None:
-                    trouble = f"not refreshed since {stamp_or_none(state.as_of) or 'the start'}"
-                self._health.set(f"book {name}", trouble)
 
     def _trouble(self, name: str, stats: FeedStats) -> str | None:
         """Why a feed gives no price that counts: it is not connected, or core refuses what it sends."""
@@ -224,6 +209,15 @@ class Sources:
             some = batch[i : i + EVENTS_AT_ONCE]
             stored = await stored_of(self._store, some)
             with contextlib.suppress(StoreUnavailable):
-                await self._sequencer.events(some, stored)
+                await self._sequencer.events(_as_one(some), stored)
         if is_bulk:
             self._note_bulk()
+
+
+def _as_one(events: Sequence[Event]) -> Sequence[Event]:
+    """Many groups of a source in one batch: what core refuses of them is told at once."""
+    of_groups = [event for event in events if isinstance(event, GroupPut | GroupsPut | GroupClosed | BookEntry)]
+    if len(of_groups) <= FEW and not any(isinstance(event, GroupsPut) for event in of_groups):
+        return events
+    at, source = of_groups[0].at, of_groups[0].source
+    return [BatchOfBook(at, source, ends=False), *events, BatchOfBook(at, source, ends=True)]

@@ -14,7 +14,7 @@ from monitor.core.events.events import Noticed
 from monitor.core.groups.outcome import Publication
 from monitor.running import Running
 from monitor.stores._base import StoreUnavailable
-from monitor.telemetry import log, trim_memory
+from monitor.telemetry import BOUNDED_LOGS, log, trim_memory
 
 PROBE_S = 2.0
 """How often the store is proved writable: readiness must fail within five seconds of a full disk."""
@@ -119,6 +119,12 @@ class StallWatch:
         await self._tell(Noticed(self._running.clock.utc(), STALLED, part, facts))
 
 
+def tell_left_out(clock: Clock) -> None:
+    """The log says how many of its lines it left out, also where no more of them come."""
+    for each in list(BOUNDED_LOGS):
+        each.tell_left_out(clock.monotonic_s())
+
+
 async def watch_loop(running: Running, memory: MemoryTrim, stalls: StallWatch) -> None:
     """Measures how late the event loop is."""
     while True:
@@ -126,5 +132,6 @@ async def watch_loop(running: Running, memory: MemoryTrim, stalls: StallWatch) -
         await asyncio.sleep(1.0)
         late_s = max(0.0, running.clock.monotonic_s() - before_s - 1.0)
         running.metrics.loop_lag.set(late_s)
+        tell_left_out(running.clock)
         await stalls.looked(late_s)
         await memory.look()

@@ -450,6 +450,11 @@ def lender_says(data: Mapping[str, Any]) -> str | None:
     return one_line(text, 200) if isinstance(text, str) and text else None
 
 
+def by_rules(data: Mapping[str, Any]) -> bool:
+    """A change of rules raised the alert: under the rules before the same prices would not have."""
+    return data.get("cause") == "rules"
+
+
 def headline(notice: Notice) -> str:
     """One line: `[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %, cure to 72 % by 2026-11-22 14:05 UTC, ...`."""
     data = notice.data
@@ -461,6 +466,7 @@ def headline(notice: Notice) -> str:
         figure_of(data),
         *_urgent(notice.type, data),
         *next_words(data),
+        "by new rules, not prices" if by_rules(data) else None,
     ]
     if data.get("blind"):
         news.append("prices not current")

@@ -119,11 +119,11 @@ def in_time(type_: str, data: Mapping[str, Any]) -> str | None:
 def called(data: Mapping[str, Any]) -> tuple[str, str] | None:
     """What is outstanding of an open margin call in USD, and when it is due, where the product's calls have a clock."""
     facts = data.get("facts") or {}
-    outstanding, due = facts.get("outstanding_usd"), facts.get("due")
+    outstanding, due = str(facts.get("outstanding_usd")), str(facts.get("due"))
     try:
         datetime.fromisoformat(due)
         return (outstanding, due) if Decimal(outstanding) else None
-    except (TypeError, ValueError, InvalidOperation):  # a plug-in's own facts may be anything
+    except (ValueError, InvalidOperation):  # a plug-in's own facts may be anything
         return None
 
 

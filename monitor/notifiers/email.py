@@ -393,6 +393,7 @@ def view(notice: Notice) -> dict[str, Any]:
         "ltv": _ltv(data),
         "stage": _stage(data),
         "reason": stage_words.why_liquidated(notice.type, data),
+        "cause": _cause(data),
         "crossed": stage_words.crossed(data),
         "following": stage_words.ahead_with_distance(data),
         "way_out": stage_words.way_out(data),
@@ -422,6 +423,12 @@ def view(notice: Notice) -> dict[str, Any]:
         "suppressed": [base.one_line(title_of(t)) for t in data.get("suppressed") or ()],
         "foot": _foot(data),
     }
+
+
+def _cause(data: dict[str, Any]) -> str | None:
+    """What else than a price raised the alert."""
+    before = base.one_line(data.get("rules_from") or "", 80)
+    return f"new rules, not prices{f' (before: {before})' if before else ''}" if base.by_rules(data) else None
 
 
 def _maybe(words: Any, value: object) -> str | None:

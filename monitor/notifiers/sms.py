@@ -347,7 +347,8 @@ def _wordings(notice: Notice) -> Iterator[str]:
     late = stage_words.in_time(notice.type, data)
     ltv = f" {late.capitalize()}." if late else ""
     ltv += "" if figure is None else f" {_tight(figure)}."
-    blind = _coins_apart(data)
+    rules = " By new rules, not prices." if base.by_rules(data) else ""
+    blind = rules + _coins_apart(data)
     if data.get("blind") and not data.get("missing"):
         blind += " Prices not current."
     then = "".join(f" {_brief(words)}." for words in stage_words.next_words(data))
@@ -357,6 +358,8 @@ def _wordings(notice: Notice) -> Iterator[str]:
         yield f"{ltv}{asked}{then}{blind}"
         yield f"{ltv}{in_zone}{blind}"
         yield f"{ltv}{asked}{blind}"
+    yield ltv + shortest + blind
+    yield ltv + shortest + rules
     yield ltv + shortest
 
 

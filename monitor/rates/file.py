@@ -22,6 +22,7 @@ import msgspec
 
 from monitor.clock import Clock, SystemClock
 from monitor.core.alerts.catalogue import BOOK_REFUSED
+from monitor.core.alerts.trouble import CELLS, bad_cell
 from monitor.core.events.events import Event, Noticed, RatesChanged
 from monitor.core.rules.product import RateRow
 from monitor.core.schema import Asset, DailyRate, Invalid, Problem, instant, read
@@ -118,6 +119,7 @@ class FileRates:
             "reason": problems[0].reason,
             "source": self.name,
             "product": self.config.product,
+            "cells": [msgspec.to_builtins(bad_cell(problem)) for problem in problems[:CELLS]],
             "lines": [str(p)[:200] for p in problems[:MOST_NAMED]],
             "lines_cut": max(0, len(problems) - MOST_NAMED),
         }

@@ -113,7 +113,7 @@ def _puts(book: Path, at: datetime, rules: Rules) -> Iterator[Event]:
     first: dict[str, int] = {}
     reader = PlainReader(lambda: rules.products, contacts=contacts.problems)
     for number, raw in lines_of(book):
-        id_, group, problem, reason, left_out, why = judge(raw, at, reader)
+        id_, group, problem, reason, left_out, why, _ = judge(raw, at, reader)
         if id_ is not None and first.setdefault(id_, number) != number and not problem:
             problem, reason = f"group {id_} is at line {first[id_]} already; one line a group", "duplicate_group"
         if problem or group is None:

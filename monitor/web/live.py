@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from monitor.core.alerts.trouble import Trouble
 from monitor.core.groups.snapshot import Scope
 from monitor.core.money import plain
 from monitor.core.portfolio.group_list import GroupQuery
@@ -23,6 +24,7 @@ from monitor.web.auth import Caller
 from monitor.web.borrowers import price_without_sources, row_for
 from monitor.web.causes import feed_causes, price_item
 from monitor.web.http import encoded
+from monitor.web.troubles import DegradedItem, degraded
 from monitor.web.view import Daemon, Made, Paced, View
 
 _UNPRICED = (None, None)
@@ -50,9 +52,13 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class GroupCounts(msgspec.Struct, frozen=True):
-    """How the groups stand. `debt_usd` is by stage, in whole USD, without groups that cannot be valued."""
+    """How the groups stand. `debt_usd` is by stage, in whole USD, without groups that cannot be valued.
+
+    `unwatched`: groups that are in no figure, as their lines are refused; null for a token with a scope.
+    """
 
     total: int
+    unwatched: int | None
     unknown: int
     blind: int
     stages: dict[str, int]
@@ -89,14 +95,17 @@ class Pulse(NamedTuple):
     ready: bool
     reasons: Mapping[str, str]
     feeds: Mapping[str, bool]
+    troubles: tuple[Trouble, ...]
+    parts: Mapping[str, str]
 
 
 class StatusEvent(msgspec.Struct, frozen=True):
-    """Whether the daemon does its work, which feeds are connected, and the end of the alert log."""
+    """Whether the daemon does its work, what is not in order, which feeds are connected, and the end of the alert log."""
 
     at: str
     ready: bool
     reasons: dict[str, str | None]
+    degraded: list[DegradedItem]
     feeds: Mapping[str, bool]
     cursor: int | None
     """The end of the log; null for a token with a scope."""
@@ -117,7 +126,8 @@ def group_counts(view: View, scope: Scope) -> GroupCounts:
     """How the groups of a scope stand. For a worker thread."""
     counts = view.counts(scope)
     owed = {stage: plain(usd) for stage, usd in view.debts(scope).items()}
-    return GroupCounts(counts.total, counts.unknown, counts.blind, dict(counts.stages), owed)
+    unwatched = None if scope else len(view.unwatched())
+    return GroupCounts(counts.total, unwatched, counts.unknown, counts.blind, dict(counts.stages), owed)
 
 
 def reasons_told(reasons: Mapping[str, str], *, scoped: bool) -> dict[str, str | None]:
@@ -166,6 +176,8 @@ class LiveFigures:
         self._price_version = 0
         self._status_version = 0
         self._status_seen: Pulse | None = None
+        self._degraded: dict[bool, list[DegradedItem]] = {}
+        """What is not in order, for those who may see the whole desk and for others; made once for all streams."""
 
     async def tick(self, all_readers: Iterable[StreamReader]) -> None:
         """Looks for changes since the last tick."""
@@ -270,6 +282,7 @@ class LiveFigures:
         if is_due or seen != self._status_seen:
             self._status_seen = seen
             self._status_version += 1
+            self._degraded = {is_told: degraded(self._daemon, is_told=is_told) for is_told in (True, False)}
             self._beat += is_due
 
     async def _take_prices(self) -> None:
@@ -298,16 +311,20 @@ class LiveFigures:
         return changed
 
     def _pulse(self) -> Pulse:
-        reasons = dict(self._daemon.health.reasons)
-        return Pulse(not reasons, reasons, {name: feed.connected for name, feed in self._daemon.feeds.items()})
+        reasons, parts = dict(self._daemon.health.reasons), dict(self._daemon.health.degraded)
+        connected = {name: feed.connected for name, feed in self._daemon.feeds.items()}
+        return Pulse(not reasons, reasons, connected, self._view.troubles, parts)
 
     def _status(self, caller: Caller) -> StatusEvent:
         """Parts and feeds are the desk's, so a borrower hears only whether the monitor does its work."""
         pulse, is_scoped = self._pulse(), bool(caller.scope)
         if caller.is_borrower:
-            return StatusEvent(self._now(), pulse.ready, {}, {}, None)
+            return StatusEvent(self._now(), pulse.ready, {}, [], {}, None)
         reasons = reasons_told(pulse.reasons, scoped=is_scoped)
-        return StatusEvent(self._now(), pulse.ready, reasons, pulse.feeds, None if is_scoped else self._view.cursor)
+        cursor = None if is_scoped else self._view.cursor
+        return StatusEvent(
+            self._now(), pulse.ready, reasons, self._degraded.get(not is_scoped, []), pulse.feeds, cursor
+        )
 
     def _now(self) -> str:
         return stamp(self._daemon.clock.utc())

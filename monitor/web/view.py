@@ -19,11 +19,13 @@ from monitor.ack_links import AckLinks
 from monitor.clock import Clock
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.silences import Silence
+from monitor.core.alerts.trouble import Trouble
 from monitor.core.events.events import Noticed
 from monitor.core.groups.outcome import Publication, Sight, SourceView
 from monitor.core.groups.snapshot import Prices, Scope, sees
 from monitor.core.groups.watcher_states import BookState, OpenEscalation
 from monitor.core.portfolio.group_list import Counts, GroupLists, GroupPage, GroupQuery
+from monitor.core.portfolio.rules_preview import ReloadEffect
 from monitor.core.prices.decisions import Decision
 from monitor.core.prices.quote import Mark
 from monitor.core.queries.inbox import Inbox
@@ -107,6 +109,9 @@ class View:
         """Critical alerts that people are asked about."""
         self.books: Mapping[str, BookState] = {}
         """By source of loans: how fresh its book is."""
+        self.troubles: tuple[Trouble, ...] = ()
+        """What is not known or not in order."""
+        self._trouble_changes = 0
         self.sources: Mapping[str, SourceView] = {}
         """What core finds of each feed."""
         self.published = Prices()
@@ -126,6 +131,9 @@ class View:
         self.escalations = publication.escalations
         self.books = publication.books
         self.sources = publication.sources
+        if publication.troubles != self.troubles:
+            self.troubles = publication.troubles
+            self._trouble_changes += 1
         self.published = Prices(usd, untrusted)
         self.fund = publication.fund
         for logged in publication.alerts:
@@ -163,6 +171,18 @@ class View:
         """Every asset that has a price or that a group needs. For a worker thread."""
         return {*self.marks, *self.published.usd, *self.needed(scope)}
 
+    def unwatched(self) -> frozenset[str]:
+        """Subjects of the refused lines whose groups are not watched at all; may be a moment old. For a worker thread."""
+        return self._shared("unwatched", self._unwatched, self._trouble_changes)
+
+    def _unwatched(self) -> frozenset[str]:
+        """The same group may stand in two lines: it counts once."""
+        found: dict[str, str] = {}
+        for each in self.troubles:
+            if each.is_of_a_line and (each.group is None or self.state(each.group) is None):
+                found.setdefault(each.group or each.subject, each.subject)
+        return frozenset(found.values())
+
     def price(self, asset: str, rules: Rules, at: datetime) -> PriceItem:
         """One asset's price as it is shown at a time."""
         shown = price_shown(asset, self.marks, self.published.usd, self.published.untrusted, rules, at)
@@ -175,10 +195,11 @@ class View:
         on = self.published
         return needed, frozenset(a for a in needed if a not in on.usd or a in on.untrusted)
 
-    def _shared(self, key: Hashable, work: Callable[[], T]) -> T:
-        """Lets threads wait while one of them makes a value."""
+    def _shared(self, key: Hashable, work: Callable[[], T], generation: int | None = None) -> T:
+        """Lets threads wait while one of them makes a value. It holds as long as its generation, by default the view's."""
         with self._making:
-            made = self._paced.get(key, self.generation) or self._paced.make(key, self.generation, work)
+            of = self.generation if generation is None else generation
+            made = self._paced.get(key, of) or self._paced.make(key, of, work)
             value: T = made.value
             return value
 
@@ -189,6 +210,16 @@ def told(sight: Sight, scope: Scope) -> Sight:
     if ack is None or sees(scope, ack.labels):
         return sight
     return sight._replace(state=msgspec.structs.replace(sight.state, ack=None))
+
+
+class StatedSource(NamedTuple):
+    """A source of loans or rates, as the configuration states it."""
+
+    name: str
+    kind: str
+    gives: str
+    """`loans` or `rates`."""
+    path: str | None = None
 
 
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,5 +260,12 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """Has the desk told of something. Does not wait."""
     scenarios: Path = Path("scenarios")
     """The folder of the scenarios that a stress may name."""
+    instance: str = ""
+    """Says of which configuration the daemon is, so that a command knows whether it asks the right one."""
+    reload: Callable[[str, bool, bool], Awaitable[ReloadEffect]] | None = None
+    """Takes over the file of the configuration: for whom, whether held rules are confirmed, whether only to say what it would
+    do. Raises schema.Invalid."""
+    sources: Callable[[], Sequence[StatedSource]] = tuple
+    """Where loans and rates come from."""
     imports: ImportDesk | None = None
     """Takes a desk's own tables."""

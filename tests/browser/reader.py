@@ -28,6 +28,7 @@ PAGES = (
     "#/alerts",
     "#/prices",
     "#/exposure",
+    "#/books",
     "#/import",
     "#/proposals",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,10 @@ async def test_no_page_has_a_serious_barrier(
     """Contrast, names, roles and keyboard, as axe-core finds them; and nothing is wider than the screen."""
     if not AXE.is_file():
         pytest.skip("axe-core is not installed; make check fetches it")
+    (house.folder / "book.jsonl").write_text(
+        json.dumps({**one_btc("BAD"), "lables": {}, "collateral": {"x": {"BTC": "-1"}}})
+    )
+    house.write('[[book]]\nname = "loans"\nkind = "file"\npath = "book.jsonl"\n')
     async with Daemon(house) as daemon, Reader.at(browser, width, color_scheme=scheme) as reader:
         await filled(daemon, venue)
         await reader.look(daemon.url)

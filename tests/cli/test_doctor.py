@@ -22,6 +22,7 @@ from monitor.core.prices.quote import Quote
 from monitor.core.rules.settings import Trust
 from tests.book_lines import one_btc
 from tests.faults.house import Daemon, House
+from tests.faults.inside import running
 from tests.feeds.venue import Venue, mark
 
 SECRET = "geheim-7Qx"
@@ -202,3 +203,20 @@ def test_the_addresses_of_a_plugin_are_found_by_their_form() -> None:
         every = 5
 
     assert doctor.addresses_of(Config()) == ["wss://a:b@c/"]
+
+
+async def test_the_doctor_says_when_the_daemon_of_another_configuration_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, ours = House(tmp_path / "theirs"), House(tmp_path / "ours")
+    theirs.write(feed=False)
+    monkeypatch.chdir(theirs.folder)
+    async with running(theirs) as app:
+        ours.write(web=f"port = {app.address[1]}", feed=False)
+        finding = await found(ours, "daemon")
+        assert (finding.status, "another monitor answers" in finding.text) == ("trouble", True), finding
+        assert str(ours.config) in finding.text
+        assert (await found(theirs, "daemon")).status == "fine"
+        monkeypatch.chdir(tmp_path)
+        theirs.write(web=f"port = {app.address[1]}", feed=False)
+        assert (await found(theirs, "daemon")).status == "fine", "from another folder it is the same daemon"

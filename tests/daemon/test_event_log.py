@@ -23,6 +23,7 @@ from monitor.core.events.entries import (
     Withdraw,
 )
 from monitor.core.events.events import (
+    BatchOfBook,
     BookEntry,
     ClockJumped,
     ClockSettled,
@@ -33,6 +34,7 @@ from monitor.core.events.events import (
     GroupsPut,
     MarkPrices,
     Noticed,
+    NoticedPart,
     OperatorAct,
     PriceSilent,
     ProductsChanged,
@@ -114,6 +116,14 @@ EYES = FourEyes(True, timedelta(hours=4), ("anna", "bo"))
         BookEntry(START, "G-1", "e-1", OVERRIDE, may_shorten=False),
         ProductsChanged(START, msgspec.structs.replace(Desk().rules, four_eyes=EYES)),
         Noticed(START, "book.refused", "x:1", {"problem": "p", "n": [1, None, {"a": "b"}]}, "print", clears=True),
+        Noticed(
+            START,
+            "book.refused",
+            "x: lines",
+            {},
+            parts=(NoticedPart("x:1", {"problem": "p", "cells": [{"a": None}]}, "print"),),
+        ),
+        BatchOfBook(START, "desk", ends=True),
         ClockJumped(START, Decimal("-12.500"), START),
         ClockSettled(START),
         ClockStood(START, Decimal("0.000001")),

@@ -100,10 +100,12 @@ class House:
         more: str = "",
         feed: bool = True,
         confirm_jump: str = "9",
+        max_moves: int | None = None,
     ) -> None:
         """Writes the configuration; `parts` are tables in TOML."""
         tables = [
             f'[monitor]\nname = "{name}"\nstate_dir = "var"\n',
+            "" if max_moves is None else f"reload_max_moves = {max_moves}\n",
             f"[store]\n{store}\n",
             f"[web]\n{web}\n",
             f'[prices]\nstale_after = "{stale_after_s}s"\nconfirm_jump = "{confirm_jump}"\nconfirm_after = "1s"\n',
@@ -266,6 +268,11 @@ class Daemon:
         """What readiness complains of; empty when ready."""
         _, found = await self.ask("GET", "/readyz")
         return dict(found["reasons"])
+
+    async def degraded(self) -> dict[str, str]:
+        """What is not in order though alerts go out: texts by source."""
+        _, found = await self.ask("GET", "/readyz")
+        return {str(each["source"]): str(each["text"]) for each in found["degraded"]}
 
 
 class SignedReceiver:

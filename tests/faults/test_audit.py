@@ -59,6 +59,7 @@ ACTS: dict[tuple[str, str], Act] = {
     ("POST", "/v1/endpoints/{id}/enable"): Act("enable endpoint", "/v1/endpoints/mine/enable"),
     ("DELETE", "/v1/endpoints/{id}"): Act("delete endpoint", "/v1/endpoints/mine"),
     ("DELETE", "/v1/groups/{id}"): Act("close group", "/v1/groups/G"),
+    ("POST", "/v1/reload"): Act("reload", "/v1/reload"),
 }
 """In the order in which they can be done."""
 NO_ACTS = {
@@ -71,12 +72,14 @@ NO_ACTS = {
 """Signing in and out, and questions: they change nothing of the monitor."""
 ELSEWHERE = {
     ("POST", "/v1/import"),
+    ("POST", "/v1/groups/{id}/calls"),
     ("POST", "/v1/levers"),
     ("DELETE", "/v1/levers/{id}"),
     ("POST", "/v1/proposals/{id}/approve"),
     ("POST", "/v1/proposals/{id}/reject"),
 }
-"""`test_imports.py` looks at the record of a file, `tests/web/resources/test_levers.py` at that of levers and proposals."""
+"""`test_imports.py` looks at the record of a file, `tests/web/resources/test_levers.py` at that of levers and
+proposals, `test_calls.py` beside it at what is said of calls."""
 
 
 def test_every_route_that_changes_something_is_an_act() -> None:

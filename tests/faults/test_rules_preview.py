@@ -13,7 +13,7 @@ from monitor.core.text import stamp
 from monitor.daemon.app import App
 from tests.book_lines import one_btc
 from tests.faults.house import PRODUCT, ROOT, House
-from tests.faults.inside import running
+from tests.faults.inside import running, said
 from tests.here import Here
 from tests.here import here as here
 
@@ -66,8 +66,18 @@ async def test_a_reload_does_what_the_preview_said(tmp_path: Path, here: Here) -
         row = by_id["G-60"]
         assert (row["ltv_before"], row["ltv"], row["next_line"]["name"]) == ("0.6", "0.6", "liquidation")
         assert stages_of(app) == before, "a preview changes nothing"
-        await app.reload()
+        held = await here("reload", "--config", "monitor.toml")
+        assert (held.code, "more than reload_max_moves = 10" in held.out) == (1, True), held
+        assert stages_of(app) == before, "rules that move many groups wait"
+        (waits,) = [trouble for trouble in app.monitor.troubles if trouble.kind == "rules.held"]
+        assert "would move 17 groups" in waits.text
+        (told,) = await said(app, "rules.held")
+        assert {row["group"] for row in told.alert.facts["groups"]} == {row["id"] for row in found["items"]}
+        done = await here("reload", "--confirm", "--config", "monitor.toml")
+        assert done.code == 0, done
         assert stages_of(app) == before | {row["id"]: row["to"] for row in found["items"]}
+        assert app.monitor.troubles == ()
+        assert len(await said(app, "rules.released")) == 1
 
 
 async def test_a_preview_of_what_would_be_refused_says_why(tmp_path: Path, here: Here) -> None:
@@ -93,3 +103,23 @@ async def test_a_preview_of_what_would_be_refused_says_why(tmp_path: Path, here:
         assert "has product 'vip_loan', which is not configured; add its [[product]] again" in gone.err
         assert (await here(*ASK, "--url", "http://127.0.0.1:9")).code == 1
     assert "no daemon of monitor.toml has noted its port" in (await here(*ASK)).err
+
+
+async def test_rules_that_nobody_saw_are_not_confirmed(tmp_path: Path, here: Here) -> None:
+    """Held rules are confirmed as they were held; a reload of a mended file takes the word back."""
+    house = House(tmp_path)
+    house.write(web=TOKENS, feed=False)
+    async with running(house) as app:
+        await filled(app)
+        before = stages_of(app)
+        house.product(initial="0.55", margin_call="0.60")
+        assert (await app.reload()).rules == "held"
+        house.product(initial="0.50", margin_call="0.52")
+        assert (await app.reload(confirmed=True)).rules == "held", "the file has other rules by now"
+        assert stages_of(app) == before
+        house.write(web=TOKENS, feed=False, max_moves=30)
+        would = await app.reload(dry=True)
+        assert (would.rules, would.moved, stages_of(app) == before) == ("taken", 25, True)
+        house.product()
+        assert (await app.reload()).rules == "unchanged"
+        assert (app.monitor.troubles, len(await said(app, "rules.released"))) == ((), 1)

@@ -44,7 +44,7 @@ from monitor.core.queries.inbox import (
 from monitor.core.rules.settings import Rules, Trust
 from monitor.core.watch.operators import over
 from monitor.core.watch.risk import RiskMonitor
-from monitor.daemon.requests import Hand, audit_of, look_at_levers
+from monitor.daemon.requests import Hand, audit_of, dry_answer, look_at_levers
 from monitor.daemon.subscriptions import MadeEndpoints
 from monitor.feeds._base import FeedStats
 from monitor.imports.desk import ImportDesk
@@ -70,7 +70,7 @@ from monitor.telemetry import Health, Metrics
 from monitor.web.app import Server
 from monitor.web.live import Limits
 from monitor.web.page import PageFiles
-from monitor.web.view import Daemon, View
+from monitor.web.view import Daemon, StatedSource, View
 from monitor.web_table import WebConfig
 from tests.looks import CALM, RULES, START, look_at
 
@@ -308,8 +308,8 @@ class WebDesk:
     def publish(self, *, moved: bool = False, alerts: tuple[LoggedAlert, ...] = ()) -> None:
         board, silences, decisions = self.risk.board.snapshot(), self.risk.silences, self.risk.decisions
         feeds = self.risk.feeds
-        known = (self.risk.fund, silences, decisions, feeds, self.risk.escalations)
-        self.view.publish(Publication(self.clock.now, moved, board, alerts, *known))
+        known = (self.risk.fund, silences, decisions, feeds, self.risk.escalations, self.risk.books.states)
+        self.view.publish(Publication(self.clock.now, moved, board, alerts, *known, self.risk.troubles))
 
     def prices(self, prices: dict[str, str]) -> Outcome:
         self._nonce += 1
@@ -341,6 +341,8 @@ class WebDesk:
                     return Answer(now, is_duplicate=is_same, is_conflict=not is_same)
             if request.if_version is not None and request.if_version != (now.version if now else 0):
                 return Answer(now, is_stale=True)
+            if request.dry:
+                return dry_answer(self.risk, request.make(self.clock.now), now)
             out = self.handle(request.make(self.clock.now))
             if out.refused is not None:
                 return Answer(now, out.refused)
@@ -431,6 +433,7 @@ class WebDesk:
             imports=self.imports,
             owners=lambda: self.owners,
             public_labels=lambda: self.public_labels,
+            sources=lambda: (StatedSource("loans", "file", "loans", "book.jsonl"),),
         )
 
 

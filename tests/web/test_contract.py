@@ -136,6 +136,8 @@ CALM: list[tuple[str, str, Any]] = [
     ("PUT", "/v1/groups/G-1", {**STATED, "vip_level": 3}),
     ("PUT", "/v1/groups/G-2", line("G-2", collateral={"b": {"BTC": "1", "ETH": "1"}})),
     ("PUT", "/v1/groups/G-2", {"id": 5}),
+    ("PUT", "/v1/groups/G-3?dry_run=true", line("G-3", collateral={"c": {"BTC": "1"}})),
+    ("POST", "/v1/groups/G-1/entries?dry_run=true", ENROLL),
     ("POST", "/v1/groups/G-1/entries", {**ENROLL, "at": None}),
     ("POST", "/v1/groups/G-1/entries", ENROLL),
     ("POST", "/v1/groups/G-1/entries", WITHDRAW),

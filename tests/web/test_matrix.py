@@ -128,6 +128,8 @@ VERDICTS: dict[tuple[str, str], Verdict] = {
     ("GET", "/v1/audit"): Verdict(DESK),
     ("GET", "/metrics"): Verdict(DESK),
     ("GET", "/v1/fund"): Verdict(DESK, whole=404),
+    ("GET", "/v1/books"): Verdict(DESK),
+    ("POST", "/v1/reload"): Verdict(DESK, whole=404),
     ("POST", "/v1/rules/preview"): Verdict(DESK, body={"products": [{"kind": "none", "lines": []}]}, whole=422),
     ("POST", "/v1/import"): Verdict(DESK, whole=404),
     ("POST", "/v1/rates"): Verdict(DESK, body={"product": "vip_loan", "rates": {"USDT": "0.0002"}}),

@@ -97,9 +97,10 @@ class AlertList(TypedDict):
 
 
 class Alive(TypedDict):
-    """The event loop runs."""
+    """The event loop runs. `instance`: a digest of the machine and the place of the configuration."""
 
     alive: bool
+    instance: str
 
 
 class AmountTable(TypedDict):
@@ -186,6 +187,14 @@ class Axis(TypedDict):
 
     asset: str
     shocks: list[str]
+
+
+class BadCell(TypedDict):
+    """One thing that is wrong with a line: where in it, what stands there (null where nothing does), and what mends it."""
+
+    cell: str
+    value: str | None
+    remedy: str
 
 
 class BankruptGroup(TypedDict):
@@ -537,6 +546,16 @@ class DecisionShown(TypedDict):
     reason: str
 
 
+class DegradedItem(TypedDict):
+    """One thing that is not known or not in order, or many of one kind and source. It does not stop alerts."""
+
+    kind: str
+    source: str | None
+    count: int | None
+    since: str | None
+    text: str | None
+
+
 class DeliveryDetail(TypedDict):
     """A delivery with the record of its attempts."""
 
@@ -730,6 +749,9 @@ class EntryAnswer(TypedDict):
     version: int | None
     duplicate: bool
     group: GroupRow | None
+    dry_run: bool
+    before: GroupRow | None
+    alerts: list[str] | None
 
 
 class EscalationItem(TypedDict):
@@ -865,6 +887,7 @@ class GroupCounts(TypedDict):
     """How the groups stand. `debt_usd` is by stage, in whole USD, without groups that cannot be valued."""
 
     total: int
+    unwatched: int | None
     unknown: int
     blind: int
     stages: dict[str, int]
@@ -1667,6 +1690,32 @@ class ProposalLook(TypedDict):
     now: EffectsShown
 
 
+class PutAnswer(TypedDict):
+    """A group that was put."""
+
+    id: str
+    product: str
+    labels: dict[str, str]
+    ltv: str | None
+    stage: Literal["delayed_liquidation", "liquidation", "margin_call", "normal"]
+    band: str | None
+    debt_usd: str | None
+    recognised_usd: str | None
+    deadline: str | None
+    blind: bool
+    unknown: bool
+    version: int
+    thresholds: dict[str, str]
+    next_line: NextLineShown | None
+    margin_level: NotRequired[str | None]
+    health_factor: NotRequired[str | None]
+    acknowledged: NotRequired[AckShown | None]
+    call: NotRequired[CallBrief]
+    dry_run: bool
+    before: GroupRow | None
+    alerts: list[str] | None
+
+
 class Question(TypedDict):
     """What a person has to say before anything can be taken, and how."""
 
@@ -1721,6 +1770,7 @@ class Readiness(TypedDict):
 
     ready: bool
     reasons: dict[str, str | None]
+    degraded: list[DegradedItem]
     prices: PriceHealth | None
     oldest_undelivered_s: dict[str, float] | None
 
@@ -1745,6 +1795,15 @@ class RejectBody(TypedDict):
     """Why."""
 
     reason: str
+
+
+class ReloadEffect(TypedDict):
+    """What a reload does with the rules of its file: `held` where they would move more groups than `limit`."""
+
+    rules: Literal["held", "taken", "unchanged"]
+    moved: int
+    limit: int
+    preview: RulesPreview | None
 
 
 class ReloadRefused(TypedDict):
@@ -2035,6 +2094,35 @@ class SilencePreview(TypedDict):
     alerts: HiddenAlerts
 
 
+class SourceItem(TypedDict):
+    """A book of loans or a source of rates. Times are null before it was read; `stale`: it is older than `limit_s`."""
+
+    name: str
+    kind: str
+    gives: str
+    path: str | None
+    as_of: str | None
+    seen_at: str | None
+    version: str | None
+    limit_s: float | None
+    stale: bool
+    refused: int
+    left_out: int
+    unwatched: int
+    troubles: list[TroubleItem]
+    troubles_cut: int
+
+
+class SourceList(TypedDict):
+    """Sources by name. `unwatched`: groups that are not watched, of all of them; `others`: what is of no source."""
+
+    at: str
+    items: list[SourceItem]
+    unwatched: int
+    others: list[TroubleItem]
+    next: str | None
+
+
 class SourceShown(TypedDict):
     """What one feed says of an asset, and whether it counts. `exchange_age_s` is null where the venue sends no time."""
 
@@ -2081,6 +2169,7 @@ class Status(TypedDict):
     name: str
     ready: bool
     reasons: dict[str, str | None]
+    degraded: list[DegradedItem]
     groups: GroupCounts
     prices: PriceHealth
     oldest_undelivered_s: dict[str, float]
@@ -2223,6 +2312,19 @@ TransferEntry = TypedDict(
     },
 )
 """TransferEntry"""
+
+
+class TroubleItem(TypedDict):
+    """One refused line, or whatever else is not mended. `watched`: its group is watched, on what was known before."""
+
+    kind: str
+    subject: str
+    place: str | None
+    group: str | None
+    watched: bool
+    since: str
+    text: str
+    cells: list[BadCell]
 
 
 class Uncounted(TypedDict):

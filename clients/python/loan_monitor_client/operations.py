@@ -36,7 +36,6 @@ from loan_monitor_client.models import (
     GroupDetail,
     GroupLine,
     GroupList,
-    GroupRow,
     GroupTimeline,
     HistoryList,
     ImportAnswer,
@@ -53,11 +52,13 @@ from loan_monitor_client.models import (
     ProposalItem,
     ProposalList,
     ProposalLook,
+    PutAnswer,
     RateList,
     RatesAnswer,
     RatesBody,
     Readiness,
     RejectBody,
+    ReloadEffect,
     ReplayBody,
     Replayed,
     Retried,
@@ -73,6 +74,7 @@ from loan_monitor_client.models import (
     SilenceItem,
     SilenceList,
     SilencePreview,
+    SourceList,
     Status,
     Stress,
     StressAnswer,
@@ -111,6 +113,7 @@ class MonitorClient:
         id_: str,
         body: ApplyEntryBody,
         *,
+        dry_run: Literal["true", "false"] | None = None,
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> EntryAnswer:
@@ -121,6 +124,7 @@ class MonitorClient:
                 "POST",
                 "/v1/groups/{}/entries",
                 ids=(id_,),
+                query={"dry_run": dry_run},
                 headers={"If-Match": if_match, "Idempotency-Key": idempotency_key},
                 body=body,
             ),
@@ -186,6 +190,22 @@ class MonitorClient:
                 ids=(id_,),
                 query={"dry_run": dry_run},
                 body=body,
+            ),
+        )
+
+    def create_reload(
+        self,
+        *,
+        dry_run: Literal["true", "false"] | None = None,
+        confirm: Literal["true", "false"] | None = None,
+    ) -> ReloadEffect:
+        """Takes over the file of the configuration. Rules that would move many groups are held until they are confirmed."""
+        return cast(
+            "ReloadEffect",
+            self._to.ask(
+                "POST",
+                "/v1/reload",
+                query={"dry_run": dry_run, "confirm": confirm},
             ),
         )
 
@@ -689,6 +709,22 @@ class MonitorClient:
             ),
         )
 
+    def list_books(
+        self,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> SourceList:
+        """Books of loans and sources of rates: how fresh each is, and what of it is refused."""
+        return cast(
+            "SourceList",
+            self._to.ask(
+                "GET",
+                "/v1/books",
+                query={"limit": limit, "after": after},
+            ),
+        )
+
     def list_channels(
         self,
         *,
@@ -989,16 +1025,18 @@ class MonitorClient:
         id_: str,
         body: GroupLine,
         *,
+        dry_run: Literal["true", "false"] | None = None,
         if_match: str | None = None,
         if_none_match: Literal["*"] | None = None,
-    ) -> GroupRow:
-        """Puts a group, or replaces its holdings."""
+    ) -> PutAnswer:
+        """Puts a group, or replaces its holdings; with `dry_run=true` it says what that would do."""
         return cast(
-            "GroupRow",
+            "PutAnswer",
             self._to.ask(
                 "PUT",
                 "/v1/groups/{}",
                 ids=(id_,),
+                query={"dry_run": dry_run},
                 headers={"If-Match": if_match, "If-None-Match": if_none_match},
                 body=body,
             ),
@@ -1123,6 +1161,7 @@ class MonitorClient:
         id_: str,
         body: TellOfCallBody,
         *,
+        dry_run: Literal["true", "false"] | None = None,
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> EntryAnswer:
@@ -1133,6 +1172,7 @@ class MonitorClient:
                 "POST",
                 "/v1/groups/{}/calls",
                 ids=(id_,),
+                query={"dry_run": dry_run},
                 headers={"If-Match": if_match, "Idempotency-Key": idempotency_key},
                 body=body,
             ),

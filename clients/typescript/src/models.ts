@@ -85,9 +85,10 @@ export interface AlertList {
   readonly next: number | string | null;
 }
 
-/** The event loop runs. */
+/** The event loop runs. `instance`: a digest of the machine and the place of the configuration. */
 export interface Alive {
   readonly alive: boolean;
+  readonly instance: string;
 }
 
 /** Tiers of a coin by its amount, whatever its price: `{ by = "amount", tiers = [["500", "0.98"], ["600", "0.975"]] }`. */
@@ -164,6 +165,13 @@ export interface AuditList {
 export interface Axis {
   readonly asset: string;
   readonly shocks: ReadonlyArray<string>;
+}
+
+/** One thing that is wrong with a line: where in it, what stands there (null where nothing does), and what mends it. */
+export interface BadCell {
+  readonly cell: string;
+  readonly value: string | null;
+  readonly remedy: string;
 }
 
 /** A group that a liquidation would leave bankrupt. */
@@ -485,6 +493,15 @@ export interface DecisionShown {
   readonly reason: string;
 }
 
+/** One thing that is not known or not in order, or many of one kind and source. It does not stop alerts. */
+export interface DegradedItem {
+  readonly kind: string;
+  readonly source: string | null;
+  readonly count: number | null;
+  readonly since: string | null;
+  readonly text: string | null;
+}
+
 /** A delivery with the record of its attempts. */
 export interface DeliveryDetail {
   readonly id: string;
@@ -661,6 +678,9 @@ export interface EntryAnswer {
   readonly version: number | null;
   readonly duplicate: boolean;
   readonly group: GroupRow | null;
+  readonly dry_run: boolean;
+  readonly before: GroupRow | null;
+  readonly alerts: ReadonlyArray<string> | null;
 }
 
 /** A critical alert that people are asked about. `due`: when the next step comes, null where none does. */
@@ -784,6 +804,7 @@ export interface FundShown {
 /** How the groups stand. `debt_usd` is by stage, in whole USD, without groups that cannot be valued. */
 export interface GroupCounts {
   readonly total: number;
+  readonly unwatched: number | null;
   readonly unknown: number;
   readonly blind: number;
   readonly stages: Readonly<Record<string, number>>;
@@ -1510,6 +1531,31 @@ export interface ProposalLook {
   readonly now: EffectsShown;
 }
 
+/** A group that was put. */
+export interface PutAnswer {
+  readonly id: string;
+  readonly product: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly ltv: string | null;
+  readonly stage: "delayed_liquidation" | "liquidation" | "margin_call" | "normal";
+  readonly band: string | null;
+  readonly debt_usd: string | null;
+  readonly recognised_usd: string | null;
+  readonly deadline: string | null;
+  readonly blind: boolean;
+  readonly unknown: boolean;
+  readonly version: number;
+  readonly thresholds: Readonly<Record<string, string>>;
+  readonly next_line: NextLineShown | null;
+  readonly margin_level?: string | null;
+  readonly health_factor?: string | null;
+  readonly acknowledged?: AckShown | null;
+  readonly call?: CallBrief;
+  readonly dry_run: boolean;
+  readonly before: GroupRow | null;
+  readonly alerts: ReadonlyArray<string> | null;
+}
+
 /** What a person has to say before anything can be taken, and how. */
 export interface Question {
   readonly where: string;
@@ -1557,6 +1603,7 @@ export interface RatesBody {
 export interface Readiness {
   readonly ready: boolean;
   readonly reasons: Readonly<Record<string, string | null>>;
+  readonly degraded: ReadonlyArray<DegradedItem>;
   readonly prices: PriceHealth | null;
   readonly oldest_undelivered_s: Readonly<Record<string, number>> | null;
 }
@@ -1578,6 +1625,14 @@ export interface RefusedCell {
 /** Why. */
 export interface RejectBody {
   readonly reason: string;
+}
+
+/** What a reload does with the rules of its file: `held` where they would move more groups than `limit`. */
+export interface ReloadEffect {
+  readonly rules: "held" | "taken" | "unchanged";
+  readonly moved: number;
+  readonly limit: number;
+  readonly preview: RulesPreview | null;
 }
 
 /** Why a reload with these rules would change nothing. */
@@ -1837,6 +1892,33 @@ export interface SilencePreview {
   readonly alerts: HiddenAlerts;
 }
 
+/** A book of loans or a source of rates. Times are null before it was read; `stale`: it is older than `limit_s`. */
+export interface SourceItem {
+  readonly name: string;
+  readonly kind: string;
+  readonly gives: string;
+  readonly path: string | null;
+  readonly as_of: string | null;
+  readonly seen_at: string | null;
+  readonly version: string | null;
+  readonly limit_s: number | null;
+  readonly stale: boolean;
+  readonly refused: number;
+  readonly left_out: number;
+  readonly unwatched: number;
+  readonly troubles: ReadonlyArray<TroubleItem>;
+  readonly troubles_cut: number;
+}
+
+/** Sources by name. `unwatched`: groups that are not watched, of all of them; `others`: what is of no source. */
+export interface SourceList {
+  readonly at: string;
+  readonly items: ReadonlyArray<SourceItem>;
+  readonly unwatched: number;
+  readonly others: ReadonlyArray<TroubleItem>;
+  readonly next: string | null;
+}
+
 /** What one feed says of an asset, and whether it counts. `exchange_age_s` is null where the venue sends no time. */
 export interface SourceShown {
   readonly source: string;
@@ -1876,6 +1958,7 @@ export interface Status {
   readonly name: string;
   readonly ready: boolean;
   readonly reasons: Readonly<Record<string, string | null>>;
+  readonly degraded: ReadonlyArray<DegradedItem>;
   readonly groups: GroupCounts;
   readonly prices: PriceHealth;
   readonly oldest_undelivered_s: Readonly<Record<string, number>>;
@@ -2002,6 +2085,18 @@ export interface TransferEntry {
   readonly to: string;
   readonly asset: string;
   readonly quantity: string;
+}
+
+/** One refused line, or whatever else is not mended. `watched`: its group is watched, on what was known before. */
+export interface TroubleItem {
+  readonly kind: string;
+  readonly subject: string;
+  readonly place: string | null;
+  readonly group: string | null;
+  readonly watched: boolean;
+  readonly since: string;
+  readonly text: string;
+  readonly cells: ReadonlyArray<BadCell>;
 }
 
 /** A coin that the product's ladders do not list. */

@@ -17,8 +17,8 @@ export class MonitorClient {
   }
 
   /** Applies one book entry. Its `id`, or the header Idempotency-Key, makes it happen once. */
-  applyEntry(id: string, body: m.ApplyEntryBody, options: { ifMatch?: string; idempotencyKey?: string } = {}): Promise<m.EntryAnswer> {
-    return this.#to.ask("POST", "/v1/groups/{}/entries", { ids: [id], headers: { "If-Match": options.ifMatch, "Idempotency-Key": options.idempotencyKey }, body });
+  applyEntry(id: string, body: m.ApplyEntryBody, options: { dryRun?: "true" | "false"; ifMatch?: string; idempotencyKey?: string } = {}): Promise<m.EntryAnswer> {
+    return this.#to.ask("POST", "/v1/groups/{}/entries", { ids: [id], query: { "dry_run": options.dryRun }, headers: { "If-Match": options.ifMatch, "Idempotency-Key": options.idempotencyKey }, body });
   }
 
   /** Approves what another person proposed: it is done now. */
@@ -39,6 +39,11 @@ export class MonitorClient {
   /** Pins a price (202 where another person must approve it first), leaves out a source, or believes a price that waits. */
   createPriceDecision(id: string, body: m.DecisionBody, options: { dryRun?: "true" | "false" } = {}): Promise<m.LeverPreview | m.PriceItem | m.ProposalItem> {
     return this.#to.ask("POST", "/v1/prices/{}/decisions", { ids: [id], query: { "dry_run": options.dryRun }, body });
+  }
+
+  /** Takes over the file of the configuration. Rules that would move many groups are held until they are confirmed. */
+  createReload(options: { dryRun?: "true" | "false"; confirm?: "true" | "false" } = {}): Promise<m.ReloadEffect> {
+    return this.#to.ask("POST", "/v1/reload", { query: { "dry_run": options.dryRun, "confirm": options.confirm } });
   }
 
   /** Hides the deliveries of what matches, but nothing worse than what is bad already; 200 for a preview, 202 where */
@@ -201,6 +206,11 @@ export class MonitorClient {
     return this.#to.ask("GET", "/v1/audit", { query: { "who": options.who, "action": options.action, "subject": options.subject, "since": options.since, "until": options.until, "order": options.order, "after": options.after, "limit": options.limit } });
   }
 
+  /** Books of loans and sources of rates: how fresh each is, and what of it is refused. */
+  listBooks(options: { limit?: number; after?: string } = {}): Promise<m.SourceList> {
+    return this.#to.ask("GET", "/v1/books", { query: { "limit": options.limit, "after": options.after } });
+  }
+
   /** Notifiers: breaker, queue, last attempts. */
   listChannels(options: { limit?: number; after?: string } = {}): Promise<m.ChannelList> {
     return this.#to.ask("GET", "/v1/channels", { query: { "limit": options.limit, "after": options.after } });
@@ -286,9 +296,9 @@ export class MonitorClient {
     return this.#to.ask("POST", "/v1/levers", { query: { "dry_run": options.dryRun }, body });
   }
 
-  /** Puts a group, or replaces its holdings. */
-  putGroup(id: string, body: m.GroupLine, options: { ifMatch?: string; ifNoneMatch?: "*" } = {}): Promise<m.GroupRow> {
-    return this.#to.ask("PUT", "/v1/groups/{}", { ids: [id], headers: { "If-Match": options.ifMatch, "If-None-Match": options.ifNoneMatch }, body });
+  /** Puts a group, or replaces its holdings; with `dry_run=true` it says what that would do. */
+  putGroup(id: string, body: m.GroupLine, options: { dryRun?: "true" | "false"; ifMatch?: string; ifNoneMatch?: "*" } = {}): Promise<m.PutAnswer> {
+    return this.#to.ask("PUT", "/v1/groups/{}", { ids: [id], query: { "dry_run": options.dryRun }, headers: { "If-Match": options.ifMatch, "If-None-Match": options.ifNoneMatch }, body });
   }
 
   /** Rejects a proposal, or takes one's own back; what was done in an emergency ends. */
@@ -332,8 +342,8 @@ export class MonitorClient {
   }
 
   /** Takes what is said of a margin call: something is on its way, a part is disputed, or the dispute is settled. */
-  tellOfCall(id: string, body: m.TellOfCallBody, options: { ifMatch?: string; idempotencyKey?: string } = {}): Promise<m.EntryAnswer> {
-    return this.#to.ask("POST", "/v1/groups/{}/calls", { ids: [id], headers: { "If-Match": options.ifMatch, "Idempotency-Key": options.idempotencyKey }, body });
+  tellOfCall(id: string, body: m.TellOfCallBody, options: { dryRun?: "true" | "false"; ifMatch?: string; idempotencyKey?: string } = {}): Promise<m.EntryAnswer> {
+    return this.#to.ask("POST", "/v1/groups/{}/calls", { ids: [id], query: { "dry_run": options.dryRun }, headers: { "If-Match": options.ifMatch, "Idempotency-Key": options.idempotencyKey }, body });
   }
 
   /** Sends one test notice, and says what the endpoint answered. */

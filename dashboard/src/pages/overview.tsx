@@ -11,6 +11,7 @@ import { Panel, words } from "../parts/figures";
 import { GroupCells, GroupHead, SORTS } from "../parts/grouprow";
 import { FirstHint } from "../parts/help";
 import { useNarrow } from "../parts/narrow";
+import { NotInOrder } from "../parts/notinorder";
 import { Tiles } from "../parts/tiles";
 import { Virtual } from "../parts/virtual";
 import { to } from "../router";
@@ -26,6 +27,7 @@ export function Overview() {
     <div class="overview">
       <h1 class="hidden">Overview</h1>
       <FirstHint />
+      <NotInOrder />
       <Tiles />
       <div class="columns">
         <section class="panel groups" aria-label="Groups">

@@ -157,6 +157,11 @@ export function alertTitle(type: string): string {
   return TITLES[type] ?? words(type.replaceAll(".", " "));
 }
 
+/** "1 line", "97 lines". */
+export function counted(number: number, thing: string): string {
+  return `${numbers.exact(String(number))} ${thing}${number === 1 ? "" : "s"}`;
+}
+
 export function Panel(props: {
   title: string;
   children: ComponentChildren;

@@ -21,6 +21,7 @@ const PAGES: readonly [string, string, string][] = [
   ["stress", "Stress", to.stress],
   ["exposure", "Exposure", to.exposure],
   ["prices", "Prices", to.prices],
+  ["books", "Books", to.books],
   ["import", "Import", to.imports],
   ["proposals", "Proposals", to.proposals],
 ];

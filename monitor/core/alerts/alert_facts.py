@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.core.alerts.alert_type import AMOUNT, COUNT, FLAG, NAMES, ROWS, TEXT, TIME, Fact
+from monitor.core.alerts.alert_type import AMOUNT, COUNT, COUNTS, FLAG, NAMES, ROWS, TEXT, TIME, Fact
 
 LOAN_FACTS = (
     Fact("loan", TEXT, "its id"),
@@ -12,6 +12,12 @@ UNSENT_FACTS = (
     Fact("alert", TEXT, "id of the alert that did not get through"),
     Fact("alert_type", TEXT, "its type"),
     Fact("about", TEXT, "its subject"),
+)
+MANY_FACTS = (
+    Fact("count", COUNT, "how many lines, where many at once are one alert", optional=True),
+    Fact("reasons", COUNTS, "how many of them for each reason", optional=True),
+    Fact("lines", NAMES, "at most 50 bad lines, of a file of rates or where many at once are one alert", optional=True),
+    Fact("lines_cut", COUNT, "how many are not named", optional=True),
 )
 TOLD_AGAIN_FACTS = (
     Fact("silence", TEXT, "the silence that ended: the alert tells again what it hid", optional=True),

@@ -19,6 +19,7 @@ from monitor.core.alerts.alert_facts import (
     FEED_FACTS,
     FUND_FACTS,
     LEVER_FACTS,
+    MANY_FACTS,
     PRICE_FACTS,
     RULES_DRIFT_FACTS,
     SHARE_FACTS,
@@ -43,6 +44,7 @@ from monitor.core.alerts.alert_type import (
 from monitor.core.alerts.group_alerts import GROUP as GROUP
 from monitor.core.alerts.group_alerts import GROUP_ROWS
 from monitor.core.alerts.group_alerts import LOAN as LOAN
+from monitor.core.alerts.state_alerts import CONFIG_REFUSED, CONFIG_TAKEN, RULES_HELD, RULES_RELEASED, STATE_ROWS
 
 BOOK_REFUSED = "book.refused"
 """The type that a book, a rate file and core itself raise."""
@@ -59,6 +61,8 @@ ENDS: Mapping[str, str] = {
     CHANNEL_OFF: CHANNEL_ON,
     RULES_DRIFT: RULES_AGREED,
     BOOK_GAP: BOOK_WHOLE,
+    CONFIG_REFUSED: CONFIG_TAKEN,
+    RULES_HELD: RULES_RELEASED,
 }
 """What is told when something that was told is over. Of all else that the shell notices the end is not told."""
 DIGEST = "digest"
@@ -78,6 +82,7 @@ OF_THE_DESK = TO_PEOPLE | {BOOK_DRIFT, BOOK_AGREED}
 
 _ROWS = (
     *GROUP_ROWS,
+    *STATE_ROWS,
     AlertType(
         "price.stale", WARNING, "price stale", "coin",
         "A coin that a group needs was not heard of within the limit, or never (`facts.trust` is `missing`).",
@@ -294,8 +299,9 @@ _ROWS = (
             Fact("source", TEXT, "the book or the file of rates"),
             Fact("group", TEXT, "the group of the line", optional=True),
             Fact("product", TEXT, "the product of the rates", optional=True),
-            Fact("lines", NAMES, "at most 50 bad lines of a file of rates", optional=True),
-            Fact("lines_cut", COUNT, "how many are not named", optional=True),
+            Fact("place", TEXT, "where in the book", optional=True),
+            Fact("cells", ROWS, "at most 10 cells of the line: `cell`, `value` and `remedy`", optional=True),
+            *MANY_FACTS,
             Fact("rates", ROWS, "at most 50 rates that came too late", optional=True),
             Fact("rates_cut", COUNT, "how many are not named", optional=True),
         ),
@@ -309,7 +315,9 @@ _ROWS = (
             Fact("problem", TEXT, "what is left out and why, as a sentence"),
             Fact("reason", TEXT, "`dates`, `contacts` or `labels`"),
             Fact("source", TEXT, "the book"),
-            Fact("group", TEXT, "the group of the line"),
+            Fact("group", TEXT, "the group of the line", optional=True),
+            Fact("place", TEXT, "where in the book", optional=True),
+            *MANY_FACTS,
         ),
     ),
     AlertType(
@@ -342,7 +350,7 @@ _ROWS = (
     ),
     AlertType(
         BOOK_WHOLE, INFO, "loan book whole again", "book",
-        "The groups of the book were read again as a whole.",
+        "The groups of the book were read again as a whole, or it is no book of the configuration any more.",
         "Nothing.",
         (Fact("source", TEXT, "the [[book]] of the configuration"),),
         ends=(BOOK_GAP,),
@@ -563,6 +571,7 @@ FAMILIES: Mapping[str, str] = {
     "price.*": "prices",
     "feed.*": "feeds",
     "rules.*": "rules",
+    "config.*": "the configuration",
     "lever.*": "levers of the desk",
     "fund.*": "the insurance fund",
     "exposure.*": "concentrations",

@@ -103,6 +103,13 @@ class BookSeen(_Event, frozen=True, omit_defaults=True):
     """What the source calls this state of its book, such as an ETag or the id of an entry; shown to people."""
 
 
+class BatchOfBook(_Event, frozen=True):
+    """Many events of one source begin, or end: what core refuses of them is one alert where it is much."""
+
+    source: str
+    ends: bool
+
+
 class ProductsChanged(_Event, frozen=True):
     """New rules, settings or products. Timers and deadlines stay."""
 
@@ -143,6 +150,14 @@ class PriceSilent(_Event, frozen=True):
     asset: str
 
 
+class NoticedPart(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One of many that were noticed at once."""
+
+    subject: str
+    facts: Mapping[str, Any]
+    fingerprint: str
+
+
 class Noticed(_Event, frozen=True, omit_defaults=True):
     """What the shell observed and the desk must know: a refused line, a failing channel, a full disk.
 
@@ -156,6 +171,8 @@ class Noticed(_Event, frozen=True, omit_defaults=True):
     clears: bool = False
     members: tuple[str, ...] = ()
     """Where one alert is about many subjects: each ends by itself."""
+    parts: tuple[NoticedPart, ...] = ()
+    """Many of one kind at once, each as if it came by itself; those that are news are one alert where they are many."""
 
 
 class OperatorAct(_Event, frozen=True, omit_defaults=True):
@@ -183,6 +200,7 @@ Event = (
     | BookEntry
     | LenderSaid
     | BookSeen
+    | BatchOfBook
     | ProductsChanged
     | RatesChanged
     | ClockJumped

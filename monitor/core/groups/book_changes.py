@@ -75,6 +75,16 @@ class BookChanges:
 
     def put(self, event: GroupPut, rules: Rules) -> GroupRecord | None:
         """The group as it is now; None where the line states what is known already. Raises Refused."""
+        record = self.would_put(event, rules)
+        if record is not None:
+            self.replaced = self.book.find(event.group.id)
+            if self.replaced is None:
+                self.retired.pop(event.group.id, None)
+            self.book.put(record)
+        return record
+
+    def would_put(self, event: GroupPut, rules: Rules) -> GroupRecord | None:
+        """The same, and nothing is changed."""
         products = rules.products
         old = self.book.find(event.group.id)
         group = put_on(event.group, event.at, products.get(event.group.product))
@@ -102,10 +112,7 @@ class BookChanges:
         check_levers(group, state, product, event.at)
         group = group if group is stated else put_on(group, event.at, product)
         state = without_gone(state, group.loans)
-        record = GroupRecord(StoredGroup(group, event.source, version, event.at), state, product.of(group), event.at)
-        self.replaced = old
-        self.book.put(record)
-        return record
+        return GroupRecord(StoredGroup(group, event.source, version, event.at), state, product.of(group), event.at)
 
     def put_all(self, event: GroupsPut) -> TakenBatch:
         """What the book takes of a batch as a whole: never a group that was here before and goes on counting."""
@@ -144,7 +151,7 @@ class BookChanges:
 
     def _come_back(self, group: Group, event: GroupPut, reopen: timedelta) -> tuple[int, GroupState]:
         """The version and state of a group that is not in the book: as it was left, another life, or new."""
-        kept = self.retired.pop(group.id, None) or GroupState(group.id)
+        kept = self.retired.get(group.id) or GroupState(group.id)
         was, kept = kept.closed, msgspec.structs.replace(kept, closed=None)
         if was is None or event.at - was.at > reopen:
             return 1, kept
@@ -165,10 +172,20 @@ class BookChanges:
 
     def enter(self, event: BookEntry, at: datetime, rules: Rules, usd: Mapping[str, Decimal]) -> GroupRecord:
         """Applies a book entry at these prices. Raises Refused."""
+        return self._take(*self._would_enter(event, at, rules, usd), at)
+
+    def would_enter(self, event: BookEntry, at: datetime, rules: Rules, usd: Mapping[str, Decimal]) -> GroupRecord:
+        """The same, and nothing is changed."""
+        old, changed = self._would_enter(event, at, rules, usd)
+        return record_of(changed, old, at)
+
+    def _would_enter(
+        self, event: BookEntry, at: datetime, rules: Rules, usd: Mapping[str, Decimal]
+    ) -> tuple[GroupRecord, Changed]:
         old = self._known(event.group_id)
         if not event.may_shorten and isinstance(event.entry, ExtendGrace):
             check_longer(old.state, event.entry)
-        return self._take(old, self._entered(old, event.entry, event.id, at, rules, usd), at)
+        return old, self._entered(old, event.entry, event.id, at, rules, usd)
 
     def pull(self, group_id: str, lever: Lever, by: str, at: datetime, rules: Rules) -> GroupRecord:
         """A lever of the desk. Raises Refused, also where it would change nothing."""

@@ -10,6 +10,7 @@ import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.silences import Silence
+from monitor.core.alerts.trouble import Trouble
 from monitor.core.events.history import Row
 from monitor.core.groups.lever_states import LeverInForce, OpenProposal
 from monitor.core.groups.watcher_states import BookState, OpenEscalation, WatcherStates
@@ -145,3 +146,5 @@ class Publication(NamedTuple):
     """Critical alerts that people are asked about."""
     books: Mapping[str, BookState] = {}
     """By source of loans: how fresh its book is."""
+    troubles: tuple[Trouble, ...] = ()
+    """What is not known or not in order."""

@@ -10,6 +10,7 @@ import msgspec
 
 from monitor.core.alerts.alert import GroupRef
 from monitor.core.alerts.silences import Silence
+from monitor.core.alerts.trouble import Trouble
 from monitor.core.groups.lever_states import LeverInForce, LeversState, OpenProposal
 from monitor.core.instants import time_at
 from monitor.core.prices.decisions import Decision, PriceStanding
@@ -204,6 +205,8 @@ class WatcherStates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     books: dict[str, BookState] = {}
     """By source."""
     levers: LeversState = LeversState()
+    troubles: tuple[Trouble, ...] = ()
+    """What was noticed and is not mended, the oldest of it."""
 
 
 ActedOn = Ack | Silence | PriceStanding | OpenEscalation | OpenProposal | LeverInForce | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import islice
+from typing import Final, Literal
 
 import msgspec
 
@@ -80,6 +81,23 @@ class RulesPreview(msgspec.Struct, frozen=True, kw_only=True):
     items: list[PreviewedGroup]
     """The worst stage first."""
     cut: int
+
+
+UNCHANGED: Final = "unchanged"
+TAKEN: Final = "taken"
+HELD: Final = "held"
+
+
+class ReloadEffect(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reload does with the rules of its file: `held` where they would move more groups than `limit`.
+
+    `preview`: which groups they move; null where the rules are the same. Where rules are held all else of the file is taken.
+    """
+
+    rules: Literal["unchanged", "taken", "held"]
+    moved: int
+    limit: int
+    preview: RulesPreview | None
 
 
 def preview(book: WholeBook, rules: Rules, limit: int) -> RulesPreview:

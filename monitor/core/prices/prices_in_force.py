@@ -156,6 +156,11 @@ class PricesInForce:
         names = self._columns.names
         return tuple(each for place, asset in enumerate(names) for each in self._sources.said(place, asset))
 
+    def heard_of(self, assets: Iterable[str]) -> tuple[Heard, ...]:
+        """The same of some assets."""
+        places = [(self.index[asset], asset) for asset in sorted(assets) if asset in self.index]
+        return tuple(each for place, asset in places for each in self._sources.said(place, asset))
+
     @property
     def memory(self) -> BoardMemory:
         """What another board needs to judge as this one, beside marks and what was heard."""

@@ -39,6 +39,8 @@ class Request(NamedTuple):
     """A digest of the entry's content: the same id with another digest is a conflict."""
     scope: Scope = ()
     """Refuse as outside unless the group, where there is one, is within this when the request has its turn."""
+    dry: bool = False
+    """Say what it would do, and change nothing."""
 
 
 class Answer(NamedTuple):
@@ -57,6 +59,10 @@ class Answer(NamedTuple):
     """There was no such group before."""
     is_outside: bool = False
     """There is a group of this id, but not within the scope."""
+    before: Sight | None = None
+    """Of a dry request: the group as it is; `sight` is as it would be."""
+    alerts: tuple[str, ...] = ()
+    """Of a dry request: the types of the alerts that would be raised."""
 
 
 class LeverLook(NamedTuple):

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 
 from monitor.core import deadlines
 from monitor.core.alerts.silences import Silence
+from monitor.core.alerts.trouble import Trouble
 from monitor.core.events.events import (
+    BatchOfBook,
     BookEntry,
     BookSeen,
     ClockJumped,
@@ -67,7 +69,7 @@ class RiskMonitor:
         self.book: LoanBook = book if book is not None else PlainBook()
         ground = Ground(self.rates.into(rules), self.board, self.book)
         self._ground = ground
-        self._changes = BookChanges(self.book)
+        self.changes = BookChanges(self.book)
         self._noticed = NoticedWatch(ground)
         self._priced = price_watchers(ground)
         self._decisions = PriceDecisions(ground)
@@ -76,11 +78,11 @@ class RiskMonitor:
         self._rules = RulesWatch(ground, self.rates)
         self._schedule = Schedule(ground)
         self._silences = SilenceWatch(ground.agenda)
-        self._escalations = EscalationWatch(ground, self._silences, self._changes)
+        self._escalations = EscalationWatch(ground, self._silences, self.changes)
         self._effects = GroupEffects(ground, self._schedule, self._rules, self._fund, self._silences)
-        self._events = BookEvents(ground, self._changes, self._noticed, self._effects, self._silences, self._follow)
+        self._events = BookEvents(ground, self.changes, self._noticed, self._effects, self._silences, self._follow)
         self.books = self._events.books
-        does = Does(self._silences, self._decisions, self._effects, self._escalations, self._changes, self._events)
+        does = Does(self._silences, self._decisions, self._effects, self._escalations, self.changes, self._events)
         self.operators = Operators(ground, does, self._follow)
         self._watchers: tuple[Watcher, ...] = (
             self._silences,
@@ -136,6 +138,11 @@ class RiskMonitor:
         return self._noticed.standing(kind)
 
     @property
+    def troubles(self) -> tuple[Trouble, ...]:
+        """What is not known or not in order, until it is mended."""
+        return self._noticed.troubles.all() + self.books.troubles()
+
+    @property
     def feeds(self) -> Mapping[str, SourceView]:
         """What core finds of each feed. May be asked in any thread."""
         return self._priced.feeds.views
@@ -161,6 +168,7 @@ class RiskMonitor:
             escalations=self._escalations.kept(),
             books=self.books.kept(),
             levers=self.operators.levers_kept,
+            troubles=self._noticed.troubles.kept(),
             **self._priced.kept(),
         )
 
@@ -175,7 +183,7 @@ class RiskMonitor:
             marks=tuple(self.board.marks.values()),
             watchers=self.watcher_states(),
             groups=kept.groups,
-            states=(*kept.states, *self._changes.retired.values()),
+            states=(*kept.states, *self.changes.retired.values()),
             heard=self.board.heard,
             awaited=self._priced.prices.awaited,
             blocks=kept.blocks,
@@ -192,7 +200,7 @@ class RiskMonitor:
         """Continues where the memory left off."""
         self._begin(memory.at)
         with exact():
-            self._changes.restore(memory, self.rules)
+            self.changes.restore(memory, self.rules)
             for watcher in self._watchers:
                 watcher.restore(memory)
             # Lists of groups show them on the prices that were kept; they are decided when a feed confirms these.
@@ -242,15 +250,11 @@ class RiskMonitor:
                 self._change_rules(event, out)
             case RatesChanged():
                 self._change_rates(event, out)
-            case ClockJumped():
-                self._noticed.jumped(event, out)
-            case ClockSettled():
-                self._noticed.settled(out)
             case ClockStood():
                 self._priced.stood(event, out)
             case PriceSilent():
                 self._follow(self._priced.prices.silent(event.asset, event.at), out)
-            case Noticed():
+            case Noticed() | ClockJumped() | ClockSettled() | BatchOfBook():
                 self._noticed.take(event, out)
             case OperatorAct():
                 self.operators.take(event, out)

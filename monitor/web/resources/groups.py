@@ -49,6 +49,7 @@ T = TypeVar("T")
 OfCall = Announce | DisputeCall | ResolveDispute
 """Entries that change nothing that is held or owed: people on duty take them too."""
 
+DRY_RUN = Param("dry_run", "`true`: says what it would do, and changes nothing.", one_of(("true", "false")))
 AHEAD = timedelta(seconds=60)
 """How far a peer's clock may be ahead of ours: more is a mistake about the date or the zone."""
 SORT_VALUES = (*SORTS, *(f"-{name}" for name in SORTS))
@@ -84,6 +85,22 @@ class EntryAnswer(msgspec.Struct, frozen=True):
     version: int | None
     duplicate: bool
     group: GroupRow | None
+    dry_run: bool
+    """Nothing was changed: `group` is as it would be, `before` as it is, and `alerts` are types that would be raised."""
+    before: GroupRow | None
+    alerts: list[str] | None
+
+
+class PutAnswer(GroupRow, frozen=True, kw_only=True):
+    """A group that was put.
+
+    `dry_run`: nothing was changed. Then this is the group as it would be, `before` as it is (null where there is none), and
+    `alerts` are the types of those that would be raised.
+    """
+
+    dry_run: bool
+    before: GroupRow | None
+    alerts: list[str] | None
 
 
 class EntryHead(msgspec.Struct, frozen=True):
@@ -136,7 +153,7 @@ async def detail(call: Call) -> Reply:
 
 
 async def put(call: Call) -> Reply:
-    """Puts a group, or replaces its holdings."""
+    """Puts a group, or replaces its holdings; with `dry_run=true` it says what that would do."""
     with _counted(call):
         return await _put(call)
 
@@ -154,13 +171,15 @@ async def _put(call: Call) -> Reply:
         return GroupPut(at, _dated(group, at.date()), API)
 
     version = await _precondition(call)
-    asked = Request(make, caller.name, "put group", id_, if_version=version, scope=caller.scope)
+    is_dry = _is_dry(call)
+    asked = Request(make, caller.name, "put group", id_, if_version=version, scope=caller.scope, dry=is_dry)
     found = await daemon.inbox.request(asked)
     if found.is_outside:
         raise Rejected("forbidden", _OUTSIDE)
-    sight = _done(found, call).sight
-    assert sight is not None, "a group that was put is there"
-    return Reply(row(told(sight, caller.scope)), 201 if found.is_new else 200, _etag(sight.version))
+    answer = _put_answer(_done(found, call), call, is_dry=is_dry)
+    if is_dry:
+        return Reply(answer)
+    return Reply(answer, 201 if found.is_new else 200, _etag(answer.version))
 
 
 async def close(call: Call) -> None:
@@ -175,13 +194,19 @@ async def close(call: Call) -> None:
 
 
 async def entry(call: Call) -> Reply:
-    """Applies one book entry. Its `id`, or the header Idempotency-Key, makes it happen once."""
+    """Applies one book entry. Its `id`, or the header Idempotency-Key, makes it happen once.
+
+    With `dry_run=true` it says what that would do.
+    """
     with _counted(call):
         return await _enter(call)
 
 
 async def say_of_call(call: Call) -> Reply:
-    """Takes what is said of a margin call: something is on its way, a part is disputed, or the dispute is settled."""
+    """Takes what is said of a margin call: something is on its way, a part is disputed, or the dispute is settled.
+
+    With `dry_run=true` it says what that would do.
+    """
     with _counted(call):
         return await _enter(call, OfCall)
 
@@ -208,6 +233,7 @@ async def _enter(call: Call, kinds: Any = Entry) -> Reply:
         entry_id=entry_id,
         digest=_digest(head, entry),
         scope=call.caller.scope,
+        dry=_is_dry(call),
     )
     found = _done(await call.daemon.inbox.request(asked), call)
     sight = told(found.sight, call.caller.scope) if found.sight is not None else None
@@ -218,8 +244,30 @@ async def _enter(call: Call, kinds: Any = Entry) -> Reply:
         version=sight.version if sight else None,
         duplicate=found.is_duplicate,
         group=row(sight) if sight else None,
+        dry_run=asked.dry,
+        before=_before(found, call),
+        alerts=list(found.alerts) if asked.dry else None,
     )
-    return Reply(body, headers=_etag(sight.version) if sight else {})
+    return Reply(body, headers=_etag(sight.version) if sight and not asked.dry else {})
+
+
+def _is_dry(call: Call) -> bool:
+    is_dry = call.query.choice("dry_run") == "true"
+    call.query.done()
+    return is_dry
+
+
+def _put_answer(found: Answer, call: Call, *, is_dry: bool) -> PutAnswer:
+    sight = found.sight
+    assert sight is not None, "a group that is put is there, or would be"
+    shown = msgspec.structs.asdict(row(told(sight, call.caller.scope)))
+    return PutAnswer(
+        **shown, dry_run=is_dry, before=_before(found, call), alerts=list(found.alerts) if is_dry else None
+    )
+
+
+def _before(found: Answer, call: Call) -> GroupRow | None:
+    return row(told(found.before, call.caller.scope)) if found.before is not None else None
 
 
 def _check_four_eyes(call: Call, entry: Lever) -> None:
@@ -405,8 +453,9 @@ ROUTES = (
         "/v1/groups/{id}",
         put,
         FEED,
+        (DRY_RUN,),
         body=GroupLine,
-        answers={200: GroupRow, 201: GroupRow},
+        answers={200: PutAnswer, 201: PutAnswer},
         headers=("If-Match", "If-None-Match"),
     ),
     Endpoint("DELETE", "/v1/groups/{id}", close, FEED, headers=("If-Match",), name="close_group"),
@@ -415,6 +464,7 @@ ROUTES = (
         "/v1/groups/{id}/entries",
         entry,
         FEED,
+        (DRY_RUN,),
         body=Annotated[Entry, With(EntryHead)],
         answers={200: EntryAnswer},
         headers=("If-Match", "Idempotency-Key"),
@@ -425,6 +475,7 @@ ROUTES = (
         "/v1/groups/{id}/calls",
         say_of_call,
         OPERATE,
+        (DRY_RUN,),
         body=Annotated[OfCall, With(EntryHead)],
         answers={200: EntryAnswer},
         headers=("If-Match", "Idempotency-Key"),

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
+from monitor.core.alerts.trouble import STATES, TOO_OLD
 from monitor.core.prices.quote import Mark
 from monitor.telemetry import Metrics
 from monitor.web.auth import READ
 from monitor.web.http import Rejected
 from monitor.web.resources.feeds import lag_of, newest_marks
 from monitor.web.site import Call, Endpoint
+from monitor.web.troubles import PART
 from monitor.web.view import Daemon, View
 
 MOST_ASSETS = 300
@@ -46,6 +49,7 @@ def _scrape(daemon: Daemon) -> bytes:
         metrics.groups.labels(stage).set(number)
     metrics.groups_unknown.set(counts.unknown)
     metrics.groups_blind.set(counts.blind)
+    _troubles(daemon)
     if (fund := view.fund) is not None:
         for figure, value in (("balance", fund.balance_usd), ("draw", fund.draw_usd), ("fees", fund.fees_usd)):
             metrics.fund.labels(figure).set(float(value))
@@ -53,6 +57,15 @@ def _scrape(daemon: Daemon) -> bytes:
         _prices(view, metrics, daemon.clock.utc())
         _feeds(daemon, metrics)
         return generate_latest(metrics.registry)
+
+
+def _troubles(daemon: Daemon) -> None:
+    """How many of each kind are not mended; every kind has a sample, so that a rule can watch it from the start."""
+    counts = Counter(each.kind for each in daemon.view.troubles)
+    counts[PART] = len(daemon.health.degraded)
+    for kind in sorted(STATES | TOO_OLD | counts.keys()):
+        daemon.metrics.degraded.labels(kind).set(counts[kind])
+    daemon.metrics.unwatched.set(len(daemon.view.unwatched()))
 
 
 def _prices(view: View, metrics: Metrics, now: datetime) -> None:

@@ -15,6 +15,7 @@ from monitor.web.http import age_s
 from monitor.web.live import GroupCounts, group_counts, reasons_told
 from monitor.web.resources.feeds import FeedItem, feed_items
 from monitor.web.site import Call, Endpoint, Reply
+from monitor.web.troubles import DegradedItem, degraded
 from monitor.web.view import Daemon
 
 NAMED = 20
@@ -25,9 +26,10 @@ REASONED = 3
 
 
 class Alive(msgspec.Struct, frozen=True):
-    """The event loop runs."""
+    """The event loop runs. `instance`: a digest of the machine and the place of the configuration."""
 
     alive: bool
+    instance: str
 
 
 class PriceHealth(msgspec.Struct, frozen=True):
@@ -44,10 +46,14 @@ class PriceHealth(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether the daemon does its work, and what keeps it from it, by part."""
+    """Whether the daemon does its work, and what keeps it from it, by part.
+
+    `reasons`: what stops alerts. `degraded`: what is not known or not in order while alerts go out.
+    """
 
     ready: bool
     reasons: dict[str, str | None]
+    degraded: list[DegradedItem]
     prices: PriceHealth | None
     oldest_undelivered_s: dict[str, float] | None
 
@@ -72,6 +78,8 @@ class Status(msgspec.Struct, frozen=True):
     name: str
     ready: bool
     reasons: dict[str, str | None]
+    degraded: list[DegradedItem]
+    """What is not known or not in order while alerts go out, until it is mended."""
     groups: GroupCounts
     prices: PriceHealth
     oldest_undelivered_s: dict[str, float]
@@ -86,7 +94,7 @@ class Status(msgspec.Struct, frozen=True):
 
 async def healthz(call: Call) -> Alive:
     """The event loop runs."""
-    return Alive(alive=True)
+    return Alive(alive=True, instance=call.daemon.instance)
 
 
 async def readyz(call: Call) -> Reply:
@@ -112,6 +120,7 @@ def _status(call: Call) -> Status:
         name=rules.name,
         ready=ready.ready,
         reasons=ready.reasons,
+        degraded=ready.degraded,
         groups=group_counts(daemon.view, caller.scope),
         prices=prices,
         oldest_undelivered_s={} if caller.scope else _undelivered(daemon),
@@ -143,9 +152,11 @@ def _readiness(daemon: Daemon, caller: Caller) -> Readiness:
     prices, blindness = _price_health(daemon, ())
     if blindness is not None:
         reasons.setdefault("prices", blindness)
-    if caller.scope or not caller.may(READ):
-        return Readiness(not reasons, reasons_told(reasons, scoped=True), None, None)
-    return Readiness(not reasons, reasons_told(reasons, scoped=False), prices, _undelivered(daemon))
+    is_told = not caller.scope and caller.may(READ)
+    told = reasons_told(reasons, scoped=not is_told), degraded(daemon, is_told=is_told)
+    if not is_told:
+        return Readiness(not reasons, *told, None, None)
+    return Readiness(not reasons, *told, prices, _undelivered(daemon))
 
 
 def _price_health(daemon: Daemon, scope: Scope) -> tuple[PriceHealth, str | None]:

@@ -164,7 +164,7 @@ def test_what_a_group_was_is_forgotten_when_it_cannot_come_back_any_more() -> No
     desk = Desk(line(), line("G-2"), line("G-3"), **HOUR)
     for time, id_ in (("00:10", "G-1"), ("00:30", "G-2"), ("01:20", "G-3")):
         desk.close(time, id_)
-    kept = desk.monitor._changes.retired
+    kept = desk.monitor.changes.retired
     assert [kept[id_].closed is not None for id_ in ("G-1", "G-2", "G-3")] == [False, True, True]
     assert [kept[id_].life for id_ in ("G-1", "G-2", "G-3")] == [1, 1, 1]
 

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from monitor.core import deadlines
+from monitor.core.alerts.trouble import Trouble
 from monitor.core.deadlines import Deadline
 from monitor.core.events.events import BookSeen
 from monitor.core.groups.outcome import Memory, Outcome
@@ -33,6 +34,10 @@ class BookWatch(Watcher):
         self._ground = ground
         self.states: Mapping[str, BookState] = {}
         """By source; replaced as a whole, so that any thread may read it."""
+
+    def troubles(self) -> tuple[Trouble, ...]:
+        """The books that are older than their limits."""
+        return tuple(_too_old(source, state) for source, state in self.states.items() if state.told.last is not None)
 
     def kept(self) -> dict[str, BookState]:
         """By source."""
@@ -124,6 +129,14 @@ def _since(state: BookState) -> datetime | None:
     """From when its limit counts: the time of the book, but after a start it has its full time to be read."""
     times = [t for t in (state.as_of, state.counts_from) if t is not None]
     return max(times, default=None)
+
+
+def _too_old(source: str, state: BookState) -> Trouble:
+    assert state.told.last is not None
+    since = state.as_of or state.counts_from
+    assert since is not None, "a book grows old from some time on"
+    text = f"not refreshed since {stamp(state.as_of) if state.as_of is not None else 'the start'}"
+    return Trouble(kind=state.told.last, subject=source, since=since, text=text, reason="stale", source=source)
 
 
 def _facts(source: str, state: BookState, limit: timedelta | None, at: datetime) -> dict[str, Any]:

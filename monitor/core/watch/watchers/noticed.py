@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED, ENDS
+from monitor.core.alerts.trouble import FEW
 from monitor.core.events.events import (
     API,
+    BatchOfBook,
     BookEntry,
     ClockJumped,
+    ClockSettled,
     Event,
     GroupClosed,
     GroupPut,
     GroupsPut,
     Noticed,
+    NoticedPart,
     RatesChanged,
 )
 from monitor.core.events.rates import Late, late_words
@@ -26,11 +31,14 @@ from monitor.core.refusal import Refused
 from monitor.core.rules.product import Product
 from monitor.core.text import MOST_NAMED, stamp
 from monitor.core.watch.compose import Statement, raise_alert
+from monitor.core.watch.troubles import Troubles
 from monitor.core.watch.watcher import Ground, Watcher
 
 CLOCK_JUMP = "monitor.clock_jump"
 CLOCK = "clock"
 JUMP_POLICY = "deadlines follow the wall clock"
+LINE_CHARS = 200
+"""Of a line that such an alert names: fifty of them stay far under 20 kB."""
 
 
 class NoticedWatch(Watcher):
@@ -39,6 +47,10 @@ class NoticedWatch(Watcher):
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._told: dict[str, dict[str, Told]] = {}
+        self.troubles = Troubles()
+        """What was noticed and is not mended, with its text."""
+        self._gathered: dict[str, NoticedPart] | None = None
+        """By subject, what core refused of the batch that is under way; None where none is."""
 
     def kept(self) -> dict[str, dict[str, Told]]:
         """By kind and subject."""
@@ -47,6 +59,7 @@ class NoticedWatch(Watcher):
     def restore(self, memory: Memory) -> None:
         """Goes on counting."""
         self._told = {kind: dict(told) for kind, told in memory.watchers.noticed.items()}
+        self.troubles.restore(memory.watchers.troubles)
 
     def awaken(self, at: datetime) -> None:
         """A jump that was said before a restart must not hide one that comes now."""
@@ -56,26 +69,30 @@ class NoticedWatch(Watcher):
         """Subjects of which a notice of a kind still holds. May be asked in any thread."""
         return tuple(place for place, told in list(self._told.get(kind, {}).items()) if told.last is not None)
 
-    def take(self, event: Noticed, out: Outcome) -> None:
+    def take(self, event: Noticed | ClockJumped | ClockSettled | BatchOfBook, out: Outcome) -> None:
         """Something that the shell noticed, or that it is over."""
-        if event.clears:
+        if isinstance(event, ClockJumped):
+            self._jumped(event, out)
+        elif isinstance(event, ClockSettled):
+            out.memory_changed |= self._clear(CLOCK_JUMP, CLOCK)
+        elif isinstance(event, BatchOfBook):
+            self._gather(event, out)
+        elif event.clears:
             is_news = self._clear(event.kind, event.subject)
             out.memory_changed |= is_news
             if is_news and event.kind in ENDS:
                 self._say(ENDS[event.kind], event.subject, event.facts, None, out)
+        elif event.parts:
+            self._say_parts(event.kind, event.subject, event.facts, event.parts, out)
         elif event.members:
             self._say_of_many(event, out)
         else:
             self._say(event.kind, event.subject, event.facts, event.fingerprint, out)
 
-    def jumped(self, event: ClockJumped, out: Outcome) -> None:
+    def _jumped(self, event: ClockJumped, out: Outcome) -> None:
         """The wall clock jumped: said once a direction."""
         facts = {"seconds": f"{event.seconds:.3f}", "wall": event.wall.isoformat(), "policy": JUMP_POLICY}
         self._say(CLOCK_JUMP, CLOCK, facts, "forward" if event.seconds > 0 else "backward", out)
-
-    def settled(self, out: Outcome) -> None:
-        """The wall clock runs true again."""
-        out.memory_changed |= self._clear(CLOCK_JUMP, CLOCK)
 
     def refuse(self, event: Event, refused: Refused, out: Outcome) -> None:
         """The outcome answers a caller of the API. Nobody waits for an answer to a source: a refusal there is an alert."""
@@ -90,12 +107,18 @@ class NoticedWatch(Watcher):
         else:
             about = event.group.id if isinstance(event, GroupPut) else event.group_id
             facts = {**why, "group": about, "source": source}
-        self._say(BOOK_REFUSED, f"{source}#{about}", facts, why["problem"], out)
+        if self._gathered is None:
+            self._say(BOOK_REFUSED, f"{source}#{about}", facts, why["problem"], out)
+        else:
+            self._gathered[f"{source}#{about}"] = NoticedPart(f"{source}#{about}", facts, why["problem"])
 
     def accept(self, event: GroupPut, out: Outcome) -> None:
         """A line that may have been refused is in order."""
+        subject = f"{event.source}#{event.group.id}"
+        if self._gathered is not None:
+            self._gathered.pop(subject, None)
         for kind in (BOOK_REFUSED, BOOK_LEFT_OUT):
-            out.memory_changed |= self._clear(kind, f"{event.source}#{event.group.id}")
+            out.memory_changed |= self._clear(kind, subject)
 
     def accept_block(self, event: GroupsPut, rest: Collection[int], out: Outcome) -> None:
         """The lines of a batch are in order, all but those in the places of `rest`."""
@@ -128,6 +151,8 @@ class NoticedWatch(Watcher):
         """Raises the alert, unless the very same was said last."""
         told = self._told.setdefault(kind, {})
         count, last = told.get(subject, Told())
+        if fingerprint is not None:
+            self.troubles.note(kind, subject, facts, out.at)
         if fingerprint is None or fingerprint != last:
             told[subject] = Told(count + 1, fingerprint)
             raise_alert(out, self._ground.rules.name, Statement(kind, subject, count + 1, facts), out.at)
@@ -136,18 +161,57 @@ class NoticedWatch(Watcher):
         """One alert about several subjects, unless the very same was said of each."""
         told = self._told.setdefault(event.kind, {})
         new = [s for s in event.members if event.fingerprint != told.get(s, Told()).last]
+        for subject in event.members:
+            self.troubles.note(event.kind, subject, event.facts, out.at)
         for subject in new:
             told[subject] = Told(told.get(subject, Told())[0] + 1, event.fingerprint)
         if new:
             self._say(event.kind, event.subject, event.facts, None, out)
 
+    def _gather(self, event: BatchOfBook, out: Outcome) -> None:
+        gathered, self._gathered = self._gathered, None if event.ends else {}
+        if gathered:
+            parts = tuple(gathered.values())
+            self._say_parts(BOOK_REFUSED, f"{event.source}: groups", {"source": event.source}, parts, out)
+
+    def _say_parts(
+        self, kind: str, subject: str, facts: Mapping[str, Any], parts: Sequence[NoticedPart], out: Outcome
+    ) -> None:
+        """Each of many that is news: by itself, or all of them in one alert with a count."""
+        told = self._told.setdefault(kind, {})
+        new = [part for part in parts if part.fingerprint != told.get(part.subject, Told()).last]
+        if len(new) <= FEW:
+            for part in parts:
+                self._say(kind, part.subject, part.facts, part.fingerprint, out)
+            return
+        for part in parts:
+            self.troubles.note(kind, part.subject, part.facts, out.at)
+        for part in new:
+            told[part.subject] = Told(told.get(part.subject, Told()).times + 1, part.fingerprint)
+        self._say(kind, subject, {**facts, **_of_many(new)}, None, out)
+
     def _clear(self, kind: str, subject: str) -> bool:
         """It is over. Returns whether that is news."""
+        self.troubles.clear(kind, subject)
         told = self._told.get(kind, {})
         count, last = told.get(subject, Told())
         if last is not None:
             told[subject] = Told(count)
         return last is not None
+
+
+def _of_many(parts: Sequence[NoticedPart]) -> dict[str, Any]:
+    """What one alert says of many lines: how many, for which reasons, and the first of them."""
+    reasons = Counter(str(part.facts["reason"]) for part in parts)
+    lines = [f"{part.subject}: {part.facts['problem']}"[:LINE_CHARS] for part in parts[:MOST_NAMED]]
+    return {
+        "problem": f"{len(parts)} lines at once; the first: {lines[0]}",
+        "reason": reasons.most_common(1)[0][0],
+        "reasons": dict(sorted(reasons.items())),
+        "count": len(parts),
+        "lines": lines,
+        "lines_cut": len(parts) - len(lines),
+    }
 
 
 def _shown(late: Late) -> dict[str, str]:

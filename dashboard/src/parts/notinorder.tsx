@@ -1,0 +1,26 @@
+/** What is not known or not in order, on the first page: how many loans nobody watches, and what else waits to be mended. */
+
+import { live } from "../live/live";
+import { useStore } from "../live/store";
+import { to } from "../router";
+import { counted } from "./figures";
+
+export function NotInOrder() {
+  const counts = useStore(live.counts);
+  const status = useStore(live.status);
+  const unwatched = counts?.unwatched ?? 0;
+  const things = (status?.degraded ?? []).reduce((sum, each) => sum + (each.count ?? 1), 0);
+  if (!unwatched && !things) return null;
+  return (
+    <p class="notinorder" role="status">
+      <a href={to.books}>
+        {unwatched > 0 && <strong>{`${counted(unwatched, "loan group")} ${areNot(unwatched)} watched. `}</strong>}
+        {`${counted(things, "thing")} ${areNot(things)} in order.`}
+      </a>
+    </p>
+  );
+}
+
+function areNot(number: number): string {
+  return number === 1 ? "is not" : "are not";
+}

@@ -1,0 +1,75 @@
+"""What is said of the configuration, and of what was not mended before a start; the rest is in `catalogue`."""
+
+from __future__ import annotations
+
+from monitor.core.alerts.alert_type import COUNT, INFO, NAMES, ROWS, TEXT, WARNING, AlertType, Fact
+
+CONFIG_REFUSED, CONFIG_TAKEN = "config.refused", "config.taken"
+RULES_HELD, RULES_RELEASED = "rules.held", "rules.released"
+UNMENDED = "monitor.unmended"
+
+STATE_ROWS = (
+    AlertType(
+        CONFIG_REFUSED,
+        WARNING,
+        "reload refused",
+        "configuration",
+        "A reload found problems in the configuration. Nothing of it is taken; the old one stays in force.",
+        "Mend what `problems` names, and reload. `monitor check-config` says the same before a reload.",
+        (
+            Fact("problem", TEXT, "the first problem, as a sentence"),
+            Fact("problems", NAMES, "at most 50 problems"),
+            Fact("problems_cut", COUNT, "how many are not named"),
+        ),
+    ),
+    AlertType(
+        CONFIG_TAKEN,
+        INFO,
+        "configuration in order",
+        "configuration",
+        "What was told by `config.refused` is over: a later reload or a start took the configuration.",
+        "Nothing.",
+        ends=(CONFIG_REFUSED,),
+    ),
+    AlertType(
+        RULES_HELD,
+        WARNING,
+        "new rules wait to be confirmed",
+        "configuration",
+        "The rules of a reload would have moved more groups to another stage than `reload_max_moves`. All but the rules "
+        "(products and `[lifecycle]`) is taken; the old rules stay in force.",
+        "Look at the list. If it is meant, `monitor reload --confirm`; if not, mend the rules and reload.",
+        (
+            Fact("problem", TEXT, "how many groups would move, as a sentence"),
+            Fact("groups_moved", COUNT, "how many groups would change their stage"),
+            Fact("limit", COUNT, "`reload_max_moves`"),
+            Fact("moves", ROWS, "how many would move `from` which stage `to` which: `groups`"),
+            Fact("groups", ROWS, "at most 50 of them, the worst first: `group`, `from`, `to`"),
+            Fact("groups_cut", COUNT, "how many are not named"),
+        ),
+    ),
+    AlertType(
+        RULES_RELEASED,
+        INFO,
+        "no rules wait any more",
+        "configuration",
+        "The rules that were held are in force, or a later reload or a start took others.",
+        "Nothing.",
+        ends=(RULES_HELD,),
+    ),
+    AlertType(
+        UNMENDED,
+        WARNING,
+        "still not mended",
+        "monitor",
+        "Said some seconds after a start: what was found before it, and still is not known or not in order.",
+        "Mend it: the page **Books**, or `GET /v1/status`, says what and since when.",
+        (
+            Fact("problem", TEXT, "how many there are, as a sentence"),
+            Fact("count", COUNT, "how many there are"),
+            Fact("unwatched", COUNT, "loan groups that are not watched for it"),
+            Fact("troubles", ROWS, "at most 50 of them: `kind`, `subject`, `since`, `text`"),
+            Fact("troubles_cut", COUNT, "how many are not named"),
+        ),
+    ),
+)
