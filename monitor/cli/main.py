@@ -20,7 +20,7 @@ from cyclopts import App as Commands
 from cyclopts import CycloptsError
 
 from monitor import config as configuration
-from monitor import plugins, private_files, telemetry, terminal
+from monitor import plugins, private_files, service_manager, telemetry, terminal
 from monitor.cli import audit, copies, delivery, importing, keys, levers, operator, output, portfolio
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.client import DaemonClient, NoAnswer
@@ -128,7 +128,7 @@ async def _serve(config: Config) -> int:
     from monitor.daemon.app import App  # imported late: `monitor --help` need not load the web and the stores
 
     clock = SystemClock()
-    app = App(config, clock, output.BookBars(clock.monotonic_s))
+    app = App(config, clock, output.BookBars(clock.monotonic_s), service_manager.of_environment(clock))
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     hangup = asyncio.Event()

@@ -26,6 +26,7 @@ from monitor.daemon.subscriptions import MadeEndpoints
 from monitor.engine.book import ColumnarBook
 from monitor.engine.group_list import ColumnarGroupLists
 from monitor.running import Running, Tasks
+from monitor.service_manager import ServiceManager
 from monitor.stores._base import Store, StoreUnavailable
 from monitor.telemetry import Health, Metrics, log, trim_memory
 from monitor.web.app import Server
@@ -35,12 +36,19 @@ from monitor.web.view import Daemon, View
 class App:
     """A running daemon. `start`, then `run` until `stop`; `reload` in between."""
 
-    def __init__(self, config: Config, clock: Clock | None = None, progress: BookProgress | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock | None = None,
+        progress: BookProgress | None = None,
+        manager: ServiceManager | None = None,
+    ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
         self.store: Store = plugins.module("stores", config.store.kind).build(config.store.config)
         self.tasks = Tasks()
         self.health = Health()
+        self.manager = manager or ServiceManager(None, None, self.clock)
         self._running = Running(self.store, self.clock, Metrics(), self.health, self.tasks)
         self._progress = progress
         self._reloading: asyncio.Task[None] | None = None
@@ -55,6 +63,7 @@ class App:
         startup.note_port(self.config.state_dir, self.address[1])
         await self.deliveries.start()
         await self.sources.open_rates(self.config)
+        self.sequencer.after_turn = self.manager.turned
         self._core = self.tasks.begin("sequencer", self.sequencer.run())
         self.sources.run(self.config)
         self.tasks.begin("source watch", self.sources.watch())
@@ -72,6 +81,7 @@ class App:
         self.tasks.begin("warm engine", startup.warm(self.config.state_dir))
         trim_memory()
         self.health.set("startup", None)
+        self._note_reload(is_taken=True)
 
     async def _build(self) -> None:
         running = self._running
@@ -161,6 +171,7 @@ class App:
         False where the store took no commit to the end: what it misses is found again by the next start.
         """
         self.health.set("startup", "stopping")
+        self.manager.stopping()
         if self._reloading is not None:
             # A reload that goes on during the stop would start again what was stopped.
             self._reloading.cancel()
@@ -200,6 +211,25 @@ class App:
 
     async def reload(self, who: str = "signal") -> None:
         """Takes over the configuration file, all of it or nothing. Raises BadConfig, which says why nothing changed."""
+        self.manager.reloading()
+        try:
+            await self._take_over(who)
+        except (BadConfig, StoreUnavailable):
+            self._note_reload(is_taken=False)
+            raise
+        self._note_reload(is_taken=True)
+
+    def _note_reload(self, *, is_taken: bool) -> None:
+        """Tells the metrics and the service manager whether the file that was read last is in force."""
+        metrics = self._running.metrics
+        metrics.reload_taken.set(is_taken)
+        if is_taken:
+            metrics.reload_taken_at.set(self.clock.utc().timestamp())
+        number = len(self.book)
+        stands = "" if is_taken else "; the last reload was refused, the log says why"
+        self.manager.ready(f"watches {number:,} group{'' if number == 1 else 's'}, port {self.address[1]}{stands}")
+
+    async def _take_over(self, who: str) -> None:
         new = await asyncio.to_thread(configuration.load, self.config.path)
         reload.check_fixed(self.config, new)
         self._check_names(new)
