@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.snapshot import Prices, Scope
-from monitor.core.money import exact
+from monitor.core.money import CENT, exact, round_down
 from monitor.core.portfolio.group_list import (
     Counts,
     GroupPage,
@@ -106,13 +106,25 @@ class ColumnarGroupLists:
         single = PlainGroupLists(lambda: fresh).debts(scope, prices)
         return {stage: Decimal(usd) + single[stage] for stage, usd in block.items()}
 
+    def nearest(self, prices: Prices) -> dict[str, Decimal]:
+        columnar = self._book.columnar
+        if columnar is None:
+            return dict(PlainGroupLists(self._book.fresh.records).nearest(prices))
+        with self._turn:
+            listing, fresh = self._look(columnar)
+            block = listing.nearest(columnar.agreements)
+        found = {stage: round_down(Decimal.from_float(percent), CENT) for stage, percent in block.items()}
+        for stage, percent in PlainGroupLists(lambda: fresh).nearest(prices).items():
+            found[stage] = min(percent, found.get(stage, percent))
+        return found
+
     def needed(self, scope: Scope) -> frozenset[str]:
         columnar = self._book.columnar
         if columnar is None:
             return PlainGroupLists(self._book.fresh.records).needed(scope)
         with self._turn:
             listing, fresh = self._look(columnar)
-            owed, examples = listing.held(scope, columnar.ladders_of)
+            owed, examples = listing.held(scope, columnar.agreements)
         records = (record for row in examples if (record := _record_at(columnar, row)) is not None)
         return owed.union(PlainGroupLists(lambda: fresh).needed(scope), *(record.held.assets for record in records))
 

@@ -104,11 +104,17 @@ class NextLineShown(msgspec.Struct, frozen=True, kw_only=True):
     distance_percent: str
 
 
-def next_line(weight: Weight, lines: Thresholds, terms: LineFactors, unit: Decimal) -> NextLine | None:
-    """The distance is rounded down to a unit, 100 without debt. None beyond all lines, and where nothing is recognised."""
+def next_line(
+    weight: Weight, lines: Thresholds, terms: LineFactors, unit: Decimal, but: str | None = None
+) -> NextLine | None:
+    """The distance is rounded down to a unit, 100 without debt. None beyond all lines, and where nothing is recognised.
+
+    `but`: a line that is passed over."""
     if weight.debt and weight.recognised <= 0:
         return None
     for name, level in lines.stated.items():
+        if name == but:
+            continue
         if not weight.debt:
             return NextLine(name, level, HUNDRED)
         if not crossed(weight, lines, name):

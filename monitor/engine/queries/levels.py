@@ -60,6 +60,16 @@ def levels(lines: Thresholds) -> F64:
     return np.array([1 / r if lines.falls and np.isfinite(r) else r for r in ratios])
 
 
+def room(lines: F64, debt: F64, recognised: F64) -> F64:
+    """[n] Percent by which the recognised value may fall before the next of these lines; 0 beyond all, 100 without debt."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        edges = lines * recognised
+        is_ahead = np.isfinite(lines) & (debt < edges)
+        share = np.where(is_ahead, 1.0 - debt / edges, np.inf).min(axis=0)
+    found: F64 = np.where(debt <= 0, 100.0, np.where(np.isfinite(share), 100.0 * share, 0.0))
+    return found
+
+
 def bands(lines: F64, debt: F64, recognised: F64) -> tuple[I64, Bools]:
     """[n] The band (place in BANDS) as valuation.band has it, for rows that are on no line; and whether LTV is at or below
     initial."""
