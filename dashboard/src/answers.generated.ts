@@ -1178,6 +1178,7 @@ export interface SessionItem {
   readonly tokens: boolean;
   readonly cookie: boolean;
   readonly until: string | null;
+  readonly sign_out_url?: string | null;
 }
 
 export interface SheetShown {
@@ -1204,6 +1205,11 @@ export interface ShortCoin {
   readonly interest: string;
   readonly balance: string;
   readonly short: string;
+}
+
+export interface SignInWays {
+  readonly token: boolean;
+  readonly provider: string | null;
 }
 
 export interface SilenceItem {

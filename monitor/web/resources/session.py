@@ -24,7 +24,10 @@ class SignIn(msgspec.Struct, frozen=True):
 
 
 class SessionItem(msgspec.Struct, frozen=True):
-    """Who asks. `tokens`: the daemon has some; `cookie`: the caller has a session, which lasts `until`."""
+    """Who asks. `tokens`: the daemon has some; `cookie`: the caller has a session, which lasts `until`.
+
+    `sign_out_url`: where the page leads after a sign-out, for somebody who signed in at the provider or at a proxy.
+    """
 
     name: str
     role: str
@@ -33,6 +36,7 @@ class SessionItem(msgspec.Struct, frozen=True):
     tokens: bool
     cookie: bool
     until: str | None
+    sign_out_url: str | None = None
 
 
 async def sign_in(call: Call) -> web.StreamResponse | SessionItem:
@@ -63,7 +67,7 @@ async def sign_in(call: Call) -> web.StreamResponse | SessionItem:
 
 async def session(call: Call) -> SessionItem:
     """Who asks, and what they may do."""
-    return _item(call.caller, has_tokens=bool(call.site.tokens))
+    return _item(call.caller, has_tokens=bool(call.site.tokens), sign_out_url=_sign_out_url(call))
 
 
 async def sign_out(call: Call) -> web.StreamResponse:
@@ -76,7 +80,16 @@ async def sign_out(call: Call) -> web.StreamResponse:
     return response
 
 
-def _item(caller: Caller, *, has_tokens: bool) -> SessionItem:
+def _sign_out_url(call: Call) -> str | None:
+    caller, site = call.caller, call.site
+    if not caller.is_person:
+        return None
+    if caller.session:
+        return None if site.oidc is None else site.oidc.sign_out_url()
+    return None if site.proxy_auth is None else site.proxy_auth.config.sign_out_url
+
+
+def _item(caller: Caller, *, has_tokens: bool, sign_out_url: str | None = None) -> SessionItem:
     """Who asks, and what they may do."""
     return SessionItem(
         name=caller.name,
@@ -86,6 +99,7 @@ def _item(caller: Caller, *, has_tokens: bool) -> SessionItem:
         tokens=has_tokens,
         cookie=bool(caller.session),
         until=stamp_or_none(caller.until),
+        sign_out_url=sign_out_url,
     )
 
 
