@@ -377,6 +377,14 @@ async def _send_once(channel: Any, notice: Notice) -> Any:
 
 
 @commands.command
+def kernels() -> int:
+    """Compiles the engine's loops now, into $NUMBA_CACHE_DIR or beside the package; for an image, or after an install."""
+    from monitor.cli.kernels import compile_all  # imported late: `monitor --help` need not load the engine
+
+    return compile_all()
+
+
+@commands.command
 def doctor(*, config: ConfigFile = CONFIG, as_json: AsJson = False) -> int:
     """Checks store, disk, clock, feeds, channels and Redis settings; says what to mend.
 

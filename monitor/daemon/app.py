@@ -56,6 +56,7 @@ class App:
     async def start(self) -> None:
         """Opens the store, restores what it kept, and starts every part. Raises what the first failing part raises."""
         startup.prepare_threads(asyncio.get_running_loop())
+        await asyncio.to_thread(startup.take_built_kernels)
         await asyncio.to_thread(startup.keep_private, self.config)
         wiring.check(self.config)
         await self._build()

@@ -41,6 +41,9 @@ LOOKS = 3
 """So often a list looks again at a book that folds meanwhile. A fold takes milliseconds, and hundreds of changes pass before
 the next."""
 
+LOOKED_AT = 2_000
+"""Groups on a line that are looked at exactly for the nearest one, 50 us each: one of them is nearest already."""
+
 
 class ColumnarGroupLists:
     """The GroupLists of a ColumnarBook."""
@@ -112,9 +115,11 @@ class ColumnarGroupLists:
             return dict(PlainGroupLists(self._book.fresh.records).nearest(prices))
         with self._turn:
             listing, fresh = self._look(columnar)
-            block = listing.nearest(columnar.agreements)
+            block, unsure = listing.nearest(columnar.agreements)
         found = {stage: round_down(Decimal.from_float(percent), CENT) for stage, percent in block.items()}
-        for stage, percent in PlainGroupLists(lambda: fresh).nearest(prices).items():
+        records = (record for row in unsure[:LOOKED_AT] if (record := _record_at(columnar, row)) is not None)
+        singly = [*fresh, *records]
+        for stage, percent in PlainGroupLists(lambda: singly).nearest(prices).items():
             found[stage] = min(percent, found.get(stage, percent))
         return found
 

@@ -23,9 +23,11 @@ async def test_a_person_comes_back_from_the_provider_signed_in_and_goes_there_to
         desk_before(provider, tmp_path) as at,
         Reader.at(browser) as reader,
     ):
-        page = reader.page
+        page, provider.asks = reader.page, True
         await page.goto(at.url + "/")
         await page.get_by_role("link", name="Sign in with your desk account").click()
+        # From here on the other site leads: the cookie of the sign-in has to come along all the same.
+        await page.get_by_role("link", name="I am Anna").click()
         await page.wait_for_selector(LIVE)
         assert page.url == at.url + "/", "nothing of the way back stays in the address"
         await page.reload()

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
+from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
@@ -64,6 +65,8 @@ class Provider:
         self.stated: dict[str, Any] = {}
         """Replaces what it says of itself."""
         self.is_down = False
+        self.asks = False
+        """Shows a page with a link back, as to somebody who is not signed in there, in place of leading back at once."""
         self.asked: list[dict[str, str]] = []
         """The questions of browsers that came to sign in."""
         self.count: dict[str, int] = {}
@@ -109,7 +112,10 @@ class Provider:
         code = secrets.token_urlsafe(8)
         self._codes[code] = query
         back = urlencode({"code": code, "state": query["state"], "session_state": "x", "iss": self.issuer})
-        return web.Response(status=302, headers={"Location": f"{query['redirect_uri']}?{back}"})
+        url = f"{query['redirect_uri']}?{back}"
+        if self.asks:
+            return web.Response(text=f'<a href="{escape(url)}">I am Anna</a>', content_type="text/html")
+        return web.Response(status=302, headers={"Location": url})
 
     def _token(self, authorization: str | None, form: dict[str, str]) -> web.Response:
         pair = base64.b64encode(

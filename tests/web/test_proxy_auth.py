@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 from monitor.core.schema import Invalid, read
 from monitor.web.app import Server
+from monitor.web.live import Limits
+from monitor.web.people import LASTS
 from monitor.web.sessions import CSRF_HEADER
 from monitor.web_table import WebConfig
 from tests.book_lines import line
@@ -119,6 +122,18 @@ async def test_a_person_with_the_name_of_a_token_is_not_taken_for_it(desk: WebDe
     async with serving(desk, configured(tmp_path)) as url, client(url) as http:
         names = {(await ask(http, "GET", "/v1/session", **who))[2]["name"] for who in (ANNA, OPS)}
     assert names == {"sso:anna", "anna"}
+
+
+async def test_a_stream_asks_the_proxy_again_after_an_hour(desk: WebDesk, tmp_path: Path) -> None:
+    """The proxy may have signed its reader out meanwhile."""
+    async with serving(desk, configured(tmp_path), Limits(tick_s=0.01)) as url, client(url) as http:
+        http.headers.update(ANNA)
+        async with stream(http) as reader:
+            await reader.next()
+            desk.clock.now += LASTS
+            async with asyncio.timeout(5):
+                while await reader.response.content.readany():
+                    pass
 
 
 async def test_another_word_of_the_configuration_ends_streams_of_people(desk: WebDesk, tmp_path: Path) -> None:

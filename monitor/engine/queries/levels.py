@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from monitor.core.portfolio.snapshot import stage_by
@@ -13,6 +15,7 @@ from monitor.engine.columns.agreements import REMEMBERED, Agreements, Ruled
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import F64, I64, U8, Bools
 from monitor.engine.columns.names import Names
+from monitor.engine.screen.arrays import GUARD
 from monitor.engine.screen.defaults import lines_by_row
 
 INITIAL_LINE, CALL_LINE, LIQUIDATION_LINE, IMMEDIATE_LINE = range(4)
@@ -68,6 +71,14 @@ def room(lines: F64, debt: F64, recognised: F64) -> F64:
         share = np.where(is_ahead, 1.0 - debt / edges, np.inf).min(axis=0)
     found: F64 = np.where(debt <= 0, 100.0, np.where(np.isfinite(share), 100.0 * share, 0.0))
     return found
+
+
+def on_a_line(lines: F64, debt: F64, recognised: F64) -> Bools:
+    """[n] So close to one of these lines that a float does not tell on which side. Liabilities make the sums a hundred times
+    less sure."""
+    with np.errstate(invalid="ignore"):
+        is_near: Bools = (np.abs(debt - lines * recognised) <= 100 * GUARD * debt) & np.isfinite(lines)
+    return cast("Bools", is_near.any(axis=0))
 
 
 def bands(lines: F64, debt: F64, recognised: F64) -> tuple[I64, Bools]:

@@ -31,7 +31,7 @@ from monitor.engine.columns.fields import F64, GROUPS, I8, I64, NO_GROUP, U8, U3
 from monitor.engine.columns.text_search import mark_text
 from monitor.engine.index.id_order import IdOrder, Ids, same_blocks
 from monitor.engine.index.rows import RowIndex
-from monitor.engine.queries.levels import CALL_LINE, BlockLevels, room
+from monitor.engine.queries.levels import CALL_LINE, BlockLevels, on_a_line, room
 from monitor.engine.screen.arrays import MISSING
 from monitor.engine.screen.screen import FastScreen
 
@@ -163,18 +163,23 @@ class Listing:
         usd = dict(zip(STAGES, np.nan_to_num(sums, posinf=0.0).tolist(), strict=True))
         return {stage: int(usd[stage]) for stage in STAGE_RANK}
 
-    def nearest(self, agreements: Agreements) -> dict[str, float]:
-        """See GroupLists, as of the last sweep, in floats: a group on a line may count as beyond it or before it."""
+    def nearest(self, agreements: Agreements) -> tuple[dict[str, float], list[int]]:
+        """See GroupLists, as of the last sweep. And rows that are left out, as floats do not tell their next line:
+        they stand on one, or their lines are not known by column."""
         known = self._wanted(GroupQuery(), ()) & ((self._blind & MISSING) == 0)
         known &= (self._debt > 0) | (self._recognised > 0)  # rows that were laid since have no figures yet
         least = np.full(len(STAGES), np.inf)
         levels = BlockLevels(self._names, agreements)
+        unsure: list[int] = []
         for base, block in self._whole:
             rows = slice(base, base + len(block))
-            lines, _ = levels.of(block)
-            percent = room(lines[CALL_LINE:], self._debt[rows], self._recognised[rows])
-            np.minimum.at(least, self._stage[rows][known[rows]], percent[known[rows]])
-        return {stage: x for stage, x in zip(STAGES, least.tolist(), strict=True) if np.isfinite(x)}
+            lines, is_unsure = levels.of(block)
+            lines, debt, recognised = lines[CALL_LINE:], self._debt[rows], self._recognised[rows]
+            is_unsure |= on_a_line(lines, debt, recognised)
+            unsure += (base + np.flatnonzero(is_unsure & known[rows])).tolist()
+            sure = known[rows] & ~is_unsure
+            np.minimum.at(least, self._stage[rows][sure], room(lines, debt, recognised)[sure])
+        return {stage: x for stage, x in zip(STAGES, least.tolist(), strict=True) if np.isfinite(x)}, unsure
 
     def held(self, scope: Scope, agreements: Agreements) -> tuple[frozenset[str], list[int]]:
         """The assets that are owed, and rows that between them hold every asset that is held, by each set of ladders."""
