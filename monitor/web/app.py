@@ -15,6 +15,7 @@ from monitor.ack_links import PATH
 from monitor.addresses import networks_of
 from monitor.core.portfolio.group_list import BadCursor
 from monitor.core.schema import Invalid
+from monitor.secret_files import BadSecret
 from monitor.stores._base import StoreUnavailable
 from monitor.telemetry import log
 from monitor.web.ack_page import HEADERS, AckPage
@@ -77,8 +78,11 @@ class Server:
 
     def use_proxies(self, config: WebConfig) -> None:
         """Goes by another public address, other trusted proxies, other quotas and another sign-in at once."""
+        try:
+            self.site.use_sign_in(config)  # also where the tables are as before: a secret in a file may be another
+        except BadSecret as e:
+            log.error("the sign-in goes on as it was; reload again", reason=str(e))
         if self._signs_in_by(config) != self._signs_in_by(self._config):
-            self.site.use_sign_in(config)
             self.site.hub.disconnect(lambda caller: caller.is_person)
         self._config = config
         self.site.trusted_proxies = networks_of(config.trusted_proxies)

@@ -112,6 +112,14 @@ class Oidc:
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._log = BoundedLog()
 
+    def goes_on_from(self, before: Oidc) -> bool:
+        """Takes over what is known of the provider, if it is the same one and knows us by the same name."""
+        mine, theirs = self.config, before.config
+        if (mine.issuer, mine.client_id) != (theirs.issuer, theirs.client_id):
+            return False
+        self._kept, self._seen = before._kept, before._seen
+        return True
+
     # -- to the provider --
 
     async def begin(self, seals: Seals) -> Begin:

@@ -115,8 +115,7 @@ class Site:
     def use_sign_in(self, config: WebConfig) -> None:
         """Takes another provider, other groups or another proxy. Raises BadSecret, and then nothing is changed."""
         oidc, proxy_auth = sign_in_of(config, self.daemon.clock)
-        before = None if self.oidc is None else (self.oidc.config.issuer, self.oidc.config.client_id)
-        if before != (None if oidc is None else (oidc.config.issuer, oidc.config.client_id)):
+        if self.oidc is not None and (oidc is None or not oidc.goes_on_from(self.oidc)):
             self.sessions.end_people()
         self.oidc, self.proxy_auth = oidc, proxy_auth
 

@@ -17,7 +17,9 @@ import pytest
 from joserfc.jwk import OctKey
 from yarl import URL
 
+from monitor.config import Named
 from monitor.core.schema import Invalid, read
+from monitor.daemon.wiring import unusable
 from monitor.web import oidc
 from monitor.web.app import Server
 from monitor.web.auth import Tokens
@@ -377,6 +379,25 @@ async def test_a_reload_counts_at_once(at: Desk) -> None:
         assert (await ask(http, "GET", "/v1/session"))[0] == 401, "a session is of the provider that made it"
 
 
+async def test_another_secret_in_the_file_counts_after_a_reload(at: Desk) -> None:
+    async with signed_in(at) as http:
+        file = FOLDER[0] / "client"
+        file.write_text("another secret")
+        at.reload()
+        out = (await ask(http, "GET", "/v1/session"))[2]["sign_out_url"]
+        assert out is not None, "what is known of the provider stays"
+        async with at.browser() as other:
+            status, words = await at.sign_in(other)
+            assert (status, "does not take the code" in words) == (403, True)
+        file.unlink()
+        at.reload()
+        assert (await ask(http, "GET", "/v1/session"))[0] == 200, "a secret that is gone ends nothing"
+        file.write_text(CLIENT_SECRET)
+        at.reload()
+    async with signed_in(at):
+        pass
+
+
 async def test_other_tokens_end_no_session_of_a_person(at: Desk) -> None:
     async with signed_in(at) as http, stream(http) as reader:
         await reader.next()
@@ -521,3 +542,10 @@ def test_tokens_and_the_address_of_the_page_belong_to_it() -> None:
         read(WebConfig, {"public_url": "https://risk.desk.example", "oidc": OIDC})
     with pytest.raises(Invalid, match="public_url"):
         read(WebConfig, {"tokens": [{"name": "ops", "role": "admin", "secret": SECRET}], "oidc": OIDC})
+
+
+def test_a_secret_that_is_not_there_is_named_by_its_place(tmp_path: Path) -> None:
+    config = read_web("https://risk.desk.example", OIDC | {"client_secret_file": "none"}, tmp_path)
+    (problem,) = unusable(tmp_path / "monitor.toml", Named(secrets=config.secrets))
+    assert "web.oidc.client_secret_file" in problem
+    assert "none" in problem
