@@ -65,12 +65,12 @@ def levels(lines: Thresholds) -> F64:
 
 def room(lines: F64, debt: F64, recognised: F64) -> F64:
     """[n] Percent by which the recognised value may fall before the next of these lines; 0 beyond all, 100 without debt."""
+    found = np.zeros(len(debt))
     with np.errstate(divide="ignore", invalid="ignore"):
-        edges = lines * recognised
-        is_ahead = np.isfinite(lines) & (debt < edges)
-        share = np.where(is_ahead, 1.0 - debt / edges, np.inf).min(axis=0)
-    found: F64 = np.where(debt <= 0, 100.0, np.where(np.isfinite(share), 100.0 * share, 0.0))
-    return found
+        for line in lines[::-1]:  # the mildest last: of the lines ahead it is the nearest
+            edge = line * recognised
+            found = np.where(np.isfinite(line) & (debt < edge), 100.0 * (1.0 - debt / edge), found)
+    return np.where(debt <= 0, 100.0, found)
 
 
 def on_a_line(lines: F64, debt: F64, recognised: F64) -> Bools:
