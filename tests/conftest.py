@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import structlog
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # figures of time belong in bench/
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

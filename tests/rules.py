@@ -20,11 +20,11 @@ _OF_CITATIONS = frozenset({"test_citations.py", "test_rules_table.py"})
 """They make rules up."""
 _HEADING = re.compile(r"^#{2,4} ((?:Rule|Reading|Section) [A\d.]+)\b", re.MULTILINE)
 _LISTED = re.compile(r"\n+Tests:\n.*?(?=\n#|\Z)", re.DOTALL)
-_NAMED = re.compile(r"^test_(?:rule_(\d+(?:_(?:to_)?\d+)*)|reading_a(\d+)|section_(\d(?:_\d{1,2})?))_")
+_NAMED = re.compile(r"^test_(?:rule_(\d+(?:_(?:to_)?\d+)*)|reading_a(\d+)|section_(\d{1,2}(?:_\d{1,2})?))_")
 _CITED = {
     "Rule": re.compile(r"\b(?:[Rr]ules?|VIP FAQ) (\d{1,2}(?:(?:-|, | and | to |, and )\d{1,2})*)\b"),
     "Reading": re.compile(r"\b[Rr]eadings? (A\d{1,2}(?:(?:-|, | and | to |, and )A\d{1,2})*)\b"),
-    "Section": re.compile(r"\b[Dd]omain sections? (\d(?:\.\d{1,2})?(?:(?:, | and )\d(?:\.\d{1,2})?)*)\b"),
+    "Section": re.compile(r"\b[Dd]omain sections? (\d{1,2}(?:\.\d{1,2})?(?:(?:, | and )\d{1,2}(?:\.\d{1,2})?)*)\b"),
 }
 
 

@@ -37,6 +37,13 @@ export const FAMILIES: Readonly<Record<string, string>> = {
 export const TITLES: Readonly<Record<string, string>> = {
   "loan_group.early_warning": "Early warning",
   "loan_group.margin_call.opened": "Margin call",
+  "loan_group.margin_call.due": "Margin call due soon",
+  "loan_group.margin_call.partly_met": "Margin call partly met",
+  "loan_group.margin_call.met": "Margin call met",
+  "loan_group.margin_call.withdrawn": "Margin call withdrawn",
+  "loan_group.margin_call.expired": "Margin call expired",
+  "loan_group.margin_call.disputed": "Margin call disputed",
+  "loan_group.collateral.returnable": "Collateral may be asked back",
   "loan_group.margin_call.reminder": "Margin call (reminder)",
   "loan_group.margin_call.cured": "Margin call cured",
   "loan_group.delayed_liquidation.started": "Delayed liquidation",

@@ -148,15 +148,99 @@ export interface BorrowableCoin {
   readonly limit: string | null;
   readonly left: string | null;
   readonly most_usd: string;
+  readonly most: string | null;
   readonly allowed: boolean;
   readonly reasons: readonly Reason[];
   readonly offers: Offers;
+}
+
+export interface BorrowerStatement {
+  readonly borrower: string;
+  readonly by: string;
+  readonly day: string;
+  readonly since: string;
+  readonly until: string;
+  readonly final: boolean;
+  readonly cut: boolean;
+  readonly balance: readonly CoinBalance[];
+  readonly call_sums: CallSums;
+  readonly groups: readonly DayStatement[];
 }
 
 export interface BoundsShown {
   readonly best: EndShown | null;
   readonly worst: EndShown | null;
   readonly is_decided: boolean;
+}
+
+export interface CallBrief {
+  readonly number: number;
+  readonly status: "disputed" | "expired" | "met" | "open";
+  readonly called_usd: string;
+  readonly outstanding_usd: string;
+  readonly due: string;
+}
+
+export interface CallItem {
+  readonly kind: "call";
+  readonly cursor: string;
+  readonly at: string;
+  readonly what: string;
+  readonly call: number;
+  readonly call_alert: string;
+  readonly target: string;
+  readonly due: string;
+  readonly called_usd: string;
+  readonly received_usd: string;
+  readonly outstanding_usd: string;
+  readonly paid_usd: string | null;
+  readonly entry: string | null;
+  readonly announced: string | null;
+  readonly asset: string | null;
+  readonly quantity: string | null;
+  readonly value_usd: string | null;
+  readonly expected: string | null;
+  readonly dispute: string | null;
+  readonly disputed_usd: string | null;
+  readonly why: string | null;
+  readonly by: string | null;
+  readonly in_transit_usd: string | null;
+  readonly on_expiry: string | null;
+  readonly stage: string | null;
+  readonly supersedes_call: number | null;
+}
+
+export interface CallList {
+  readonly call: CallShown | null;
+  readonly items: readonly CallItem[];
+  readonly next: string | null;
+}
+
+export interface CallShown {
+  readonly number: number;
+  readonly status: "disputed" | "expired" | "met" | "open";
+  readonly alert: string;
+  readonly opened_at: string;
+  readonly due: string;
+  readonly expires_at: string | null;
+  readonly target: string;
+  readonly called_usd: string;
+  readonly received_usd: string;
+  readonly outstanding_usd: string;
+  readonly in_transit_usd: string;
+  readonly minimum_transfer_usd: string;
+  readonly rounding_usd: string;
+  readonly on_expiry: string;
+  readonly met_at: string | null;
+  readonly expired_at: string | null;
+  readonly announced: readonly OnItsWay[];
+  readonly disputes: readonly DisputeShown[];
+}
+
+export interface CallSums {
+  readonly called_usd: string;
+  readonly received_usd: string;
+  readonly outstanding_usd: string;
 }
 
 export interface Cell {
@@ -208,6 +292,19 @@ export interface Closable {
   readonly debt: string;
   readonly collateral: string;
   readonly closable_usd: string;
+  readonly closable: string;
+}
+
+export interface CoinBalance {
+  readonly asset: string;
+  readonly before: string;
+  readonly charged: string;
+  readonly borrowed: string;
+  readonly repaid: string;
+  readonly written_off: string;
+  readonly restated: string;
+  readonly moved: string;
+  readonly owed: string;
 }
 
 export interface ColumnShown {
@@ -251,6 +348,31 @@ export interface CureShown {
   readonly repay_usd: string;
   readonly add_recognised_usd: string;
   readonly by_asset: Readonly<Record<string, string | null>>;
+}
+
+export interface DayStatement {
+  readonly group: string;
+  readonly product: string | null;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly receiving_account: string | null;
+  readonly day: string;
+  readonly since: string;
+  readonly until: string;
+  readonly final: boolean;
+  readonly cut: boolean;
+  readonly before: readonly OwedThen[];
+  readonly owed: readonly OwedThen[];
+  readonly balance: readonly CoinBalance[];
+  readonly charged: Readonly<Record<string, string>>;
+  readonly interest: readonly InterestItem[];
+  readonly repaid: Readonly<Record<string, string>>;
+  readonly repayments: readonly RepaymentItem[];
+  readonly loans: readonly LoanItem[];
+  readonly liquidations: readonly LiquidationItem[];
+  readonly call: CallItem | null;
+  readonly call_sums: CallSums;
+  readonly calls: readonly CallItem[];
+  readonly alerts: readonly AlertItem[];
 }
 
 export interface DebtShown {
@@ -316,6 +438,15 @@ export interface DeliveryList {
 export interface DetachableAccount {
   readonly detachable: boolean;
   readonly reasons: readonly Reason[];
+}
+
+export interface DisputeShown {
+  readonly entry: string;
+  readonly amount_usd: string;
+  readonly reason: string;
+  readonly by: string;
+  readonly at: string;
+  readonly resolved_at: string | null;
 }
 
 export interface EffectShown {
@@ -521,6 +652,7 @@ export interface GroupDetail {
   readonly labels: Readonly<Record<string, string>>;
   readonly receiving_account: string;
   readonly leverage?: number;
+  readonly open_order_loss_usd?: string;
   readonly delayed_liquidation: boolean;
   readonly source: string;
   readonly book: BookShown | null;
@@ -541,6 +673,8 @@ export interface GroupDetail {
   readonly loans: readonly LoanDetail[];
   readonly interest_short: readonly ShortCoin[];
   readonly lender?: LenderShown;
+  readonly call?: CallShown;
+  readonly returnable_usd?: string;
 }
 
 export interface GroupList {
@@ -573,6 +707,7 @@ export interface GroupRow {
   readonly margin_level?: string | null;
   readonly health_factor?: string | null;
   readonly acknowledged?: AckShown | null;
+  readonly call?: CallBrief;
 }
 
 export interface GroupTimeline {
@@ -618,7 +753,7 @@ export interface HiddenGroups {
 }
 
 export interface HistoryList {
-  readonly items: readonly (LoanItem | RepaymentItem | LiquidationItem | InterestItem)[];
+  readonly items: readonly (LoanItem | RepaymentItem | LiquidationItem | CallItem | InterestItem)[];
   readonly next: string | null;
 }
 
@@ -926,6 +1061,24 @@ export interface Offers {
   readonly flexible: string | null;
   readonly "30d": string | null;
   readonly "60d": string | null;
+}
+
+export interface OnItsWay {
+  readonly entry: string;
+  readonly kind: string;
+  readonly asset: string;
+  readonly quantity: string;
+  readonly value_usd: string;
+  readonly expected: string;
+  readonly counts: boolean;
+}
+
+export interface OwedThen {
+  readonly loan: string;
+  readonly asset: string;
+  readonly principal: string;
+  readonly interest: string;
+  readonly owed: string;
 }
 
 export interface PermittedShown {
@@ -1328,6 +1481,8 @@ export interface Tier {
   readonly share: string;
   readonly value_usd: string;
   readonly recognised_usd: string;
+  readonly from_amount?: string;
+  readonly to_amount?: string | null;
 }
 
 export interface TimelineItem {

@@ -32,8 +32,8 @@ class AliasedReader:
     def parse(self, line: object, at: datetime) -> Group:
         return self._reader.parse(renamed(line, self._aliases), at)
 
-    def left_out(self, line: object) -> list[Problem]:
-        return self._reader.left_out(line)
+    def left_out(self, line: object, at: datetime | None = None) -> list[Problem]:
+        return self._reader.left_out(line, at)
 
     def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed | None:
         """Packs the lines that surely hold no alias; the others are parsed one by one."""

@@ -14,8 +14,9 @@ import msgspec
 
 from monitor.books._line_memory import LineMemory, PlainLineMemory
 from monitor.core.events.events import Event
-from monitor.core.loans.group import Contact, Group, GroupBatch, parse_line
+from monitor.core.loans.group import Contact, Group, GroupBatch, parse_line, parse_without_dates
 from monitor.core.loans.line_bounds import label_problems
+from monitor.core.loans.loan_dates import line_problems
 from monitor.core.rules.product import Product
 from monitor.core.schema import Problem, Span
 
@@ -39,8 +40,9 @@ class Reader(Protocol):
     def parse(self, line: object, at: datetime) -> Group:
         """The group of a line's object, checked against its product. Raises schema.Invalid."""
 
-    def left_out(self, line: object) -> list[Problem]:
-        """What of a line's object is left out though its group is taken: too many labels, contacts nobody can use."""
+    def left_out(self, line: object, at: datetime | None = None) -> list[Problem]:
+        """What of a line's object is left out though its group is taken: dates that cannot be, too many labels, contacts
+        nobody can use. `at`: when it was read."""
 
     def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed | None:
         """Up to 8192 lines at once, many times faster; None if the reader cannot. Two lines may have the same id."""
@@ -67,24 +69,32 @@ class PlainReader:
         progress: Callable[[int, int], None] | None = None,
         contacts: ContactCheck | None = None,
         usd: Callable[[str], Decimal | None] | None = None,
+        *,
+        is_live: bool = False,
     ) -> None:
+        """`is_live`: the lines are of now, so a loan that opens later cannot be."""
+        self._is_live = is_live
         self._products = products
         self._progress = progress
         self._contacts = contacts or _all_good
         self._usd = usd
 
     def parse(self, line: object, at: datetime) -> Group:
+        problems = line_problems(line, at if self._is_live else None)
+        if problems and isinstance(line, dict):
+            return parse_without_dates(line, problems, at, self._products())
         return parse_line(line, at, self._products())
 
-    def left_out(self, line: object) -> list[Problem]:
+    def left_out(self, line: object, at: datetime | None = None) -> list[Problem]:
         """See Reader."""
+        of_dates = line_problems(line, at if self._is_live else None)
         if not isinstance(line, dict) or ("contacts" not in line and "labels" not in line):
-            return []
+            return of_dates
         try:
             stated = msgspec.convert(line, _Bounded)
         except msgspec.ValidationError:  # parse refuses such a line
             return []
-        return label_problems(stated.labels) + self._contacts(stated.contacts)
+        return of_dates + label_problems(stated.labels) + self._contacts(stated.contacts)
 
     def pack(self, raws: list[bytes], at: datetime, source: str) -> Packed | None:
         """See Reader. It packs nothing."""

@@ -118,7 +118,7 @@ class LineReader(Protocol):
 
     def parse(self, line: object, at: datetime) -> Group: ...
 
-    def left_out(self, line: object) -> list[Problem]: ...
+    def left_out(self, line: object, at: datetime | None = None) -> list[Problem]: ...
 
 
 _OF_INTEREST = (b'"contacts"', b'"labels"')
@@ -171,7 +171,7 @@ def judge(raw: bytes, at: datetime, reader: LineReader) -> Judged:
         group = reader.parse(stated, at)
     except Invalid as e:
         return Judged(id, problem=str(e)[:_PROBLEM_CHARS], reason=e.reason)
-    if not (found := reader.left_out(stated)):
+    if not (found := reader.left_out(stated, at)):
         return Judged(group.id, group)
     return Judged(group.id, group, left_out=in_words(found)[:_PROBLEM_CHARS], left_out_reason=found[0].reason)
 

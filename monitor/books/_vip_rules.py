@@ -17,6 +17,7 @@ from monitor.core.alerts.catalogue import RULES_DRIFT
 from monitor.core.events.events import Noticed
 from monitor.core.events.rates import in_force_at
 from monitor.core.money import exact, plain, round_up
+from monitor.core.rules.ladders import ByAmount
 from monitor.core.rules.product import Ladder, Product
 
 _TIERS = ("1st", "2nd", "3rd", "4th")
@@ -66,7 +67,8 @@ def ladder_words(ladder: Ladder) -> str:
         kept.pop()
     words = [f"{plain(share)} to {plain(bound)}" if bound is not None else plain(share) for bound, share in kept]
     ends = "" if kept and kept[-1][0] is None else ", then 0"
-    return (", ".join(words) + ends).removeprefix(", then ")
+    found = (", ".join(words) + ends).removeprefix(", then ")
+    return f"{found}, by amount" if type(ladder) is ByAmount else found
 
 
 def ladder_figures(

@@ -246,9 +246,12 @@ def cross(name: str, config: Config, body: CrossBody, bars: BarsBody, as_of: dat
     reading = LenderReading(id_, level, stage if is_owing or gaps else NORMAL, words, None, as_of, shown)
     if gaps:
         return Reading(as_of, (), (reading,), {id_: _empty(gaps)})
-    more = {"labels": config.labels, "leverage": config.leverage if is_classic else None}
+    more: dict[str, Any] = {"labels": config.labels, "leverage": config.leverage if is_classic else None}
     if lines:
         more["thresholds"] = {key: plain(level) for key, level in lines.items()}
+    loss = None if is_classic else amount(body.open_order_loss_usdt, f"{ACCOUNT} totalOpenOrderLossInUSDT")
+    if loss is not None and loss > 0:
+        more["open_order_loss"] = plain(loss)
     product = config.classic if is_classic else config.pro
     return _one(id_, product, assets, reading, "cross account", more)
 

@@ -9,6 +9,7 @@ from typing import Any
 from monitor.cli import output
 from monitor.cli.output import out, shown
 from monitor.core.money import plain
+from monitor.core.text import percent
 
 MOST_ROWS = 2000
 """Groups that a table shows; `--json` has all."""
@@ -101,7 +102,7 @@ def _questions(questions: Sequence[dict[str, Any]]) -> None:
 
 
 def _percent(ltv: str | None) -> str:
-    return "-" if ltv is None else f"{plain((Decimal(ltv) * 100).quantize(_CENT))} %"
+    return "-" if ltv is None else f"{plain(Decimal(percent(Decimal(ltv))))} %"
 
 
 def _usd(value: str | None) -> str:

@@ -21,7 +21,7 @@ from cyclopts import CycloptsError
 
 from monitor import config as configuration
 from monitor import plugins, private_files, service_manager, telemetry, terminal
-from monitor.cli import audit, copies, delivery, importing, keys, levers, operator, output, portfolio
+from monitor.cli import audit, calls, copies, delivery, importing, keys, levers, operator, output, portfolio
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
@@ -46,6 +46,8 @@ commands = Commands(
 for _command in (
     portfolio.stress,
     portfolio.exposure,
+    calls.calls,
+    calls.call,
     portfolio.report,
     operator.ack,
     operator.duty,

@@ -1,13 +1,13 @@
 """Deadlines in order (decision 5).
 
 At one time accrual comes first, then new rules, the ends of operators' decisions about prices, of proposals and of levers,
-then the groups in the order of their ids; within a group the grace period, then renewal, maturing, maturity, overdue,
-reminders and the end of an acknowledgement. Groups that a snapshot left out, and that come back no more, and ends of silences
-follow, then the look at exposures and the steps of escalations. A firm deadline runs before an event of its own time. A late
-one (the clear hold, a price's staleness, a look at the fund, the age of a book, and last of all what is said of blindness, of
-contradictions and of missing prices) runs only before a strictly later event. So at one time all firm deadlines run before
-any late one, whether or not an event of that very time stands between them. Otherwise telling time to pass would change the
-alerts.
+then the groups in the order of their ids; within a group the grace period, then renewal, maturing, maturity, overdue, the
+expiry of a margin call, reminders, what is said before a call is due, and the end of an acknowledgement. Groups that a
+snapshot left out, and that come back no more, and ends of silences follow, then the look at exposures and the steps of
+escalations. A firm deadline runs before an event of its own time. A late one (the clear hold, a price's staleness, a look
+at the fund, the age of a book, and last of all what is said of blindness, of contradictions and of missing prices) runs
+only before a strictly later event. So at one time all firm deadlines run before any late one, whether or not an event of
+that very time stands between them. Otherwise telling time to pass would change the alerts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from monitor.core.instants import MICROSECOND
     ESCALATION,
     BOOK,
 ) = range(17)
-GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, HOLD, REMINDER, ACKNOWLEDGED = range(8)
+GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, EXPIRY, HOLD, REMINDER, DUE, ACKNOWLEDGED = range(10)
 DATES = (RENEWAL, MATURING, MATURITY)
 """The dates of a term loan. They are known long before, so they are planned only when they come near."""
 

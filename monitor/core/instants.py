@@ -10,6 +10,7 @@ MICROSECOND = timedelta(microseconds=1)
 """The smallest step of time."""
 DAY_US = 86_400_000_000
 DAY_MINUTES = 1440
+HOUR_MINUTES = 60
 MINUTE_US = 60_000_000
 _FIRST_DAY = EPOCH.toordinal()
 

@@ -8,6 +8,7 @@ pass through them (docs/alerts.md).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from decimal import (
     ROUND_DOWN,
     ROUND_HALF_EVEN,
@@ -94,6 +95,25 @@ def divide_up(numerator: Decimal, denominator: Decimal, unit: Decimal) -> Decima
     return _UP.quantize(_UP.divide(numerator, denominator), unit)
 
 
+def divide_nearest(numerator: Decimal, denominator: Decimal, unit: Decimal) -> Decimal:
+    """The quotient rounded to the nearest unit, half to even.
+
+    It is cut to 250 digits first. A quotient whose next digits were a half and then zeros to there would have no others.
+    """
+    return _ROUNDED["half_even"].quantize(_DOWN.divide(numerator, denominator), unit)
+
+
+def round_beside(value: Decimal, digits: int, lines: Iterable[Decimal]) -> Decimal:
+    """The value rounded to the nearest of so many places, or of more: never on another side of a line than the value is, nor
+    on a line on which it is not."""
+    lines = tuple(lines)
+    for places_now in range(digits, places(value)):
+        found = _ROUNDED["half_even"].quantize(value, ONE.scaleb(-places_now))
+        if all(found.compare(line) == value.compare(line) for line in lines):
+            return found
+    return value
+
+
 def round_up(value: Decimal, unit: Decimal) -> Decimal:
     """The value rounded away from zero to a unit, so that what it asks for always suffices."""
     return _UP.quantize(value, unit)
@@ -107,6 +127,13 @@ def round_down(value: Decimal, unit: Decimal) -> Decimal:
 def round_to(value: Decimal, unit: Decimal, rounding: str) -> Decimal:
     """The value rounded to a unit by a named rounding: half_even, half_up, up or down."""
     return _ROUNDED[rounding].quantize(value, unit)
+
+
+def divide_to(numerator: Decimal, denominator: Decimal, unit: Decimal, rounding: str) -> Decimal:
+    """The quotient rounded to a unit by a named rounding. A quotient that does not end has digits enough not to look like a
+    tie of a unit, so it is rounded once."""
+    context = _ROUNDED[rounding]
+    return context.quantize(context.divide(numerator, denominator), unit)
 
 
 def divide_up_significant(numerator: Decimal, denominator: Decimal, digits: int) -> Decimal:

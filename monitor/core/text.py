@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from monitor.core.money import plain
+from monitor.core.money import EXACT, places, plain, round_beside
 
 MOST_NAMED = 50
 """How many groups, lines or rates an alert names; more would pass the 20 kB of a webhook body. The count is exact."""
@@ -27,6 +28,17 @@ def stamp_or_none(when: datetime | None) -> str | None:
 def plain_or_none(value: Decimal | None) -> str | None:
     """Plain notation where there may be no number."""
     return None if value is None else plain(value)
+
+
+def percent(ratio: Decimal, lines: Iterable[Decimal] | None = None) -> str:
+    """A ratio in percent with two decimals, rounded to the nearest; with more where that would stand on another side of a
+    line than the ratio does (decision 100).
+
+    None: its lines are not known; then any tenth of a percent may be one.
+    """
+    known = (round_beside(ratio, 3, ()),) if lines is None else lines
+    shown = EXACT.scaleb(round_beside(ratio, 4, known), 2)
+    return f"{shown:.{max(2, places(shown))}f}"
 
 
 def as_json(of: msgspec.Struct) -> dict[str, Any]:

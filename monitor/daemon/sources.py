@@ -199,7 +199,12 @@ class Sources:
         )
         progress = partial(self._progress.step, part.name)
         reader = BlockReader(
-            lambda: self._monitor.rules.products, self._book.names, progress, contacts.problems, self._trusted_usd
+            lambda: self._monitor.rules.products,
+            self._book.names,
+            progress,
+            contacts.problems,
+            self._trusted_usd,
+            is_live=True,
         )
         module = plugins.module("books", part.kind)
         mine = aliased(reader, part.names.aliases)

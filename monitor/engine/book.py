@@ -41,6 +41,8 @@ class ColumnarBook:
         self.columnar: ColumnarGroups | None = None
         """The groups in columns; None until there are some."""
         self._fold_at = fold_at
+        self._apart = 0
+        """How many fresh groups the last fold left where they are."""
         self._rules: tuple[datetime, Rules] | None = None
 
     def __len__(self) -> int:
@@ -129,6 +131,11 @@ class ColumnarBook:
             self.columnar.accrue(at, kinds)
         return self.fresh.accrue(at, kinds)
 
+    def has_late(self, product: str, at: datetime) -> bool:
+        if self.fresh.has_late(product, at):
+            return True
+        return self.columnar is not None and self.columnar.agenda.has_late(product, at)
+
     def examples(self) -> Iterable[Group]:
         return chain(self.fresh.examples(), self.columnar.examples() if self.columnar else ())
 
@@ -203,8 +210,17 @@ class ColumnarBook:
         self.columnar.drop(group_id, self.fresh.put)
 
     def _fold(self) -> None:
-        if len(self.fresh) > self._fold_at and self._columns().fold(self.fresh.records()):
-            self.fresh = PlainBook()
+        """The fast screen knows no sum that stands whatever the prices are: groups with open orders stay fresh."""
+        if len(self.fresh) - self._apart <= self._fold_at:
+            return
+        records = self.fresh.records()
+        apart = [record for record in records if record.group.open_order_loss]
+        self._apart = len(apart)
+        if self._apart < len(records) and self._columns().fold([r for r in records if not r.group.open_order_loss]):
+            fresh = PlainBook()
+            for record in apart:
+                fresh.put(record)
+            self.fresh = fresh
 
     def _columns(self) -> ColumnarGroups:
         if self.columnar is None:

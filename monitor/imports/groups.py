@@ -25,6 +25,7 @@ from monitor.imports.words import is_total
 MOST_REFUSED = 1000
 """Cells that are named; a file with more is another file than its columns say."""
 _YEAR_DAYS = 365
+_LONGEST_DAYS = 9999
 _CUT_ID = re.compile(r"\d[.,]\d+E\+?\d+", re.IGNORECASE)
 
 
@@ -383,23 +384,23 @@ def _free_id(name: str, loans: list[dict[str, Any]]) -> str:
 
 
 def _term(text: str | None, opened: datetime | None, matures: datetime | None) -> str:
-    """open, 30d or 60d. Raises UnreadableCell."""
+    """open, or a term in days such as 30d. Raises UnreadableCell."""
     if text is not None:
         words = text.casefold().split()
-        match = re.fullmatch(r"(30|60)\s*(?:d|days?|tage?|dias?|dni|dagar|дней)?\.?", text.casefold())
+        match = re.fullmatch(r"([1-9]\d{0,3})\s*(?:d|days?|tage?|dias?|dni|dagar|дней)?\.?", text.casefold())
         if match is not None:
             return f"{match[1]}d"
         if words and words[0] in ("open", "flexible", "offen", "aberto", "otwarty", "oppen", "-"):
             return "open"
-        raise UnreadableCell("expected 30d, 60d or open")
+        raise UnreadableCell("expected a term in days such as 30d, or open")
     if matures is None:
         return "open"
     days = (matures - opened).days if opened is not None else None
-    if days in (30, 60):
-        return f"{days}d"
     if days is None:
-        raise UnreadableCell("the loan matures, but its term is not stated: fill a column term with 30d or 60d")
-    raise UnreadableCell(f"the loan runs {days} days, expected 30 or 60; mend its dates, or leave the maturity empty")
+        raise UnreadableCell("the loan matures, but its term is not stated: fill a column term with 30d, for example")
+    if not 1 <= days <= _LONGEST_DAYS:
+        raise UnreadableCell(f"the loan runs {days} days; mend its dates, or leave the maturity empty")
+    return f"{days}d"
 
 
 def _skipped(cells: Cells, id_column: Column, sums: dict[int, Decimal], header: dict[int, str]) -> _Skip | None:

@@ -14,6 +14,7 @@ from monitor.core.groups.outcome import StoredGroup
 from monitor.core.loans.group import Group, canonical, line_digest, parse_line
 from monitor.core.loans.interest import interest
 from monitor.core.loans.line_bounds import label_problems
+from monitor.core.loans.loan_dates import line_problems, opened_unstated
 from monitor.core.money import exact, plain
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import Rules
@@ -21,6 +22,7 @@ from monitor.core.schema import Invalid, Problem
 from monitor.core.stages.decision import WeighedGroup, judge
 from monitor.core.stages.stages import GroupState
 from monitor.core.text import plain_or_none, stamp
+from monitor.core.valuation.shown_figures import ltv_of
 from monitor.core.valuation.valuation import Holding, holding, weigh
 from monitor.imports.groups import DraftGroup, Drafts, RefusedCell
 
@@ -152,7 +154,7 @@ def _judged(draft: DraftGroup, known: KnownGroup | None, market: MarketNow) -> t
         return known.stored.group, _Judged(_row(draft, known.stored.group, known, market, "same"), None)
     full = stated if known is None else _with_interest(line, stated, known, market)
     group = parse_line(full, market.at, market.rules.products)
-    problems = label_problems(full["labels"]) + contacts.problems(group.contacts)
+    problems = line_problems(full, market.at) + label_problems(full["labels"]) + contacts.problems(group.contacts)
     if problems:
         raise Invalid(problems)
     row = _row(draft, group, known, market, "new" if known is None else "changed")
@@ -175,7 +177,10 @@ def _filled(line: Mapping[str, Any], known: KnownGroup | None, at: datetime) -> 
     It is the same for the same cells, whatever interest was added meanwhile: by it the monitor knows them again.
     """
     opened = {} if known is None else {loan.id: loan.opened_at for loan in known.stored.group.loans}
-    loans = [{"interest": "0", "opened_at": stamp(opened.get(loan["id"], at)), **loan} for loan in line["loans"]]
+    loans = [
+        {"interest": "0", "opened_at": stamp(opened.get(loan["id"]) or opened_unstated(loan, at)), **loan}
+        for loan in line["loans"]
+    ]
     return {**line, "loans": loans}
 
 
@@ -219,7 +224,7 @@ def _row(
         draft.place,
         change,
         stage,
-        plain_or_none(weight.ltv) if weight else None,
+        plain_or_none(ltv_of(held, weight)) if weight else None,
         plain(weight.debt) if weight else None,
         plain(weight.recognised) if weight else None,
         missing,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -18,8 +19,15 @@ import msgspec
 
 from monitor.contacts import Manner
 from monitor.control_characters import unbroken, visible
+from monitor.core import text
 from monitor.core.alerts.catalogue import DIGEST, TO_PEOPLE, title_of
 from monitor.core.money import CENT, ONE, plain, round_down, round_up
+from monitor.core.stages.stages import CALL_DISPUTED, CALL_MET, CALL_WITHDRAWN
+
+SETTLED = "margin call dispute settled"
+_OVER = frozenset({CALL_MET, CALL_WITHDRAWN})
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_AMOUNT = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -300,7 +308,29 @@ def _on_one_line(text: object, limit: int, kept: frozenset[str]) -> str:
 
 def title(notice: Notice) -> str:
     """What happened, in the desk's words."""
-    return one_line(title_of(notice.type))
+    return SETTLED if is_settled(notice) else one_line(title_of(notice.type))
+
+
+def is_settled(notice: Notice) -> bool:
+    """It tells the end of a dispute: one type of alert tells both of its ends."""
+    return notice.type == CALL_DISPUTED and (notice.data.get("facts") or {}).get("dispute") == "resolved"
+
+
+def _call_of(notice: Notice) -> str | None:
+    """What is called and until when, as long as something is; calls without an amount have none."""
+    facts = notice.data.get("facts") or {}
+    amount, due = facts.get("outstanding_usd"), facts.get("due")
+    if not isinstance(amount, str) or not _AMOUNT.fullmatch(amount) or due is None or notice.type in _OVER:
+        return None
+    return f"{usd_up(amount)} USD outstanding, due {fact_of('due', due)[1]}"
+
+
+def fact_of(name: str, value: Any) -> tuple[str, Any]:
+    """A fact's name and value: amounts and the time of a margin call as people read them, others as they are."""
+    if isinstance(value, str) and name.endswith("_usd") and _AMOUNT.fullmatch(value):
+        return name.removesuffix("_usd"), f"{number(value)} USD"
+    is_time = name == "due" and isinstance(value, str) and _STAMP.fullmatch(value)
+    return name, moment(value) if is_time else value
 
 
 def subject_of(notice: Notice) -> str:
@@ -309,9 +339,10 @@ def subject_of(notice: Notice) -> str:
     return one_line(group.get("id") or notice.data.get("subject") or "", 128)
 
 
-def percent(ratio: str | Decimal) -> str:
-    """An LTV with two decimals, rounded down: it never shows a line as crossed before it is."""
-    return f"{round_down(Decimal(ratio), Decimal('0.0001')).scaleb(2):.2f} %"
+def percent(ratio: str | Decimal, lines: Mapping[str, str] | None = None) -> str:
+    """An LTV with two decimals, or with as many as it needs to stand on its side of its lines."""
+    levels = None if lines is None else [Decimal(level) for level in lines.values()]
+    return f"{text.percent(Decimal(ratio), levels)} %"
 
 
 def line_percent(ratio: str | Decimal) -> str:
@@ -351,11 +382,22 @@ def moment(timestamp: str) -> str:
 
 def figure_of(data: Mapping[str, Any]) -> str | None:
     """`LTV 91.83 %`, or `margin level 1.04` where a level judges the product; None where there is no figure."""
-    metric = data.get("metric")
-    if metric is not None:
-        level = data.get(metric)
-        return None if level is None else f"{metric.replace('_', ' ')} {level}"
-    return None if data.get("ltv") is None else f"LTV {percent(data['ltv'])}"
+    if (metric := data.get("metric")) is not None and data.get(metric) is None:
+        return None
+    shown = value_of(data)
+    return None if shown is None else f"{metric_of(data)} {shown}"
+
+
+def metric_of(data: Mapping[str, Any]) -> str:
+    """What the figure is called: `LTV`, `margin level`, `health factor`."""
+    return one_line(data.get("metric") or "LTV", 40).replace("_", " ")
+
+
+def value_of(data: Mapping[str, Any]) -> str | None:
+    """The figure that is compared with the lines: the LTV in percent, or the level of a product that has one."""
+    if (metric := data.get("metric")) is not None:
+        return data.get(metric)
+    return None if data.get("ltv") is None else percent(data["ltv"], data.get("thresholds"))
 
 
 def page_of(notice: Notice) -> str | None:
@@ -412,6 +454,8 @@ def headline(notice: Notice) -> str:
         news.append(says)
     if (figure := figure_of(data)) is not None:
         news.append(figure)
+    if (called := _call_of(notice)) is not None:
+        news.append(called)
     if data.get("deadline"):
         news.append(f"cure by {moment(data['deadline'])}")
     if data.get("blind"):

@@ -32,6 +32,9 @@ BROKEN = (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueEr
 _LAYOUT = re.compile(r"([a-z0-9-]+)\.(?:mail|sms)\.txt")
 _WORDS = re.compile(r"([a-z]{2}(?:-[A-Z]{2})?)\.words\.txt")
 
+SETTLED = "settled"
+"""Of a dispute that is over: texts may have another title for it. What was said of it stays with the desk."""
+
 # What is not named here stays with the desk: labels, who acknowledged and why, pins and their reasons, feeds, links into
 # the monitor, silences, the reasons against a renewal.
 _OF_ALERT = frozenset({
@@ -42,9 +45,12 @@ _OF_ALERT = frozenset({
 _OF_INPUT = ("asset", "quantity", "price", "value_usd", "recognised_usd")
 _OF_DEBT = ("loan", "asset", "principal", "interest", "value_usd")
 _OF_FACTS = ("loan", "asset", "principal", "interest", "matures_at", "closes_at", "matured_at", "liquidation_at",
-             "balance", "short", "paid", "owed", "returned")  # fmt: skip
-_TIMES = frozenset({"matures_at", "closes_at", "matured_at", "liquidation_at"})
-_AMOUNTS = frozenset({"principal", "interest", "balance", "short", "paid", "owed", "returned"})
+             "balance", "short", "paid", "owed", "returned",
+             "called_usd", "received_usd", "outstanding_usd", "due", "paid_usd", "returnable_usd",
+             "disputed_usd")  # fmt: skip
+_TIMES = frozenset({"matures_at", "closes_at", "matured_at", "liquidation_at", "due"})
+_CALLED = ("called_usd", "received_usd", "outstanding_usd", "paid_usd", "returnable_usd", "disputed_usd")
+_AMOUNTS = frozenset({"principal", "interest", "balance", "short", "paid", "owed", "returned", *_CALLED})
 
 
 def for_borrower(notice: Notice, stated: Mapping[str, Sequence[Contact]], to: tuple[str, ...]) -> Notice:
@@ -59,6 +65,8 @@ def for_borrower(notice: Notice, stated: Mapping[str, Sequence[Contact]], to: tu
     facts = {name: value for name, value in (notice.data.get("facts") or {}).items() if name in _OF_FACTS}
     if facts:
         data["facts"] = facts
+    if base.is_settled(notice):
+        data[SETTLED] = True
     return msgspec.structs.replace(notice, data=data, to=to, manner=_manner(stated, to))
 
 
@@ -164,17 +172,18 @@ def _view(notice: Notice, words: Any) -> dict[str, Any]:
     def maybe(words_of: Any, value: Any) -> str | None:
         return None if value is None else figures(words_of(value))
 
-    ltv = data.get(metric) if metric else (None if data.get("ltv") is None else base.percent(data["ltv"]))
     return {
         "test": bool(data.get("test")),
         "blind": bool(data.get("blind")),
         "id": base.one_line(data["id"]),
         "type": notice.type,
-        "title": words.titles.get(notice.type) or base.title(notice),
+        "title": (data.get(SETTLED) and words.titles.get(f"{notice.type}.{SETTLED}"))
+        or words.titles.get(notice.type)
+        or base.title(notice),
         "group": base.subject_of(notice),
         "at": base.moment(notice.timestamp),
         "figure": words.metrics[metric or "LTV"],
-        "ltv": figures(ltv),
+        "ltv": figures(base.value_of(data)),
         "deadline": base.moment(data["deadline"]) if data.get("deadline") else None,
         "debt": maybe(base.usd_up, data.get("debt_usd")),
         "recognised": maybe(base.usd_down, data.get("recognised_usd")),
@@ -227,6 +236,8 @@ _FACTS = {
     "loan": "L-1", "asset": "USDT", "principal": "780000", "interest": "1.5", "matures_at": "2026-01-06T10:00:00.000Z",
     "closes_at": "2026-01-06T10:00:00.000Z", "matured_at": "2026-01-06T10:00:00.000Z", "assumed": True,
     "liquidation_at": "2026-01-06T10:00:00.000Z", "balance": "1", "short": "0.5",
+    "called_usd": "83333.34", "received_usd": "20000", "outstanding_usd": "63333.34", "due": "2026-01-06T10:00:00.000Z",
+    "paid_usd": "20000", "returnable_usd": "50000", "disputed_usd": "10000",
 }  # fmt: skip
 _UNKNOWN = ("ltv", "debt_usd", "recognised_usd", "market_usd", "cure", "liquidation_price", "deadline", "stage")
 

@@ -375,9 +375,9 @@ _LINES = {
     "immediate": "immediate liquidation",
 }
 _REASONS = {
-    "ltv": "the LTV line was reached",
-    "immediate": "LTV is above the immediate line: no grace period is left",
+    "immediate": "{metric} is {side} the immediate line: no grace period is left",
     "grace_expired": "the grace period ended",
+    "call_expired": "a margin call was not met in time",
     "overdue": "a loan was not repaid in time",
     "lender": "the lender's own system liquidates",
     "repayment": "more was repaid than was owed",
@@ -403,10 +403,10 @@ def view(notice: Notice) -> dict[str, Any]:
         "is_group": bool(group),
         "product": base.one_line(group.get("product") or ""),
         "labels": [(base.isolated(k, 60), base.isolated(v, 120)) for k, v in (group.get("labels") or {}).items()],
-        "figure": base.one_line(data.get("metric") or "LTV").replace("_", " "),
+        "figure": base.metric_of(data),
         "ltv": _ltv(data),
         "stage": _stage(data),
-        "reason": _REASONS.get(data.get("reason") or "") if notice.type.endswith("liquidation.triggered") else None,
+        "reason": _reason(data) if _is_why_told(notice) else None,
         "crossed": crossed,
         "following": following,
         "deadline": base.moment(data["deadline"]) if data.get("deadline") else None,
@@ -426,11 +426,19 @@ def view(notice: Notice) -> dict[str, Any]:
         "inputs_cut": data.get("inputs_cut") or 0,
         "debts": [_debt(d) for d in data.get("debts") or ()],
         "acknowledge": data.get("acknowledge"),
-        "facts": [(base.one_line(k.replace("_", " "), 60), _fact(v)) for k, v in (data.get("facts") or {}).items()],
+        "facts": [
+            (base.one_line(name.replace("_", " "), 60), _fact(value))
+            for name, value in (base.fact_of(*fact) for fact in (data.get("facts") or {}).items())
+        ],
         "digest": base.digest_lines(notice) if notice.type == DIGEST else [],
         "suppressed": [base.one_line(title_of(t)) for t in data.get("suppressed") or ()],
         "foot": _foot(data),
     }
+
+
+def _is_why_told(notice: Notice) -> bool:
+    """Its line does not say why."""
+    return notice.type.endswith("liquidation.triggered") or notice.data.get("reason") == "call_expired"
 
 
 def _maybe(words: Any, value: object) -> str | None:
@@ -439,11 +447,18 @@ def _maybe(words: Any, value: object) -> str | None:
 
 def _ltv(data: dict[str, Any]) -> str | None:
     """The figure that is compared with the lines: the LTV, or the level of a product that has one."""
-    if data.get("metric"):
-        return data.get(data["metric"])
-    if data.get("ltv") is not None:
-        return base.percent(data["ltv"])
+    if (shown := base.value_of(data)) is not None or data.get("metric"):
+        return shown
     return "none: no collateral is recognised" if data.get("recognised_usd") == "0" else None
+
+
+def _reason(data: dict[str, Any]) -> str | None:
+    """Why a group is liquidated, in the word of the metric that judges it."""
+    reason, metric = data.get("reason") or "", base.metric_of(data)
+    if reason in ("ltv", data.get("metric")):
+        return f"the {metric} line was {'passed' if data.get('metric') else 'reached'}"
+    words = _REASONS.get(reason)
+    return None if words is None else words.format(metric=metric, side="below" if data.get("metric") else "above")
 
 
 def _stage(data: dict[str, Any]) -> str | None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import cache
 from itertools import pairwise
 from types import GenericAlias
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -22,6 +22,8 @@ from monitor.core.rules.ladders import ladders as ladders
 from monitor.core.rules.ladders import tier_bounds
 from monitor.core.rules.product import (
     DAY,
+    HOUR,
+    MINUTE,
     WHOLE,
     ClearanceRule,
     Grade,
@@ -34,7 +36,9 @@ from monitor.core.rules.product import (
     Version,
 )
 from monitor.core.rules.thresholds import LTV, Level, Metric, Thresholds
-from monitor.core.schema import Asset, Bounds, DailyRate, Invalid, Problem, Quantity, Ratio, read
+from monitor.core.schema import Asset, Bounds, DailyRate, Invalid, Pattern, Problem, Quantity, Ratio, read
+from monitor.products import _calls as calls
+from monitor.products._calls import CallTable
 
 Line = Annotated[Decimal, Bounds("0", "10", 18, above=True)]
 Factor = Annotated[Decimal, Bounds("1", "100", 6)]
@@ -42,6 +46,7 @@ TiersTable = tuple[tuple[str, object, Ratio, Ratio], ...]
 """(up to USD, highest leverage, initial rate, maintenance rate) per tier."""
 LimitsTable = tuple[Quantity, ...]
 Places = Annotated[int, range(0, 25)]
+DayTerm = Annotated[str, Pattern(r"[1-9][0-9]{0,3}d", "a term in days such as 30d")]
 Usd = Annotated[Decimal, Bounds("0", "1000", 8)]
 
 MARGIN_LEVEL = Metric("margin_level", falls=True, strict=())
@@ -61,22 +66,50 @@ class GraceLines(LtvLines, frozen=True):
     immediate: Line
 
 
-class VersionTable(msgspec.Struct, frozen=True, kw_only=True):
+class VersionTable(CallTable, frozen=True, kw_only=True):
     """What one [[version]] states in a file of any kind."""
 
     effective: datetime
-    rates: dict[Asset, DailyRate] = {}
+    rates: dict[Asset, DailyRate] = msgspec.field(default_factory=dict)
     """Flexible rates per period of the product."""
     liquidation_fee: Ratio = Decimal("0.02")
-    places: dict[Asset, Places] = {}
+    places: dict[Asset, Places] = msgspec.field(default_factory=dict)
     """The decimal places in which the lender books a coin, where they are not 8."""
     dust: Usd = CENT
     """USD: what is left of a loan after a payment and is worth no more is written off."""
     rounding: Rounding = "half_even"
-    """How the lender's page rounds what is owed."""
+    """How the lender's page rounds what is owed, and the interest of each period where it compounds."""
+    compounding: bool = False
+    """Each period books its interest in the coin's places, and that bears interest from the next period on."""
+    compounding_places: Places | None = None
+    """In how many places each period is booked, where they are not the coin's: a lender may keep more than its page shows."""
+    hours: Hours = "full"
+    """"begun" charges one hour at borrowing, then one at each full hour of the clock; "full" charges full hours only."""
+    late_interest: Literal["day", "hour"] = "day"
+    """How often a late loan adds interest where interest is daily: "hour" adds a 24th at each full hour."""
+    terms: tuple[DayTerm, ...] = ("30d", "60d")
+    """Terms of new loans and of renewals; a loan may always be open."""
+    interest_free: dict[Asset, Quantity] = msgspec.field(default_factory=dict)
+    """As much of a coin, of each loan at the flexible rate, bears no interest: a quota of the lender's."""
     links: tuple[tuple[Asset, ...], ...] = ()
     """Coins whose prices move together: `[["ETH", "wstETH"]]`."""
 
+
+_COMMON = (
+    "places",
+    "dust",
+    "rounding",
+    "compounding",
+    "compounding_places",
+    "hours",
+    "late_interest",
+    "interest_free",
+    "links",
+    "terms",
+    *calls.KEYS,
+)
+"""What `load` adds for all kinds."""
+PERIODS = {"day": DAY, "hour": HOUR, "minute": MINUTE}
 
 T = TypeVar("T", bound=VersionTable)
 
@@ -89,13 +122,20 @@ def load(
     period: timedelta = DAY,
 ) -> Product:
     """The product of a parsed TOML file with versions of struct `of`. Raises schema.Invalid with every problem and place."""
-    tables: tuple[T, ...] = read(_file_of(of), dict(table)).version
+    file = read(_file_of(of), dict(table))
+    tables: tuple[T, ...] = file.version
+    period = PERIODS.get(file.period, period)
     problems: list[Problem] = []
     if not tables:
         problems.append(Problem("version", "is empty; a product has at least one [[version]]"))
-    versions = [_completed(version(v, f"version[{i}]", problems), v) for i, v in enumerate(tables)]
+    versions = [
+        _completed(version(v, f"version[{i}]", problems), v, f"version[{i}]", problems) for i, v in enumerate(tables)
+    ]
     for i, each in enumerate(tables):
         problems += _mislinked(each.links, f"version[{i}].links")
+        if each.hours == "begun" and period != HOUR:
+            what = 'found "begun", but interest is not added by the hour; state hours = "full", or period = "hour"'
+            problems.append(Problem(f"version[{i}].hours", what))
     dates = [v.effective for v in tables]
     for i, effective in enumerate(dates):
         if effective in dates[:i]:
@@ -105,16 +145,28 @@ def load(
     return Product(kind, tuple(sorted((v for v in versions if v is not None), key=lambda v: v.effective)), period)
 
 
-def _completed(version: Version | None, table: VersionTable) -> Version | None:
+def _completed(version: Version | None, table: VersionTable, where: str, problems: list[Problem]) -> Version | None:
     """With what all kinds state alike."""
     if version is None:
         return None
-    return msgspec.structs.replace(version, units=Units(table.places, table.dust, table.rounding), links=table.links)
+    units = Units(table.places, table.dust, table.rounding)
+    return msgspec.structs.replace(
+        version,
+        units=units,
+        compounding=table.compounding,
+        compounding_places=table.compounding_places,
+        hours=table.hours,
+        late_interest=table.late_interest,
+        free_amounts=table.interest_free,
+        links=table.links,
+        loan_terms=table.terms,
+        calls=calls.call_rules(table, version, where, problems),
+    )
 
 
 def stated(table: VersionTable) -> dict[str, Any]:
     """What a version states, but for what `load` adds for all kinds."""
-    return {k: v for k, v in msgspec.structs.asdict(table).items() if k not in ("places", "dust", "rounding", "links")}
+    return {k: v for k, v in msgspec.structs.asdict(table).items() if k not in _COMMON}
 
 
 def _mislinked(links: Sequence[Sequence[str]], where: str) -> list[Problem]:
@@ -135,7 +187,11 @@ def _mislinked(links: Sequence[Sequence[str]], where: str) -> list[Problem]:
 @cache
 def _file_of(version: type[VersionTable]) -> Any:
     """The struct of a file with such versions."""
-    return msgspec.defstruct("ProductFile", [("version", GenericAlias(tuple, (version, ...)))], frozen=True)
+    return msgspec.defstruct(
+        "ProductFile",
+        [("version", GenericAlias(tuple, (version, ...))), ("period", Literal["day", "hour", "minute"] | None, None)],
+        frozen=True,
+    )
 
 
 def graceless(table: VersionTable, lines: Thresholds, ladders: Mapping[str, Ladder], **more: Any) -> Version:
@@ -184,7 +240,6 @@ class LeverageTable(VersionTable, frozen=True, kw_only=True):
     tiers: tuple[GradeTable, ...] = ()
     """Lines of groups that state their `leverage`; all others have `thresholds`."""
     hours: Hours = "begun"
-    """One hour is charged at borrowing, then one at each full hour of the clock; "full" charges full hours only."""
     warnings: tuple[Level, ...] = ()
 
 
@@ -205,7 +260,6 @@ def by_leverage(
         transfer_out=table.transfer_out,
         lines_by_leverage=graded,
         warnings=table.warnings,
-        hours=table.hours,
         has_proceeds=True,
         borrow_ladders=ratios,
         transfer_ladders=ratios,

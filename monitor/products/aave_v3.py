@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 
@@ -15,11 +16,12 @@ from monitor.core.loans.group import Level
 from monitor.core.money import plain
 from monitor.core.rules.product import CloseFactor, Product, Version
 from monitor.core.rules.thresholds import Metric
-from monitor.core.schema import Asset, Problem, Quantity, Ratio
+from monitor.core.schema import Asset, Bounds, Problem, Quantity, Ratio
 from monitor.products import _base as base
 from monitor.products._base import VersionTable
 
 KIND = "aave_v3"
+Bonus = Annotated[Decimal, Bounds("1", "2", 6)]
 HEALTH_FACTOR = Metric("health_factor", falls=True, strict=("liquidation",))
 
 
@@ -37,6 +39,8 @@ class Closing(msgspec.Struct, frozen=True):
     full_at: Level = Decimal("0.95")
     small_usd: Quantity = Decimal(2000)
     leftover_usd: Quantity = Decimal(1000)
+    bonus: dict[Asset, Bonus] = {}
+    """By coin of the collateral, such as 1.05: with it, what is left of the collateral counts as well."""
 
 
 class AaveV3Version(VersionTable, frozen=True, kw_only=True):
@@ -64,5 +68,5 @@ def _version(table: AaveV3Version, where: str, problems: list[Problem]) -> Versi
         what = f"found {plain(close.full_at)}, expected at most the liquidation line {plain(lines.liquidation)}"
         problems.append(Problem(f"{where}.close.full_at", what))
     ladders = {asset: ((None, share),) for asset, share in table.liquidation_thresholds.items()}
-    factor = CloseFactor(close.share, close.full_at, close.small_usd, close.leftover_usd)
+    factor = CloseFactor(close.share, close.full_at, close.small_usd, close.leftover_usd, close.bonus)
     return base.graceless(table, lines, ladders, warnings=table.warnings, close_factor=factor)

@@ -3,8 +3,8 @@
 A group's loans are its liabilities, and its collateral is its assets. Each liability goes through the tiers of its coin. A
 group is liquidated at once when its margin level falls to the line. Until 2025-01-21 10:00 UTC net equity counts assets in
 full, since then by the collateral ratios (reading A18). Since 2026-01-21 13:00 UTC there are three ratios: the liquidation
-ratio makes net equity, and the other two say what a group may borrow and transfer out. A loan book has no open orders, so
-their losses do not count.
+ratio makes net equity, and the other two say what a group may borrow and transfer out. What open orders might lose is taken
+off net equity where the ratios count; a line states it as `open_order_loss`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ class ProMarginVersion(VersionTable, frozen=True, kw_only=True):
     liquidation_fee: Ratio = Decimal("0.03")
     """A share of the liquidated assets: 3 % since 2024-09-03 (domain section 3.11)."""
     hours: Hours = "begun"
-    """One hour is charged at borrowing, then one at each full hour of the clock; "full" charges full hours only."""
     warnings: tuple[Level, ...] = ()
 
 
@@ -84,8 +83,8 @@ def _version(table: ProMarginVersion, where: str, problems: list[Problem]) -> Ve
         unlisted=unlisted,
         liability_tiers=tiers,
         paid_in_discount=table.bnb_discount,
-        hours=table.hours,
         has_proceeds=True,
+        counts_order_loss=mode == "haircut",
         transfer_out=table.transfer_out or (Decimal(2) if mode == "plain" else None),
         borrow_limits=table.borrow_limits,
         borrow_ladders=borrow,

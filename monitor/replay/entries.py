@@ -16,6 +16,7 @@ import msgspec
 from monitor.books._lines import decoded, lines_of, repeated_key
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import BookEntry
+from monitor.core.loans.loan_dates import loan_problems
 from monitor.core.schema import Id, Invalid, Problem, read_or_note
 from monitor.core.text import stamp
 
@@ -101,6 +102,9 @@ def read_entry(raw: bytes) -> BookEntry:
     problems: list[Problem] = []
     head = read_or_note(Head, {k: v for k, v in stated.items() if k in names}, problems)
     entry = read_or_note(Entry, {k: v for k, v in stated.items() if k not in names}, problems)
+    known = {problem.where for problem in problems}
+    problems += [each for each in loan_problems(stated.get("loan"), "loan", None) if each.where not in known]
     if problems:
         raise Invalid(problems)
-    return BookEntry(head.at.astimezone(UTC), head.group, head.id, entry)
+    # As by API: a grace period is extended, never cut short.
+    return BookEntry(head.at.astimezone(UTC), head.group, head.id, entry, may_shorten=False)

@@ -12,9 +12,10 @@ from monitor import contacts
 from monitor.books._base import PlainReader
 from monitor.books._lines import judge, lines_of
 from monitor.core.alerts.alert import LoggedAlert
-from monitor.core.alerts.catalogue import BOOK_REFUSED
+from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED
 from monitor.core.events.events import Event, GroupPut, MarkPrices, Noticed, RatesChanged
 from monitor.core.groups.outcome import Outcome
+from monitor.core.loans.loan_dates import DATES
 from monitor.core.refusal import Refused
 from monitor.core.rules.settings import Rules
 from monitor.core.text import stamp
@@ -112,7 +113,7 @@ def _puts(book: Path, at: datetime, rules: Rules) -> Iterator[Event]:
     first: dict[str, int] = {}
     reader = PlainReader(lambda: rules.products, contacts=contacts.problems)
     for number, raw in lines_of(book):
-        id_, group, problem, reason, *_ = judge(raw, at, reader)
+        id_, group, problem, reason, left_out, why = judge(raw, at, reader)
         if id_ is not None and first.setdefault(id_, number) != number and not problem:
             problem, reason = f"group {id_} is at line {first[id_]} already; one line a group", "duplicate_group"
         if problem or group is None:
@@ -120,6 +121,9 @@ def _puts(book: Path, at: datetime, rules: Rules) -> Iterator[Event]:
             yield Noticed(at, BOOK_REFUSED, f"{book}:{number}", facts, fingerprint=problem)
         else:
             yield GroupPut(at, group, "book")
+            if why == DATES:
+                facts = {"problem": left_out, "reason": why, "source": "book", "group": group.id}
+                yield Noticed(at, BOOK_LEFT_OUT, f"{book}:{number}", facts, fingerprint=left_out)
 
 
 class Recording:

@@ -16,6 +16,7 @@ from monitor.core.rules.settings import Rules
 from monitor.core.schema import instant
 from monitor.core.stages.stages import STAGE_RANK, STAGES
 from monitor.core.text import as_json, stamp
+from monitor.core.valuation.shown_figures import ltv_of
 from monitor.feeds._tapes.reader import Refusal, TapeFile
 from monitor.replay import run as replay
 from monitor.replay.unvalued import unvalued
@@ -110,7 +111,7 @@ def _draw(
                     points.append((at, board.usd[coin]))
             for group, points in tracks.items():
                 sight = run.monitor.sight(group)
-                ltv = sight.weight.ltv if sight is not None and sight.weight is not None else None
+                ltv = ltv_of(sight.held, sight.weight) if sight is not None and sight.weight is not None else None
                 if ltv is not None:
                     points.append((at, ltv))
         advance()

@@ -7,6 +7,7 @@ are whole numbers of 1/10,000 of the width.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from monitor.core.alerts.catalogue import title_of
 from monitor.core.money import CENT, HUNDRED, ONE, ZERO, divide_down, exact, plain
 from monitor.core.schema import instant
 from monitor.core.stages.stages import STAGE_RANK
-from monitor.core.text import stamp
+from monitor.core.text import percent, stamp
 from monitor.report.gather import LISTED, TRACKED, Gathered, Point, worst_groups
 
 WIDTH, HEIGHT, STRIP, BARS = 10_000, 240, 44, 60
@@ -184,7 +185,7 @@ def _strip(found: Gathered, group: str) -> Strip:
         borrower=str(mine[0]["data"]["group"]["labels"].get("borrower", "")),
         worst=worst,
         peak=peak or ZERO,
-        shown=_percent(peak),
+        shown=_percent(peak, stated.values()),
         bands=bands,
         points=" ".join(f"{_x(found, at)},{_y(ltv, low, high, STRIP)}" for at, ltv in track),
         lines=[(_y(level, low, high, STRIP), name) for name, level in stated.items()],
@@ -214,7 +215,7 @@ def _bands(found: Gathered, mine: list[dict[str, Any]]) -> list[StageBand]:
 def _alert(found: Gathered, item: dict[str, Any]) -> ReportedAlert:
     body = item["data"]
     subject = body["group"]["id"] if "group" in body else body["subject"]
-    said = [_percent(Decimal(body["ltv"]))] if body.get("ltv") else []
+    said = [_figure(body)] if body.get("ltv") else []
     said += [f"owes {divide_down(Decimal(body['debt_usd']), ONE, CENT):,} USD"] if body.get("debt_usd") else []
     said += [f"reason {body['reason']}"] if item["type"].endswith("triggered") else []
     said += [f"until {body['deadline'][:19].replace('T', ' ')}"] if body.get("deadline") else []
@@ -223,6 +224,13 @@ def _alert(found: Gathered, item: dict[str, Any]) -> ReportedAlert:
     said += [str(facts[key]) for key in ("problem", "reason") if facts.get(key)]
     sent = [] if found.deliveries is None else [_sent(each) for each in found.deliveries.get(body["id"], ())]
     return ReportedAlert(_time(item), title_of(item["type"]), body["severity"], str(subject), ", ".join(said), sent)
+
+
+def _figure(body: dict[str, Any]) -> str:
+    """The metric of the product: its LTV in percent, or its level."""
+    if (metric := body.get("metric")) is not None and body.get(metric) is not None:
+        return f"{metric.replace('_', ' ')} {body[metric]}"
+    return _percent(Decimal(body["ltv"]), [] if metric else [Decimal(x) for x in body.get("thresholds", {}).values()])
 
 
 def _sent(delivery: dict[str, Any]) -> tuple[str, str]:
@@ -246,5 +254,5 @@ def _time(item: dict[str, Any]) -> str:
     return str(item["timestamp"])[:19].replace("T", " ")
 
 
-def _percent(ltv: Decimal | None) -> str:
-    return "" if ltv is None else f"LTV {plain(divide_down(ltv * HUNDRED, ONE, CENT))} %"
+def _percent(ltv: Decimal | None, lines: Collection[Decimal] = ()) -> str:
+    return "" if ltv is None else f"LTV {plain(Decimal(percent(ltv, lines or None)))} %"

@@ -18,10 +18,13 @@ from typing import NamedTuple
 from aiohttp import web
 
 from monitor.ack_links import PATH
-from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.alert import Alert, Figures
 from monitor.core.alerts.catalogue import ASKS, title_of
 from monitor.core.alerts.silences import TakeInHand
 from monitor.core.groups.watcher_states import OpenEscalation
+from monitor.core.money import ZERO, plain
+from monitor.core.valuation.shown_figures import shown_figure
+from monitor.core.valuation.valuation import Weight
 from monitor.notifiers._base import moment, one_line, percent, usd_up
 from monitor.web.guessing import Failures
 from monitor.web.http import READ_TIMEOUT_S, Rejected, unreadable
@@ -227,6 +230,15 @@ def _page(status: int, head: str, words: str, step: Alert | None, *, has_button:
     return web.Response(text=html, status=status, content_type="text/html")
 
 
+def _figure(figures: Figures) -> tuple[str, str]:
+    """The metric of the group's product, and what it was."""
+    lines = figures.thresholds
+    if not lines.falls or figures.debt_usd is None or figures.recognised_usd is None:
+        return "LTV", percent(figures.ltv or ZERO, lines.shown)
+    level = shown_figure(Weight(figures.debt_usd, figures.recognised_usd), lines)
+    return lines.metric.name.replace("_", " "), "-" if level is None else plain(level)
+
+
 def _rows(step: Alert | None) -> list[tuple[str, str]]:
     """What the alert says, for somebody who may see nothing else."""
     if step is None:
@@ -234,7 +246,7 @@ def _rows(step: Alert | None) -> list[tuple[str, str]]:
     rows = [("Alert", title_of(step.facts["alert_type"])), ("About", one_line(step.subject, 128))]
     rows.append(("Since", moment(step.facts["since"])))
     if step.figures is not None and step.figures.ltv is not None and step.figures.debt_usd is not None:
-        rows += [("LTV", percent(step.figures.ltv)), ("Debt", f"{usd_up(str(step.figures.debt_usd))} USD")]
+        rows += [_figure(step.figures), ("Debt", f"{usd_up(str(step.figures.debt_usd))} USD")]
     if step.deadline is not None:
         rows.append(("Cure by", moment(step.deadline.isoformat())))
     return rows

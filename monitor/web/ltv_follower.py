@@ -22,6 +22,7 @@ from monitor.core.money import exact
 from monitor.core.portfolio.group_list import GroupQuery
 from monitor.core.portfolio.snapshot import distance_of
 from monitor.core.stages.stages import NORMAL
+from monitor.core.valuation.shown_figures import ltv_of
 from monitor.stores._base import BLIND, UNKNOWN, UNRECOGNISED, LtvPoint, Store, StoreUnavailable, joined_points
 from monitor.telemetry import BoundedLog
 from monitor.web.view import View
@@ -161,7 +162,7 @@ def merged(points: Iterable[LtvPoint]) -> list[LtvPoint]:
 
 
 def _point(sight: Sight, at: datetime) -> LtvPoint:
-    ltv = sight.weight.ltv if sight.weight is not None else None
+    ltv = ltv_of(sight.held, sight.weight) if sight.weight is not None else None
     flags = BLIND if sight.blind else 0
     if ltv is None:
         flags |= UNKNOWN if sight.weight is None else UNRECOGNISED

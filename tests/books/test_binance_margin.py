@@ -74,6 +74,17 @@ def test_an_account_of_another_type_is_no_reading() -> None:
 
 
 @pytest.mark.parametrize(
+    ("account", "loss", "stated"),
+    [("MARGIN_2", "12.50", "12.5"), ("MARGIN_2", "0", None), ("MARGIN_2", "", None), ("MARGIN_1", "12.50", None)],
+)
+def test_what_open_orders_might_lose_stands_in_the_line_of_a_pro_account(
+    account: str, loss: str, stated: str | None
+) -> None:
+    line = line_of(cross(accountType=account, totalOpenOrderLossInUSDT=loss))
+    assert line.get("open_order_loss") == stated
+
+
+@pytest.mark.parametrize(
     ("level", "classic", "pro"),
     [
         ("1.31", "normal", None),

@@ -20,6 +20,7 @@ from monitor.books._lender import Reading
 from monitor.core.loans.group import parse_line
 from monitor.core.money import exact
 from monitor.core.schema import read
+from monitor.core.valuation.shown_figures import figure_of
 from monitor.core.valuation.valuation import band, holding, weigh
 from tests.books.lenders import COINBASE, ENTITY, prime_margin
 from tests.products.shelf import shipped
@@ -66,7 +67,7 @@ def level_of(reading: Reading, usd: dict[str, Decimal]) -> tuple[Decimal | None,
     with exact():
         held = holding(group, product, AT)
         weight = weigh(held, usd)
-        return weight.figure(held.lines.metric), band(weight, held.lines)
+        return figure_of(held, weight), band(weight, held.lines)
 
 
 def test_long_is_collateral_and_short_and_the_requirement_are_owed() -> None:

@@ -590,6 +590,22 @@ async def test_a_group_is_taken_without_what_of_its_line_cannot_be_used(book: Bo
     assert [(e.subject, e.clears) for e in ended] == [(f"{book.path}:1", True)]
 
 
+async def test_dates_that_cannot_be_are_named_until_they_are_mended(book: Book) -> None:
+    book.reader = PlainReader(lambda: PRODUCTS, is_live=True)
+    right = written("G-1")
+    wrong = json.loads(right)
+    wrong["loans"][0]["opened_at"] = "2099-01-01T00:00:00Z"
+    book.write(json.dumps(wrong))
+    (told,) = [e for e in await book.start() if isinstance(e, Noticed)]
+    assert (told.kind, told.facts["reason"], told.facts["group"]) == ("book.left_out", "dates", "G-1")
+    assert told.facts["problem"].startswith("loans[0].opened_at: found 2099-01-01")
+    book.batches.clear()
+    book.replace(right)
+    await book.until(lambda: [e for batch in book.batches for e in batch if isinstance(e, Noticed)])
+    (ended,) = [e for batch in book.batches for e in batch if isinstance(e, Noticed)]
+    assert (ended.subject, ended.clears) == (told.subject, True)
+
+
 async def test_a_restart_does_not_say_again_what_is_left_out(book: Book) -> None:
     book.reader = PlainReader(lambda: PRODUCTS, contacts=contacts.problems)
     book.write(written("G-1", contacts={"email": ["cfo@acme,example"]}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +11,14 @@ import pytest
 
 from monitor.web.page import FOLDER
 from tests.book_lines import one_btc
-from tests.browser.reader import PAGES, Reader, expect
-from tests.faults.house import ROOT, Daemon, House
+from tests.browser.reader import AXE, PAGES, Reader, expect
+from tests.faults.house import Daemon, House
 from tests.feeds.venue import Venue
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 CALM = {"BTCUSDT": "100000", "ETHUSDT": "4000"}
-AXE = ROOT / "dashboard/node_modules/axe-core/axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 
 
 async def filled(daemon: Daemon, venue: Venue) -> None:
@@ -60,18 +57,11 @@ async def test_no_page_has_a_serious_barrier(
     async with Daemon(house) as daemon, Reader.at(browser, width, color_scheme=scheme) as reader:
         await filled(daemon, venue)
         await reader.look(daemon.url)
-        await reader.run(AXE.read_text("utf-8"))
         found = {}
         for page in PAGES:
             await reader.turn(page)
             await reader.page.wait_for_timeout(400)
-            options = json.dumps({"runOnly": RULES, "resultTypes": ["violations"]})
-            violations = (await reader.run(f"axe.run(document, {options})"))["violations"]
-            found[page] = [
-                (v["id"], v["impact"], [n["html"][:150] for n in v["nodes"]][:3])
-                for v in violations
-                if v["impact"] in ("serious", "critical")
-            ]
+            found[page] = await reader.barriers()
             assert await reader.page.evaluate("document.documentElement.scrollWidth") <= width, page
         assert {page: v for page, v in found.items() if v} == {}
 

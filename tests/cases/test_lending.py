@@ -61,7 +61,7 @@ def test_a_coin_is_what_its_venue_calls_it_and_one_that_is_not_listed_is_named(
     code, alerts, said = replayed("coins-as-venues-call-them", tmp_path, capsys, change)
     assert (code, "Traceback" in said) == (0, False), said
     told = of_group(alerts, "E")
-    assert (told["type"], told["data"]["ltv"]) == (TRIGGERED, "0.96666666")
+    assert (told["type"], told["data"]["ltv"]) == (TRIGGERED, "0.96666667")
     assert told["data"]["uncounted"] == [{"asset": coin, "quantity": "5"}]
 
 
@@ -71,7 +71,7 @@ def test_the_groups_of_the_case_are_liquidated_and_their_other_coins_are_named(
     _, alerts, _ = replayed("coins-as-venues-call-them", tmp_path, capsys)
     found = {group: of_group(alerts, group) for group in "EFX"}
     assert {alert["type"] for alert in found.values()} == {TRIGGERED}
-    assert [found[group]["data"]["ltv"] for group in "EF"] == ["0.96666666"] * 2
+    assert [found[group]["data"]["ltv"] for group in "EF"] == ["0.96666667"] * 2
     named = {group: [each["asset"] for each in alert["data"]["uncounted"]] for group, alert in found.items()}
     assert named == {"E": ["wstETH"], "F": ["BTC-Earn"], "X": ["XBT"]}
 

@@ -27,7 +27,6 @@ pytestmark = [both_books, more_in_a_soak]
 
 MANY = settings(
     max_examples=examples(28, 120),
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 END = TimePassed(START + timedelta(days=40))

@@ -93,6 +93,29 @@ async def test_a_grace_period_that_ends_while_the_daemon_is_dead_ended_at_its_de
         await trial.finish()
 
 
+@pytest.mark.soak
+async def test_a_margin_call_that_comes_due_while_the_daemon_is_dead_expired_at_its_time(tmp_path: Path) -> None:
+    """Amount, payment and due time are in the commit: after a kill the call is what it was, and expires when it was due."""
+    calls = 'grace = "24h"\nmargin_call_expiry = "3s"\non_expiry = "liquidation"'
+    async with Trial(tmp_path, seed=1, groups=0, product=with_grace("24h").replace('grace = "24h"', calls)) as trial:
+        await trial.start()
+        await trial.put(trial.labelled(enrolled_line("G-1")))
+        await trial.step(CALM)
+        await trial.step(CALLED)
+        called = (await trial.daemon.get("/v1/groups/G-1"))["call"]
+        await trial.daemon.kill()
+        await passed(trial, datetime.fromisoformat(called["due"]))
+        await trial.revive()
+        await until(lambda: told(trial, TRIGGERED), "the liquidation")
+        (liquidation,) = told(trial, TRIGGERED)
+        assert (liquidation["timestamp"], liquidation["data"]["reason"]) == (called["due"], "call_expired")
+        kept = (await trial.daemon.get("/v1/groups/G-1/calls"))["items"]
+        assert [(x["what"], x["called_usd"]) for x in kept] == [
+            (w, called["called_usd"]) for w in ("opened", "expired")
+        ]
+        await trial.finish()
+
+
 async def test_a_deadline_stands_through_every_restart_and_is_kept_to_the_second(tmp_path: Path) -> None:
     async with Trial(tmp_path, seed=1, groups=0, product=with_grace("10s")) as trial:
         await trial.start()

@@ -8,7 +8,20 @@ import msgspec
 import pytest
 
 from monitor.core.alerts.alert import Alert
-from monitor.core.events.entries import Borrow, Deposit, ExtendGrace, MoveProduct, OverrideLines, Transfer
+from monitor.core.events.entries import (
+    Announce,
+    Borrow,
+    Deposit,
+    DisputeCall,
+    Entry,
+    ExtendGrace,
+    MoveProduct,
+    OverrideLines,
+    Repay,
+    ResolveDispute,
+    Transfer,
+    Withdraw,
+)
 from monitor.core.events.events import (
     BookEntry,
     ClockJumped,
@@ -36,7 +49,7 @@ from monitor.daemon import event_log, recorder
 from monitor.daemon.event_log import Start, Torn
 from monitor.daemon.recorder import PAUSE_S, Recorder
 from monitor.replay import run as replay
-from tests.coin_desk import START, clock, line, loan
+from tests.coin_desk import START, clock, line, loan, version
 from tests.core.desk import Desk, group, plainly, product, quotes
 
 KEEP = timedelta(days=7)
@@ -236,6 +249,42 @@ def test_a_day_under_terms_of_labels_and_lines_folds_to_the_same_alerts(tmp_path
         ("margin_call.opened", "G-2"),
         ("margin_call.opened", "G-1"),
         ("liquidation.triggered", "G-2"),
+    ]
+    assert folded(tmp_path) == list(plainly(desk.alerts))
+
+
+def test_a_day_of_a_margin_call_with_a_clock_folds_to_the_same_alerts(tmp_path: Path) -> None:
+    terms = {"margin_call_expiry": "2h", "due_reminders": ["1h"], "on_expiry": "liquidation", "minimum_transfer": "1"}
+    of = product(version(**terms))
+    desk = Desk(of=of)
+    log = log_of(tmp_path, desk)
+    entries: list[tuple[str, Entry]] = [
+        ("00:10", Announce("repayment", "COIN", Decimal(5), clock("04:00"))),
+        ("00:20", DisputeCall(Decimal(2), "price", "borrower")),
+        ("00:30", ResolveDispute("agreed", "desk")),
+        ("00:40", Deposit("acct-G-1", "USDT", Decimal(1), "s-1")),
+        ("00:41", Withdraw("acct-G-1", "USDT", Decimal("0.5"), "s-1")),
+        ("00:50", Repay("COIN", Decimal(5))),
+    ]
+    record(
+        log,
+        desk,
+        GroupPut(START, group(line(), of=of), "book"),
+        prices("00:01", "0.85"),
+        *(BookEntry(clock(at), "G-1", f"e-{at}", entry) for at, entry in entries),
+        TimePassed(clock("03:00")),
+    )
+    log.close()
+    said = [alert.type.partition(".")[2] for alert in desk.alerts]
+    assert said == [
+        "margin_call.opened",
+        "margin_call.disputed",
+        "margin_call.disputed",
+        "margin_call.partly_met",
+        "margin_call.partly_met",
+        "margin_call.due",
+        "margin_call.expired",
+        "liquidation.triggered",
     ]
     assert folded(tmp_path) == list(plainly(desk.alerts))
 

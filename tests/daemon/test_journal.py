@@ -115,7 +115,7 @@ changes = st.builds(
 
 
 @more_in_a_soak
-@settings(max_examples=examples(150, 500), deadline=None)
+@settings(max_examples=examples(150, 500))
 @given(st.lists(changes, max_size=3), st.lists(changes, min_size=1, max_size=5))
 def test_merged_changes_do_what_they_do_one_by_one(before: list[Change], waiting: list[Change]) -> None:
     expected, found = after(*before, *waiting), after(*before, merged(*waiting))

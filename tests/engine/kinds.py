@@ -32,11 +32,15 @@ OWN: dict[str, tuple[dict[str, str], ...]] = {
     "free": ({"initial": "0.4"},),
     "aave": ({"initial": "1.6"},),
     "pair": ({"initial": "0.3"},),
+    "compounding": ({"initial": "0.65"}, {"margin_call": "0.79"}),
+    "late_by_hour": ({"initial": "0.65"}, {"margin_call": "0.79"}),
 }
 """Lines of their own that groups may state, by kind."""
 STRICT = {"vip_loan": {"liquidation": "0.87"}, "flat_loan": {"liquidation": "0.87"}, "aave": {"liquidation": "1.05"}}
 """Lines that a group meets before it meets those of its product."""
-ALL, DAILY_AND_HOURLY = tuple(OWN), tuple(kind for kind in OWN if kind != "pair")
+OTHER_INTEREST = ("compounding", "late_by_hour")
+ALL = tuple(kind for kind in OWN if kind not in OTHER_INTEREST)
+DAILY_AND_HOURLY = tuple(kind for kind in ALL if kind != "pair")
 MOST_COINS = {"pair": 1, "isolated": 2}
 
 
@@ -56,7 +60,8 @@ class Kinds:
             "pair": flexible_loan,
         }.get(kind, vip_loan)
         made: Callable[[], Table] = getattr(self, f"_{kind}", self._vip)
-        product: Product = module.load({"version": [{"effective": date, **made()} for date in dates]})
+        file: Table = {"version": [{"effective": date, **made()} for date in dates]}
+        product: Product = module.load(file | ({"period": "hour"} if kind == "compounding" else {}))
         return msgspec.structs.replace(product, kind=kind, name=kind)
 
     def with_overrides(self, product: Product, labels: Sequence[dict[str, str]]) -> Product:
@@ -88,6 +93,24 @@ class Kinds:
             "ladders": self._ladders(),
             "rates": self._rates(),
             "grace": r.choice(("1h", "24h")),
+        }
+
+    def _compounding(self) -> Table:
+        r = self._random
+        places = {coin: r.choice((2, 6, 8)) for coin in self._owed}
+        return self._vip() | {
+            "compounding": r.random() < 0.8,
+            "hours": r.choice(("begun", "full")),
+            "rounding": r.choice(("half_even", "up")),
+            "places": places,
+            "interest_free": {coin: r.choice(("0.5", "1000")) for coin in self._owed if r.random() < 0.3},
+        }
+
+    def _late_by_hour(self) -> Table:
+        return self._vip() | {
+            "rates": self._rates() | {"C1": "-0.0005"},
+            "late_interest": self._random.choice(("hour", "hour", "day")),
+            "compounding": self._random.random() < 0.3,
         }
 
     def _pro(self) -> Table:

@@ -88,7 +88,8 @@ def _loan(rng: Random, number: int) -> dict[str, Any]:
         "opened_at": opened,
     }
     if not is_open:
-        loan["matures_at"] = rng.choice([*TIMES, opened, "2026-02-04T10:00:00Z"])
+        # A line that is fine runs for its term; more is renewals.
+        loan["matures_at"] = rng.choice(["2199-02-04T10:00:00Z", "2198-12-31T23:30:00.5-01:00"])
         if rng.random() < 0.5:
             loan["rate"] = {"kind": "fixed", "daily": rng.choice(["0.0001", "0.00010", "1", "0"])}
     elif rng.random() < 0.5:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.engine.kinds import ALL, DAILY_AND_HOURLY
+from tests.engine.kinds import ALL, DAILY_AND_HOURLY, OTHER_INTEREST
 from tests.engine.market import PAUSES, QUICK, RATED, TRUSTED, WARY, Market
 
 KINDS = {"trusted": (TRUSTED, PAUSES), "wary": (WARY, QUICK), "rated": (RATED, QUICK)}
@@ -58,6 +58,12 @@ def test_a_book_of_all_products_in_columns_decides_as_one_without(near: int, fol
     assert market.twins.alerts > 100
 
 
+@pytest.mark.parametrize("near", [0, 3], ids=["random", "adversarial"])
+def test_compounding_and_late_hours_in_columns_are_decided_as_without(near: int) -> None:
+    market = run(17, 90, near, "trusted", 16, steps=12, products=OTHER_INTEREST, has_terms=near == 3)
+    assert market.twins.alerts > 30
+
+
 def test_agreements_with_terms_by_label_and_line_are_decided_as_without_columns() -> None:
     """Rules change in the run, and with them what labels state."""
     market = run(13, 300, 3, "wary", 64, steps=24, products=ALL, has_terms=True)
@@ -75,7 +81,7 @@ seeds = st.integers(0, 2**32 - 1)
 SLOW = [HealthCheck.too_slow]
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=5, suppress_health_check=SLOW)
 @given(seeds, st.integers(300, 400), st.sampled_from((0, 3)), st.sampled_from(list(KINDS)), st.sampled_from(FOLDS))
 def test_any_book_and_market_is_decided_alike(seed: int, groups: int, near: int, kind: str, fold_at: int) -> None:
     products = LOANS if seed % 2 else DAILY_AND_HOURLY if kind == "trusted" else ALL
@@ -85,7 +91,7 @@ def test_any_book_and_market_is_decided_alike(seed: int, groups: int, near: int,
 # A price alert about more than 1,000 groups gives sums of the screen, so the larger books are those of trusted prices.
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=100, suppress_health_check=SLOW)
 @given(seeds, st.integers(300, 700), st.sampled_from((0, 3)), st.sampled_from(list(KINDS)), st.sampled_from(FOLDS))
 def test_many_books_and_markets_are_decided_alike(seed: int, groups: int, near: int, kind: str, fold_at: int) -> None:
     products = LOANS if seed % 2 else DAILY_AND_HOURLY if kind == "trusted" else ALL

@@ -24,9 +24,7 @@ from tests.coin_desk import START, line, loan
 from tests.core.desk import plainly, quotes
 from tests.core.runs import DESK, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, Step, events, rules, settings_, steps
 
-MANY = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+MANY = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 products = st.sampled_from((4, 24, 31)).map(lambda hours: {"vip_loan": rules(hours)})
 desks = st.one_of(
     st.tuples(steps(DESK), products, st.just(TRUSTED), settings_),

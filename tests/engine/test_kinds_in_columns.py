@@ -25,8 +25,9 @@ from monitor.engine.book import ColumnarBook
 from monitor.engine.columnar_groups import ColumnarGroups
 from monitor.engine.group_list import ColumnarGroupLists
 from monitor.engine.ingest.reader import BlockReader
-from monitor.products import cross_collateral, cross_margin_pro
+from monitor.products import cross_collateral, cross_margin_pro, vip_loan
 from tests.book_lines import book_line
+from tests.coin_desk import version
 from tests.products.shelf import START, shipped
 
 D = Decimal
@@ -273,3 +274,23 @@ def test_a_version_that_begins_with_an_hour_is_told_of_in_the_same_order_by_both
     told = of_groups(plain.handle(TimePassed(at)))
     assert desk.wait(at) == told
     assert [name.split()[0] for name in told] == ["G-1", "G-2", "G-3", "G-4"]
+
+
+def test_a_late_loan_alone_makes_a_daily_product_add_interest_by_the_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,000 USDT that mature at 11:15 grow by 3 at 12:00 and at 13:00, where they pass 77 % of 1,304. No hour before is looked at."""
+    product = vip_loan.load({"version": [version(rates={"USDT": "0.024"}, late_interest="hour", grace="1h")]})
+    desk = ColumnsDesk(product)
+    stated = book_line("vip_loan", {"USDT": "1304"}, {"USDT": "1000"})
+    dates = {"opened_at": "2025-12-06T11:15:00Z", "matures_at": "2026-01-05T11:15:00Z"}
+    stated["loans"][0] |= {"term": "30d", **dates}
+    desk.put_all(stated)
+    desk.price(USDT="1")
+    owed: list[datetime] = []
+    renew = desk.columnar.renew
+    monkeypatch.setattr(desk.columnar, "renew", lambda at, rules: (owed.append(at), renew(at, rules)))
+    hour = START.replace(minute=0)
+    assert desk.wait(hour + timedelta(hours=1, minutes=30)) == ["G-1 loan.overdue"]
+    assert owed == []
+    said = {n: desk.wait(hour + timedelta(hours=n)) for n in (2, 3, 4)}
+    assert owed == [hour + timedelta(hours=n) for n in (2, 3, 4)]
+    assert said == {2: [], 3: ["G-1 loan_group.margin_call.opened"], 4: []}

@@ -231,7 +231,7 @@ def messages(draw: st.DrawFn) -> bytes:
     return raw
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(messages(), min_size=1, max_size=4))
 def test_no_sequence_of_messages_tells_the_two_ways_apart(sent: list[bytes]) -> None:
     both = Both()

@@ -135,7 +135,7 @@ def test_an_answer_that_cannot_be_read_gives_no_price_and_says_why(body: bytes, 
         max_leaves=8,
     )
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_answer_raises(answer: object) -> None:
     """Any value may stand in any place, and each price has its state where it has no price."""
     poll = feed(NAV, PolledPrice("X", "data[x=1]"), PolledPrice("Y", "/data/0"))

@@ -112,7 +112,7 @@ def test_a_field_that_stands_twice_is_refused() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from([b"asset", b"price", b"at", b"x"]), st.binary(max_size=70)), max_size=4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_entry_raises(pairs: list[tuple[bytes, bytes]]) -> None:
     desk = feed()
     found = desk.parse([(b"1-0", [part for pair in pairs for part in pair])])

@@ -142,7 +142,7 @@ def test_a_message_cut_anywhere_gives_no_price_and_no_error(kind: str) -> None:
 
 @every_venue
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_message_raises(kind: str, data: st.DataObject) -> None:
     """Any value may stand in any place of a message."""
     build, message = FEEDS[kind]

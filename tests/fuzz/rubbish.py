@@ -24,7 +24,6 @@ def fuzz(examples: int) -> Callable[[Any], Any]:
         max_examples=MOST_AT_ONCE if SECONDS else examples,
         derandomize=not SECONDS,
         database=settings.default.database if SECONDS else None,
-        deadline=None,
         print_blob=True,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
     )

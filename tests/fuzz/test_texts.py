@@ -57,6 +57,11 @@ def _share(found: Decimal) -> None:
     assert found >= 0
 
 
+def _rate(found: Decimal) -> None:
+    assert found.is_finite()
+    assert -1 <= found <= 1
+
+
 def _time(found: datetime) -> None:
     assert found.tzinfo is not None
     assert abs(found - NOW) < timedelta(days=400 * 366)
@@ -94,7 +99,7 @@ READERS: dict[str, tuple[Callable[[str], Any], tuple[type[Exception], ...], Call
     "number": (number, (NotANumber,), _number),
     "price": (price, (BadPrice,), _price),
     "amount": (read_as(Amount), (Invalid,), _amount),
-    "rate": (read_as(DailyRate), (Invalid,), _share),
+    "rate": (read_as(DailyRate), (Invalid,), _rate),
     "ratio": (read_as(Ratio), (Invalid,), _share),
     "percent": (read_as(Percent), (Invalid,), _share),
     "coin": (is_asset, (), _nothing),

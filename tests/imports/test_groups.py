@@ -92,11 +92,13 @@ def test_term_loans_need_their_dates() -> None:
     head = "group;loan coin;principal;collateral coin;qty;opened;matures;term\n"
     good = read(
         head + "a;USDT;5;BTC;1;2026-01-05;2026-02-04;\nb;USDT;5;BTC;1;;2026-02-04;60 days\nc;USDT;5;BTC;1;;;open\n"
+        "d;USDT;5;BTC;1;2026-01-05;2026-01-12;\ne;USDT;5;BTC;1;;2026-07-04;180 days\n"
     )
-    assert [group.line["loans"][0]["term"] for group in good.drafts.groups] == ["30d", "60d", "open"]
+    terms = [group.line["loans"][0]["term"] for group in good.drafts.groups]
+    assert terms == ["30d", "60d", "open", "7d", "180d"]
     bad = read(
         head
-        + "a;USDT;5;BTC;1;2026-01-05;2026-02-05;\nb;USDT;5;BTC;1;;2026-02-04;\nc;USDT;5;BTC;1;;;30d\nd;USDT;5;BTC;1;;;45d\n"
+        + "a;USDT;5;BTC;1;2026-01-05;2026-01-05;\nb;USDT;5;BTC;1;;2026-02-04;\nc;USDT;5;BTC;1;;;30d\nd;USDT;5;BTC;1;;;soon\n"
     )
     assert [where for where, _ in refused(bad)] == ["H2", "H3", "G4", "H5"]
 

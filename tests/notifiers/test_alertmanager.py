@@ -83,7 +83,7 @@ async def test_an_alert_fires_with_the_words_of_the_desk(
         "label_borrower": "ACME",
         "desk": "vip",
     }
-    assert alert["annotations"]["summary"].startswith("[CRITICAL] G-1001 delayed liquidation: LTV 91.83 %")
+    assert alert["annotations"]["summary"].startswith("[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %")
     assert alert["generatorURL"] == "https://risk.desk.example/groups/G-1001"
     assert alert["startsAt"] == "2026-11-21T14:05:59.000Z"
     assert seconds(alert["endsAt"]) == 300

@@ -92,7 +92,9 @@ def test_one_line_is_one_printable_line(raw: object, line: str) -> None:
 
 
 def test_figures_never_show_a_line_as_crossed_nor_ask_for_too_little() -> None:
-    assert base.percent("0.91999999") == "91.99 %"
+    assert base.percent("0.91994", {"liquidation": "0.92"}) == "91.99 %"
+    assert base.percent("0.91999", {"liquidation": "0.92"}) == "91.999 %"
+    assert base.percent("0.91999999") == "91.999999 %"
     assert base.percent("1.2") == "120.00 %"
     assert base.line_percent("0.77") == "77 %"
     assert base.line_percent("0.775") == "77.5 %"
@@ -104,7 +106,7 @@ def test_figures_never_show_a_line_as_crossed_nor_ask_for_too_little() -> None:
 
 
 def test_the_headline_says_who_what_how_far_and_until_when(make_notice: MakeNotice, plain_notice: MakeNotice) -> None:
-    line = "[CRITICAL] G-1001 delayed liquidation: LTV 91.83 %, cure by 2026-11-22 14:05 UTC"
+    line = "[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %, cure by 2026-11-22 14:05 UTC"
     assert base.headline(make_notice()) == line
     assert base.headline(make_notice(test=True)) == f"TEST {line}"
     assert base.headline(make_notice(blind=True)) == f"{line}, prices not current"
@@ -117,7 +119,7 @@ def test_the_headline_leads_with_what_the_lender_says(make_notice: MakeNotice) -
     says = "the lender: delayed liquidation (delayed), deadline 2026-11-22T12:00:00.000Z; here: margin call at LTV 0.8"
     data = {**notice.data, "facts": {"says": says, "causes": ["stage"]}, "reason": "lender", "deadline": None}
     drift = msgspec.structs.replace(notice, type="book.drift", data=data)
-    assert base.headline(drift) == f"[CRITICAL] G-1001 the lender says otherwise: {says}, LTV 91.83 %"
+    assert base.headline(drift) == f"[CRITICAL] G-1001 the lender says otherwise: {says}, LTV 91.84 %"
     assert facts_of(drift)[1] == ("the lender", says.removeprefix("the lender: "))
     data = {**notice.data, "facts": {"lender": "liquidation (Liquidating)"}, "reason": "lender"}
     triggered = msgspec.structs.replace(notice, type="loan_group.liquidation.triggered", data=data)

@@ -123,7 +123,7 @@ async def test_an_sms_in_another_alphabet_stays_whole(tmp_path: Path, make_notic
     await phone.send(msgspec.structs.replace(told(make_notice(), "ru"), to=("+15550100",)))
     (line,) = log.read_text("utf-8").splitlines()
     text = msgspec.json.decode(line)["text"]
-    assert text.startswith("Отложенная ликвидация, группа займов G-1001. LTV 91,83 %.")
+    assert text.startswith("Отложенная ликвидация, группа займов G-1001. LTV 91,84 %.")
     assert text.endswith(f"Ref {make_notice().id}")
     assert "?" not in text
     assert sms.parts(text) > 1

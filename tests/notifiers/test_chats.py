@@ -79,9 +79,9 @@ async def test_slack_gets_blocks_with_a_plain_text_beside(
     body = service.last.json
     check_slack(body)
     assert service.last.headers["content-type"] == "application/json"
-    assert body["text"] == "[CRITICAL] G-1001 delayed liquidation: LTV 91.83 %, cure by 2026-11-22 14:05 UTC"
+    assert body["text"] == "[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %, cure by 2026-11-22 14:05 UTC"
     fields = [f["text"] for b in body["blocks"] if b["type"] == "section" for f in b["fields"]]
-    assert "LTV\n91.83 %" in fields
+    assert "LTV\n91.84 %" in fields
     assert "to cure\nrepay 66,396 USD or add collateral" in fields
     assert "borrower\nACME" in fields
     assert body["blocks"][-1]["elements"][0]["url"] == "https://risk.desk.example/groups/G-1001"
@@ -170,7 +170,7 @@ async def test_teams_gets_an_adaptive_card(
     card = check_card(service.last.json)
     assert service.last.path == "/workflows/1?sig=secret"
     first, *rows = ["".join(run["text"] for run in row["inlines"]) for row in card["body"]]
-    assert first == "[CRITICAL] G-1001 delayed liquidation: LTV 91.83 %, cure by 2026-11-22 14:05 UTC"
+    assert first == "[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %, cure by 2026-11-22 14:05 UTC"
     assert "cure by: 2026-11-22 14:05 UTC" in rows
     assert card["actions"] == [
         {"type": "Action.OpenUrl", "title": "Open", "url": "https://risk.desk.example/groups/G-1001"}
@@ -246,7 +246,7 @@ async def test_telegram_gets_a_message_for_each_chat(
     assert first["link_preview_options"] == {"is_disabled": True}
     assert first["disable_notification"] is False
     assert first["reply_markup"]["inline_keyboard"][0][0]["url"] == "https://risk.desk.example/g"
-    assert first["text"].startswith("<b>[CRITICAL] G-1001 delayed liquidation: LTV 91.83 %")
+    assert first["text"].startswith("<b>[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %")
     assert "cure by: <code>2026-11-22 14:05 UTC</code>" in first["text"]
     assert receipt.took == (CHAT, "@desk_alerts")
 

@@ -62,7 +62,7 @@ def written(notice: Notice) -> EmailMessage:
 
 
 SHOWN = [
-    "91.83 %", "liquidation at 91 %", "immediate liquidation at 95 % (3.16 points away)", "2026-11-22 14:05 UTC",
+    "91.84 %", "liquidation at 91 %", "immediate liquidation at 95 % (3.16 points away)", "2026-11-22 14:05 UTC",
     "1,000,000.01", "1,088,914.11", "66,395.30 USD", "92,215.69 USD", "72 %", "2.41336623", "not by this asset",
     "31,250.5", "12.5", "38,210.4", "binance-futures", "477,630.00", "81,250,000,000", "no price", "(missing)",
     "and 3 more", "L-1", "900,000", "144.000001", "900,144.01", "margin call → delayed liquidation",

@@ -231,7 +231,7 @@ async def test_ntfy_gets_headers_and_a_text(
     receipt = await topic.send(make_notice(url="https://risk.desk.example/groups/G-1001"))
     got = service.last
     assert (got.method, got.path) == ("POST", "/desk-7Qx")
-    assert got.headers["title"].startswith("[CRITICAL] G-1001 delayed liquidation: LTV 91.83 %")
+    assert got.headers["title"].startswith("[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %")
     assert got.headers["priority"] == "5"
     assert got.headers["tags"] == "rotating_light"
     assert got.headers["click"] == "https://risk.desk.example/groups/G-1001"

@@ -22,7 +22,7 @@ AT = "2026-11-21T14:05:59.000Z"
 
 def test_it_says_group_stage_ltv_what_to_do_by_when_and_where_to_find_it(make_notice: MakeNotice) -> None:
     assert sms.text(make_notice()) == (
-        "CRITICAL G-1001 delayed liquidation. LTV 91.83%. Repay 66,396 USD or add collateral by 14:05 UTC 22 Nov."
+        "CRITICAL G-1001 delayed liquidation. LTV 91.84%. Repay 66,396 USD or add collateral by 14:05 UTC 22 Nov."
         " Ref evt_abcdefgh"
     )
 
@@ -39,7 +39,7 @@ def test_the_address_of_the_page_follows_where_all_of_it_fits(
     page = "https://risk.desk.example/#/prices"
     assert sms.text(plain_notice(url=page)) == f"WARNING BTC price stale. Ref evt_plain {page}"
     assert sms.text(make_notice(url="https://r.example/#/group/G-1001")) == (
-        "CRITICAL G-1001 delayed liquidation. LTV 91.83%. Repay 66,396 USD or add collateral by 14:05 UTC 22 Nov."
+        "CRITICAL G-1001 delayed liquidation. LTV 91.84%. Repay 66,396 USD or add collateral by 14:05 UTC 22 Nov."
         " Ref evt_abcdefgh https://r.example/#/group/G-1001"
     )
     assert sms.text(make_notice(url=f"{page}/a-longer-one")) == sms.text(make_notice())
@@ -64,7 +64,7 @@ def test_it_is_one_message_and_at_most_three_where_a_name_is_in_another_alphabet
     assert sms.parts(text) <= (1 if is_gsm else 3)
     assert name[: 7 if is_gsm else 16] in text
     assert text.endswith(" Ref evt_abcdefgh")
-    assert "LTV 91.83%" in text
+    assert "LTV 91.84%" in text
 
 
 @pytest.fixture

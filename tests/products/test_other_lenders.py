@@ -73,7 +73,7 @@ def test_a_health_factor_is_liquidated_strictly_below_one() -> None:
     shelf, alerts = position({"ETH": "8"}, {"USDC": "6400.000000000000000001"}, ETH="1000")
     assert alerts == ["liquidation.triggered(ltv)"]
     # Rounded up to 8 places for display; the decision has every digit.
-    assert shelf.detail()["health_factor"] == "1"
+    assert shelf.detail()["health_factor"] == "0.9999999999999999999998", "just below its line, and shown there"
     assert shelf.detail()["band"] == "liquidation"
 
 
@@ -136,7 +136,7 @@ def test_the_lenders_worked_example() -> None:
     shelf = Shelf(bybit(), book_line("bybit_loan", {"USDT": "75000"}, {"COIN": "60000"}))
     shelf.price(COIN="1", USDT="1")
     assert shelf.detail()["recognised_usd"] == "74375"
-    assert shelf.detail()["ltv"] == "0.80672268"
+    assert shelf.detail()["ltv"] == "0.80672269"
 
 
 FOUR = [

@@ -62,8 +62,8 @@ TERMS = [
     ("open",  None,                   {"kind": "flexible"},                    None),
     ("30d",   "2026-02-01T00:00:00Z", {"kind": "flexible"},                    None),
     ("60d",   "2026-02-01T00:00:00Z", {"kind": "fixed", "daily": "0.0002"},    None),
-    ("open",  None,                   {"kind": "fixed", "daily": "0.0002"},    "fixed rate exists for 30d and 60d"),
-    ("90d",   "2026-02-01T00:00:00Z", {"kind": "flexible"},                    "expected one of 'open', '30d', '60d'"),
+    ("open",  None,                   {"kind": "fixed", "daily": "0.0002"},    "fixed rate exists for loans with a term only"),
+    ("90d",   "2026-02-01T00:00:00Z", {"kind": "flexible"},                    "found '90d', vip_loan offers open, 30d, 60d"),
 ]  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def test_every_bad_line_is_named(tmp_path: Path) -> None:
     assert "expected the name of a coin" in found[1]
     assert "found 2 cells, expected 3" in found[3]
     assert "USDT has a rate for 2026-01-05T00:00:00Z at line 5 already" in found[4]
-    assert "expected a number from 0 up to 1" in found[6]
+    assert "expected a number from -1 up to 1" in found[6]
 
 
 @pytest.mark.parametrize(

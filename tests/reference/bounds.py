@@ -11,14 +11,16 @@ from collections.abc import Mapping
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
-from tests.reference.figures import EXACT, ZERO, Figures, Ladder, climb
+from tests.reference.figures import EXACT, ZERO, ByAmount, Figures, Ladder, climb, counts
 from tests.reference.state import Group
 
 
-def best(group: Group, price: Mapping[str, Decimal], tiers: Mapping[str, Ladder] | None) -> Figures | None:
+def best(
+    group: Group, price: Mapping[str, Decimal], tiers: Mapping[str, Ladder] | None, order_loss: Decimal = ZERO
+) -> Figures | None:
     """Debt and recognised value at best, or None where nothing limits them."""
     owed = dict(group.debts)
-    debt, recognised = ZERO, ZERO
+    debt, recognised = ZERO, -order_loss
     with localcontext(EXACT):
         for asset, quantity in owed.items():
             value = quantity * price.get(asset, ZERO)
@@ -27,20 +29,28 @@ def best(group: Group, price: Mapping[str, Decimal], tiers: Mapping[str, Ladder]
         others = []
         for asset, quantity, ladder in group.holdings:
             if asset in price:
-                recognised += climb(ladder, quantity * price[asset])
+                recognised += counts(ladder, quantity, price[asset])
             elif asset not in owed:
-                last = ladder[-1]
-                if last.ratio:
+                room = _room(ladder, quantity)
+                if room is None:
                     return None
-                recognised += last.below
+                recognised += room
             else:
-                gain = quantity * ladder[0].ratio - (ZERO if tiers is None else owed[asset])
+                whole = climb(ladder, quantity) if isinstance(ladder, ByAmount) else quantity * ladder[0].ratio
+                gain = whole - (ZERO if tiers is None else owed[asset])
                 others.append(Figures(owed[asset] * (tiers[asset][0].ratio if tiers is not None else 1), gain))
     found = Figures(debt, recognised)
     for other in others:
         if other.recognised > 0 and _ltv(other) < _ltv(found):
             found = other
     return found
+
+
+def _room(ladder: Ladder, quantity: Decimal) -> Decimal | None:
+    """The most that a coin without a price may count; None where it has no end."""
+    if isinstance(ladder, ByAmount):
+        return None if climb(ladder, quantity) else ZERO
+    return None if ladder[-1].ratio else ladder[-1].below
 
 
 def _ltv(figures: Figures) -> Fraction:

@@ -7,9 +7,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from tests.reference import deadlines
 from tests.reference.figures import plain
-from tests.reference.state import RULES_CHANGED, SEVERITY, Group, alert_id
-from tests.reference.terms import Version, stamp
+from tests.reference.state import OVERDUE, RULES_CHANGED, SEVERITY, Group, alert_id
+from tests.reference.terms import Loan, Version, stamp
 
 if TYPE_CHECKING:
     from tests.reference.model import Model
@@ -38,6 +39,16 @@ def alert(model: Model, at: datetime, former: Version, before: Decimal, after: D
             "is_exact": True,
         },
     }
+
+
+def has_moved(group: Group, loan: Loan, kind: int, at: datetime, former: Version, since: datetime) -> bool:
+    """A date of a loan has come just as the rules came into force, and by the rules before them it would not have."""
+    assert loan.matures_at is not None
+    if at != since:
+        return False
+    times = {kind: due for due, kind in deadlines.news_times(loan.matures_at, former)}
+    times[OVERDUE] = max(loan.matures_at + former.overdue_after, group.waived_until or loan.matures_at)
+    return kind not in times or times[kind] > at
 
 
 def shadow(group: Group) -> Group:

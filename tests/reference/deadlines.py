@@ -40,23 +40,32 @@ def _news(matures_at: datetime, version: Version, ran: set[int], put_at: datetim
 
     Later news makes earlier void: a loan put late is not told of from the beginning. Of two at one time the later one stays.
     """
-    times = {}
-    if version.window:
-        times[datetime.combine(matures_at.astimezone(UTC).date(), time(), UTC) - version.window] = state.RENEWAL
-    if version.notice:
-        times[matures_at - version.notice] = state.MATURING
-    news = sorted((times | {matures_at: state.MATURITY}).items())
+    news = news_times(matures_at, version)
     said = [place for place, (_, kind) in enumerate(news) if kind in ran]
     news = news[max(said) + 1 :] if said else news
     past = sum(due <= put_at for due, _ in news)
     return news[max(past - 1, 0) :]
 
 
+def news_times(matures_at: datetime, version: Version) -> list[tuple[datetime, int]]:
+    """All news of a loan, in order; of two at one time the later one."""
+    times = {}
+    if version.window:
+        times[datetime.combine(matures_at.astimezone(UTC).date(), time(), UTC) - version.window] = state.RENEWAL
+    if version.notice:
+        times[matures_at - version.notice] = state.MATURING
+    return sorted((times | {matures_at: state.MATURITY}).items())
+
+
 def first_of(
-    group: Group, hold_end: datetime | None, grace_reminders: Sequence[timedelta], repeat: timedelta
+    group: Group,
+    hold_end: datetime | None,
+    grace_reminders: Sequence[timedelta],
+    repeat: timedelta,
+    of_call: Sequence[Deadline] = (),
 ) -> Deadline:
     """The deadline that comes first; reminders count back from the end of the grace period, repeats of a call forward."""
-    waiting = group.calendar[:1]
+    waiting = [*group.calendar[:1], *of_call]
     if group.deadline is not None:
         waiting.append(Deadline(group.deadline, state.GRACE))
         marks = [group.deadline - before for before in grace_reminders]

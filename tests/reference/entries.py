@@ -12,7 +12,6 @@ from typing import Any
 from tests.reference.figures import EXACT, ZERO, plain
 from tests.reference.terms import Line, Loan, Version, read_loan
 
-TERMS = {"30d": timedelta(days=30), "60d": timedelta(days=60)}
 UNIT = Decimal("1e-24")  # of a quantity; what a payment takes off a principal is rounded down to it
 Entry = dict[str, Any]
 FirstHour = Callable[[Loan], Decimal]
@@ -28,7 +27,15 @@ def after(line: Line, entry: Entry, version: Version, prices: Mapping[str, Decim
         return _borrow(line, entry, version, hour)
     if entry["type"] == "repay":
         return _repay(line, entry, version, prices)
+    if entry["type"] == "renew":
+        return _renew(line, entry, version)
     return _CHANGES[entry["type"]](line, entry)
+
+
+def without(line: Line, asset: str, quantity: Any) -> Line:
+    """The line without some of a coin, whatever account held it."""
+    left = line.collateral[asset] - quantity
+    return replace(line, collateral=line.collateral | {asset: left})
 
 
 def _moved(line: Line, account: str, asset: str, change: Decimal) -> Line:
@@ -78,6 +85,7 @@ def _enroll(line: Line, entry: Entry) -> Line:
 
 def _borrow(line: Line, entry: Entry, version: Version, hour: FirstHour) -> Line:
     """A lender that charges hours that are begun charges one at borrowing, unless the entry says what had accrued (9.2)."""
+    _offered(entry["loan"].get("term", "open"), version)
     loan = read_loan(entry["loan"])
     if version.begun and loan.daily is None and not loan.interest:
         loan = replace(loan, interest=hour(loan))
@@ -86,7 +94,12 @@ def _borrow(line: Line, entry: Entry, version: Version, hour: FirstHour) -> Line
     return replace(line, loans=(*line.loans, loan))
 
 
-def _renew(line: Line, entry: Entry) -> Line:
+def _offered(term: str, version: Version) -> None:
+    if term != "open" and term not in version.terms:
+        raise Refused(f"no term of {term}")
+
+
+def _renew(line: Line, entry: Entry, version: Version) -> Line:
     """The term runs on from the maturity, at the rate agreed now; fixed stays fixed (rules 22, 23, 27).
 
     Its interest was paid before, from the Spot wallet, as far as the line states one.
@@ -95,6 +108,9 @@ def _renew(line: Line, entry: Entry) -> Line:
     rate = entry["rate"]
     if loan is None or loan.matures_at is None or (rate["kind"] == "fixed") != (loan.daily is not None):
         raise Refused("no such term loan at such a rate")
+    if entry["term"] == "open":
+        raise Refused("a renewal has a term")
+    _offered(entry["term"], version)
     to_pay, balances = loan.interest, {}
     for account in sorted(line.balances):
         has = line.balances[account].get(loan.asset, ZERO)
@@ -105,7 +121,7 @@ def _renew(line: Line, entry: Entry) -> Line:
     renewed = replace(
         loan,
         interest=ZERO,
-        matures_at=loan.matures_at + TERMS[entry["term"]],
+        matures_at=loan.matures_at + timedelta(days=int(entry["term"][:-1])),
         daily=Decimal(rate["daily"]) if rate["kind"] == "fixed" else None,
     )
     return replace(line, balances=balances, loans=tuple(renewed if x is loan else x for x in line.loans))
@@ -159,11 +175,16 @@ def too_much(line: Line, entry: Entry, version: Version) -> dict[str, str]:
     paid, unit = _payment(entry, owed), version.unit(entry["asset"])
     if paid - owed <= unit:
         return {}
-    context = EXACT.copy()
-    context.traps = dict.fromkeys(context.traps, False)
-    shown = owed.quantize(unit, rounding=ROUNDINGS[version.rounding], context=context)
+    shown = rounded(owed, unit, version.rounding)
     facts = {"asset": entry["asset"], "paid": plain(paid), "owed": plain(owed), "returned": plain(paid - shown)}
     return facts | ({"account": entry["account"]} if "account" in entry else {})
+
+
+def rounded(amount: Decimal, unit: Decimal, how: str) -> Decimal:
+    """As the lender books it: the only rounding of an interest."""
+    context = EXACT.copy()
+    context.traps = dict.fromkeys(context.traps, False)
+    return amount.quantize(unit, rounding=ROUNDINGS[how], context=context)
 
 
 def _payment(entry: Entry, owed: Decimal) -> Decimal:
@@ -197,7 +218,9 @@ _CHANGES: dict[str, Callable[[Line, Entry], Line]] = {
     "attach_account": _attach,
     "detach_account": _detach,
     "enroll": _enroll,
-    "renew": _renew,
+    "announce": _as_it_was,
+    "dispute": _as_it_was,
+    "resolve": _as_it_was,
     "liquidated": _liquidated,
     "extend_grace": _as_it_was,
     "waive": _as_it_was,

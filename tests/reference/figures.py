@@ -15,6 +15,7 @@ ZERO, ONE, INFINITE = Decimal(0), Decimal(1), Decimal("inf")
 CENTS, QUANTITY_DECIMALS, LTV_DECIMALS = 2, 8, 8
 
 Tiers = Sequence[Sequence[str | None]]  # [["10000000", "1"], ["inf", "0.9"]], as products write a ladder
+Stated = Tiers | Mapping[str, Any]  # or { by = "amount", tiers = ... }
 Number = Decimal | Fraction | int
 
 
@@ -30,6 +31,10 @@ class Tier(NamedTuple):
 Ladder = tuple[Tier, ...]
 
 
+class ByAmount(tuple[Tier, ...]):
+    """A ladder whose brackets are amounts of the coin, whatever its price (section 9.9)."""
+
+
 class Figures(NamedTuple):
     """What a group owes and what its collateral counts for, in USD."""
 
@@ -37,7 +42,17 @@ class Figures(NamedTuple):
     recognised: Decimal
 
 
-def read_ladder(tiers: Tiers) -> Ladder:
+def read_ladder(stated: Stated) -> Ladder:
+    """Read a ladder by value, or by the amount of the coin."""
+    return ByAmount(_read(stated["tiers"])) if isinstance(stated, Mapping) else _read(stated)
+
+
+def counts(ladder: Ladder, quantity: Decimal, price: Decimal) -> Decimal:
+    """What a quantity is recognised for, by any ladder. Call it in the context EXACT."""
+    return climb(ladder, quantity) * price if isinstance(ladder, ByAmount) else climb(ladder, quantity * price)
+
+
+def _read(tiers: Tiers) -> Ladder:
     """Read `[USD value up to, share recognised]` rows; a bound of "inf" or null is none.
 
     A ladder that ends at a bound gets the bracket above it, which recognises nothing (docs/configuration.md).
@@ -107,22 +122,34 @@ def band(
     return "normal"
 
 
-def stated_ltv(figures: Figures) -> str | None:
-    """The LTV rounded down to 8 decimals, so that it never shows a line as crossed that was not."""
+def stated_ltv(figures: Figures, levels: Sequence[Decimal] = (), falls: bool = False) -> str | None:
+    """The LTV as it was decided; where a level judges, its lines hold for the LTV as their inverse."""
     if figures.debt and figures.recognised <= 0:
         return None
     if not figures.debt:
         return "0"
-    with localcontext(EXACT):
-        return plain((figures.debt.scaleb(LTV_DECIMALS) // figures.recognised).scaleb(-LTV_DECIMALS))
+    ltv = Fraction(figures.debt) / Fraction(figures.recognised)
+    lines = [1 / Fraction(level) for level in levels] if falls else [Fraction(level) for level in levels]
+    # The inverse of a line may have no end, so that no figure stands on it.
+    return beside(ltv, [line for line in lines if not falls or line != ltv])
 
 
-def stated_level(figures: Figures) -> str | None:
-    """A level, rounded up to 8 decimals (away from zero) for the same reason; None without debt."""
+def stated_level(figures: Figures, levels: Sequence[Decimal] = ()) -> str | None:
+    """A level, as it was decided; None without debt."""
     if not figures.debt:
         return None
-    up = round_up(abs(Fraction(figures.recognised)) / Fraction(figures.debt), LTV_DECIMALS)
-    return f"-{up}" if figures.recognised < 0 and up != "0" else up
+    return beside(Fraction(figures.recognised) / Fraction(figures.debt), [Fraction(level) for level in levels])
+
+
+def beside(number: Fraction, lines: Sequence[Fraction]) -> str:
+    """Rounded to the nearest of 8 places. Where that would stand on the other side of a line, or on a line on which the
+    number does not stand: of 18 places, as many as a line may have, and then of more."""
+    for decimals in (LTV_DECIMALS, *range(18, 200)):
+        units = round(number * 10**decimals)
+        shown = Fraction(units, 10**decimals)
+        if all((shown > line) - (shown < line) == (number > line) - (number < line) for line in lines):
+            return plain(Decimal(units).scaleb(-decimals, EXACT))
+    raise AssertionError(f"{number} cannot be told from a line")
 
 
 # Cure and liquidation price.

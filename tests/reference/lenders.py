@@ -6,13 +6,14 @@ Written from docs/domain.md alone, and read from the tables of a product file, n
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
+from tests.reference import calls, entries
 from tests.reference.figures import ONE, ZERO, Ladder, read_ladder
-from tests.reference.terms import DAY, HOUR, MINUTE, Grade, Loan, Version, duration
+from tests.reference.terms import DAY, EPOCH, HOUR, MINUTE, Grade, Loan, Version, duration
 
 LEVELS = ("initial", "margin_call", "liquidation", "immediate")
 WHOLE = read_ladder([["inf", "1"]])
@@ -35,6 +36,8 @@ class Lender:
 BEGUN = {"cross_margin_pro", "cross_margin_classic", "isolated_margin"}
 """Kinds that charge an hour at borrowing (section 9.2)."""
 LEVEL = Lender("margin_level", falls=True, period=HOUR, counts_all=True)
+DIVIDING = Context(prec=60)  # a 24th has no end
+PERIODS = {"day": DAY, "hour": HOUR, "minute": MINUTE}
 LENDERS = {
     "vip_loan": Lender(passed=("immediate",), has_grace=True),  # rules 10, 11, 13, 14
     "bybit_loan": Lender(has_grace=True, is_enrolled=True),  # section 5: delayed liquidation 93, liquidation 95
@@ -48,6 +51,12 @@ LENDERS = {
     "institutional_loan": Lender(),  # section 5: an LTV with ladders
     "prime_margin": Lender("margin_level", falls=True, passed=("margin_call",), counts_all=True),  # section 9.10
 }
+
+
+def lender_of(product: dict[str, Any], kind: str) -> Lender:
+    """The lender of a product file, which may state another period."""
+    lender = LENDERS[kind]
+    return replace(lender, period=PERIODS[product["period"]]) if "period" in product else lender
 
 
 def read_versions(product: dict[str, Any], kind: str, agreement: str | None = None) -> list[Version]:
@@ -84,7 +93,13 @@ def read_version(table: dict[str, Any], kind: str = "vip_loan", agreement: str |
         places=table.get("places", {}),
         dust=Decimal(table.get("dust", "0.01")),
         rounding=table.get("rounding", "half_even"),
-        begun=kind in BEGUN and table.get("hours", "begun") == "begun",
+        begun=table.get("hours", "begun" if kind in BEGUN else "full") == "begun",
+        compounding=table.get("compounding", False),
+        compounding_places=table.get("compounding_places"),
+        late_by_hour=table.get("late_interest") == "hour",
+        terms=tuple(table.get("terms", ("30d", "60d"))),
+        calls=calls.read_terms(table),
+        quotas={coin: Decimal(quota) for coin, quota in table.get("interest_free", {}).items()},
         loan_limits={asset: _by_level(found) for asset, found in table.get("loan_limits", {}).items()},
     )
 
@@ -159,20 +174,41 @@ class Rates:
         return found
 
 
-def charge(loan: Loan, at: datetime, version: Version, opened: Version, rates: Rates) -> Decimal:
-    """The interest that one instant adds to a loan, in its coin: simple, on the principal (rules 24, 34, reading A17).
+def charge(
+    loan: Loan, at: datetime, version: Version, opened: Version, rates: Rates, period: timedelta = DAY
+) -> Decimal:
+    """The interest that one instant adds to a loan, in its coin: on the principal (rules 24, 34, reading A17).
+
+    Where the version compounds it is on the interest so far as well, and rounded to the coin's places (section 9.8); on a
+    loan without principal there is none. `loan.interest` is what was booked until now.
+
+    `period` is that of flexible loans; a fixed rate is daily. A late loan whose interest is daily pays a 24th of its rate, in
+    24 places, at each full hour instead, if the version says so.
 
     `version` is the one in force at the instant, `opened` at the loan's opening: its free days count UTC days, the day of
     borrowing included (rule 33). After maturity the rate counts three times in all (rule 25, A12).
     """
-    if loan.daily is not None and (at.hour or at.minute or at.second):
+    every = DAY if loan.daily is not None else period
+    is_late = loan.matures_at is not None and at > loan.matures_at
+    by_hour = every == DAY and is_late and version.late_by_hour
+    if (at - EPOCH) % (HOUR if by_hour else every):
         return ZERO
     free_days = opened.free_days.get(loan.asset, 0)
     if opened.is_free or (free_days and at.date() < loan.opened_at.date() + timedelta(days=free_days)):
         return ZERO
     rate = rates.at(loan.asset, at) if loan.daily is None else loan.daily
     assert rate is not None, f"no flexible rate for {loan.asset}"
-    if loan.daily is None and loan.pays_bnb:
+    if rate < 0 and is_late:  # section 9.8: a late loan earns nothing
+        return ZERO
+    if loan.daily is None and loan.pays_bnb and rate > 0:
         rate *= ONE - version.discount
-    is_late = loan.matures_at is not None and at > loan.matures_at
-    return loan.principal * rate * (version.late_factor if is_late else ONE)
+    if by_hour:
+        rate = entries.rounded(Decimal(DIVIDING.divide(rate, Decimal(24))), entries.UNIT, "half_even")
+    weighed = rate * (version.late_factor if is_late else ONE)
+    compounds = version.compounding and bool(loan.principal)
+    bears = loan.principal + (loan.interest if compounds else ZERO)
+    if loan.daily is None and weighed > 0:
+        bears = max(bears - version.quotas.get(loan.asset, ZERO), ZERO)
+    if not compounds:
+        return bears * weighed
+    return entries.rounded(bears * weighed, version.booking_unit(loan.asset), version.rounding)

@@ -11,8 +11,8 @@ from decimal import Decimal, localcontext
 from random import Random
 from typing import Any
 
-from tests.reference.figures import EXACT, climb
-from tests.reference.lenders import LENDERS, read_versions
+from tests.reference.figures import EXACT, counts
+from tests.reference.lenders import LENDERS, lender_of, read_versions
 from tests.reference.terms import DAY, HOUR, MINUTE, Version, stamp
 
 Line = dict[str, Any]
@@ -64,8 +64,8 @@ def lot(kind: str, shipped: str, seed: int, groups: int) -> Lot:
     first = read_versions(tomllib.loads(shipped), kind)[0]
     start = START.get(kind, LATER) if first.effective <= START.get(kind, LATER) else LATER
     start += timedelta(seconds=rng.randrange(600))
-    span, step = SPAN[LENDERS[kind].period]
-    product = with_later_version(shipped, start + span * 0.7)
+    span, step = SPAN[lender_of(tomllib.loads(shipped), kind).period]
+    product = with_later_version(with_amounts(shipped) if seed % 2 else shipped, start + span * 0.7)
     versions = read_versions(tomllib.loads(product), kind)
     version = [v for v in versions if v.effective <= start][-1]
     makes = _Maker(rng, kind, version, start)
@@ -73,6 +73,12 @@ def lot(kind: str, shipped: str, seed: int, groups: int) -> Lot:
     book = [makes.group(number) for number in range(1, groups + 1)]
     entries = sorted((e for line in book for e in makes.entries(line, span)), key=lambda entry: str(entry["at"]))
     return Lot(kind, product, book, rows, entries)
+
+
+def with_amounts(text: str) -> str:
+    """The file with a ladder of SOL by its amount, in place of each by its value (section 9.9)."""
+    tiers = '{ by = "amount", tiers = [["2000", "0.9"], ["50000", "0.7"]] }'
+    return re.sub(r"^SOL = \[\[.*$", f"SOL = {tiers}", text, flags=re.MULTILINE)
 
 
 def with_later_version(text: str, at: datetime) -> str:
@@ -103,6 +109,11 @@ def text(number: float) -> str:
     return format(Decimal(f"{number:.6g}"), "f")
 
 
+def length(term: str) -> timedelta:
+    """Of a loan of that term ("30d")."""
+    return timedelta(days=int(term[:-1]))
+
+
 class _Maker:
     """Makes the groups of one product."""
 
@@ -130,13 +141,19 @@ class _Maker:
             line["leverage"] = rng.choice(LEVERAGES[self.kind])
         if self.kind == "vip_loan":
             line["delayed_liquidation"] = rng.random() < 0.5
+        if self.kind == "cross_margin_pro" and number % 3 == 0:
+            line["open_order_loss"] = text(usd * 0.01)
         line["loans"] = self._loans(name, self._recognised(holds))
         return line
 
     def _recognised(self, holds: dict[str, str]) -> float:
         with localcontext(EXACT):
-            values = {coin: Decimal(q) * Decimal(WORTH.get(coin, 1.0)) for coin, q in holds.items()}
-            return float(sum(climb(self.version.ladder(coin) or (), value) for coin, value in values.items()))
+            return float(
+                sum(
+                    counts(self.version.ladder(coin) or (), Decimal(q), Decimal(WORTH.get(coin, 1.0)))
+                    for coin, q in holds.items()
+                )
+            )
 
     def _loans(self, name: str, recognised: float) -> list[Line]:
         """Loans whose sum is near one of the lines, beyond it, far from all, or nothing."""
@@ -159,8 +176,9 @@ class _Maker:
             rate["paid_in"] = "BNB"
         term, matures = "open", None
         if self.kind in TERMED and rng.random() < 0.4:
-            term = rng.choice(("30d", "60d"))
-            matures = stamp(self.start + timedelta(days=rng.uniform(-1, 45)))
+            term = rng.choice(self.version.terms)
+            end = self.start + timedelta(days=rng.uniform(-1, 45))
+            opened, matures = min(opened, end - length(term)), stamp(end)
             rate = {"kind": "fixed", "daily": "0.00021"} if rng.random() < 0.5 else rate
         interest = text(principal * 0.001) if rng.random() < 0.3 else "0"
         return {
@@ -195,6 +213,8 @@ class _Maker:
                 much = text(float(owed["principal"]) * rng.uniform(1, 1.2))
                 choices.append({"type": "repay", "asset": owed["asset"], "amount": much, "loan": owed["id"]})
                 more = self._loan(f"{line['id']}-N{number}", owed["asset"], float(owed["principal"]) * 0.1)
-                choices.append({"type": "borrow", "loan": more | {"opened_at": stamp(at), "interest": "0"}})
+                until = None if more["term"] == "open" else stamp(at + length(more["term"]))
+                more |= {"opened_at": stamp(at), "matures_at": until, "interest": "0"}
+                choices.append({"type": "borrow", "loan": more})
             made.append({"group": line["id"], "id": f"E-{number}", "at": stamp(at)} | rng.choice(choices))
         return made

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal, localcontext
+from fractions import Fraction
 from typing import Any
 
-from tests.reference import changes, deadlines, entries, refusals, spot, state, written
+from tests.reference import calls, changes, deadlines, entries, refusals, spot, state, written
 from tests.reference.bounds import best
 from tests.reference.entries import Refused
 from tests.reference.figures import (
@@ -20,15 +21,17 @@ from tests.reference.figures import (
     Figures,
     band,
     climb,
+    counts,
     cure,
     is_at_most,
     is_below,
     ladder_value,
     liquidation_price,
+    plain,
 )
-from tests.reference.lenders import LENDERS, Rates, charge, read_versions
+from tests.reference.lenders import Rates, charge, lender_of, read_versions
 from tests.reference.state import CURED, DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, Deadline, Group
-from tests.reference.terms import Loan, Version, duration, instant_after, read_line, stamp
+from tests.reference.terms import HOUR, Loan, Version, duration, instant_after, read_line, stamp
 
 __all__ = ["Alert", "Model", "cure", "ladder_value", "liquidation_price"]
 
@@ -63,9 +66,11 @@ class Model:
     ) -> None:
         """`usdt_usd` is the worth of USDT, or "USDT" if its price comes with the others; `rates` are those of a rate file."""
         terms = LIFECYCLE | (lifecycle or {})
-        self.name, self.agreement, self.lender = name, agreement or kind, LENDERS[kind]
+        self.name, self.agreement, self.lender = name, agreement or kind, lender_of(product, kind)
         self.versions = read_versions(product, kind, agreement)
         self.rates = Rates(self.versions, rates)
+        by_hour = any(version.late_by_hour for version in self.versions)
+        self._shortest = min(self.lender.period, HOUR) if by_hour else self.lender.period
         self.clear_margin = Decimal(terms["clear_margin"])
         self.clear_hold = timedelta(seconds=terms["clear_hold_s"])
         self.grace_reminders = [duration(text) for text in terms["grace_reminders"]]
@@ -82,6 +87,9 @@ class Model:
         self.revalue_at = state.NEVER
         self.alerts: list[Alert] = []
         self.changes = 0  # of the rules
+        self.replaced: tuple[Version, datetime] | None = (
+            None  # the rules before these, and since when these are in force
+        )
 
     # The events.
 
@@ -111,16 +119,17 @@ class Model:
         with localcontext(EXACT):
             self._advance(at)
             known = self.groups[group_id]
-            settled = [replace(loan, interest=loan.interest + known.accrued[loan.id]) for loan in known.line.loans]
+            settled = [replace(loan, interest=spot.interest(known, loan)) for loan in known.line.loans]
             try:
                 line, version = replace(known.line, loans=tuple(settled)), self._in_force(at)
                 group = Group(entries.after(line, entry, version, self.price, lambda loan: self._hour(loan, at)), at)
                 returned = entries.too_much(line, entry, version) if entry["type"] == "repay" else {}
                 state.allow(known, entry, at)
+                self._allow_call(known, group, entry, at)
                 self._refuse(group)
             except Refused:
                 return self._collect()
-            self._take(group, known, at)
+            self._take(group, known, at, entry)
             if returned:
                 facts = {key: value for key, value in returned.items() if key != "asset"}
                 self._say(group, at, state.OVERPAID, "repayment")["facts"] = {
@@ -130,7 +139,7 @@ class Model:
                 }
             return self._collect()
 
-    def _take(self, group: Group, known: Group | None, at: datetime) -> None:
+    def _take(self, group: Group, known: Group | None, at: datetime, entry: dict[str, Any] | None = None) -> None:
         """Watch a group as it stands from now on."""
         if known is not None:
             group.inherit(known)
@@ -139,7 +148,11 @@ class Model:
         deadlines.forget_gone(group)
         deadlines.schedule(group, self._in_force(at))
         self._apply_rules(group)
+        version, booked = self._in_force(at), calls.Booked()
+        if known is not None and version.calls is not None:
+            booked = calls.book(group, known, entry, version, self.price, at)
         self._evaluate(group, at)
+        self._tell_booked(group, booked, at)
         self._look_at_interest(group, at)
 
     def _continue(self, group: Group, at: datetime, labels: dict[str, str]) -> None:
@@ -254,7 +267,9 @@ class Model:
         """Add interest, or take a new version of the rules: every group is decided on the prices before."""
         former, self.version = self.version, self._in_force(at)
         self.revalue_at = self._revaluation_after(at)
-        accrues = at == instant_after(at - timedelta(microseconds=1), self.lender.period)
+        if former is not self.version:
+            self.replaced = former, at
+        accrues = at == instant_after(at - timedelta(microseconds=1), self._shortest)
         before = self._recognised() if former is not self.version else ZERO
         for group in self.groups.values():
             if accrues:
@@ -283,17 +298,21 @@ class Model:
     def _accrue(self, group: Group, at: datetime) -> None:
         """Add to each loan what an instant adds (rules 24, 25, 34), never twice for one: it is called once for each."""
         for loan in group.line.loans:
-            group.accrued[loan.id] += charge(loan, at, self.version, self._in_force(loan.opened_at), self.rates)
+            so_far = replace(loan, interest=loan.interest + group.accrued[loan.id])
+            group.accrued[loan.id] += charge(
+                so_far, at, self.version, self._in_force(loan.opened_at), self.rates, self.lender.period
+            )
 
     def _hour(self, loan: Loan, at: datetime) -> Decimal:
         """What one hour of a flexible loan costs at the rate of now; zero where there is none, which the book refuses."""
         if self.rates.at(loan.asset, at) is None:
             return ZERO
-        return charge(replace(loan, matures_at=None), at, self._in_force(at), self._in_force(at), self.rates)
+        now, any_time = self._in_force(at), timedelta(microseconds=1)
+        return charge(replace(loan, matures_at=None), at, now, now, self.rates, any_time)
 
     def _revaluation_after(self, at: datetime) -> datetime:
         coming = [version.effective for version in self.versions if version.effective > at]
-        return min([instant_after(at, self.lender.period), *coming])
+        return min([instant_after(at, self._shortest), *coming])
 
     def _in_force(self, at: datetime) -> Version:
         """The newest version that is effective; before the earliest one the earliest applies."""
@@ -307,16 +326,23 @@ class Model:
             self._move(group, at, LIQUIDATION, state.TRIGGERED, "grace_expired")
         elif kind == state.HOLD:
             self._move(group, at, NORMAL, CURED[MARGIN_CALL])
+        elif kind == state.EXPIRY:
+            self._expire(group, at)
+        elif kind == state.DUE:
+            group.call.told_at = at
+            self._say_of_call(group, at, calls.DUE, self._transit(group.call, at))
         elif kind == state.REMINDER:
             group.reminded = at
             self._say(group, at, state.REMINDED[group.stage])
         else:
-            self._run_loan_deadline(group, at, deadline)
+            # New rules that move a date into the past bring it about when they come into force.
+            self._run_loan_deadline(group, max(at, self.replaced[1]) if self.replaced else at, deadline)
         self._set_next(group)
 
     def _run_loan_deadline(self, group: Group, at: datetime, deadline: Deadline) -> None:
         """Say what comes near, say at its maturity that a loan is overdue, and liquidate 24 hours later (reading A12)."""
-        loan, kind = group.line.loans[deadline.loan], deadline.kind
+        loan, kind, place = group.line.loans[deadline.loan], deadline.kind, len(self.alerts)
+        is_new = self.replaced is not None and changes.has_moved(group, loan, kind, at, *self.replaced)
         group.ran.add(state.loan_key(group, deadline))
         deadlines.schedule(group, self.version)
         if kind in (state.RENEWAL, state.MATURING):
@@ -328,9 +354,13 @@ class Model:
             group.reason = "overdue"
         else:
             self._move(group, at, LIQUIDATION, state.TRIGGERED, "overdue")
+        for said in self.alerts[place:] if is_new and self.replaced else ():
+            said |= {"cause": "rules", "rules_from": self.replaced[0].rules}
 
     def _set_next(self, group: Group) -> None:
-        group.next = deadlines.first_of(group, self._hold_end(group), self.grace_reminders, self.margin_call_repeat)
+        hold = self._hold_end(group)
+        of_call = calls.next_dates(group, self.version.calls, hold)
+        group.next = deadlines.first_of(group, hold, self.grace_reminders, self.margin_call_repeat, of_call)
 
     def _hold_end(self, group: Group) -> datetime | None:
         return group.hold_since and group.hold_since + self.clear_hold
@@ -348,9 +378,12 @@ class Model:
             for asset, quantity in line.collateral.items()
             if quantity and (ladder := version.ladder(asset)) is not None
         )
+        # What open orders might lose is taken off net equity once the collateral ratios count (section 3.7).
+        has_ratios = version.maintenance is not None and version.unlisted is None
+        group.order_loss = line.order_loss if has_ratios else ZERO
         owed: dict[str, Decimal] = {}
         for loan in line.loans:
-            owed[loan.asset] = owed.get(loan.asset, ZERO) + loan.principal + loan.interest + group.accrued[loan.id]
+            owed[loan.asset] = owed.get(loan.asset, ZERO) + loan.principal + spot.interest(group, loan)
         group.debts = tuple((asset, quantity) for asset, quantity in owed.items() if quantity)
         group.assets = frozenset([holding[0] for holding in group.holdings] + [debt[0] for debt in group.debts])
         group.priced = group.assets <= self.price.keys()
@@ -360,7 +393,7 @@ class Model:
 
     def _figures(self, group: Group) -> Figures:
         """Debt and recognised value (reading A1); of liabilities their maintenance margin and the net equity (rule 37)."""
-        price, debt, recognised, tiers = self.price, ZERO, ZERO, self.version.maintenance
+        price, debt, recognised, tiers = self.price, ZERO, -group.order_loss, self.version.maintenance
         for asset, quantity in group.debts:
             value = quantity * price[asset]
             if tiers is None:
@@ -369,7 +402,7 @@ class Model:
                 debt += climb(tiers[asset], value)
                 recognised -= value
         for asset, quantity, ladder in group.holdings:
-            recognised += climb(ladder, quantity * price[asset])
+            recognised += counts(ladder, quantity, price[asset])
         return Figures(debt, recognised)
 
     # Decisions: the stage table of decision 11.
@@ -394,11 +427,115 @@ class Model:
             if shadow is not None and former is not None and len(self.alerts) > place:
                 said = self.alerts[place]
                 said |= changes.cause(self, shadow, at, former, said["type"])
+        self._look_at_call(group, at)
         self._set_next(group)
+
+    # Margin calls with an amount and a clock (section 10).
+
+    def _allow_call(self, known: Group, group: Group, entry: dict[str, Any], at: datetime) -> None:
+        """An entry about a call needs an open one; a substitution may not make the level worse. Raises Refused."""
+        terms = self._in_force(at).calls
+        if not calls.is_taken(group, known, entry, terms, at):
+            raise Refused("there is no such call, dispute or substitution")
+        if entry["type"] != "withdraw" or "substitution" not in entry:
+            return
+        asset, quantity = known.substitutions[entry["substitution"]]
+        found = []
+        for line in (
+            entries.without(known.line, asset, Decimal(quantity.numerator) / quantity.denominator),
+            group.line,
+        ):
+            trial = Group(line, at)
+            trial.accrued = dict(known.accrued) if line is not group.line else {x.id: ZERO for x in line.loans}
+            self._apply_rules(trial)
+            found.append(self._figures(trial))
+        if found[1].debt * found[0].recognised > found[0].debt * found[1].recognised:
+            raise Refused("the level would be worse")
+
+    def _tell_booked(self, group: Group, booked: calls.Booked, at: datetime) -> None:
+        """Say what came for a call, or that it is disputed, unless it met the call or ended it."""
+        call = booked.call
+        if call is None or group.call is not call or call.met:
+            return
+        if "dispute" in booked.facts:
+            self._say_of_call(group, at, calls.DISPUTED, booked.facts)
+        elif booked.value > 0:
+            self._say_of_call(group, at, calls.PARTLY_MET, booked.facts)
+
+    def _say_of_call(self, group: Group, at: datetime, kind: str, more: Mapping[str, str] | None = None) -> None:
+        facts = group.call.facts
+        self._say(group, at, kind, "call")["facts"] = facts | dict(more or {})
+
+    def _transit(self, call: calls.Call, at: datetime) -> dict[str, str]:
+        on_its_way = [t.value for t in call.transit if at < t.expected]
+        return {"in_transit_usd": calls.money(sum(on_its_way, calls.CENT) - calls.CENT)}
+
+    def _end_call(self, group: Group, at: datetime) -> None:
+        """The margin call is over. What is cured without anything having come was cured by prices alone."""
+        call = group.call
+        if call is None or group.stage == MARGIN_CALL:
+            return
+        if group.stage == NORMAL and not call.met:
+            found = self._known(group)
+            cured = found is not None and (not found.debt or calls.is_at(found, call.target, self.lender.falls))
+            is_met = not call.outstanding or (call.received > 0 and cured)
+            self._say_of_call(group, at, calls.MET if is_met else calls.WITHDRAWN)
+        group.call = None
+
+    def _look_at_call(self, group: Group, at: datetime) -> None:
+        terms, call, falls = self.version.calls, group.call, self.lender.falls
+        if terms is None:
+            return
+        if call is not None and group.stage == MARGIN_CALL:
+            found = self._figures(group) if group.priced else None
+            if found is not None and not call.met and (not call.outstanding or calls.is_at(found, call.target, falls)):
+                call.met = True
+                self._say_of_call(group, at, calls.MET)
+            if call.is_open and at >= call.due and calls.missed(call, terms, at):
+                self._expire(group, at)
+            elif found is not None:
+                again = call.met and bool(found.debt)
+                again = again and not is_below(found, group.thresholds["margin_call"], falls)
+                short = calls.needed(found, call.target, falls) - Fraction(found.recognised)
+                if again or (call.is_open and short >= 2 * call.amount):
+                    self._open_next(group, at, found)
+        if terms.return_below is not None and group.stage == NORMAL and group.priced:
+            self._look_at_return(group, at, self._figures(group))
+
+    def _open_next(self, group: Group, at: datetime, found: Figures) -> None:
+        before, alert = group.call, self._say(group, at, state.OPENED)
+        alert["supersedes"], group.last_stage_alert = group.last_stage_alert, alert["id"]
+        terms = self.version.calls
+        group.call = calls.opened(group, found, terms, self.lender.falls, at, alert["id"], before.number + 1)
+        alert["facts"] = group.call.facts | ({"supersedes_call": before.number} if before.is_open else {})
+
+    def _expire(self, group: Group, at: datetime) -> None:
+        terms, call = self.version.calls, group.call
+        call.expired = True
+        self._say_of_call(group, at, calls.EXPIRED, self._transit(call, at) | {"on_expiry": terms.on_expiry})
+        if terms.on_expiry == "delayed_liquidation":
+            self._move(group, at, DELAYED, state.STARTED, "call_expired")
+        elif terms.on_expiry == "liquidation":
+            self._move(group, at, LIQUIDATION, state.TRIGGERED, "call_expired")
+
+    def _look_at_return(self, group: Group, at: datetime, found: Figures) -> None:
+        terms = self.version.calls
+        spare = Fraction(found.recognised) - calls.needed(found, terms.return_below, self.lender.falls)
+        spare = max(Fraction(int(spare * 100), 100), Fraction(0)) if spare > 0 else Fraction(0)
+        changed = abs(spare - (group.returnable or 0)) >= terms.minimum
+        if spare < terms.minimum:
+            group.returnable = None if changed else group.returnable
+        elif group.returnable is None or changed:
+            group.returnable = spare
+            level = Decimal(terms.return_below.numerator) / terms.return_below.denominator
+            told = {"returnable_usd": calls.money(spare), "return_below": plain(level)}
+            self._say(group, at, calls.RETURNABLE)["facts"] = told
 
     def _known(self, group: Group) -> Figures | None:
         """What is sure of a group: its figures, or the best that missing prices leave possible, if that has an end."""
-        return self._figures(group) if group.priced else best(group, self.price, self.version.maintenance)
+        if group.priced:
+            return self._figures(group)
+        return best(group, self.price, self.version.maintenance, group.order_loss)
 
     def _decide(self, group: Group, at: datetime, figures: Figures, on_new_prices: bool) -> None:
         """Make the one move of the stage table that this evaluation calls for; in normal, without one, warn early."""
@@ -482,11 +619,16 @@ class Model:
         alert = self._say(group, at, kind, reason)
         alert |= {"stage_from": came_from, "suppressed": list(suppressed), "supersedes": group.last_stage_alert}
         group.last_stage_alert = alert["id"]
+        if kind == state.OPENED and self.version.calls is not None and (found := self._known(group)) is not None:
+            terms = self.version.calls
+            group.call = calls.opened(group, found, terms, self.lender.falls, at, alert["id"], 1)
+            alert["facts"] = group.call.facts
+        self._end_call(group, at)
         return True
 
     def _say(self, group: Group, at: datetime, kind: str, reason: str = "ltv") -> Alert:
         group.sequence += 1
-        alert = written.alert(group, at, kind, reason, self.version)
+        alert = written.alert(group, at, kind, reason, self.version, self.lender.figure)
         alert |= written.figures(group, self._known(group), self.price, self.lender)
         alert["id"] = state.alert_id(self.name, group.line.id, group.episode, group.sequence, kind)
         self.alerts.append(alert)

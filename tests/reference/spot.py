@@ -15,7 +15,7 @@ COIN_LIMIT, NOT_COVERED = "coin_limit", "interest_not_covered"
 
 def interest(group: Group, loan: Loan) -> Decimal:
     """What a loan owes in interest by now."""
-    return loan.interest + group.accrued[loan.id]
+    return max(loan.interest + group.accrued[loan.id], -loan.principal)
 
 
 def balance(group: Group, asset: str) -> Decimal:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from tests.reference.entries import Refused
-from tests.reference.figures import Figures, Ladder, is_below
+from tests.reference.figures import ZERO, Figures, Ladder, is_below
 from tests.reference.terms import Line
 
 NORMAL, MARGIN_CALL, DELAYED, LIQUIDATION = "normal", "margin_call", "delayed_liquidation", "liquidation"
@@ -33,13 +33,17 @@ SEVERITY = {
     **dict.fromkeys((WARNED, *CURED.values(), CLOSED, RENEWAL_OPEN, NEAR_MATURITY, RULES_CHANGED, OVERPAID), "info"),
     **dict.fromkeys((OPENED, REMINDED[MARGIN_CALL], SHORTFALL), "warning"),
     **dict.fromkeys((STARTED, REMINDED[DELAYED], TRIGGERED, OVERDUE_LOAN), "critical"),
+    **{f"loan_group.margin_call.{name}": "info" for name in ("partly_met", "met", "withdrawn")},
+    **{f"loan_group.margin_call.{name}": "warning" for name in ("due", "disputed")},
+    "loan_group.margin_call.expired": "critical",
+    "loan_group.collateral.returnable": "info",
 }
 LEVELS = ("initial", "margin_call", "liquidation", "immediate")
 FIGURES = ("ltv", "debt_usd", "recognised_usd", "market_usd")
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 # The order of the deadlines of one group at one time (decision 5).
-GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, HOLD, REMINDER = range(7)
+GRACE, RENEWAL, MATURING, MATURITY, OVERDUE, EXPIRY, HOLD, REMINDER, DUE = range(9)
 
 
 class Deadline(NamedTuple):
@@ -74,12 +78,17 @@ class Group:
     waived_until: datetime | None = None  # no liquidation of an overdue loan before this
     accrued: dict[str, Decimal] = field(default_factory=dict)  # interest since the put, by loan
 
+    call: Any = None  # the last one of this episode (calls.Call)
+    substitutions: dict[str, Any] = field(default_factory=dict)  # deposits whose withdrawal has not come
+    returnable: Any = None  # what was said last
+
     calendar: list[Deadline] = field(default_factory=list)  # loan deadlines to come
     late: list[Deadline] = field(default_factory=list)  # those already past when the line was put
     next: Deadline = NO_DEADLINE
     thresholds: dict[str, Decimal] = field(default_factory=dict)
     warnings: tuple[Decimal, ...] = ()
     holdings: tuple[tuple[str, Decimal, Ladder], ...] = ()
+    order_loss: Decimal = ZERO
     debts: tuple[tuple[str, Decimal], ...] = ()  # with the interest of the day
     assets: frozenset[str] = frozenset()
     priced: bool = False
@@ -89,7 +98,8 @@ class Group:
         for name in ("stage", "reason", "episode", "sequence", "deadline", "reminded", "hold_since", "waived_until"):
             setattr(self, name, getattr(before, name))
         self.used_warnings, self.last_stage_alert, self.ran = before.used_warnings, before.last_stage_alert, before.ran
-        self.short = before.short
+        self.short, self.call, self.substitutions = before.short, before.call, before.substitutions
+        self.returnable = before.returnable
 
 
 def may_run(deadline: Deadline, at: datetime) -> bool:

@@ -40,10 +40,20 @@ class Version:
     dust: Decimal = Decimal("0.01")  # USD that a lender does not ask for
     rounding: str = "half_even"
     begun: bool = False  # an hour is charged at borrowing
+    late_by_hour: bool = False  # a late loan of a daily rate pays a 24th of it each hour
+    terms: tuple[str, ...] = ("30d", "60d")  # that new loans and renewals may have
+    compounding: bool = False  # each period books its interest, and that bears interest
+    compounding_places: int | None = None
+    quotas: dict[str, Decimal] = field(default_factory=dict)  # of a coin that bears no interest at the flexible rate
+    calls: Any = None  # what it says of margin calls with a clock (calls.CallTerms)
 
     def unit(self, asset: str) -> Decimal:
         """The smallest step of a coin (section 9.1)."""
         return Decimal(1).scaleb(-self.places.get(asset, 8))
+
+    def booking_unit(self, asset: str) -> Decimal:
+        """To which each period's interest is rounded where it compounds (section 9.8)."""
+        return self.unit(asset) if self.compounding_places is None else Decimal(1).scaleb(-self.compounding_places)
 
     def ladder(self, asset: str) -> Ladder | None:
         return self.ladders.get(asset, self.unlisted)
@@ -113,6 +123,7 @@ class Line:
     balances: Holdings = field(default_factory=dict)  # Spot balances that pay interest
     vip_level: int = 0
     leverage: int | None = None
+    order_loss: Decimal = ZERO  # USD that open orders might lose
 
     def holding(self, holdings: Holdings) -> "Line":
         return replace(self, holdings=holdings, accounts=frozenset(holdings), collateral=total(holdings))
@@ -134,6 +145,7 @@ def read_line(line: dict[str, Any], agreement: str = "vip_loan") -> Line:
         balances=_holdings(line.get("balances", {})),
         vip_level=line.get("vip_level") or 0,
         leverage=line.get("leverage"),
+        order_loss=Decimal(line.get("open_order_loss", "0")),
     )
 
 

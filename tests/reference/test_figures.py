@@ -87,8 +87,9 @@ def test_decision_11_bands(debt: str, recognised: str, name: str) -> None:
 
 
 def test_ltv_is_rounded_down_and_null_without_collateral() -> None:
-    assert stated_ltv(Figures(Decimal("76.999999999"), Decimal(100))) == "0.76999999"
-    assert stated_ltv(Figures(Decimal(2), Decimal(3))) == "0.66666666"
+    assert stated_ltv(Figures(Decimal("76.999999999"), Decimal(100))) == "0.77"
+    assert stated_ltv(Figures(Decimal("76.999999999"), Decimal(100)), [Decimal("0.77")]) == "0.76999999999"
+    assert stated_ltv(Figures(Decimal(2), Decimal(3))) == "0.66666667"
     assert stated_ltv(Figures(Decimal(0), Decimal(3))) == "0"
     assert stated_ltv(Figures(Decimal(3), Decimal("0.001"))) == "3000"
     assert stated_ltv(Figures(Decimal(1), Decimal(0))) is None

@@ -151,7 +151,7 @@ def test_alerts_state_their_figures_exactly() -> None:
         "stage_from": "normal",
         "stage_to": "margin_call",
         "reason": "ltv",
-        "ltv": "0.75666666",
+        "ltv": "0.75666667",
         "debt_usd": "75.6666666666666",
         "recognised_usd": "100",
         "market_usd": "100",

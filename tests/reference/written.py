@@ -14,7 +14,7 @@ from tests.reference.state import Group
 from tests.reference.terms import Version, stamp
 
 
-def alert(group: Group, at: datetime, kind: str, reason: str, version: Version) -> dict[str, Any]:
+def alert(group: Group, at: datetime, kind: str, reason: str, version: Version, metric: str = "ltv") -> dict[str, Any]:
     """All but the id and the figures; the stage is one that stays as it is."""
     return {
         "type": kind,
@@ -25,7 +25,7 @@ def alert(group: Group, at: datetime, kind: str, reason: str, version: Version) 
         "episode": group.episode,
         "stage_from": group.stage,
         "stage_to": group.stage,
-        "reason": reason,
+        "reason": metric if reason == "ltv" else reason,
         "thresholds": {name: plain(group.thresholds[name]) for name in state.LEVELS if name in group.thresholds},
         "deadline": stamp(group.deadline) if group.deadline else None,
         "suppressed": [],
@@ -47,6 +47,7 @@ def figures(group: Group, found: Figures | None, price: Mapping[str, Decimal], l
         return dict.fromkeys(state.FIGURES) | level
     level |= {"bound": True} if missing else {}
     market = plain(sum((q * price[asset] for asset, q, _ in group.holdings), ZERO)) if group.priced else None
-    written = stated_ltv(found), plain(found.debt), plain(found.recognised), market
-    level |= {lender.figure: stated_level(found)} if lender.falls else {}
+    levels = [*group.thresholds.values(), *group.warnings]
+    written = stated_ltv(found, levels, lender.falls), plain(found.debt), plain(found.recognised), market
+    level |= {lender.figure: stated_level(found, levels)} if lender.falls else {}
     return dict(zip(state.FIGURES, written, strict=True)) | level

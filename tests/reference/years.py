@@ -307,7 +307,7 @@ class _Desk:
             if loan["rate"]["kind"] == "fixed":
                 loan["rate"] = {"kind": "fixed", "daily": self.rng.choice(("0.00017", "0.00019", "0.000235"))}
             matures_at = datetime.fromisoformat(loan["matures_at"])
-            loan["matures_at"] = stamp(matures_at + timedelta(days=int(term[:2])))
+            loan["matures_at"] = stamp(matures_at + timedelta(days=int(term[:-1])))
             self._say(held, at, {"type": "renew", "loan": loan["id"], "term": term, "rate": loan["rate"]})
         else:
             del held.loans[loan["id"]]

@@ -63,7 +63,7 @@ def test_an_entry_at_the_time_of_the_first_row_finds_the_book_put() -> None:
 
 
 def test_a_renewal_moves_the_maturity_so_that_nothing_is_overdue() -> None:
-    owes = loan(matures="12:00")
+    owes = loan(matures="12:00", opened_at="2025-12-06T12:00:00Z")
     renew = {
         "group": "G-1",
         "id": "R-1",

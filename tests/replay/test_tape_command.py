@@ -22,10 +22,10 @@ def long(*prices: int, coin: str = "BTC", every_s: int = 60) -> str:
 @pytest.mark.parametrize(
     ("coin", "quantity", "tape", "ltv"),
     [
-        ("BTC", "1", long(45000, 31000), "0.9032258"),
-        ("BTC", "1", long(45000, 31000, coin="btc-usdt"), "0.9032258"),
-        ("BTC", "1", long(45000, 31000).replace(",", ";"), "0.9032258"),
-        ("SHIB", "1000000", "ts_utc,BTCUSDT,1000SHIBUSDT\n1621425480000,1,45\n1621425540000,1,31\n", "0.9032258"),
+        ("BTC", "1", long(45000, 31000), "0.90322581"),
+        ("BTC", "1", long(45000, 31000, coin="btc-usdt"), "0.90322581"),
+        ("BTC", "1", long(45000, 31000).replace(",", ";"), "0.90322581"),
+        ("SHIB", "1000000", "ts_utc,BTCUSDT,1000SHIBUSDT\n1621425480000,1,45\n1621425540000,1,31\n", "0.90322581"),
     ],
 )
 def test_the_margin_call_comes_whatever_form_the_tape_has(
@@ -162,7 +162,7 @@ def test_rows_further_apart_than_the_limit_are_refused_under_trust_with_the_reme
 def test_prices_of_usdt_count_or_the_tape_says_why_they_do_not(desk: TapeDesk, tape: str) -> None:
     path = desk.put(tape)
     stated = desk.replay(path)
-    assert [a["data"]["ltv"] for a in stated.alerts] == ["0.9032258"]
+    assert [a["data"]["ltv"] for a in stated.alerts] == ["0.90322581"]
     assert stated.err.splitlines() == [
         'note: tape.csv: prices of USDT do not count: usdt_usd of [prices] is "1"; write usdt_usd = "USDT" to take them '
         "from the tape"

@@ -6,6 +6,7 @@ force. The contract test (tests/products) says that a product agrees with itself
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,34 @@ def test_a_replay_of_every_product_agrees_with_the_reference_model_alert_by_aler
     kinds = Counter(alert["type"] for alert in ours)
     assert kinds.keys() >= LEAST
     assert len({alert["rules"] for alert in ours if "rules" in alert}) >= 2
+
+
+def other_interest(text: str, period: str, stated: dict[str, str]) -> str:
+    """The file with another period, and with keys in each version in place of its own."""
+    own = re.compile(rf"^({'|'.join(['period', *stated])}) = .*\n", re.MULTILINE)
+    keys = "".join(f"{key} = {value}\n" for key, value in stated.items())
+    return f'period = "{period}"\n' + own.sub("", text).replace("[version.ladders]", f"{keys}[version.ladders]")
+
+
+OTHER_INTEREST = {
+    "compounding": ("bybit_loan", "hour", {"hours": '"full"', "rounding": '"up"', "places": "{ USDT = 2 }"}),
+    "late by the hour": ("vip_loan", "day", {"late_interest": '"hour"', "terms": '["7d", "45d"]'}),
+    "both": ("vip_loan", "day", {"late_interest": '"hour"', "compounding": "true", "compounding_places": "24"}),
+    "quotas": ("bybit_loan", "hour", {"interest_free": '{ USDT = "20000", BTC = "0.5" }'}),
+    "below zero": ("cross_margin_pro", "hour", {}),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_INTEREST)
+def test_other_interest_agrees_with_the_reference_model_alert_by_alert(name: str, tmp_path: Path) -> None:
+    kind, period, stated = OTHER_INTEREST[name]
+    text = other_interest(shipped(kind), period, stated)
+    if name == "below zero":
+        text = re.sub(r'^(USDT|BTC) = "0\.', r'\1 = "-0.', text, flags=re.MULTILINE)
+    of = lot(kind, text, seed=5, groups=examples(12, 80))
+    ours, theirs = played(of, tmp_path)
+    assert first_difference(ours, theirs) is None
+    assert Counter(alert["type"] for alert in ours)["loan_group.liquidation.triggered"] > 2
 
 
 def test_an_agreement_under_a_name_of_its_own_agrees_with_the_reference_model(tmp_path: Path) -> None:

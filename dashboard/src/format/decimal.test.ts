@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { add, compare, cut, Numbers, shift, subtract, sum } from "./decimal";
+import { add, compare, cut, Numbers, nearest, shift, subtract, sum } from "./decimal";
 
 const en = new Numbers("en-US");
 const sv = new Numbers("sv-SE");
@@ -32,10 +32,28 @@ describe("figures as the reader writes them", () => {
     expect(hi.exact("1234567")).toBe("12,34,567");
   });
 
-  test("a share is cut, so that no line looks crossed that is not", () => {
-    expect(en.percent("0.76999999")).toBe("76.99%");
-    expect(en.percent("0.77")).toBe("77.00%");
+  test("a share is rounded to the nearest, and never onto a line on which it is not or past it", () => {
+    expect(en.percent("0.76996", 2, ["0.72", "0.77"])).toBe("76.996%");
+    expect(en.percent("0.76999999", 2, ["0.77"])).toBe("76.999999%");
+    expect(en.percent("0.950000000001666667", 2, ["0.95"])).toBe("95.0000000002%");
+    expect(en.percent("0.77", 2, ["0.77"])).toBe("77.00%");
+    expect(en.percent("0.76456", 2, ["0.77"])).toBe("76.46%");
+    expect(en.percent("0.76999999")).toBe("76.999999%");
+    expect(en.percent("0.7645")).toBe("76.45%");
+    expect(en.percent("0.77120434")).toBe("77.12%");
     expect(en.percent("1.5", 1)).toBe("150.0%");
+  });
+
+  test("a level stands on its side of its lines as well", () => {
+    expect(en.level("0.999999999998717949", 4, ["1.1", "1"])).toBe("0.999999999999");
+    expect(en.level("1.00004", 4, ["1.1", "1"])).toBe("1.00004");
+    expect(en.level("1.04567", 4, ["1.1", "1"])).toBe("1.0457");
+    expect(en.level("-0.00004", 4, ["1"])).toBe("0");
+  });
+
+  test("half way it goes to the even one, on both sides of zero", () => {
+    expect([nearest("0.125", 2), nearest("0.135", 2), nearest("-0.135", 2)]).toEqual(["0.12", "0.14", "-0.14"]);
+    expect(nearest("5", 3)).toBe("5");
   });
 
   test("large sums are short", () => {

@@ -58,6 +58,28 @@ export function isDecimal(value: string): boolean {
   return PLAIN.test(value);
 }
 
+/** To so many places, half to even. */
+export function nearest(value: string, places: number): string {
+  const { units, places: has } = scaled(value);
+  if (has <= places) return text(units, has);
+  const unit = 10n ** BigInt(has - places);
+  const whole = units / unit;
+  const rest = 2n * (units - whole * unit);
+  const size = rest < 0n ? -rest : rest;
+  const away = size > unit || (size === unit && whole % 2n !== 0n);
+  return text(away ? whole + (units < 0n ? -1n : 1n) : whole, places);
+}
+
+/** To the nearest of so many places, or of more: below, on or above each line as the value is. */
+function beside(value: string, places: number, lines: readonly string[]): string {
+  const has = scaled(value).places;
+  for (let digits = places; digits < has; digits++) {
+    const shown = nearest(value, digits);
+    if (lines.every((line) => compare(shown, line) === compare(value, line))) return shown;
+  }
+  return nearest(value, has);
+}
+
 /** Towards zero, to so many places: what is shown is never more than what is. */
 export function cut(value: string, places: number): string {
   const { units, places: has } = scaled(value);
@@ -95,9 +117,19 @@ export class Numbers {
     return (negative ? "−" : "") + this.whole.format(BigInt(whole)) + (filled ? this.point + filled : "");
   }
 
-  /** A share as percent: `0.77120434` is `77.12%`. Cut, so that no line looks crossed that is not. */
-  percent(share: string, places = 2): string {
-    return `${this.exact(shift(share, 2), places, true)}%`;
+  /** A level such as `1.0000004`, to the nearest of `places`, or of more where that would stand on another side of a line. */
+  level(value: string, places: number, lines: Iterable<string> = [nearest(value, places - 1)]): string {
+    return this.exact(beside(value, places, [...lines]));
+  }
+
+  /**
+   * A share as percent: `0.77120434` is `77.12%`. To the nearest, with more places where that would stand on another side of a
+   * line than the share does. Where its lines are not known, any tenth of a percent may be one.
+   */
+  percent(share: string, places = 2, lines: Iterable<string> = [nearest(share, places + 1)]): string {
+    const shown = beside(share, places + 2, [...lines]);
+    const digits = (shown.split(".")[1] ?? "").length - 2;
+    return `${this.exact(shift(shown, 2), Math.max(places, digits), true)}%`;
   }
 
   usd(value: string, places = 0): string {

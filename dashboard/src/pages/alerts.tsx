@@ -7,7 +7,7 @@ import { type ApiError, get, query } from "../api";
 import { live } from "../live/live";
 import { useStore } from "../live/store";
 import { Acknowledge } from "../parts/acknowledge";
-import { alertTitle, numbers, Panel, Scroll, SeverityPill, Time } from "../parts/figures";
+import { alertFigure, alertTitle, Panel, Scroll, SeverityPill, Time, words } from "../parts/figures";
 import { Failure } from "../parts/notices";
 import { SentAlerts } from "../parts/sentalerts";
 import { Silences } from "../parts/silences";
@@ -219,12 +219,12 @@ function AlertRow({ alert: a, open, onOpen }: { alert: AlertItem; open: boolean;
         </td>
         <td>
           {alertTitle(a.type)}
-          {data.reason && data.reason !== "ltv" && <small> {data.reason}</small>}
+          {data.reason && data.reason !== "ltv" && <small> {words(data.reason)}</small>}
           {data.blind && <span class="pill blind">blind</span>}
           {!data.durable && <span class="pill bad">not durable</span>}
         </td>
         <td class="wrap">{data.group ? <a href={to.group(data.group.id)}>{data.group.id}</a> : data.subject}</td>
-        <td class="right num">{data.ltv ? numbers.percent(data.ltv) : "–"}</td>
+        <td class="right num">{alertFigure(data) ?? "–"}</td>
         <td>
           <button type="button" class="small" aria-expanded={open} onClick={onOpen}>
             {open ? "Close" : "Who was told"}

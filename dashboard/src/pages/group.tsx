@@ -8,6 +8,7 @@ import { live } from "../live/live";
 import { usePolled } from "../live/polled";
 import { useStore } from "../live/store";
 import { Acknowledge } from "../parts/acknowledge";
+import { MarginCall } from "../parts/call";
 import { LtvChart } from "../parts/chart";
 import { Countdown, Panel, Quantity, Share, StagePill, Time, Usd, words } from "../parts/figures";
 import { Cure, Lender, Lines, Loans, Permitted, Terms, Why } from "../parts/groupparts";
@@ -70,6 +71,9 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
           <a class="button" href={to.whatIf(group.id)}>
             What if…
           </a>
+          <a class="button" href={to.statement(group.id)}>
+            Statement
+          </a>
         </div>
       </header>
       <LtvBar group={group} />
@@ -120,6 +124,7 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
         <Panel title="Lines" class="third">
           <Lines group={group} />
         </Panel>
+        <MarginCall group={group} />
         {group.terms.length > 0 && (
           <Panel title="Other than its agreement" class="wide">
             <Terms group={group} />
@@ -211,6 +216,10 @@ function Fact({ name, children }: { name: string; children: preact.ComponentChil
   );
 }
 
+function isByLevel(group: GroupDetail): boolean {
+  return group.margin_level !== undefined || group.health_factor !== undefined;
+}
+
 function History({ group, alerts }: { group: GroupDetail; alerts: readonly AlertItem[] }) {
   const [span, setSpan] = useState(3600_000);
   const [own, setOwn] = useState<readonly LtvItem[]>([]);
@@ -247,7 +256,7 @@ function History({ group, alerts }: { group: GroupDetail; alerts: readonly Alert
       )}
       {kept.error && !kept.error.isAbsent && <p class="quiet">The history could not be read: {kept.error.message}</p>}
       <p class="hidden">
-        Now <Share value={group.ltv} />.
+        Now <Share value={group.ltv} lines={isByLevel(group) ? undefined : group.thresholds} />.
       </p>
     </Panel>
   );

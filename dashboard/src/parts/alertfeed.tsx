@@ -4,7 +4,7 @@ import type { AlertItem } from "../answers.generated";
 import { live } from "../live/live";
 import { useStore } from "../live/store";
 import { to } from "../router";
-import { alertTitle, numbers, Time } from "./figures";
+import { alertFigure, alertTitle, Time } from "./figures";
 
 export function AlertFeed({ limit, group }: { limit: number; group?: string }) {
   const alerts = useStore(live.alerts);
@@ -30,7 +30,7 @@ function AlertLine({ alert }: { alert: AlertItem }) {
       <Time at={alert.timestamp} />
       <span class="whom">
         {data.group ? <a href={to.group(data.group.id)}>{data.group.id}</a> : <span>{data.subject}</span>}
-        {data.ltv && <span class="num"> {numbers.percent(data.ltv)}</span>}
+        {alertFigure(data) && <span class="num"> {alertFigure(data)}</span>}
         {!data.durable && <span class="pill blind">not durable</span>}
       </span>
     </li>

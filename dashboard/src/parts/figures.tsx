@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { type Severity, STAGE_NAMES, type Stage, TITLES } from "../alerts.generated";
-import type { PinnedShown } from "../answers.generated";
+import type { AlertData, PinnedShown } from "../answers.generated";
 import { Numbers } from "../format/decimal";
 import { rough, span, Times, utc } from "../format/time";
 import { daemonNow } from "../live/live";
@@ -35,14 +35,26 @@ export function ShortUsd({ value }: Figure) {
   );
 }
 
-/** A ratio such as an LTV, in percent. */
-export function Share({ value, places = 2 }: Figure & { places?: number }) {
+/** A ratio such as an LTV, in percent; `lines` are those of its group. */
+export function Share({
+  value,
+  places = 2,
+  lines,
+}: Figure & { places?: number; lines?: Readonly<Record<string, string>> }) {
   if (value == null) return NONE;
   return (
     <span class="num" title={value}>
-      {numbers.percent(value, places)}
+      {numbers.percent(value, places, lines && Object.values(lines))}
     </span>
   );
+}
+
+/** The figure of an alert: its LTV in percent, or the level of a product that is judged by one, with its name. */
+export function alertFigure(data: AlertData): string | null {
+  const lines = Object.values(data.thresholds ?? {});
+  const level = data.metric === "health_factor" ? data.health_factor : data.metric ? data.margin_level : null;
+  if (data.metric && level) return `${words(data.metric)} ${numbers.level(level, 4, lines)}`;
+  return data.ltv ? numbers.percent(data.ltv, 2, data.metric ? undefined : lines) : null;
 }
 
 export function Quantity({ value, unit, places }: Figure & { unit?: string; places?: number }) {
@@ -130,8 +142,10 @@ export function Panel(props: {
   children: ComponentChildren;
   aside?: ComponentChildren;
   class?: string;
+  /** What it is of, where a page has several panels of this title. */
+  of?: string;
 }) {
-  const id = `panel-${props.title.toLowerCase().replace(/\W+/g, "-")}`;
+  const id = `panel-${`${props.of ?? ""} ${props.title}`.trim().toLowerCase().replace(/\W+/g, "-")}`;
   return (
     <section class={`panel ${props.class ?? ""}`} aria-labelledby={id}>
       <header>

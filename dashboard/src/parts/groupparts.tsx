@@ -203,7 +203,7 @@ export function Lines({ group }: { group: GroupDetail }) {
             <tr key={name}>
               <th scope="row">{words(name)}</th>
               <td class="right num" title={level}>
-                {falls ? numbers.exact(level, 4) : numbers.percent(level)}
+                {falls ? numbers.exact(level) : numbers.percent(level, 2, [level])}
               </td>
             </tr>
           ))}
@@ -262,7 +262,7 @@ export function Cure({ group }: { group: GroupDetail }) {
   return (
     <>
       <p>
-        To <strong>{cure.to_ltv ? numbers.percent(cure.to_ltv) : cure.to_level}</strong>: repay{" "}
+        To <strong>{cure.to_ltv ? numbers.percent(cure.to_ltv, 2, [cure.to_ltv]) : cure.to_level}</strong>: repay{" "}
         <strong>
           <Usd value={cure.repay_usd} places={2} />
         </strong>{" "}

@@ -36,7 +36,7 @@ export function layout(group: Level): { level: number | null; lines: { name: str
     lines: stated.map(([name, text]) => ({
       name,
       x: x(measure(text)),
-      text: falls ? numbers.exact(text, 4) : numbers.percent(text, 1),
+      text: falls ? numbers.exact(text) : numbers.percent(text, 1, [text]),
     })),
   };
 }
@@ -63,19 +63,24 @@ export function LtvBar({ group }: { group: Level }) {
 }
 
 /** The figure that the lines are about. */
-export function LevelText({ group }: { group: Omit<Level, "thresholds" | "band"> & { unknown: boolean } }) {
+export function LevelText({
+  group,
+}: {
+  group: Omit<Level, "thresholds" | "band"> & { thresholds?: Lines; unknown: boolean };
+}) {
   const level = group.margin_level ?? group.health_factor;
+  const lines = group.thresholds && Object.values(group.thresholds);
   if (group.unknown) return <span class="num none">no price</span>;
   if (level != null)
     return (
       <span class="num" title={level}>
-        {numbers.exact(level, 4)}
+        {numbers.level(level, 4, lines)}
       </span>
     );
   if (group.ltv === null) return <span class="num">∞</span>;
   return (
     <span class="num" title={group.ltv}>
-      {numbers.percent(group.ltv, 2)}
+      {numbers.percent(group.ltv, 2, lines)}
     </span>
   );
 }

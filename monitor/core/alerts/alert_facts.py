@@ -36,6 +36,20 @@ ENDED_FACTS = (
     Fact("why", TEXT, "`acknowledged` or `over`"),
     Fact("by", NAMES, "who acknowledged"),
 )
+CALL_FACTS = (
+    Fact("call", COUNT, "its number in the episode"),
+    Fact("call_alert", TEXT, "id of the alert that opened it, from whose figures the amount recomputes"),
+    Fact("called_usd", AMOUNT, "the called amount, of recognised value"),
+    Fact("received_usd", AMOUNT, "what came since, less what left, each at the prices of its arrival"),
+    Fact("outstanding_usd", AMOUNT, "what is still asked for"),
+    Fact("target", AMOUNT, "the level that the call asks for"),
+    Fact("due", TIME, "until when"),
+)
+IN_TRANSIT = Fact("in_transit_usd", AMOUNT, "what is announced and not past its own time")
+OPENED_FACTS = (
+    *(Fact(f.name, f.schema, f"{f.words}, where the product's calls have a clock", optional=True) for f in CALL_FACTS),
+    Fact("supersedes_call", COUNT, "the number of the open call that this one replaces", optional=True),
+)
 TERM_FACTS = (
     *LOAN_FACTS,
     Fact("principal", AMOUNT, "in the coin"),

@@ -302,12 +302,12 @@ _ROWS = (
     ),
     AlertType(
         BOOK_LEFT_OUT, WARNING, "part of a book line left out", "place in a book",
-        "A group is taken, but a contact of its line cannot be used, or its labels are too many or too long, or hold control "
-        "characters.",
-        "Mend the line. The group is watched meanwhile; a borrower without a usable contact counts as one without any.",
+        "A group is taken, but dates of its loans cannot be, a contact cannot be used, or its labels are too many or too "
+        "long, or hold control characters.",
+        "Mend the line. The group is watched by its LTV meanwhile; of loans without usable dates no maturity is told.",
         (
             Fact("problem", TEXT, "what is left out and why, as a sentence"),
-            Fact("reason", TEXT, "`contacts` or `labels`"),
+            Fact("reason", TEXT, "`dates`, `contacts` or `labels`"),
             Fact("source", TEXT, "the book"),
             Fact("group", TEXT, "the group of the line"),
         ),

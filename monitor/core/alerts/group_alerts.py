@@ -4,8 +4,11 @@ to add a row."""
 from __future__ import annotations
 
 from monitor.core.alerts.alert_facts import (
+    CALL_FACTS,
+    IN_TRANSIT,
     LENDER_SAYS,
     LOAN_FACTS,
+    OPENED_FACTS,
     TERM_FACTS,
     TOLD_AGAIN_FACTS,
 )
@@ -34,8 +37,64 @@ GROUP_ROWS = (
     AlertType(
         "loan_group.margin_call.opened", WARNING, "margin call", GROUP,
         "LTV reached the margin-call line.",
-        "Ask for more collateral or a repayment: `cure` says how much.",
-        TOLD_AGAIN_FACTS, news="bad",
+        "Ask for more collateral or a repayment: `cure` says how much. Where the product's calls have a clock, `facts` says "
+        "what is called and until when.",
+        (*TOLD_AGAIN_FACTS, *OPENED_FACTS), news="bad",
+    ),
+    AlertType(
+        "loan_group.margin_call.due", WARNING, "margin call due soon", GROUP,
+        "The time of a margin call is nearly over (`due_reminders`), and it is not met.",
+        "Ask for `facts.outstanding_usd` before `facts.due`.",
+        (*CALL_FACTS, IN_TRANSIT),
+    ),
+    AlertType(
+        "loan_group.margin_call.partly_met", INFO, "margin call partly met", GROUP,
+        "Collateral or a repayment has come, and the call is not met by it.",
+        "Ask for the rest: `facts.outstanding_usd`.",
+        (
+            *CALL_FACTS,
+            Fact("paid_usd", AMOUNT, "what came now, at the prices of now"),
+            Fact("entry", TEXT, "id of the entry; empty where a book stated it"),
+        ),
+    ),
+    AlertType(
+        "loan_group.margin_call.met", INFO, "margin call met", GROUP,
+        "Nothing is outstanding, or the level is at the call's target.",
+        "Nothing.",
+        CALL_FACTS,
+    ),
+    AlertType(
+        "loan_group.margin_call.withdrawn", INFO, "margin call withdrawn", GROUP,
+        "The margin call was cured by prices before it was met.",
+        "Nothing. What is on its way is not asked for any more.",
+        CALL_FACTS,
+    ),
+    AlertType(
+        "loan_group.margin_call.expired", CRITICAL, "margin call expired", GROUP,
+        "The call is due, and at least the minimum transfer is outstanding.",
+        "Decide. `facts.on_expiry` says what the product does by itself: nothing, a grace period, or liquidation.",
+        (*CALL_FACTS, IN_TRANSIT, Fact("on_expiry", TEXT, "`notice`, `delayed_liquidation` or `liquidation`")),
+    ),
+    AlertType(
+        "loan_group.margin_call.disputed", WARNING, "margin call disputed", GROUP,
+        "Somebody does not agree to a part of a call, or such a dispute was settled (`facts.dispute`).",
+        "Settle it, and enter `resolve`. The clock runs on, unless the product stops it for the disputed part.",
+        (
+            *CALL_FACTS,
+            Fact("dispute", TEXT, "`open` or `resolved`"),
+            Fact("disputed_usd", AMOUNT, "the part"),
+            Fact("why", TEXT, "the reason, as it was entered"),
+            Fact("by", TEXT, "who disputes or settles it"),
+        ),
+    ),
+    AlertType(
+        "loan_group.collateral.returnable", INFO, "collateral may be asked back", GROUP,
+        "The level is better than `return_below`, and so much may leave.",
+        "Offer it, or not. It is said once, and again when it changes by the minimum transfer.",
+        (
+            Fact("returnable_usd", AMOUNT, "recognised value that may leave"),
+            Fact("return_below", AMOUNT, "the level that must hold afterwards"),
+        ),
     ),
     AlertType(
         "loan_group.margin_call.reminder", WARNING, "margin call (reminder)", GROUP,
@@ -67,7 +126,7 @@ GROUP_ROWS = (
     ),
     AlertType(
         "loan_group.liquidation.triggered", CRITICAL, "liquidation", GROUP,
-        "See `reason`: `ltv`, `immediate`, `grace_expired`, `overdue`, `lender`.",
+        "See `reason`: `ltv`, `immediate`, `grace_expired`, `overdue`, `lender`, `call_expired`.",
         "Liquidate, or say why not. The monitor does not. With `lender` the lender's own system liquidates already.",
         (*TOLD_AGAIN_FACTS, LENDER_SAYS), news="bad",
     ),

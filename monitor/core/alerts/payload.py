@@ -20,9 +20,11 @@ from monitor.core.loans.line_bounds import bounded_labels
 from monitor.core.money import EXACT, ZERO, plain
 from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.product import Product
+from monitor.core.rules.thresholds import metric_reason
 from monitor.core.stages.stages import CLOSED, Ack, Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
 from monitor.core.valuation.remedies import CureShown, cure_shown, liquidation_prices, valued
+from monitor.core.valuation.shown_figures import shown_figure
 from monitor.core.valuation.valuation import Position, Weight
 
 BODY_LIMIT = 19_000
@@ -234,7 +236,7 @@ def _of_group(alert: Alert, group: GroupRef) -> dict[str, Any]:
         "group": replace(group, labels=labels) if beyond else group,
         "labels_cut": beyond or UNSET,
         "stage": StageChange(alert.stage_from, alert.stage_to),
-        "reason": alert.reason,
+        "reason": reason_of(alert),
         "deadline": stamp_or_none(alert.deadline),
         "supersedes": alert.supersedes,
         "suppressed": list(alert.suppressed),
@@ -245,16 +247,24 @@ def _of_group(alert: Alert, group: GroupRef) -> dict[str, Any]:
     }
 
 
+def reason_of(alert: Alert) -> str | None:
+    """Why, as it is shown: the metric that judges the group has its own name."""
+    if alert.reason is None or alert.figures is None:
+        return alert.reason
+    return metric_reason(alert.reason, alert.figures.thresholds.metric)
+
+
 def _with_figures(figures: Figures, product: Product | None) -> dict[str, Any]:
     lines, metric = figures.thresholds, figures.thresholds.metric
+    version = product.version_named(figures.rules) if product else None
     level: str | None = None
     way: CureShown | None = None
     prices: dict[str, str | None] | None = None
     if figures.debt_usd is not None and figures.recognised_usd is not None:
         weight = Weight(figures.debt_usd, figures.recognised_usd)
-        level = plain_or_none(weight.figure(metric)) if metric.falls else None
-        has_all = not figures.missing
-        if has_all and (version := product.version_named(figures.rules) if product else None) is not None:
+        warnings = version.warnings if version is not None else ()
+        level = plain_or_none(shown_figure(weight, lines, warnings)) if metric.falls else None
+        if not figures.missing and version is not None:
             version = version if figures.terms is None else version.under(figures.terms, {})
             held = [Position(i.asset, i.quantity, i.price, i.value_usd, i.recognised_usd) for i in figures.inputs]
             of = valued(weight, held, lines, version)

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from monitor.core.loans.group import TERM_DAYS, Group
+from monitor.core.loans.group import Group
 from monitor.core.loans.interest import timeline
-from monitor.core.money import ZERO, plain, round_down
+from monitor.core.money import EIGHT_PLACES, ZERO, divide_down, plain, round_down
 from monitor.core.rules.product import DAY, Product, Version
 from monitor.core.stages.stages import NORMAL, Stage
 from monitor.core.text import plain_or_none
@@ -48,6 +48,8 @@ class BorrowableCoin(msgspec.Struct, frozen=True):
     limit: str | None
     left: str | None
     most_usd: str
+    most: str | None
+    """The same in the coin, in the lender's places; null while its price is missing."""
     allowed: bool
     reasons: list[Reason]
     offers: Offers
@@ -151,12 +153,14 @@ def _borrowable_coin(
     mine = [*reasons, *over_limit(asset, room)]
     left_usd = None if room.left is None or price is None else room.left * price
     most = min([room_usd, *(left for left in (room.left_usd, left_usd) if left is not None)])
+    most = ZERO if mine else max(ZERO, most)
     return BorrowableCoin(
         limit_usd=plain_or_none(room.limit_usd),
         left_usd=_left(room.left_usd),
         limit=plain_or_none(room.limit),
         left=_left(room.left if room.left is None else _in_units(borrower, asset, room.left)),
-        most_usd="0" if mine else plain(max(ZERO, most)),
+        most_usd=plain(most),
+        most=None if price is None else plain(divide_down(most, price, _unit(borrower, asset))),
         allowed=not mine,
         reasons=mine,
         offers=offers(borrower, asset, at),
@@ -167,7 +171,7 @@ def offers(borrower: Borrower, asset: str, at: datetime) -> Offers:
     """Daily rates of a new order in a coin: the flexible one, the same for all, and the fixed ones of the VIP level."""
     product, fixed = borrower.product, borrower.held.version.fixed_rates.get(asset, {})
     flexible = timeline(product, asset).at(at) * (DAY // product.period) if asset in product.rated(at) else None
-    rates = (at_level(fixed[t], borrower.group.vip_level) if t in fixed else None for t in TERM_DAYS)
+    rates = (at_level(fixed[t], borrower.group.vip_level) if t in fixed else None for t in ("30d", "60d"))
     return Offers(plain_or_none(flexible), *map(plain_or_none, rates))
 
 
@@ -175,6 +179,12 @@ def _in_units(borrower: Borrower, asset: str, amount: Decimal) -> Decimal:
     """As much of an amount as can be borrowed in the lender's places."""
     units = borrower.held.version.units
     return amount if units is None else round_down(amount, units.unit(asset))
+
+
+def _unit(borrower: Borrower, asset: str) -> Decimal:
+    """The smallest amount of a coin that can be borrowed."""
+    units = borrower.held.version.units
+    return EIGHT_PLACES if units is None else units.unit(asset)
 
 
 def _left(amount: Decimal | None) -> str | None:

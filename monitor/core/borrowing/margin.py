@@ -9,10 +9,10 @@ import msgspec
 
 from monitor.core.borrowing.limits import borrow_limit
 from monitor.core.loans.group import Group
-from monitor.core.money import ZERO, plain
-from monitor.core.rules.product import NOTHING, Ladder, LiabilityTiers, Version
+from monitor.core.money import EIGHT_PLACES, ZERO, divide_down, plain
+from monitor.core.rules.product import NOTHING, CloseFactor, Ladder, LiabilityTiers, Version
 from monitor.core.text import plain_or_none
-from monitor.core.valuation.ladder import by_deduction, deductions, recognised, tier_of
+from monitor.core.valuation.ladder import by_deduction, counts, deductions, tier_of
 from monitor.core.valuation.remedies import Permitted, Valued
 from monitor.core.valuation.valuation import Holding, Weight, crossed
 
@@ -35,11 +35,12 @@ class Liability(msgspec.Struct, frozen=True):
 
 
 class Closable(msgspec.Struct, frozen=True):
-    """How much of a coin's debt one liquidation may repay out of a coin of the collateral."""
+    """How much of a coin's debt one liquidation may repay out of a coin of the collateral; `closable` is in the coin."""
 
     debt: str
     collateral: str
     closable_usd: str
+    closable: str
 
 
 def liabilities(group: Group, held: Holding, usd: Mapping[str, Decimal]) -> list[Liability]:
@@ -84,13 +85,27 @@ def closable(held: Holding, weight: Weight, usd: Mapping[str, Decimal]) -> list[
     found = []
     for owed, amount in held.debts:
         debt = amount * usd[owed]
+        unit = EIGHT_PLACES if held.version.units is None else held.version.units.unit(owed)
         for pledged, quantity, _ in held.collateral:
-            is_full = is_low or min(debt, quantity * usd[pledged]) < close.small_usd
-            repaid = debt if is_full else min(debt, close.share * weight.debt)
-            if repaid < debt:
-                repaid = min(repaid, max(ZERO, debt - close.leftover_usd))
-            found.append(Closable(owed, pledged, plain(repaid)))
+            worth = quantity * usd[pledged]
+            is_full = is_low or min(debt, worth) < close.small_usd
+            most = debt if is_full else min(debt, close.share * weight.debt)
+            repaid = _repaid(close, debt, most, worth, close.bonus.get(pledged))
+            amount_closed = divide_down(repaid, usd[owed], unit)
+            found.append(Closable(owed, pledged, plain(repaid), plain(amount_closed)))
     return found
+
+
+def _repaid(close: CloseFactor, debt: Decimal, most: Decimal, worth: Decimal, bonus: Decimal | None) -> Decimal:
+    """What of a debt is repaid: no small rest is left of the debt or of the collateral, but all of one may go."""
+    if bonus is not None and most * bonus >= worth:
+        return divide_down(worth, bonus, EIGHT_PLACES)
+    if most == debt:
+        return debt
+    rest = min(most, max(ZERO, debt - close.leftover_usd))
+    if bonus is None:
+        return rest
+    return min(rest, divide_down(max(ZERO, worth - close.leftover_usd), bonus, EIGHT_PLACES))
 
 
 def permitted_by(version: Version, of: Valued, allow: Callable[[Valued], Permitted]) -> Permitted:
@@ -117,7 +132,7 @@ def by_ladders(table: Mapping[str, Ladder], of: Valued) -> Valued:
     """The group as valued by other ladders."""
     ladders = {p.asset: table.get(p.asset, NOTHING) for p in of.held}
     held = tuple(
-        p if p.value is None else msgspec.structs.replace(p, recognised=recognised(ladders[p.asset], p.value))
+        p if p.price is None else msgspec.structs.replace(p, recognised=counts(ladders[p.asset], p.quantity, p.price))
         for p in of.held
     )
     more = sum((now.recognised or ZERO) - (p.recognised or ZERO) for now, p in zip(held, of.held, strict=True))

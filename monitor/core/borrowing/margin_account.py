@@ -16,8 +16,9 @@ import msgspec
 from monitor.core.borrowing.limits import COLLATERAL, NOT_STATED, Reason
 from monitor.core.borrowing.margin import by_ladders
 from monitor.core.money import CENT, ONE, ZERO, divide_down, exact, plain, round_down
+from monitor.core.rules.ladders import ByAmount, at_price
 from monitor.core.rules.product import NOTHING, Ladder, LiabilityTiers, Version
-from monitor.core.valuation.ladder import recognised
+from monitor.core.valuation.ladder import counts
 from monitor.core.valuation.remedies import PermitLines, Permitted, Valued
 from monitor.core.valuation.valuation import Holding, Position, initial_margin
 
@@ -73,14 +74,17 @@ def on_available_margin(
 
 
 def with_proceeds(
-    allowed: Permitted, of: Valued, version: Version, lines: PermitLines, coins: Iterable[str]
+    allowed: Permitted, of: Valued, held: Holding, lines: PermitLines, usd: Mapping[str, Decimal], coins: Iterable[str]
 ) -> Permitted:
     """Classic and Isolated: (assets - level x owed) / (level - ratio of the coin), as the loan stays in the account."""
+    version = held.version
     with exact():
         of = of if version.borrow_ladders is None else by_ladders(version.borrow_ladders, of)
         excess = max(ZERO, of.counted - lines.initial * of.debt) if allowed.new_order else ZERO
         required: Ladder = ((None, lines.initial),)
-        rooms = {asset: _most(excess, required, _ratio(version, asset), ZERO, _worth(of, asset)) for asset in coins}
+        rooms = {
+            asset: _most(excess, required, _ratio(version, asset, usd), ZERO, _worth(of, asset)) for asset in coins
+        }
         room = min(rooms.values(), default=allowed.borrowable_usd)
         return msgspec.structs.replace(allowed, borrowable_usd=room, rooms=rooms)
 
@@ -103,17 +107,19 @@ def not_stated(margin: Margin) -> Reason:
 def _margin_room(margin: Margin, of: Valued, held: Holding, asset: str, usd: Mapping[str, Decimal]) -> Decimal:
     """USD that may be borrowed of one coin: each adds initial margin by its tier, and counts by its ratio where it lies."""
     tiers: LiabilityTiers = (held.tiers or {})[asset]
-    ladder = _ratio(held.version, asset)
+    ladder = _ratio(held.version, asset, usd)
     owed = next((amount for coin, amount in held.debts if coin == asset), ZERO) * usd[asset]
     required = tuple((bound, ONE + rate) for bound, rate in tiers.initial)
     return _most(margin.available, required, ladder, owed, _worth(of, asset))
 
 
-def _ratio(version: Version, asset: str) -> Ladder:
-    """How a coin that is borrowed counts where it lies."""
-    if version.borrow_ladders is not None:
-        return version.borrow_ladders.get(asset, NOTHING)
-    return version.ladder(asset) or NOTHING
+def _ratio(version: Version, asset: str, usd: Mapping[str, Decimal]) -> Ladder:
+    """How a coin that is borrowed counts where it lies; nothing where that depends on a price that is missing."""
+    table = version.borrow_ladders
+    found = (version.ladder(asset) if table is None else table.get(asset)) or NOTHING
+    if type(found) is ByAmount:
+        return at_price(found, usd[asset]) if asset in usd else NOTHING
+    return found
 
 
 def _worth(of: Valued, asset: str) -> Decimal:
@@ -153,8 +159,8 @@ def _leaving(of: Valued, held: Holding, usd: Mapping[str, Decimal], bar: Decimal
     """The most of each asset so that what stays is still more than `bar` times what is owed."""
     owed, of = _owed(held, usd), _for_transfers(of, held)
     if not owed:
-        return {p.asset: p.quantity for p in of.held}
-    spare = sum((p.recognised or ZERO for p in of.held), ZERO) - bar * owed
+        return {p.asset: round_down(p.quantity, of.terms.unit(p.asset)) for p in of.held}
+    spare = sum((p.recognised or ZERO for p in of.held), ZERO) - held.order_loss - bar * owed
     return {p.asset: _most_out(p, of.ladders[p.asset], spare, of.terms.unit(p.asset)) for p in of.held}
 
 
@@ -164,13 +170,13 @@ def _most_out(held: Position, ladder: Ladder, spare: Decimal, unit: Decimal) -> 
     if spare <= 0 or price is None:
         return ZERO
     low, high = ZERO, round_down(held.quantity, unit)
-    whole = recognised(ladder, held.quantity * price)
+    whole = counts(ladder, held.quantity, price)
 
     def fits(quantity: Decimal) -> bool:
-        return whole - recognised(ladder, (held.quantity - quantity) * price) < spare
+        return whole - counts(ladder, held.quantity - quantity, price) < spare
 
-    if fits(held.quantity):
-        return held.quantity
+    if fits(high):
+        return high
     while high - low > unit:
         middle = round_down((low + high) / 2, unit)
         low, high = (middle, high) if fits(middle) else (low, middle)
@@ -185,13 +191,13 @@ def _removable(
     for name, coins in accounts.items():
         left = sum(
             (
-                recognised(of.ladders[p.asset], (p.quantity - coins.get(p.asset, ZERO)) * p.price)
+                counts(of.ladders[p.asset], p.quantity - coins.get(p.asset, ZERO), p.price)
                 for p in of.held
                 if p.price is not None
             ),
             ZERO,
         )
-        if not owed or left > bar * owed:
+        if not owed or left - held.order_loss > bar * owed:
             yield name
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
-from monitor.core.loans.group import TERM_DAYS, Group, Loan, LoanLine, Rate, Term
-from monitor.core.loans.interest import interest, rate_at
+from monitor.core.loans.group import OPEN, Group, Loan, LoanLine, Rate, Term, offered, term_days
+from monitor.core.loans.interest import bearing, interest, rate_at
 from monitor.core.money import HUNDRED, QUANTITY_UNIT, ZERO, exact, plain, round_down
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import Product, Units
@@ -28,16 +28,22 @@ class _Entry(msgspec.Struct, frozen=True, tag_field="type"):
     pass
 
 
-class Deposit(_Entry, frozen=True, tag="deposit"):
+class Deposit(_Entry, frozen=True, tag="deposit", omit_defaults=True):
+    """`substitution`: one half of a substitution; the withdrawal under the same id is the other (domain section 10.10)."""
+
     account: Id
     asset: Asset
     quantity: Amount
+    substitution: Id | None = None
 
 
-class Withdraw(_Entry, frozen=True, tag="withdraw"):
+class Withdraw(_Entry, frozen=True, tag="withdraw", omit_defaults=True):
+    """`substitution`: the second half of a substitution, permitted where the level is no worse after both than before."""
+
     account: Id
     asset: Asset
     quantity: Amount
+    substitution: Id | None = None
 
 
 class SetBalance(_Entry, frozen=True, tag="set_balance"):
@@ -130,12 +136,37 @@ class MoveProduct(_Entry, frozen=True, tag="move"):
     reason: str
 
 
+class Announce(_Entry, frozen=True, tag="announce"):
+    """Collateral or a repayment is on its way to an open margin call. It counts in no LTV (domain section 10.7)."""
+
+    kind: Literal["collateral", "repayment"]
+    asset: Asset
+    amount: Amount
+    expected: datetime
+
+
+class DisputeCall(_Entry, frozen=True, tag="dispute"):
+    """Somebody does not agree to a part of an open margin call, in USD (domain section 10.8)."""
+
+    amount_usd: Amount
+    reason: str
+    by: str
+
+
+class ResolveDispute(_Entry, frozen=True, tag="resolve"):
+    """The dispute about a margin call is settled; the clock of the whole call runs."""
+
+    reason: str
+    by: str
+
+
 Lever = ExtendGrace | Waive | OverrideLines | MoveProduct
 """What the desk may do to groups by itself (core/events/levers.py)."""
 
 Entry = (
     Deposit | Withdraw | SetBalance | Transfer | Borrow | Repay | Renew | AttachAccount | DetachAccount
     | Enroll | Liquidated | ExtendGrace | Waive | OverrideLines | MoveProduct
+    | Announce | DisputeCall | ResolveDispute
 )  # fmt: skip
 
 
@@ -164,6 +195,8 @@ def apply(group: Group, entry: Entry, at: datetime, product: Product, usd: Mappi
                 raise Refused("no_grace", f"{product.name} has no grace period to enrol for")
             case Enroll(delayed_liquidation):
                 return msgspec.structs.replace(group, delayed_liquidation=delayed_liquidation)
+            case Announce() | DisputeCall() | ResolveDispute():
+                return group
             case ExtendGrace() | Waive() | OverrideLines():
                 return group
             case MoveProduct():  # what has accrued until now did so under the product of until now
@@ -218,19 +251,31 @@ def _loans_after(group: Group, entry: Entry, at: datetime, product: Product) -> 
                 raise Refused("no_rate", f"{product.name} has no flexible rate for {line.asset}; add it to its rates")
             if not product.version_at(at).takes(line.asset):
                 raise Refused("no_tier", f"{product.name} has no liability tiers for {line.asset}; add them")
+            _check_term(line.term, product, at)
             opened = Loan(**msgspec.structs.asdict(line), since=day, minute=minute)
             loans.append(msgspec.structs.replace(opened, interest=line.interest or _first_hour(opened, product, at)))
         case Renew(loan_id, term, rate):
-            loans = [_renewed(x, term, rate) if x.id == loan_id else x for x in _existing(loans, loan_id)]
+            loans = [_renewed(x, term, rate, product, at) if x.id == loan_id else x for x in _existing(loans, loan_id)]
         case Liquidated():
             loans = [msgspec.structs.replace(loan, principal=ZERO, interest=ZERO) for loan in loans]
     return tuple(loans)
 
 
+def _check_term(term: Term, product: Product, at: datetime) -> None:
+    """Raises Refused for a term that the version in force does not offer (rule 21)."""
+    terms = product.version_at(at).loan_terms
+    if term != OPEN and term not in terms:
+        raise Refused("term", f"found the term {term}, {offered(product.name, terms)}")
+
+
 def _first_hour(loan: Loan, product: Product, at: datetime) -> Decimal:
     """What is charged at borrowing: an hour that is begun, where the lender charges those. Fixed rates are daily."""
-    is_charged = product.version_at(at).hours == "begun" and loan.rate.daily is None
-    return loan.principal * rate_at(loan, product, at) if is_charged else ZERO
+    version = product.version_at(at)
+    if version.hours != "begun" or loan.rate.daily is not None:
+        return ZERO
+    rate = rate_at(loan, product, at)
+    charge = bearing(loan, version, loan.principal, rate) * rate
+    return version.booked(loan.asset, charge) if version.compounding else charge
 
 
 def _settled(group: Group, at: datetime, product: Product) -> list[Loan]:
@@ -252,13 +297,14 @@ def _existing(loans: list[Loan], loan_id: str) -> list[Loan]:
     return loans
 
 
-def _renewed(loan: Loan, term: Term, rate: Rate) -> Loan:
+def _renewed(loan: Loan, term: Term, rate: Rate, product: Product, at: datetime) -> Loan:
     """A term loan runs on from its maturity for another term (rules 23 and 27)."""
-    if loan.matures_at is None or term not in TERM_DAYS:
-        raise Refused("not_renewable", "only term loans are renewed, for 30d or 60d (VIP FAQ 27)")
+    if loan.matures_at is None or term == OPEN:
+        raise Refused("not_renewable", "only loans with a term are renewed, and for another term (VIP FAQ 27)")
+    _check_term(term, product, at)
     if rate.kind != loan.rate.kind:
         raise Refused("rate_kind", "fixed and flexible change only by full repayment and a new order (VIP FAQ 23)")
-    matures_at = loan.matures_at + timedelta(days=TERM_DAYS[term])
+    matures_at = loan.matures_at + timedelta(days=term_days(term))
     return msgspec.structs.replace(loan, term=term, rate=rate, matures_at=matures_at)
 
 

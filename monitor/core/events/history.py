@@ -16,7 +16,7 @@ from monitor.core.loans.group import Loan
 from monitor.core.money import plain
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
 
-LOAN, REPAYMENT, LIQUIDATION, SETTLED = "loan", "repayment", "liquidation", "settled"
+LOAN, REPAYMENT, LIQUIDATION, CALL, SETTLED = "loan", "repayment", "liquidation", "call", "settled"
 """Kinds of rows; the last only ends a stretch of unchanged terms and is not shown by itself."""
 OPENED, RESTATED = "opened", "restated"
 

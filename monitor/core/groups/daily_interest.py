@@ -12,8 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from monitor.core.loans.group import Loan
-from monitor.core.loans.interest import interest, midnight, rate_at
-from monitor.core.money import ONE
+from monitor.core.loans.interest import bearing, charged_at, interest, late_factor, midnight
 from monitor.core.rules.product import DAY, HOUR, MINUTE, Product
 
 PERIODS = {DAY: "day", HOUR: "hour", MINUTE: "minute"}
@@ -82,6 +81,8 @@ def _of_day(stretch: Stretch, day: date) -> Iterator[Charge]:
     start, end = midnight(day), midnight(day + timedelta(days=1))
     low, high = max(start, stretch.since), min(end, stretch.until)
     period = DAY if stretch.loan.rate.daily is not None else stretch.product.period
+    if stretch.loan.matures_at is not None and stretch.product.is_late_by_hour:
+        period = min(period, HOUR)
     # Instants are the whole periods of a day; a stretch may begin or end between two of them.
     first, count = (low - start) // period + 1, (high - start) // period - (low - start) // period
     while count > 0:
@@ -97,8 +98,11 @@ def _longest(stretch: Stretch, day: date, first: datetime, period: timedelta, mo
 
     def is_uniform(count: int) -> bool:
         last = _charge(stretch, day, first + period * (count - 1), period, 1)
-        is_alike = (last.rate, last.late_factor, last.amount) == (one.rate, one.late_factor, one.amount)
-        return is_alike and _charge(stretch, day, first, period, count).amount == one.amount * count
+        if (last.rate, last.late_factor, not last.amount) != (one.rate, one.late_factor, not one.amount):
+            return False
+        if stretch.product.compounds:  # each instant adds a little more than the one before
+            return True
+        return last.amount == one.amount and _charge(stretch, day, first, period, count).amount == one.amount * count
 
     # Mostly a whole day has one rate; otherwise the longest run is found between one instant and all.
     sure, beyond = (most, most + 1) if is_uniform(most) else (1, most)
@@ -114,21 +118,16 @@ def _charge(stretch: Stretch, day: date, first: datetime, period: timedelta, cou
         interest(loan, product, at.date(), at.hour * 60 + at.minute)
         for at in (first - period, first + period * (count - 1))
     )
+    rate, per = charged_at(loan, product, first)
     return Charge(
         day=day,
         loan=loan.id,
         first=first,
         asset=loan.asset,
-        principal=loan.principal,
-        rate=rate_at(loan, product, first),
-        period=PERIODS[period],
-        late_factor=_late_factor(stretch, first),
+        principal=bearing(loan, product.version_at(first), loan.principal, rate),
+        rate=rate,
+        period=PERIODS[per],
+        late_factor=late_factor(loan, product, first),
         periods=count,
         amount=after - before,
     )
-
-
-def _late_factor(stretch: Stretch, at: datetime) -> Decimal:
-    loan = stretch.loan
-    is_late = loan.matures_at is not None and at > loan.matures_at
-    return stretch.product.version_at(at).late_interest_factor if is_late else ONE

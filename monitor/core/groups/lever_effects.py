@@ -18,6 +18,7 @@ from monitor.core.rules.settings import Lifecycle
 from monitor.core.stages.decision import WeighedGroup, judge
 from monitor.core.stages.maturity import overdue_at
 from monitor.core.stages.stages import DELAYED, LIQUIDATION
+from monitor.core.valuation.shown_figures import figure_of
 from monitor.core.valuation.valuation import Holding, Weight, crossed, holding, weigh
 
 
@@ -74,7 +75,7 @@ def _stand(of: Changed, held: Holding, weight: Weight | None) -> LeverStand:
     name = None
     if weight is not None:
         name = next((n for n in lines.stated if n != "initial" and not crossed(weight, lines, n)), None)
-    figure = None if weight is None else weight.figure(lines.metric)
+    figure = None if weight is None else figure_of(held, weight)
     level = None if name is None else lines.stated[name]
     return LeverStand(of.group.product, of.state.stage, figure, name, level, _liquidated_at(of, held))
 

@@ -23,6 +23,7 @@ from monitor.core.events.entries import (
     apply,
     without_dust,
 )
+from monitor.core.groups.calls import check_entry
 from monitor.core.groups.lever_states import BeforeLever
 from monitor.core.groups.outcome import StoredGroup
 from monitor.core.groups.record import GroupRecord
@@ -63,6 +64,7 @@ def entered(
 ) -> Changed:
     """A group after an entry or a lever, which has a name and a time, at these prices. Raises Refused."""
     by, at = said
+    check_entry(old, entry, at, usd)
     state, product = _state_after(old, entry, by, at), _known(products, old.group.product)
     group = apply(old.group, entry, at, old.product, usd)
     if isinstance(entry, OverrideLines):

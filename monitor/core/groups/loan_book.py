@@ -117,6 +117,9 @@ class LoanBook(Protocol):
         Names the groups that must be decided in any case; `suspects` names the others afterwards.
         """
 
+    def has_late(self, product: str, at: datetime) -> bool:
+        """Some loan of the product matured before a time and is owed."""
+
     def examples(self) -> Iterable[Group]:
         """Some groups such that rules that fit them fit all groups."""
 

@@ -21,10 +21,12 @@ from monitor.core.groups.snapshot import common_labels
 from monitor.core.loans.group import Loan
 from monitor.core.loans.interest import interest, midnight
 from monitor.core.money import ZERO, plain
+from monitor.core.rules.thresholds import metric_reason
 from monitor.core.stages.decision import Said
 from monitor.core.stages.stages import LIQUIDATION as IN_LIQUIDATION
 from monitor.core.text import plain_or_none
 from monitor.core.valuation.clearance import Clearance, clearance, cleared
+from monitor.core.valuation.shown_figures import ltv_of
 
 
 def of_change(
@@ -77,7 +79,12 @@ def of_stage(record: GroupRecord, said: Said, usd: Mapping[str, Decimal]) -> lis
         return []  # a group that is closed is not cleared: its loans say how they ended
     begins = said.stage_to == IN_LIQUIDATION
     ends = _ends(record, usd) if begins else None
-    facts = {"what": "started" if begins else "cleared", "reason": said.reason, "alert": said.id, **_sums(ends)}
+    facts = {
+        "what": "started" if begins else "cleared",
+        "reason": metric_reason(said.reason, record.held.lines.metric),
+        "alert": said.id,
+        **_sums(ends),
+    }
     return _owned([Row(record.group.id, LIQUIDATION, said.at, "", facts)], record)
 
 
@@ -155,7 +162,7 @@ def _repaid(
         "principal_paid": plain(of_principal),
         "interest_left": plain(now.interest),
         "principal_left": plain(now.principal),
-        "ltv_after": plain_or_none(record.weight.ltv) if record.weight is not None else None,
+        "ltv_after": plain_or_none(ltv_of(record.held, record.weight)) if record.weight is not None else None,
     }
     rows = [_row(old, loan, REPAYMENT, event.at, facts)]
     if not now.is_owed:

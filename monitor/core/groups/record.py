@@ -5,16 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 
 from monitor.core.alerts.alert import Debt, Figures, GroupRef, Input
-from monitor.core.deadlines import ACKNOWLEDGED, GRACE, GROUP, HOLD, REMINDER, Deadline
+from monitor.core.deadlines import ACKNOWLEDGED, DUE, EXPIRY, GRACE, GROUP, HOLD, REMINDER, Deadline
 from monitor.core.groups.outcome import Sight, StoredGroup
 from monitor.core.money import ZERO
 from monitor.core.prices.board import PriceBoard
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import Lifecycle
+from monitor.core.stages.calls import due_reminder, expires_at
 from monitor.core.stages.decision import Calm
 from monitor.core.stages.maturity import Due, dates
 from monitor.core.stages.stages import DELAYED, MARGIN_CALL, GroupState, reminder_due
 from monitor.core.valuation.bounds import WeightBounds
+from monitor.core.valuation.shown_figures import ltv_of
 from monitor.core.valuation.valuation import Holding, Owed, Position, Weight, holding, owed, positions
 
 
@@ -93,9 +95,22 @@ class GroupRecord:
             firm.append(Deadline(reminder, GROUP, id_, REMINDER))
         if state.stage == DELAYED and state.deadline is not None:
             firm.append(Deadline(state.deadline, GROUP, id_, GRACE))
+        firm += self._call_deadlines(hold)
         if state.ack is not None and state.ack.until is not None:
             firm.append(Deadline(state.ack.until, GROUP, id_, ACKNOWLEDGED))
         return min(firm, default=None), Deadline(hold, GROUP, id_, HOLD) if hold is not None else None
+
+    def _call_deadlines(self, hold: datetime | None) -> list[Deadline]:
+        """Those of a margin call with a clock. What is said before it is due waits behind a hold that ends just then."""
+        call, rules = self.state.call, self.held.version.calls
+        if call is None or rules is None:
+            return []
+        times = {EXPIRY: expires_at(call, rules), DUE: due_reminder(call, rules)}
+        return [
+            Deadline(at, GROUP, self.group.id, kind)
+            for kind, at in times.items()
+            if at is not None and (kind, at) != (DUE, hold)
+        ]
 
     def hold_end(self, how: Lifecycle) -> datetime | None:
         """When the running clear hold is decided; None while the group is blind, as nothing is cured then."""
@@ -118,7 +133,7 @@ class GroupRecord:
         if not known and weight is not None and not weight.debt:
             weight = None  # a bound that says nothing
         return Figures(
-            ltv=weight.ltv if weight is not None else None,
+            ltv=ltv_of(held, weight) if weight is not None else None,
             debt_usd=weight.debt if weight is not None else None,
             recognised_usd=weight.recognised if weight is not None else None,
             market_usd=sum((p.value for p in priced if p.value is not None), ZERO) if known else None,

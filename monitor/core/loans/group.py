@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Protocol, runtime_checkable
@@ -11,17 +11,18 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 import msgspec
 
 from monitor.core.loans.line_bounds import bounded_labels
+from monitor.core.loans.loan_dates import places, with_usable_dates
 from monitor.core.money import ZERO, plain
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.terms import NO_TERMS, Terms, stated_terms
 from monitor.core.rules.thresholds import Level as Level
 from monitor.core.rules.thresholds import Line
 from monitor.core.rules.thresholds import lines_of as lines_of
-from monitor.core.schema import Asset, DailyRate, Id, Invalid, Pattern, Problem, Quantity, read
+from monitor.core.schema import Asset, DailyRate, Id, Interest, Invalid, Pattern, Problem, Quantity, read
 from monitor.core.text import as_json
 
-Term = Literal["open", "30d", "60d"]
-TERM_DAYS = {"30d": 30, "60d": 60}
+OPEN = "open"
+Term = Annotated[str, Pattern(r"open|[1-9][0-9]{0,3}d", "open, or a term in days such as 30d")]
 Holdings = dict[Id, dict[Asset, Quantity]]
 canonical = msgspec.json.Encoder(order="deterministic").encode
 """The JSON of a line without spacing and with sorted keys: the same for the same line, however it was written."""
@@ -51,14 +52,16 @@ class LoanLine(msgspec.Struct, frozen=True):
     rate: Rate
     term: Term
     opened_at: datetime
-    interest: Quantity = ZERO
+    interest: Interest = ZERO
     matures_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        if (self.term == "open") != (self.matures_at is None):
+        if (self.term == OPEN) != (self.matures_at is None):
             raise ValueError('an open-term loan has "matures_at": null, a term loan states it')
-        if self.rate.kind == "fixed" and self.term == "open":
-            raise ValueError("a fixed rate exists for 30d and 60d terms only (VIP FAQ 21)")
+        if self.rate.kind == "fixed" and self.term == OPEN:
+            raise ValueError("a fixed rate exists for loans with a term only (VIP FAQ 21)")
+        if self.interest < 0 and self.interest < self.principal.copy_negate():
+            raise ValueError("interest below zero is at most the principal: no loan owes less than nothing")
 
 
 class ContactTo(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -89,6 +92,7 @@ class GroupLine(msgspec.Struct, frozen=True):
     contacts: dict[str, tuple[Contact, ...]] = {}
     leverage: Annotated[int, range(1, 126)] | None = None
     terms: Terms | None = None
+    open_order_loss: Quantity = ZERO
 
 
 class Loan(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -99,7 +103,7 @@ class Loan(msgspec.Struct, frozen=True, omit_defaults=True):
     principal: Decimal
     interest: Decimal
     rate: Rate
-    term: Term
+    term: str
     opened_at: datetime
     matures_at: datetime | None
     since: date
@@ -133,6 +137,8 @@ class Group(msgspec.Struct, frozen=True):
     """The leverage of an account whose lines depend on it (domain section 3.10)."""
     terms: Terms | None = None
     """In which other figures than its lines the group differs from its agreement."""
+    open_order_loss: Decimal = ZERO
+    """USD that the open orders of a margin account might lose, as its lender states it (domain section 3.7)."""
 
     def accounts(self) -> set[str]:
         """All accounts that belong to the group and therefore to no other."""
@@ -198,6 +204,7 @@ def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> G
         problems.append(Problem("product", f"found {stated.product!r}, expected one of: {known}", "unknown_product"))
     else:
         problems += misfits(stated, product, at)
+        problems += _terms_not_offered(stated, product)
     problems += stated.terms.problems("terms") if stated.terms else []
     seen: set[str] = set()
     for i, loan in enumerate(stated.loans):
@@ -207,6 +214,19 @@ def parse_line(line: object, at: datetime, products: Mapping[str, Product]) -> G
     if problems:
         raise Invalid(problems)
     return _group(stated, line, at)
+
+
+def parse_without_dates(
+    line: dict[str, Any], problems: list[Problem], at: datetime, products: Mapping[str, Product]
+) -> Group:
+    """The group of a line with dates that cannot be (`loan_dates.py`): those loans have no end. Raises schema.Invalid."""
+    bad = set(places(problems))
+    group = parse_line(with_usable_dates(line, problems, at), at, products)
+    loans = tuple(
+        msgspec.structs.replace(loan, term="open", matures_at=None) if i in bad else loan
+        for i, loan in enumerate(group.loans)
+    )
+    return msgspec.structs.replace(group, loans=loans, line=line_digest(canonical(line)).hex())
 
 
 def line_digest(canonical: bytes) -> bytes:
@@ -238,6 +258,26 @@ def misfits(
     return list(problems.values())
 
 
+def _terms_not_offered(stated: GroupLine, product: Product) -> list[Problem]:
+    """Not a part of `misfits`: a loan that runs is watched to its end, whatever newer rules offer."""
+    return [
+        Problem(f"loans[{i}].term", f"found {loan.term!r}, {offered(product.name, product.loan_terms)}", "term")
+        for i, loan in enumerate(stated.loans)
+        if loan.term != OPEN and loan.term not in product.loan_terms
+    ]
+
+
+def term_days(term: Term) -> int:
+    """The days of a term such as `30d`, which is not open."""
+    return int(term.removesuffix("d"))
+
+
+def offered(name: str, terms: Collection[str]) -> str:
+    """Which terms an agreement offers, for a refusal."""
+    known = ", ".join(sorted(terms, key=term_days))
+    return f"{name} offers open, {known}" if known else f"{name} offers open loans only"
+
+
 def _misfits_of(stated: GroupLine | Group, name: str, version: Version) -> Iterator[tuple[str, str, str]]:
     """(place, what is wrong, reason) under one version."""
     coins = {asset for held in stated.collateral.values() for asset, quantity in held.items() if quantity}
@@ -253,6 +293,9 @@ def _misfits_of(stated: GroupLine | Group, name: str, version: Version) -> Itera
             lines_of(stated.thresholds, lines)
     except ValueError as e:
         yield "thresholds", str(e), "thresholds"
+    if stated.open_order_loss and version.liability_tiers is None:
+        text = f"found {plain(stated.open_order_loss)}, but {name} counts no losses of open orders; leave it out"
+        yield "open_order_loss", text, "open_order_loss"
     if stated.delayed_liquidation and version.grace is None:
         yield "delayed_liquidation", f"found true, but {name} has no grace period", "no_grace"
     loans: Sequence[LoanLine | Loan] = stated.loans
@@ -278,7 +321,9 @@ def _group(stated: GroupLine, line: object, at: datetime) -> Group:
 def restated(group: Group) -> dict[str, Any]:
     """The book line of a group, for the audit record and the API; decimals as plain text."""
     line = as_json(group)
-    del line["line"], line["terms"]
+    del line["line"], line["terms"], line["open_order_loss"]
+    if group.open_order_loss:
+        line["open_order_loss"] = plain(group.open_order_loss)
     if group.terms is not None:
         line["terms"] = stated_terms(group.terms)
     line["collateral"] = _holdings(group.collateral)

@@ -7,7 +7,7 @@ that a file or the API gave, stand in one line: the newer by effective time hold
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -87,6 +87,15 @@ class RateSums:
     def total(self, after: int, until: int) -> Decimal:
         """The sum over the instants of (after, until]."""
         return self._until(until) - self._until(after)
+
+    def spans(self, after: int, until: int) -> Iterator[tuple[int, int, Decimal]]:
+        """The instants of (after, until] by their figure: the first and the last of each run, and what it is there."""
+        first = after + 1
+        while first <= until:
+            place = bisect_right(self._changes, first)
+            last = min(until, self._changes[place] - 1) if place < len(self._changes) else until
+            yield first, last, self._values[place]
+            first = last + 1
 
     def _until(self, instant: int) -> Decimal:
         """The sum up to an instant, that one included, counted from the first change."""

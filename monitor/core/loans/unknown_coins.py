@@ -22,6 +22,7 @@ def listed_coins(products: Iterable[Product]) -> frozenset[str]:
                 v.transfer_ladders,
                 v.lines_by_coin,
                 v.free_days,
+                v.free_amounts,
                 v.borrow_limits,
                 v.loan_limits,
                 v.fixed_rates,

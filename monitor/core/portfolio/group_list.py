@@ -29,6 +29,7 @@ from monitor.core.loans.group import Group
 from monitor.core.money import CENT, ONE, ZERO, exact, round_down
 from monitor.core.stages.stages import STAGE_RANK, GroupState
 from monitor.core.valuation.remedies import next_line, terms_of
+from monitor.core.valuation.shown_figures import ltv_of
 from monitor.core.valuation.valuation import Holding, Weight, weigh
 
 SORTS = ("ltv", "id", "debt_usd", "deadline")
@@ -231,7 +232,7 @@ def key_of(sight: Sight, order: str, is_reversed: bool) -> Key:
     """Where a row stands: the worst first by LTV, by rising value elsewhere; compared from behind where reversed."""
     weight, id_ = sight.weight, sight.group.id
     if order == "ltv":
-        ltv = (weight.ltv if weight is not None else None) or ZERO
+        ltv = (ltv_of(sight.held, weight) if weight is not None else None) or ZERO
         return Key(STAGE_RANK[sight.state.stage] * KINDS + kind_of(weight), ltv.copy_negate(), id_)
     if order == "debt_usd":
         return Key(int((weight is None) != is_reversed), weight.debt if weight else ZERO, id_)

@@ -96,6 +96,14 @@ class PlainBook:
             self._screen.put(id_, record.held)
         return mine.keys()
 
+    def has_late(self, product: str, at: datetime) -> bool:
+        return any(
+            loan.is_owed and loan.matures_at is not None and loan.matures_at < at
+            for record in self._records.values()
+            if record.group.product == product
+            for loan in record.group.loans
+        )
+
     def examples(self) -> Iterable[Group]:
         return (record.group for record in self._records.values())
 

@@ -21,6 +21,7 @@ from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import STAGES, Stage
 from monitor.core.text import plain_or_none, stamp
 from monitor.core.valuation.remedies import NextLineShown, next_line_shown, terms_of
+from monitor.core.valuation.shown_figures import figure_of, ltv_of
 from monitor.core.valuation.valuation import Holding, Weight
 
 
@@ -131,8 +132,8 @@ def _row(book: WholeBook, rules: Rules, after: Sight, stage: Stage) -> Previewed
             labels=dict(after.group.labels),
             from_=after.state.stage,
             to=stage,
-            ltv_before=plain_or_none(was.weight.ltv) if was is not None else None,
-            ltv=plain_or_none(now.weight.ltv),
+            ltv_before=plain_or_none(ltv_of(before.held, was.weight)) if was is not None else None,
+            ltv=plain_or_none(ltv_of(after.held, now.weight)),
             level_before=_level(before.held, was.weight) if was is not None else None,
             level=_level(after.held, now.weight),
             missing=sorted(after.held.assets - book.prices.usd.keys()),
@@ -144,7 +145,7 @@ def _row(book: WholeBook, rules: Rules, after: Sight, stage: Stage) -> Previewed
 
 
 def _level(held: Holding, weight: Weight) -> str | None:
-    return plain_or_none(weight.figure(held.lines.metric)) if held.lines.falls else None
+    return plain_or_none(figure_of(held, weight)) if held.lines.falls else None
 
 
 def _changed(

@@ -37,7 +37,7 @@ from monitor.core.stages.decision import stays_open
 from monitor.core.stages.stages import LIQUIDATION, STAGES, TABLE, Signal, Stage, signal_of
 from monitor.core.valuation.bounds import decisive
 from monitor.core.valuation.clearance import cleared
-from monitor.core.valuation.ladder import recognised
+from monitor.core.valuation.ladder import counts
 from monitor.core.valuation.remedies import next_line, terms_of
 from monitor.core.valuation.valuation import Holding, Weight, band
 
@@ -165,7 +165,7 @@ class _Keyed:
     def add_coins(self, held: Holding, worth: Worth, distance: Decimal, on: Prices) -> None:
         for asset, quantity, ladder in held.collateral:
             value = quantity * on.usd[asset]
-            self.add(asset, Sums(1, ZERO, recognised(ladder, value), value), distance, worth.owed)
+            self.add(asset, Sums(1, ZERO, counts(ladder, quantity, on.usd[asset]), value), distance, worth.owed)
             self._quantity[asset] = self._quantity.get(asset, ZERO) + quantity
         for asset, amount in held.debts:
             self._sums[asset] = self._sums.get(asset, Sums()).plus(Sums(0, amount * on.usd[asset]))

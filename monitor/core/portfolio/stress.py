@@ -24,6 +24,7 @@ from monitor.core.schema import Asset, Bounds, Invalid, Pattern, Problem
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, STAGE_RANK, STAGES, Stage
 from monitor.core.text import plain_or_none, stamp
 from monitor.core.valuation.clearance import clearance
+from monitor.core.valuation.shown_figures import ltv_of
 
 SHOCK_EXPECTED = 'a change such as "-20%" or a price in USD such as "30000"'
 # Digits are bounded so that a shocked price times a quantity and a share stays exact within the context of money.py.
@@ -325,8 +326,8 @@ class Shocked:
                 labels=dict(sight.group.labels),
                 from_=sight.state.stage,
                 to=stage,
-                ltv_before=plain_or_none(before.weight.ltv) if before is not None else None,
-                ltv=plain_or_none(after.weight.ltv),
+                ltv_before=plain_or_none(ltv_of(sight.held, before.weight)) if before is not None else None,
+                ltv=plain_or_none(ltv_of(sight.held, after.weight)),
                 debt_usd=plain(after.owed),
                 recognised_usd=plain(after.weight.recognised),
                 market_usd=plain(after.market),

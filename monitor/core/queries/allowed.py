@@ -14,6 +14,7 @@ from monitor.core.queries.inbox import Look
 from monitor.core.stages.stages import LIQUIDATION, NORMAL
 from monitor.core.text import plain_or_none
 from monitor.core.valuation.remedies import NOTHING, PermitLines, Permitted, Valued, permitted
+from monitor.core.valuation.shown_figures import figure_of
 from monitor.core.valuation.valuation import Holding, Weight
 
 
@@ -28,7 +29,8 @@ def allowed_now(look: Look, of: Valued, *, blind: bool) -> Permitted:
     else:
         allowed = permitted_by(held.version, of, lambda now: permitted(now, lines, group.collateral, stage == NORMAL))
     if held.tiers is None and held.version.has_proceeds:
-        allowed = with_proceeds(allowed, of, held.version, lines, look.rules.products[group.product].rated(look.at))
+        coins = look.rules.products[group.product].rated(look.at)
+        allowed = with_proceeds(allowed, of, held, lines, look.usd, coins)
     if not blind:
         return allowed
     return msgspec.structs.replace(NOTHING, trade=allowed.trade, move_within_group=allowed.move_within_group)
@@ -39,7 +41,7 @@ def collateral_level(of: Valued, held: Holding) -> str | UnsetType | None:
     ratios = held.version.borrow_ladders
     if ratios is None or held.tiers is not None:
         return UNSET
-    return plain_or_none(Weight(of.debt, by_ladders(ratios, of).counted).figure(held.lines.metric))
+    return plain_or_none(figure_of(held, Weight(of.debt, by_ladders(ratios, of).counted)))
 
 
 def on_margin(orders: Sequence[Reason], margin: Margin | None) -> list[Reason]:

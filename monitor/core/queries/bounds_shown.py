@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from monitor.core.rules.thresholds import Thresholds
 from monitor.core.text import plain_or_none
 from monitor.core.valuation.bounds import WeightBounds
-from monitor.core.valuation.valuation import IMMEDIATE, NORMAL, Weight, band
+from monitor.core.valuation.shown_figures import figure_of, ltv_of
+from monitor.core.valuation.valuation import IMMEDIATE, NORMAL, Holding, Weight, band
 
 
 class EndShown(msgspec.Struct, frozen=True):
@@ -30,14 +30,16 @@ class BoundsShown(msgspec.Struct, frozen=True):
     is_decided: bool
 
 
-def bounds_shown(found: WeightBounds, lines: Thresholds) -> BoundsShown:
+def bounds_shown(found: WeightBounds, held: Holding) -> BoundsShown:
     """Both ends."""
-    best, worst = _end(found.best, lines), _end(found.worst, lines)
+    best, worst = _end(found.best, held), _end(found.worst, held)
     at_best = NORMAL if best is None else best.band
     return BoundsShown(best, worst, is_decided=at_best == (IMMEDIATE if worst is None else worst.band))
 
 
-def _end(weight: Weight | None, lines: Thresholds) -> EndShown | None:
+def _end(weight: Weight | None, held: Holding) -> EndShown | None:
     if weight is None:
         return None
-    return EndShown(plain_or_none(weight.ltv), plain_or_none(weight.figure(lines.metric)), band(weight, lines))
+    return EndShown(
+        plain_or_none(ltv_of(held, weight)), plain_or_none(figure_of(held, weight)), band(weight, held.lines)
+    )

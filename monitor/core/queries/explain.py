@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -18,17 +17,19 @@ from monitor.core.borrowing.margin_account import (
 from monitor.core.borrowing.permissions import PermittedShown, permitted_shown
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.renewal import Renewal, renewal_of
-from monitor.core.loans.interest import daily_rate, is_settling
-from monitor.core.money import ONE, ZERO, exact, plain
+from monitor.core.loans.interest import daily_rate, is_settling, late_factor
+from monitor.core.money import ZERO, exact, plain
 from monitor.core.queries import book_age
 from monitor.core.queries import lender_shown as theirs
 from monitor.core.queries.allowed import allowed_now, collateral_level, on_margin
 from monitor.core.queries.bounds_shown import BoundsShown, bounds_shown
+from monitor.core.queries.call_shown import CallBrief, CallShown, call_brief, call_shown
 from monitor.core.queries.inbox import Look
 from monitor.core.queries.prices_shown import price_shown
 from monitor.core.queries.terms_shown import TermShown, terms_shown
+from monitor.core.rules.ladders import ByAmount, at_price
 from monitor.core.rules.product import Ladder, Product
-from monitor.core.rules.thresholds import Thresholds
+from monitor.core.rules.thresholds import metric_reason
 from monitor.core.stages.decision import is_overdue
 from monitor.core.stages.stages import Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
@@ -48,6 +49,7 @@ from monitor.core.valuation.remedies import (
     terms_of,
     valued,
 )
+from monitor.core.valuation.shown_figures import figure_of, ltv_of
 from monitor.core.valuation.valuation import (
     Holding,
     Owed,
@@ -81,6 +83,8 @@ class GroupRow(msgspec.Struct, frozen=True, kw_only=True):
     margin_level: str | UnsetType | None = UNSET
     health_factor: str | UnsetType | None = UNSET
     acknowledged: AckShown | None = None
+    call: CallBrief | UnsetType = UNSET
+    """Where a margin call with an amount is there."""
 
 
 class FiguresShown(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,13 +134,16 @@ class Standing(FiguresShown, frozen=True, kw_only=True):
 
 
 class Tier(msgspec.Struct, frozen=True):
-    """The part of an asset's value that lies inside one tier of its ladder."""
+    """The part of an asset's value that lies inside one tier of its ladder. `from` and `to` are USD; where the tiers go by
+    the amount of the coin they are so at its price, and the amounts stand beside them."""
 
     from_: str = msgspec.field(name="from")
     to: str | None
     share: str
     value_usd: str
     recognised_usd: str
+    from_amount: str | UnsetType = UNSET
+    to_amount: str | UnsetType | None = UNSET
 
 
 class Contribution(msgspec.Struct, frozen=True):
@@ -211,6 +218,7 @@ class GroupDetail(Standing, frozen=True, kw_only=True):
     labels: dict[str, str]
     receiving_account: str
     leverage: int | UnsetType = UNSET
+    open_order_loss_usd: str | UnsetType = UNSET
     delayed_liquidation: bool
     source: str
     book: book_age.BookShown | None
@@ -231,6 +239,10 @@ class GroupDetail(Standing, frozen=True, kw_only=True):
     loans: list[LoanDetail]
     interest_short: list[ShortCoin]
     lender: theirs.LenderShown | UnsetType = UNSET
+    call: CallShown | UnsetType = UNSET
+    """Where a margin call with an amount is there."""
+    returnable_usd: str | UnsetType = UNSET
+    """What was said last that may be asked back, of recognised value."""
 
 
 def row(sight: Sight) -> GroupRow:
@@ -241,7 +253,7 @@ def row(sight: Sight) -> GroupRow:
             id=group.id,
             product=group.product,
             labels=group.labels,
-            ltv=plain_or_none(weight.ltv) if weight else None,
+            ltv=plain_or_none(ltv_of(sight.held, weight)) if weight else None,
             stage=state.stage,
             band=band(weight, lines) if weight else None,
             debt_usd=plain(weight.debt) if weight else None,
@@ -253,8 +265,9 @@ def row(sight: Sight) -> GroupRow:
             thresholds=lines.shown,
             next_line=next_line_shown(weight, lines, terms_of(lines, sight.held.version)) if weight else None,
             acknowledged=acknowledged(state.ack) if state.ack else None,
-            margin_level=_level("margin_level", lines, weight),
-            health_factor=_level("health_factor", lines, weight),
+            margin_level=_level("margin_level", sight.held, weight),
+            health_factor=_level("health_factor", sight.held, weight),
+            call=UNSET if state.call is None else call_brief(state.call),
         )
 
 
@@ -271,12 +284,13 @@ def detail(look: Look) -> GroupDetail:
             labels=dict(group.labels),
             receiving_account=group.receiving_account,
             leverage=UNSET if group.leverage is None else group.leverage,
+            open_order_loss_usd=plain(group.open_order_loss) if group.open_order_loss else UNSET,
             delayed_liquidation=group.delayed_liquidation,
             source=sight.source,
             book=book_age.book_shown(sight.source, look.book) if look.book is not None else None,
             version=sight.version,
             at=stamp(look.at),
-            reason=state.reason,
+            reason=state.reason and metric_reason(state.reason, held.lines.metric),
             since=stamp_or_none(state.since),
             episode=state.episode,
             sequence=state.sequence,
@@ -291,7 +305,15 @@ def detail(look: Look) -> GroupDetail:
             loans=loans,
             interest_short=[each.shown for each in shortfalls(group, product, held)],
             lender=UNSET if state.lender is None else theirs.lender_shown(state.lender, look.rules.lender, look.at),
+            call=call_of(look) or UNSET,
+            returnable_usd=UNSET if state.returnable is None else plain(state.returnable),
         )
+
+
+def call_of(look: Look) -> CallShown | None:
+    """The margin call of the group that is looked at, where its product's calls have an amount."""
+    call, rules = look.sight.state.call, look.sight.held.version.calls
+    return None if call is None or rules is None else call_shown(call, rules, look.at)
 
 
 def standing(look: Look) -> Standing:
@@ -318,7 +340,7 @@ def standing(look: Look) -> Standing:
             blind=bool(doubted),
             unknown=bool(missing),
             missing=missing,
-            bounds=bounds_shown(bounds(held, look.usd), held.lines) if missing else None,
+            bounds=bounds_shown(bounds(held, look.usd), held) if missing else None,
             permitted=permitted_shown(
                 sorted(group.collateral), stage, allowed, orders, doubted, not_stated(margin) if margin else None
             ),
@@ -341,8 +363,8 @@ def _no_figures(held: Holding) -> FiguresShown:
         debt_usd=None,
         recognised_usd=None,
         market_usd=None,
-        margin_level=_level("margin_level", held.lines, None),
-        health_factor=_level("health_factor", held.lines, None),
+        margin_level=_level("margin_level", held, None),
+        health_factor=_level("health_factor", held, None),
         net_equity_usd=margin,
         liabilities_usd=margin,
         initial_margin_usd=margin,
@@ -362,13 +384,13 @@ def _figures(look: Look, weight: Weight, of: Valued) -> FiguresShown:
     owed_usd = sum((quantity * usd[asset] for asset, quantity in held.debts), ZERO)
     prices = liquidation_prices(of, held.lines.liquidation, dict(held.debts), usd)
     return FiguresShown(
-        ltv=plain_or_none(weight.ltv),
+        ltv=plain_or_none(ltv_of(held, weight)),
         band=band(weight, held.lines),
         debt_usd=plain(weight.debt),
         recognised_usd=plain(weight.recognised),
         market_usd=plain(sum((p.value for p in of.held if p.value is not None), ZERO)),
-        margin_level=_level("margin_level", held.lines, weight),
-        health_factor=_level("health_factor", held.lines, weight),
+        margin_level=_level("margin_level", held, weight),
+        health_factor=_level("health_factor", held, weight),
         net_equity_usd=plain(weight.recognised) if has_margins else UNSET,
         liabilities_usd=plain(owed_usd) if has_margins else UNSET,
         initial_margin_usd=plain(initial_margin(held, usd)) if has_margins else UNSET,
@@ -384,11 +406,11 @@ def _figures(look: Look, weight: Weight, of: Valued) -> FiguresShown:
     )
 
 
-def _level(name: str, lines: Thresholds, weight: Weight | None) -> str | UnsetType | None:
+def _level(name: str, held: Holding, weight: Weight | None) -> str | UnsetType | None:
     """The metric of this name, where the product is judged by it; null while a price is missing."""
-    if not lines.falls or lines.metric.name != name:
+    if not held.lines.falls or held.lines.metric.name != name:
         return UNSET
-    return plain_or_none(weight.figure(lines.metric)) if weight else None
+    return plain_or_none(figure_of(held, weight)) if weight else None
 
 
 def _contribution(look: Look, position: Position) -> Contribution:
@@ -414,7 +436,7 @@ def _contribution(look: Look, position: Position) -> Contribution:
         reason=price.reason,
         value_usd=plain_or_none(position.value),
         recognised_usd=plain_or_none(position.recognised),
-        tiers=[] if position.value is None else _tiers(ladder, position.value),
+        tiers=_tiers(ladder, position),
         pinned=price.pinned,
     )
 
@@ -424,10 +446,19 @@ def _accounts(look: Look, asset: str) -> dict[str, str]:
     return {account: plain(coins[asset]) for account, coins in collateral.items() if coins.get(asset)}
 
 
-def _tiers(ladder: Ladder, value: Decimal) -> list[Tier]:
-    return [
+def _tiers(ladder: Ladder, position: Position) -> list[Tier]:
+    if position.price is None or position.value is None:
+        return []
+    found = [
         Tier(plain(floor), plain_or_none(bound), plain(share), plain(inside), plain(inside * share))
-        for floor, bound, share, inside in tiers_filled(ladder, value)
+        for floor, bound, share, inside in tiers_filled(at_price(ladder, position.price), position.value)
+    ]
+    if type(ladder) is not ByAmount:
+        return found
+    floors = [ZERO, *(bound for bound, _ in ladder if bound is not None)]
+    return [
+        msgspec.structs.replace(tier, from_amount=plain(floor), to_amount=plain_or_none(bound))
+        for tier, floor, (bound, _) in zip(found, floors, ladder, strict=False)
     ]
 
 
@@ -439,7 +470,6 @@ def _uncounted(look: Look) -> list[Uncounted]:
 
 def _loan(item: Owed, product: Product, look: Look) -> LoanDetail:
     loan, at, sight = item.loan, look.at, look.sight
-    is_late = loan.matures_at is not None and loan.matures_at < at
     borrower = Borrower(sight.group, sight.state.stage, product, sight.held, look.usd)
     return LoanDetail(
         id=loan.id,
@@ -448,7 +478,7 @@ def _loan(item: Owed, product: Product, look: Look) -> LoanDetail:
         interest=plain(item.interest),
         rate=LoanRate(loan.rate.kind, plain_or_none(loan.rate.daily), loan.rate.paid_in or UNSET),
         daily_rate=plain(daily_rate(loan, product, at)),
-        late_factor=plain(sight.held.version.late_interest_factor if is_late else ONE),
+        late_factor=plain(late_factor(loan, product, at)),
         settling=is_settling(product, at) and loan.is_owed and loan.since < sight.held.day,
         term=loan.term,
         opened_at=stamp(loan.opened_at),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -39,8 +40,11 @@ def _origins(lines: Mapping[str, Decimal], terms: Terms, origin: str) -> dict[st
     stated = stated_terms(terms)
     ladders = stated.pop("ladders", {})
     shown = {f"thresholds.{name}": plain(level) for name, level in lines.items()}
-    shown |= {
-        f"ladders.{asset}": ", ".join(f"{share} up to {bound}" for bound, share in tiers)
-        for asset, tiers in ladders.items()
-    }
+    shown |= {f"ladders.{asset}": _in_words(asset, table) for asset, table in ladders.items()}
     return {figure: TermShown(figure, value, origin) for figure, value in (shown | stated).items()}
+
+
+def _in_words(asset: str, table: Any) -> str:
+    """`0.98 up to 500, 0.9 up to inf`; with the coin where the tiers go by its amount."""
+    coin, tiers = (f" {asset}", table["tiers"]) if isinstance(table, dict) else ("", table)
+    return ", ".join(f"{share} up to {bound}{coin}" for bound, share in tiers)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from monitor.core.money import ZERO, plain
+from monitor.core.rules.ladders import ByAmount
 from monitor.core.rules.product import Ladder, Version
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.schema import in_words
@@ -80,7 +81,9 @@ def _of_time(name: str, was: timedelta | None, now: timedelta | None) -> Iterato
 
 
 def _is_ever_more(was: Ladder, now: Ladder) -> bool:
-    """Some part of a value counts for more."""
+    """Some part of a value counts for more. Tiers by amount and by value have no part in common: any may meet any."""
+    if (type(was) is ByAmount) != (type(now) is ByAmount):
+        return bool(now) and now[0][1] > _share(was, None)
     bounds = sorted({bound for bound, _ in (*was, *now) if bound is not None})
     return any(_share(now, at) > _share(was, at) for at in (*bounds, None))
 
@@ -95,4 +98,4 @@ def _share(ladder: Ladder, at: Decimal | None) -> Decimal:
 
 def _shown(ladder: Ladder) -> str:
     parts = [f"{plain(share)}" + ("" if bound is None else f" up to {plain(bound)}") for bound, share in ladder]
-    return ", ".join(parts) or "nothing"
+    return ", ".join(parts) + (" of the coin" if type(ladder) is ByAmount else "") or "nothing"

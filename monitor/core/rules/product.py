@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from monitor.core.money import CENT, ONE, round_to
+from monitor.core.rules.calls import CallRules
 from monitor.core.rules.ladders import NOTHING as NOTHING
 from monitor.core.rules.ladders import WHOLE as WHOLE
 from monitor.core.rules.ladders import Ladder as Ladder
@@ -75,7 +76,11 @@ class CloseFactor(msgspec.Struct, frozen=True):
     small_usd: Decimal
     """Debt or collateral of a coin below which all of it may be repaid."""
     leftover_usd: Decimal = Decimal(0)
-    """A liquidation may not leave less than this of a coin's debt, unless it repays all of it (section 9.7)."""
+    """A liquidation may not leave less than this of a coin's debt, nor of the collateral that it takes, unless it leaves
+    nothing of one of them (section 9.7)."""
+    bonus: Mapping[str, Decimal] = {}
+    """By coin of the collateral what a liquidator gets for each dollar repaid, such as 1.05. A coin without one: what is left
+    of it is not looked at."""
 
 
 Hours = Literal["begun", "full"]
@@ -128,6 +133,8 @@ class Version(msgspec.Struct, frozen=True):
     overdue_after: timedelta = timedelta(hours=24)
     clearance: ClearanceRule = ClearanceRule()
     late_interest_factor: Decimal = Decimal(3)
+    late_interest: Literal["day", "hour"] = "day"
+    """How often a late loan adds interest where interest is daily (section 9.8)."""
     renewal_window: timedelta | None = None
     """Before a term loan's maturity, from 00:00 UTC of that day on (reading A13); None: there are no renewals."""
     maturity_notice: timedelta | None = None
@@ -172,11 +179,30 @@ class Version(msgspec.Struct, frozen=True):
     """Coins whose prices move together, such as a coin and what is staked of it."""
     has_proceeds: bool = False
     """What is borrowed stays in the account and counts there (section 9.5)."""
+    loan_terms: tuple[str, ...] = ("30d", "60d")
+    """Terms of new loans and of renewals, in whole days; a loan may always be open (rules 21 and 27)."""
+    counts_order_loss: bool = False
+    """What open orders might lose is taken off net equity (section 3.7)."""
     hours: Hours = "full"
     """Which hours an hourly product charges: each that is begun, so one at borrowing too, or full ones (section 9.2)."""
+    compounding: bool = False
+    """Interest of a period is booked in the coin's places, and bears interest from the next period on (section 9.8)."""
+    compounding_places: int | None = None
+    """The places in which it is booked; None: those of the coin."""
+    free_amounts: Mapping[str, Decimal] = {}
+    """By coin: as much of a loan at the flexible rate bears no interest (section 9.2)."""
     units: Units | None = None
     """None: every digit of interest is owed, and nobody may pay a digit too much. So it was once, and older logs and stores
     fold so; a product file always has units."""
+    calls: CallRules | None = None
+    """None: a margin call is a stage without an amount and without a clock (section 10)."""
+
+    def booked(self, asset: str, charge: Decimal) -> Decimal:
+        """What one period adds to a loan whose interest compounds."""
+        units = self.units or Units()
+        if self.compounding_places is None:
+            return units.booked(asset, charge)
+        return round_to(charge, ONE.scaleb(-self.compounding_places), units.rounding)
 
     def ladder(self, asset: str) -> Ladder | None:
         """The ladder that a coin of the collateral goes through; None where it counts nothing."""
@@ -327,8 +353,38 @@ class Product(msgspec.Struct, frozen=True, dict=True):
             msgspec.structs.force_setattr(self, "name", self.kind)
 
     @cached_property
+    def loan_terms(self) -> frozenset[str]:
+        """The terms that some version offers: an order goes on though newer rules do not offer its term any more."""
+        return frozenset(term for version in self.versions for term in version.loan_terms)
+
+    @cached_property
+    def compounds(self) -> bool:
+        """Under some version interest bears interest, so it is worked out loan by loan and period by period."""
+        return any(version.compounding for version in self.versions)
+
+    @cached_property
+    def by_loan(self) -> bool:
+        """Interest is worked out loan by loan: it is no multiple of the principal."""
+        return self.compounds or any(version.free_amounts for version in self.versions)
+
+    @cached_property
+    def is_late_by_hour(self) -> bool:
+        """Under some version late loans add interest by the hour, also those whose interest was daily until then."""
+        return any(version.late_interest == "hour" for version in self.versions)
+
+    @cached_property
+    def step(self) -> timedelta:
+        """The shortest time between two instants at which some loan adds interest."""
+        return min(self.period, HOUR) if self.is_late_by_hour else self.period
+
+    @cached_property
     def curves(self) -> dict[Any, Any]:
         """Sums of rates that loans/interest.py keeps here, so that it does not add up years of rates for each group."""
+        return {}
+
+    @cached_property
+    def booked(self) -> dict[Any, tuple[tuple[datetime, Decimal], ...]]:
+        """Of loans that are worked out one by one: instants, and the interest that loans/interest.py worked out for them."""
         return {}
 
     @cached_property
@@ -404,7 +460,7 @@ class Product(msgspec.Struct, frozen=True, dict=True):
         """The last instant at or before a time at which interest is added: its day (UTC), and the minute of it."""
         at = at.astimezone(UTC)
         minute = at.hour * 60 + at.minute
-        return at.date(), minute - minute % (self.period // MINUTE)
+        return at.date(), minute - minute % (self.step // MINUTE)
 
     def version_at(self, at: datetime) -> Version:
         """The version in force at a time; the first one also before its date."""

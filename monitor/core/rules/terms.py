@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from monitor.core.money import ONE, ZERO, plain
-from monitor.core.rules.ladders import Ladder, LadderTable, ladder, ladders
+from monitor.core.rules.ladders import Ladder, LadderTable, ladder, ladders, like, stated_table
 from monitor.core.rules.thresholds import Level, Line
 from monitor.core.schema import Asset, Bounds, Problem, Span, in_words
 
@@ -138,7 +138,7 @@ def own_ladders(terms: Terms) -> dict[str, Ladder]:
 
 def spread(rate: Decimal, terms: Terms) -> Decimal:
     """A flexible rate by these terms."""
-    return rate if terms.rate_spread is None else max(rate + terms.rate_spread, ZERO)
+    return rate if terms.rate_spread is None else max(rate + terms.rate_spread, min(rate, ZERO))
 
 
 def above_one(found: Mapping[str, Ladder], terms: Terms) -> Iterator[tuple[str, str]]:
@@ -160,9 +160,7 @@ def stated_terms(terms: Terms) -> dict[str, Any]:
     """Terms as a line states them."""
     shown: dict[str, Any] = {}
     if terms.ladders:
-        shown["ladders"] = {
-            asset: [[bound, plain(share)] for bound, share in table] for asset, table in terms.ladders.items()
-        }
+        shown["ladders"] = {asset: stated_table(table) for asset, table in terms.ladders.items()}
     figures = {"scale": terms.scale, "haircut": terms.haircut, "rate_spread": terms.rate_spread}
     shown |= {key: plain(value) for key, value in figures.items() if value is not None}
     if terms.grace is not None:
@@ -174,7 +172,7 @@ def stated_terms(terms: Terms) -> dict[str, Any]:
 def _cut(found: Ladder, scale: Decimal | None, haircut: Decimal | None) -> Ladder:
     """One object for equal ladders: thousands of agreements share them. 100,000 are a hundred coins at a thousand cuts."""
     by = ONE if scale is None else scale
-    return tuple((bound, min(max(share * by - (haircut or ZERO), ZERO), ONE)) for bound, share in found)
+    return like(found, tuple((bound, min(max(share * by - (haircut or ZERO), ZERO), ONE)) for bound, share in found))
 
 
 @lru_cache(maxsize=100_000)

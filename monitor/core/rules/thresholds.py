@@ -33,6 +33,11 @@ class Metric(msgspec.Struct, frozen=True):
 LTV = Metric()
 
 
+def metric_reason(reason: str, metric: Metric) -> str:
+    """A reason as it is shown: where another metric than the LTV judges, its name stands for `ltv`."""
+    return metric.name if reason == LTV.name else reason
+
+
 class Thresholds(msgspec.Struct, frozen=True):
     """Lines of a group in terms of its metric, each worse than the one before (rule 9).
 

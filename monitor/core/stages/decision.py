@@ -14,6 +14,7 @@ import msgspec
 
 from monitor.core.ids import alert_id
 from monitor.core.loans.group import Group, Loan
+from monitor.core.rules.product import Version
 from monitor.core.rules.settings import Lifecycle
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.stages.stages import (
@@ -102,10 +103,14 @@ class Calm(msgspec.Struct, frozen=True):
     low: Decimal | None
     high: Decimal | None
     falls: bool = False
+    never: bool = False
+    """Whatever the level is, there may be something to decide: a margin call with an amount is open."""
 
     def holds(self, weight: Weight) -> bool:
         """The weight is between the two; a line itself is not, so it never matters which of them are inclusive."""
         debt, counted = weight.debt, weight.recognised
+        if self.never:
+            return False
         if self.falls:
             return (self.low is None or counted < self.low * debt) and (self.high is None or counted > self.high * debt)
         return (self.low is None or debt > self.low * counted) and (self.high is None or debt < self.high * counted)
@@ -116,6 +121,8 @@ class Calm(msgspec.Struct, frozen=True):
 
         -1 and infinity where there is no line; -1 is below every group, also one without debt.
         """
+        if self.never:
+            return math.inf, 0.0
         low, high = (None if level is None else float(level) for level in (self.low, self.high))
         if self.falls:
             return -1.0 if low is None else 1 / low, math.inf if high is None else 1 / high
@@ -127,12 +134,16 @@ def calm(state: GroupState, held: Holding, how: Lifecycle) -> Calm:
 
     While a clear hold runs, its end is a matter of time as well: judge the group then, whatever this says.
     """
-    return calm_between(state, held.lines, held.version.warnings, how)
+    return calm_between(state, held.lines, held.version, how)
 
 
-def calm_between(state: GroupState, lines: Thresholds, warnings: tuple[Decimal, ...], how: Lifecycle) -> Calm:
-    """The same for groups that have these lines and warnings."""
+def calm_between(state: GroupState, lines: Thresholds, version: Version, how: Lifecycle) -> Calm:
+    """The same for groups that have these lines."""
+    warnings, returns_below = version.warnings, None if version.calls is None else version.calls.return_below
+    if version.calls is not None and (state.call is not None or state.returnable is not None):
+        return Calm(None, None, lines.falls, never=True)
     lows, high = [lines.eased(w, how.clear_margin) for w in state.warned], None
+    lows += [returns_below] if returns_below is not None else []
     match state.stage:
         case "normal":
             high = lines.mildest([*(w for w in warnings if w not in state.warned), lines.first])

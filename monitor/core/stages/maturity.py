@@ -55,11 +55,9 @@ def dates(loans: Iterable[Loan], state: GroupState, version: Version, put_at: da
 def _left(
     news: list[tuple[datetime, int]], state: GroupState, key: tuple[str, datetime], put_at: datetime
 ) -> list[tuple[datetime, int]]:
-    said = next((kind for id_, matures_at, kind in state.neared if (id_, matures_at) == key), None)
-    for i, (_, kind) in enumerate(news):
-        if NEWS[kind] == said:
-            news = news[i + 1 :]
-            break
+    # All that was said counts: a version without a notice does not open a renewal again.
+    said = {kind for id_, matures_at, kind in state.neared if (id_, matures_at) == key}
+    news = news[max((i + 1 for i, (_, kind) in enumerate(news) if NEWS[kind] in said), default=0) :]
     while len(news) > 1 and news[1][0] <= put_at:
         del news[0]
     return news
@@ -71,10 +69,10 @@ def ran(state: GroupState, loan: Loan, kind: int) -> GroupState:
     key = (loan.id, loan.matures_at)
     if kind == OVERDUE:
         return msgspec.structs.replace(state, called=(*state.called, key))
-    neared = tuple(mark for mark in state.neared if mark[:2] != key)
     if kind == MATURITY:
+        neared = tuple(mark for mark in state.neared if mark[:2] != key)
         return msgspec.structs.replace(state, neared=neared, noted=(*state.noted, key))
-    return msgspec.structs.replace(state, neared=(*neared, (*key, NEWS[kind])))
+    return msgspec.structs.replace(state, neared=(*state.neared, (*key, NEWS[kind])))
 
 
 def without_gone(state: GroupState, loans: Iterable[Loan]) -> GroupState:

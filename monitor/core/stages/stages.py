@@ -4,7 +4,8 @@ A group is `normal` until its LTV reaches a line. At the margin-call line it ent
 pledging more or repaying. At the liquidation line the loans are due to be liquidated at once (`liquidation`). A group that is
 enrolled in delayed liquidation has a grace period first (`delayed_liquidation`): it ends well only at the initial level, and
 at once when LTV goes above `immediate`. A loan that is not repaid within a day of its maturity is liquidated from any stage,
-and so is a group of which the lender's own system says that it liquidates (decision 80).
+and so is a group of which the lender's own system says that it liquidates (decision 80). A margin call that has a clock and
+expires may lead to a grace period or to liquidation (decision 98).
 An episode is the time from leaving `normal` to returning, or to the closing of the group: that is no row of the table, as the
 group has no stage afterwards.
 
@@ -25,6 +26,7 @@ from monitor.core.instants import MICROSECOND
 from monitor.core.loans.group import Contact
 from monitor.core.rules.settings import Lifecycle
 from monitor.core.rules.thresholds import Thresholds
+from monitor.core.stages.calls import MarginCall, PendingSubstitution
 from monitor.core.valuation.valuation import IMMEDIATE as IMMEDIATE_BAND
 from monitor.core.valuation.valuation import LIQUIDATION as LIQUIDATION_BAND
 from monitor.core.valuation.valuation import MARGIN_CALL as MARGIN_CALL_BAND
@@ -50,7 +52,16 @@ DELAY_REMINDER = "loan_group.delayed_liquidation.reminder"
 EARLY_WARNING = "loan_group.early_warning"
 CLOSED = "loan_group.closed"
 
+CALL_DUE = "loan_group.margin_call.due"
+CALL_PARTLY_MET = "loan_group.margin_call.partly_met"
+CALL_MET = "loan_group.margin_call.met"
+CALL_WITHDRAWN = "loan_group.margin_call.withdrawn"
+CALL_EXPIRED = "loan_group.margin_call.expired"
+CALL_DISPUTED = "loan_group.margin_call.disputed"
+RETURNABLE = "loan_group.collateral.returnable"
+
 OVERDUE_REASON = "overdue"
+CALL_REASON = "call_expired"
 LENDER_REASON = "lender"
 
 
@@ -64,6 +75,8 @@ class Signal(StrEnum):
     GRACE_OVER = "the grace period ended"
     OVERDUE = "a loan is a day past its maturity"
     LENDER = "the lender's own system liquidates"
+    CALL_TO_GRACE = "a margin call expired, and its grace period begins"
+    CALL_OVER = "a margin call expired, and the product liquidates then"
     INITIAL = "LTV at or below the initial level, or no debt"
     HELD = "LTV below the margin-call line by the clear margin throughout the clear hold"
 
@@ -82,6 +95,7 @@ _TRIGGERED = {
     Signal.GRACE_OVER: Move(LIQUIDATION, TRIGGERED, "grace_expired"),
     Signal.OVERDUE: Move(LIQUIDATION, TRIGGERED, OVERDUE_REASON),
     Signal.LENDER: Move(LIQUIDATION, TRIGGERED, LENDER_REASON),
+    Signal.CALL_OVER: Move(LIQUIDATION, TRIGGERED, CALL_REASON),
 }
 
 TABLE: Mapping[tuple[Stage, Signal], Move] = {
@@ -96,6 +110,8 @@ TABLE: Mapping[tuple[Stage, Signal], Move] = {
     (MARGIN_CALL, Signal.IMMEDIATE): _TRIGGERED[Signal.IMMEDIATE],
     (MARGIN_CALL, Signal.OVERDUE): _TRIGGERED[Signal.OVERDUE],
     (MARGIN_CALL, Signal.LENDER): _TRIGGERED[Signal.LENDER],
+    (MARGIN_CALL, Signal.CALL_TO_GRACE): Move(DELAYED, STARTED, CALL_REASON),
+    (MARGIN_CALL, Signal.CALL_OVER): _TRIGGERED[Signal.CALL_OVER],
     (MARGIN_CALL, Signal.INITIAL): Move(NORMAL, CALL_CURED),
     (MARGIN_CALL, Signal.HELD): Move(NORMAL, CALL_CURED),
     (DELAYED, Signal.IMMEDIATE): _TRIGGERED[Signal.IMMEDIATE],
@@ -204,7 +220,7 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     group: str
     stage: Stage = NORMAL
     reason: str | None = None
-    """Why it is in liquidation: ltv, immediate, grace_expired, overdue, lender."""
+    """Why it is in liquidation: ltv, immediate, grace_expired, overdue, lender, call_expired."""
     episode: int = 0
     sequence: int = 0
     since: datetime | None = None
@@ -224,7 +240,9 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     called: tuple[tuple[str, datetime], ...] = ()
     """Loans (id, maturity) whose overdue deadline has run."""
     neared: tuple[tuple[str, datetime, str], ...] = ()
-    """Loans (id, maturity) not yet matured, and which was said last: `loan.renewal_open` or `loan.maturing`."""
+    """Loans (id, maturity) not yet matured, and what was said, in order: `loan.renewal_open` or `loan.maturing`.
+
+    Older stores have the last alone."""
     short: tuple[str, ...] = ()
     """Coins whose stated Spot balances do not pay the interest that is owed in them (rule 28), rising."""
     ack: Ack | None = None
@@ -240,6 +258,11 @@ class GroupState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Only of a closed group that may still come back as it was."""
     other_lines: OtherLines | None = None
     other_product: OtherProduct | None = None
+    call: MarginCall | None = None
+    """The last call of this episode, where the product's calls have an amount and a clock."""
+    substitutions: tuple[PendingSubstitution, ...] = ()
+    returnable: Decimal | None = None
+    """What was said last that may be asked back, USD of recognised value."""
 
     @property
     def lender_liquidates(self) -> bool:

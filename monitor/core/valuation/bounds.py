@@ -14,6 +14,7 @@ import msgspec
 
 from monitor.core.money import ZERO
 from monitor.core.rules.product import Ladder
+from monitor.core.valuation.ladder import counting
 from monitor.core.valuation.valuation import Holding, Weight, weigh
 
 
@@ -52,12 +53,14 @@ def _best(held: Holding, missing: tuple[str, ...], owed: Mapping[str, Decimal], 
         if asset not in missing:
             continue
         if asset not in owed:
-            room = most(ladder)
+            counted, by_value = counting(ladder, quantity)
+            room = most(by_value) if counted else ZERO
             if room is None:
                 return None
             recognised += room
             continue
-        debt, gain = owed[asset], quantity * ladder[0][1]
+        counted, by_value = counting(ladder, quantity)
+        debt, gain = owed[asset], counted * by_value[0][1]
         if held.tiers is not None:
             debt, gain = debt * held.tiers[asset].maintenance[0][1], gain - debt
         if gain > 0:

@@ -17,6 +17,7 @@ import msgspec
 
 from monitor.core.money import plain
 from monitor.core.rules.product import WHOLE, Ladder
+from monitor.core.valuation.ladder import counting
 from monitor.core.valuation.remedies import terms_of
 from monitor.core.valuation.valuation import Holding
 
@@ -45,13 +46,14 @@ def _factor(held: Holding, usd: Mapping[str, Decimal], coins: frozenset[str]) ->
     def spare(factor: Fraction) -> Fraction:
         """How far the group is on the good side of its line; below zero it is over."""
         at = {asset: value * factor if asset in coins else value for asset, value in price.items()}
-        debt = counted = Fraction(0)
+        debt, counted = Fraction(0), -Fraction(held.order_loss)
         for asset, amount in held.debts:
             value = Fraction(amount) * at[asset]
             debt += _climb(WHOLE if held.tiers is None else held.tiers[asset].maintenance, value)
             counted -= value if held.tiers is not None else 0
         for asset, quantity, ladder in held.collateral:
-            counted += _climb(ladder, Fraction(quantity) * at[asset])
+            counts, by_value = counting(ladder, quantity)
+            counted += _climb(by_value, Fraction(counts) * at[asset])
         return of_recognised * counted - of_debt * debt
 
     edges = [Fraction(0), *sorted(_edges(held, price, coins))]
@@ -84,7 +86,9 @@ def _roots(spare: Callable[[Fraction], Fraction], edges: Sequence[Fraction]) -> 
 
 def _edges(held: Holding, price: Mapping[str, Fraction], coins: frozenset[str]) -> Iterable[Fraction]:
     """The factors at which the value of a coin comes to the bound of a tier."""
-    rows: list[tuple[str, Decimal, Sequence[tuple[Decimal | None, Decimal]]]] = [*held.collateral]
+    rows: list[tuple[str, Decimal, Sequence[tuple[Decimal | None, Decimal]]]] = [
+        (asset, *counting(ladder, quantity)) for asset, quantity, ladder in held.collateral
+    ]
     if held.tiers is not None:
         rows += [(asset, amount, held.tiers[asset].maintenance) for asset, amount in held.debts]
     for asset, quantity, tiers in rows:

@@ -1,7 +1,8 @@
 """Marginal tiers, like tax brackets: USD value -> recognised value, and back (rules 29 and 30).
 
 Tiers are (upper bound or None, share); what lies above the last bound counts nothing. The sum of an asset over all
-accounts of the group goes through its ladder once.
+accounts of the group goes through its ladder once. Where the tiers go by the amount of the coin (domain section 9.9) they are
+tiers by value while its price stands (`at_price`), and while its amount stands a fixed part of it counts (`counting`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from monitor.core.money import ZERO
-from monitor.core.rules.product import Ladder
+from monitor.core.rules.ladders import ByAmount, at_price
+from monitor.core.rules.product import WHOLE, Ladder
 
 
 def recognised(ladder: Ladder, value_usd: Decimal) -> Decimal:
@@ -21,6 +23,18 @@ def recognised(ladder: Ladder, value_usd: Decimal) -> Decimal:
         total += (bound - floor) * share
         floor = bound
     return total
+
+
+def counts(ladder: Ladder, quantity: Decimal, price: Decimal) -> Decimal:
+    """The part of the value of a quantity that counts at a price, by any ladder. Exact."""
+    return recognised(at_price(ladder, price), quantity * price)
+
+
+def counting(ladder: Ladder, quantity: Decimal) -> tuple[Decimal, Ladder]:
+    """What of a quantity counts whatever its price, and the ladder by value that it goes through as the price moves."""
+    if type(ladder) is ByAmount:
+        return recognised(ladder.tiers, quantity), WHOLE
+    return quantity, ladder
 
 
 def tiers_filled(ladder: Ladder, value_usd: Decimal) -> list[tuple[Decimal, Decimal | None, Decimal, Decimal]]:

@@ -29,10 +29,11 @@ from monitor.core.money import (
     plain,
     round_down,
 )
+from monitor.core.rules.ladders import at_price
 from monitor.core.rules.product import WHOLE, Ladder, LiabilityTiers, Units, Version
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.text import plain_or_none
-from monitor.core.valuation.ladder import recognised
+from monitor.core.valuation.ladder import counting, counts, recognised
 from monitor.core.valuation.valuation import Position, Weight, crossed
 
 
@@ -79,6 +80,10 @@ class Valued(NamedTuple):
     held: Sequence[Position]
     ladders: Mapping[str, Ladder]
     terms: LineFactors = LTV_TERMS
+
+    def ladder(self, asset: str, price: Decimal) -> Ladder:
+        """By what a coin's value counts while its price stands."""
+        return at_price(self.ladders[asset], price)
 
 
 def valued(weight: Weight, held: Sequence[Position], lines: Thresholds, version: Version) -> Valued:
@@ -193,7 +198,7 @@ def _to_add(of: Valued, held: Position, debt: Decimal, initial: Decimal) -> Deci
         return None
     # The recognised value that the asset must reach, times `initial`: so the quotient by `initial` is taken only once.
     target = debt - initial * (of.counted - held.recognised)
-    found = _value_for(of.ladders[held.asset], target, initial)
+    found = _value_for(of.ladder(held.asset, held.price), target, initial)
     if found is None:
         return None
     numerator, denominator = found
@@ -260,14 +265,15 @@ def _line_price(of: Valued, held: Position, owed: Decimal, line: Decimal) -> Dec
     of_debt, of_recognised = of.terms.factors(line)
     # What the coin must be recognised for, times `of_recognised`. A ladder never falls: there is one such value, or none.
     target = of_debt * of.debt - of_recognised * (of.counted - held.recognised)
-    if target < 0 or not held.quantity:
+    quantity, ladder = counting(of.ladders.get(held.asset, ()), held.quantity)
+    if target < 0 or not quantity:
         return None
-    for full, share, floor, done in _rising(of.ladders[held.asset]) if target else ():
+    for full, share, floor, done in _rising(ladder) if target else ():
         edge = None if full is None else full * of_recognised
         if edge is None or target < edge:
             denominator = of_recognised * share
             numerator = floor * denominator + target - done * of_recognised
-            return divide_up_significant(numerator, denominator * held.quantity, 12)
+            return divide_up_significant(numerator, denominator * quantity, 12)
         if target == edge:
             break
     else:
@@ -281,7 +287,8 @@ def _price_tier_by_tier(of: Valued, held: Position, owed: Decimal, line: Decimal
     """The nearest of all such prices: both sides are linear in p while p stays in its tiers."""
     assert held.price is not None, "the caller has looked"
     assert held.recognised is not None, "the caller has looked"
-    terms, ladder = of.terms, of.ladders.get(held.asset, ())
+    terms = of.terms
+    quantity, ladder = counting(of.ladders.get(held.asset, ()), held.quantity)
     of_debt, of_recognised = terms.factors(line)
     required = terms.required(held.asset) if owed else WHOLE
     netted = ZERO if terms.tiers is None else owed
@@ -291,10 +298,10 @@ def _price_tier_by_tier(of: Valued, held: Position, owed: Decimal, line: Decimal
     best: Decimal | None = None
     for own, theirs in product(_pieces((*ladder, (None, ZERO))), _pieces(required)):
         # of_debt (fixed_debt + b + owed p rate) = of_recognised (fixed_counted + a + q p share - netted p)
-        slope = of_recognised * (held.quantity * own.share - netted) - of_debt * owed * theirs.share
+        slope = of_recognised * (quantity * own.share - netted) - of_debt * owed * theirs.share
         rest = of_debt * (fixed_debt + theirs.offset) - of_recognised * (fixed_counted + own.offset)
         if slope:
-            best = _nearer(best, _root(rest, slope, ((own, held.quantity), (theirs, owed))), held.price)
+            best = _nearer(best, _root(rest, slope, ((own, quantity), (theirs, owed))), held.price)
     return best
 
 
@@ -416,24 +423,25 @@ def _rounded_room(room: Decimal, of_debt: Decimal, of_recognised: Decimal, terms
 
 
 def _may_leave(of: Valued, held: Position, debt: Decimal, initial: Decimal) -> Decimal:
-    """The most of one asset that may be withdrawn so that LTV stays strictly below initial (reading A15)."""
+    """The most of one asset that may leave so that LTV stays strictly below initial (reading A15), in its unit."""
+    unit = of.terms.unit(held.asset)
     if not debt:
-        return held.quantity
+        return round_down(held.quantity, unit)
     if held.price is None or held.value is None or held.recognised is None:
         return ZERO
-    ladder, unit = of.ladders[held.asset], of.terms.unit(held.asset)
+    ladder = of.ladder(held.asset, held.price)
     needed = debt - initial * (of.counted - held.recognised)
     if needed < 0:
-        return held.quantity
+        return round_down(held.quantity, unit)
     least = _value_for(ladder, needed, initial)
     if least is None:
         return ZERO
     numerator, denominator = least
-    # The value at which LTV equals initial may not itself be left: keep one unit more than that.
-    keep = divide_up(numerator, held.price * denominator, unit)
-    if recognised(ladder, keep * held.price) * initial <= needed:
-        keep += unit
-    return round_down(max(ZERO, held.quantity - keep), unit)
+    most = divide_down(held.value * denominator - numerator, held.price * denominator, unit)
+    # The value at which LTV equals initial may not itself be left: one unit less may leave then.
+    if recognised(ladder, (held.quantity - most) * held.price) * initial <= needed:
+        most -= unit
+    return max(ZERO, most)
 
 
 def _removable(of: Valued, coins: Mapping[str, Decimal], required: Decimal, initial: Decimal) -> bool:
@@ -443,5 +451,5 @@ def _removable(of: Valued, coins: Mapping[str, Decimal], required: Decimal, init
         if position.price is None:
             return False
         quantity = position.quantity - coins.get(position.asset, ZERO)
-        left += recognised(of.ladders[position.asset], quantity * position.price)
+        left += counts(of.ladders[position.asset], quantity, position.price)
     return not of.debt or required <= initial * left

@@ -2,8 +2,8 @@
 
 LTV = sum of (principal + interest) in USD, without haircut, over the sum per asset of ladder(quantity x price).
 Where loans are liabilities the two sums are the maintenance margin, which is the sum per coin of tiers(owed x price), and the
-net equity, which is recognised collateral less liabilities (rule 37). A line is compared by multiplication, never by a
-rounded quotient.
+net equity, which is recognised collateral less liabilities and what open orders might lose (rule 37, domain section
+3.7). A line is compared by multiplication, never by a rounded quotient.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import msgspec
 
 from monitor.core.loans.group import Group, Loan, lines_of
 from monitor.core.loans.interest import interest
-from monitor.core.money import EIGHT_PLACES, ZERO, divide_down, divide_up
+from monitor.core.money import ZERO
+from monitor.core.rules.ladders import ByAmount
 from monitor.core.rules.product import Ladder, LiabilityTiers, Product, Version
-from monitor.core.rules.thresholds import Metric, Thresholds
-from monitor.core.valuation.ladder import recognised
+from monitor.core.rules.thresholds import Thresholds
+from monitor.core.valuation.ladder import counts, recognised
 
 NORMAL = "normal"
 RESTRICTED = "restricted"
@@ -45,6 +46,8 @@ class Holding(msgspec.Struct, frozen=True):
     """Not None: the debts are liabilities that go through these."""
     minute: int = 0
     """The minute of the day up to which interest counts, where it is added more often than daily."""
+    order_loss: Decimal = ZERO
+    """USD that open orders might lose, where that is taken off what is recognised."""
 
 
 def holding(group: Group, product: Product, at: datetime) -> Holding:
@@ -64,8 +67,20 @@ def holding(group: Group, product: Product, at: datetime) -> Holding:
     coins = (asset for asset, _, _ in collateral)
     lines = lines_of(group.thresholds, version.lines_for(coins, group.leverage, group.loans))
     return Holding(
-        day, version, lines, collateral, tuple(sorted(owed.items())), assets, version.liability_tiers, minute
+        day,
+        version,
+        lines,
+        collateral,
+        tuple(sorted(owed.items())),
+        assets,
+        version.liability_tiers,
+        minute,
+        _order_loss(group, version),
     )
+
+
+def _order_loss(group: Group, version: Version) -> Decimal:
+    return group.open_order_loss if version.counts_order_loss else ZERO
 
 
 def under(group: Group, held: Holding, version: Version) -> Holding:
@@ -83,31 +98,16 @@ def under(group: Group, held: Holding, version: Version) -> Holding:
         lines=lines,
         collateral=collateral,
         tiers=version.liability_tiers,
+        order_loss=_order_loss(group, version),
         assets=frozenset(coins).union(asset for asset, _ in held.debts),
     )
 
 
 class Weight(msgspec.Struct, frozen=True):
-    """The two sums that decide: debt and recognised collateral, in USD, exact."""
+    """The two sums that decide: debt and recognised collateral, in USD, exact. `shown_figures.py` shows their quotient."""
 
     debt: Decimal
     recognised: Decimal
-
-    @property
-    def ltv(self) -> Decimal | None:
-        """Rounded down to 8 decimals for display; None when nothing is recognised; 0 without debt (reading A1)."""
-        if not self.debt:
-            return ZERO
-        return divide_down(self.debt, self.recognised, EIGHT_PLACES) if self.recognised > 0 else None
-
-    def figure(self, metric: Metric) -> Decimal | None:
-        """The metric for display, rounded so that it never shows a line as crossed that was not.
-
-        None where it has no value: an LTV while nothing is recognised, a level while nothing is owed.
-        """
-        if not metric.falls:
-            return self.ltv
-        return divide_up(self.recognised, self.debt, EIGHT_PLACES) if self.debt else None
 
     def reaches(self, line: Decimal, falls: bool = False) -> bool:
         """LTV >= line; with `falls` recognised/debt <= line."""
@@ -127,7 +127,7 @@ class Weight(msgspec.Struct, frozen=True):
 def weigh(held: Holding, usd: Mapping[str, Decimal]) -> Weight:
     """Debt and recognised value at these prices. Exact. Raises KeyError where a price is missing."""
     debt = ZERO
-    total = ZERO
+    total = -held.order_loss if held.order_loss else ZERO
     if held.tiers is None:
         for asset, amount in held.debts:
             debt += amount * usd[asset]
@@ -139,7 +139,12 @@ def weigh(held: Holding, usd: Mapping[str, Decimal]) -> Weight:
     for asset, quantity, ladder in held.collateral:
         value = quantity * usd[asset]
         bound, share = ladder[0]
-        total += value * share if bound is None or value <= bound else recognised(ladder, value)
+        if bound is None:
+            total += value * share
+        elif type(ladder) is ByAmount:
+            total += counts(ladder, quantity, usd[asset])
+        else:
+            total += value * share if value <= bound else recognised(ladder, value)
     return Weight(debt, total)
 
 
@@ -191,7 +196,7 @@ def positions(held: Holding, usd: Mapping[str, Decimal]) -> tuple[Position, ...]
     for asset, quantity, ladder in held.collateral:
         price = usd.get(asset)
         value = None if price is None else quantity * price
-        counted = None if value is None else recognised(ladder, value)
+        counted = None if price is None else counts(ladder, quantity, price)
         result.append(Position(asset, quantity, price, value, counted))
     return tuple(result)
 

@@ -11,14 +11,16 @@ import msgspec
 from monitor.core import deadlines
 from monitor.core.deadlines import Deadline
 from monitor.core.groups import loan_history
+from monitor.core.groups.calls import call_row
 from monitor.core.groups.loan_book import weigh_now
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.renewal import overdue_facts, renewal_facts
 from monitor.core.stages.decision import Verdict, WeighedGroup, calm, judge, move, say
 from monitor.core.stages.maturity import NEWS, Due, ran
-from monitor.core.stages.stages import CALL_REMINDER, DELAY_REMINDER, DELAYED, Signal, unacknowledged
+from monitor.core.stages.stages import CALL_REMINDER, DELAY_REMINDER, DELAYED, MARGIN_CALL, Signal, unacknowledged
 from monitor.core.valuation.interest_cover import shortfalls
+from monitor.core.watch.calls import CallEffects, with_call
 from monitor.core.watch.compose import about_group, raise_alert
 from monitor.core.watch.watcher import NO_CAUSE, Ground
 from monitor.core.watch.watchers.fund import FundWatch
@@ -38,6 +40,7 @@ class GroupEffects:
         self._rules = rules
         self._fund = fund
         self._silences = silences
+        self.calls = CallEffects(ground, self.follow)
 
     # -- decisions --
 
@@ -83,6 +86,7 @@ class GroupEffects:
             best = record.decisive
             if best is not None and (record.calm is None or not record.calm.holds(best)):
                 self._judge(record, at, out, is_settled, cause)
+        self.calls.look(record, at, out)
         # The end of a hold depends on whether the group is blind, and a book need not remember what was seen before.
         if record.state is not state or record.blind != was_blind or state.below_since is not None:
             self._schedule.plan(record)
@@ -105,6 +109,8 @@ class GroupEffects:
         if said is not None and said.stage_from != said.stage_to:
             self._fund.note(record, said.at)
             out.history += loan_history.of_stage(record, said, self._ground.board.usd)
+            if state.call is not None and state.stage != MARGIN_CALL:
+                self.calls.end(record, said.at, out)
 
     def follow_and_plan(
         self, record: GroupRecord, verdict: Verdict, out: Outcome, facts: Mapping[str, Any] | None = None
@@ -120,8 +126,10 @@ class GroupEffects:
         weight = record.decisive
         assert weight is not None
         seen = WeighedGroup(record.group, record.held, weight, record.blind, at, is_settled)
-        verdict = judge(rules.name, state, seen, rules.lifecycle)
-        self.follow(record, verdict, out, {**self._rules.cause(record, state, verdict, at), **cause})
+        verdict, called = with_call(judge(rules.name, state, seen, rules.lifecycle), record.held, weight)
+        self.follow(record, verdict, out, {**self._rules.cause(record, state, verdict, seen), **cause, **called})
+        if called:
+            out.history.append(call_row(record, "opened", at, called))
         record.calm = record.calm or calm(record.state, record.held, rules.lifecycle)
 
     # -- deadlines --
@@ -130,7 +138,7 @@ class GroupEffects:
         """A deadline of a group. `handled`: the time of the last event."""
         record = self._ground.known(deadline.subject)
         if deadline.kind == deadlines.HOLD:
-            self.decide(record, deadline.at, out, is_settled=True)
+            self.decide(record, self._rules.stamped(deadline.at), out, is_settled=True)
         else:
             self._run(record, deadline, handled, out)
         self._schedule.plan(record)
@@ -142,6 +150,10 @@ class GroupEffects:
             self.follow(record, move(name, record.state, Signal.GRACE_OVER, at, record.held, weight), out)
         elif kind == deadlines.ACKNOWLEDGED:
             self.follow(record, (unacknowledged(record.state, at), None), out)
+        elif kind == deadlines.EXPIRY:
+            self.calls.expire(record, at, out)
+        elif kind == deadlines.DUE:
+            self.calls.remind(record, at, out, is_past=handled is not None and at < handled)
         elif kind == deadlines.REMINDER:
             state = msgspec.structs.replace(record.state, reminded_at=at)
             type_ = DELAY_REMINDER if record.state.stage == DELAYED else CALL_REMINDER
@@ -149,20 +161,23 @@ class GroupEffects:
             is_past = handled is not None and at < handled
             self.follow(record, (state, None) if is_past else say(name, state, type_, at), out)
         else:
-            self._run_dates(record, [d for d in record.loan_deadlines() if d[0] == at], at, out)
+            dates = [due for due in record.loan_deadlines() if due[0] == at]
+            self._run_dates(record, dates, self._rules.stamped(at), out)
 
     def _run_dates(self, record: GroupRecord, due: Iterable[Due], at: datetime, out: Outcome) -> None:
         """Dates of the group's loans, said to be of a time."""
         name = self._ground.rules.name
-        for _, kind, loan in due:
-            state = ran(record.state, loan, kind)
+        for each in due:
+            _, kind, loan = each
+            state, cause = ran(record.state, loan, kind), self._rules.cause_of_date(record, each, at)
             if kind == deadlines.OVERDUE:
                 weight = self._ground.decisive(record)
-                self.follow(record, move(name, state, Signal.OVERDUE, at, record.held, weight), out)
+                self.follow(record, move(name, state, Signal.OVERDUE, at, record.held, weight), out, cause)
             elif kind == deadlines.MATURITY:
-                self.follow(record, say(name, state, NEWS[kind], at, "overdue"), out, overdue_facts(record, loan))
+                facts = overdue_facts(record, loan) | cause
+                self.follow(record, say(name, state, NEWS[kind], at, "overdue"), out, facts)
             else:
-                facts = renewal_facts(record, loan, self._ground.board.usd)
+                facts = renewal_facts(record, loan, self._ground.board.usd) | cause
                 self.follow(record, say(name, state, NEWS[kind], at, "term"), out, facts)
 
     # -- interest --

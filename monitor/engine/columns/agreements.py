@@ -151,7 +151,7 @@ class Agreements:
         lifecycle in force."""
         found = None if ruled.key is None else self._calm.get(ruled.key)
         if found is None:
-            found = calm_between(UNTOUCHED, ruled.lines, ruled.version.warnings, how).bounds
+            found = calm_between(UNTOUCHED, ruled.lines, ruled.version, how).bounds
             if ruled.key is not None and len(self._calm) < REMEMBERED:
                 self._calm[ruled.key] = found
         return found

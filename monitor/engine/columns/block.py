@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -263,6 +263,10 @@ class Block:
             coin = names.assets[asset]
             loans.append(Loan(id_, coin, principal, interest, rate, term, at, matures_at, day_at(day), minute))
         return tuple(loans)
+
+    def loans_at(self, places: Iterable[int], names: Names) -> Iterator[Loan]:
+        """The loans in these places, without their ids."""
+        return (self._loans(k, k + 1, ("",), names)[0] for k in places)
 
     def _exact(self, mantissa: I64, exponent: I8, slot: int) -> list[Decimal]:
         """Exact quantities. `slot` is the place of the first in `wide`."""

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from threading import Lock
 from typing import Generic, NamedTuple, TypeVar
 
-from monitor.core.loans.group import Rate, Term
+from monitor.core.loans.group import Rate
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class LoanTerms(NamedTuple):
     """
 
     rate: Rate
-    term: Term
+    term: str
     days: int | None
 
 

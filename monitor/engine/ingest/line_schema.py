@@ -10,8 +10,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from monitor.core.loans.group import Term
-
 Holdings = dict[str, dict[str, str]]
 
 
@@ -33,7 +31,7 @@ class LoanText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=Fals
     opened_at: str
     principal: str
     rate: RateText
-    term: Term
+    term: str
 
 
 class LineText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -48,6 +46,8 @@ class LineText(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     labels: dict[str, str] | UnsetType = UNSET
     leverage: Annotated[int, msgspec.Meta(ge=1, le=125)] | UnsetType | None = UNSET
     loans: list[LoanText]
+    open_order_loss: str | UnsetType = UNSET
+    """Core reads a line that states it: its group stays out of the columns."""
     product: str
     receiving_account: str
     terms: dict[str, Any] | UnsetType | None = UNSET

@@ -7,8 +7,9 @@ every other line to core. So nothing here says what is wrong with a line.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any, get_args
 
 import msgspec
@@ -18,8 +19,9 @@ from monitor.books._base import ContactCheck, Packed
 from monitor.books._lines import LINE_BYTES, repeated_key
 from monitor.core import schema
 from monitor.core.instants import DAY_US, EPOCH, micros_of
-from monitor.core.loans.group import Group, Level, LoanLine, Rate, canonical, line_digest, lines_of
+from monitor.core.loans.group import OPEN, Group, Level, LoanLine, Rate, canonical, line_digest, lines_of
 from monitor.core.loans.line_bounds import label_problems
+from monitor.core.loans.loan_dates import SLACK
 from monitor.core.money import ZERO, exact, number, plain
 from monitor.core.rules.product import Product
 from monitor.core.rules.terms import Terms
@@ -118,6 +120,7 @@ class _Rules:
         self._agreed = agreement.versions_from(at)
         self._at = at
         self.rated = product.rated(at)
+        self.loan_terms = frozenset((OPEN, *agreement.loan_terms))
         self._versions = product.versions_from(at)
         self.has_grace = all(version.grace is not None for version in self._versions)
         self.most_coins = min((v.max_coins for v in self._versions if v.max_coins is not None), default=None)
@@ -195,9 +198,14 @@ class Packer:
         self._coins = _Coins(names.assets)
         self._times = _Times()
         self._terms: dict[tuple[object, ...], int] = {}
+        self._latest: int | None = None
+        """A loan that opens later cannot be."""
 
-    def pack(self, raws: list[bytes], at: datetime, products: Mapping[str, Product], source: str) -> Packed:
+    def pack(
+        self, raws: list[bytes], at: datetime, products: Mapping[str, Product], source: str, *, is_live: bool = False
+    ) -> Packed:
         """Packs the lines that are surely right, and says which are left. Takes the lines of at most one block."""
+        self._latest = micros_of(at + SLACK) if is_live else None
         rules = {kind: _Rules(self._names.products.place(kind), p, at) for kind, p in products.items()}
         places = list(range(len(raws)))
         while True:
@@ -221,6 +229,8 @@ class Packer:
             if product is not None:
                 product = product.of(line.labels or {})
             if product is None or (line.delayed_liquidation and not product.has_grace):
+                return False
+            if line.open_order_loss is not UNSET:
                 return False
             ids = [loan.id for loan in line.loans]
             if len(ids) > 1 and len(set(ids)) < len(ids):
@@ -272,8 +282,14 @@ class Packer:
             matures = self._times[loan.matures_at]
             whole, part = divmod(matures - opened, DAY_US)
             days = None if part else whole
+            if matures - opened < _shortest(loan.term):
+                raise Unsure
+        if self._latest is not None and opened > self._latest:
+            raise Unsure
         rate = loan.rate
         if (rate.kind == "flexible" and loan.asset not in product.rated) or not product.takes(loan.asset):
+            raise Unsure
+        if loan.term not in product.loan_terms:
             raise Unsure
         key = (rate.kind, rate.daily, rate.paid_in, loan.term, days, isinstance(loan.matures_at, str))
         terms = self._terms.get(key)
@@ -325,6 +341,12 @@ class Packer:
                 raise Unsure
             found[account] = {name: _number(text, QUANTITY) for name, text in coins.items()}
         return found
+
+
+@cache
+def _shortest(term: str) -> int:
+    """Microseconds after which a loan of a term matures at the earliest: else core looks at its dates."""
+    return max(int(term[:-1]) * DAY_US - SLACK // timedelta(microseconds=1), 1) if term[:-1].isdecimal() else 1
 
 
 def _check_form(raw: bytes, text: bytes) -> None:

@@ -26,8 +26,10 @@ class BlockReader(PlainReader):
         progress: Callable[[int, int], None] | None = None,
         contacts: ContactCheck | None = None,
         usd: Callable[[str], Decimal | None] | None = None,
+        *,
+        is_live: bool = False,
     ) -> None:
-        super().__init__(products, progress, contacts, usd)
+        super().__init__(products, progress, contacts, usd, is_live=is_live)
         self._names = names
         self._packer: Packer | None = None
 
@@ -36,7 +38,7 @@ class BlockReader(PlainReader):
             from monitor.engine.ingest.packer import Packer
 
             self._packer = Packer(self._names, self._contacts)
-        return self._packer.pack(raws, at, self._products(), source)
+        return self._packer.pack(raws, at, self._products(), source, is_live=self._is_live)
 
     def line_memory(self) -> LineMemory:
         from monitor.engine.ingest.line_memory import CompactLineMemory

@@ -76,6 +76,7 @@ def by_asset(
             asset = tiers.asset[instrument]
             usd, into = price[asset], sums[asset]
             is_debt = run >= store.head[block, DEBT]
+            is_further = tiers.further[instrument] != 0
             tier = np.int64(tiers.start[instrument])
             for j in range(base + store.start[run], base + store.start[run + 1]):
                 row = first + store.member[j]
@@ -87,10 +88,11 @@ def by_asset(
                 while value > tiers.bound[tier]:
                     tier += 1
                 if wanted[row]:
-                    into[0] += 1
                     into[2] += tiers.offset[tier] + tiers.share[tier] * value
                     into[3] += value
                     into[4] += store.amount[j]
+                if wanted[row] and not is_further:
+                    into[0] += 1
                     into[5] = min(into[5], distance[row])
                     into[6] += distance[row] * debt[row]
                     into[7] += debt[row]

@@ -56,6 +56,17 @@ class ColumnarAgenda:
             if not theirs.isdisjoint(block.products()):
                 yield from (block.id(i) for i in self._in_doubt(number, block, now))
 
+    def has_late(self, kind: str, at: datetime) -> bool:
+        """Some loan of the product matured before a time, and was owed when its line was put."""
+        product, now = self._rows.names.products.find(kind), micros_of(at)
+        for number, block in self._rows.living():
+            if product in block.products():
+                rows, matures = block.loan_rows(), block.matures(self._rows.names)
+                is_late = (matures >= 0) & (matures < now) & block.is_owed() & (block.columns.product[rows] == product)
+                if self._rows.alive(number, block)[rows[is_late]].any():
+                    return True
+        return False
+
     def take_new(self, number: int, block: Block, now: InForce, at: datetime) -> list[int]:
         """Takes a block of new groups. The places of those to look at now: a date is near, or a balance may be short."""
         first = self._dates(block, now).first(len(block))

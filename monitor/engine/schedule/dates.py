@@ -57,7 +57,7 @@ def _told(state: GroupState | None) -> tuple[int, int, int]:
     """How many loans have each kind of news as their last."""
     if state is None:
         return 0, 0, 0
-    said = [kind for _, _, kind in state.neared]
+    said = [*{mark[:2]: mark[2] for mark in state.neared}.values()]
     return said.count(NEWS[RENEWAL]), said.count(NEWS[MATURING]), len(state.noted)
 
 

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.instants import DAY_MINUTES, DAY_US, MINUTE_US, day_at, micros_of, time_at
+from monitor.core.instants import DAY_MINUTES, DAY_US, HOUR_MINUTES, MINUTE_US, day_at, micros_of, time_at
 from monitor.core.loans.group import Loan, Rate
-from monitor.core.loans.interest import interest
+from monitor.core.loans.interest import instant, interest, rate_sum
 from monitor.core.money import ONE, ZERO, exact
 from monitor.core.rules.product import MINUTE, Product
 from monitor.engine.columns.agreements import FIRST, Agreements
@@ -23,6 +23,7 @@ _FIXED = -1
 """In place of the coin of a loan with a rate of its own."""
 _FIXED_IN = -2
 """Less the coin's place: the same, where the days that are free of interest depend on the coin."""
+_BELOW_ZERO = 2
 _PAID_IN = Rate("flexible", paid_in="BNB")
 
 
@@ -32,7 +33,7 @@ class _Kind(NamedTuple):
     product: int
     asset: int
     is_cheaper: int
-    """Interest is paid in another coin."""
+    """1: interest is paid in another coin. _BELOW_ZERO: the loan's own rate is, and earns nothing once it is late."""
     since: int
     late: int
     """After this instant interest is late; -1 where it is not yet."""
@@ -55,6 +56,8 @@ class Debts:
         """By the parts of a _Kind."""
         self._rates = np.zeros(0)
         self._cheaper = np.zeros(0, np.int64)
+        self._by_hour = [place for place, product in products.items() if product.is_late_by_hour]
+        self._by_loan = [place for place, product in products.items() if product.by_loan]
         self._openings = {place: found for place, p in products.items() if (found := _Openings.of(p)) is not None}
 
     def hold_for(self, other: Debts) -> bool:
@@ -63,6 +66,8 @@ class Debts:
         If the terms of opening changed, loans of one kind may now be of several, and equal sums prove nothing.
         """
         is_alike = self._until == other._until and _terms(self._openings) == _terms(other._openings)
+        # Such interest was worked out loan by loan, and not by these sums.
+        is_alike = is_alike and all(other._products[place] is self._products[place] for place in self._by_loan)
         return is_alike and all(found == other._sum(kind) for kind, found in self._sums.items())
 
     def owed(self, block: Block) -> F64:
@@ -71,7 +76,26 @@ class Debts:
 
     def interest(self, block: Block) -> F64:
         """[l] The interest alone."""
-        return block.interests() + block.principals() * self._indexes(block)
+        found = block.interests() + block.principals() * self._indexes(block)
+        if self._by_loan:
+            self._put_one_by_one(block, found)
+        return np.maximum(found, -block.principals())
+
+    def _put_one_by_one(self, block: Block, found: F64) -> None:
+        """Puts in the interest of loans whose interest bears interest: it is no multiple of the principal, as each period
+        is rounded. Core works it out loan by loan, and goes on from the instant before."""
+        rows = block.loan_rows()
+        mine = np.flatnonzero(np.isin(block.columns.product[rows], self._by_loan))
+        if not len(mine):
+            return
+        rules = self._rated(block, block.columns.product[rows].astype(np.int64))[mine].tolist()
+        with exact():
+            for place, ruled, loan in zip(
+                mine.tolist(), rules, block.loans_at(mine.tolist(), self._names), strict=True
+            ):
+                product = self._agreements.product(ruled)
+                if product is not None:
+                    found[place] = float(interest(loan, product, *product.moment(self._at)))
 
     def _indexes(self, block: Block) -> F64:
         """[l] The interest accrued since each loan was put, as a share of its principal."""
@@ -95,9 +119,13 @@ class Debts:
         # Interest of a fixed rate is daily, whatever the product.
         periods = np.array([self._period(place) for place in range(len(self._names.products))], np.int64)
         period = _one_if_equal(np.where(is_fixed, DAY_MINUTES, periods[product]))
-        is_late = (matures >= 0) & (matures < self._minute // period * period * MINUTE_US)
-        late = np.where(is_late, matures // (period * MINUTE_US) * period, -1)
-        since = c.since // period * period
+        step = period
+        if self._by_hour:
+            step = np.where(np.isin(product, self._by_hour), np.minimum(period, HOUR_MINUTES), period)
+        is_late = (matures >= 0) & (matures < self._minute // step * step * MINUTE_US)
+        late = np.where(is_late, matures // (step * MINUTE_US) * step, -1)
+        # Until it is late, a loan of a daily rate does not depend on the hour since which it is counted.
+        since = np.where(is_late, c.since // step * step, c.since // period * period)
         coin = c.loan_asset.astype(np.int64)
         asset = np.where(is_fixed, _FIXED, coin)
         opened = np.zeros(len(product), np.int64)
@@ -105,7 +133,15 @@ class Debts:
             mine = np.flatnonzero(product == place)
             opened[mine] = openings.standing_for(c.opened[mine], c.since[mine])
             asset[mine] = np.where(is_fixed[mine], _FIXED_IN - coin[mine], coin[mine])
-        return [self._rated(block, product), asset, np.where(is_fixed, 0, self._cheaper[c.terms]), since, late, opened]
+        own = np.where(self._rates[c.terms] < 0, _BELOW_ZERO, 0)
+        return [
+            self._rated(block, product),
+            asset,
+            np.where(is_fixed, own, self._cheaper[c.terms]),
+            since,
+            late,
+            opened,
+        ]
 
     def _rated(self, block: Block, product: I64) -> I64:
         """[l] The place of the rates of each loan's group; `product` [l] is that of its product."""
@@ -128,18 +164,21 @@ class Debts:
     def _exact_sum(self, kind: _Kind) -> float:
         """The interest of one coin that is lent like this."""
         product = self._agreements.product(kind.product)
-        if product is None:
+        if product is None or product.by_loan:
             return 0.0
         is_fixed = kind.asset < 0
-        rate = Rate("fixed", ONE) if is_fixed else _PAID_IN if kind.is_cheaper else Rate("flexible")
+        sign = -ONE if kind.is_cheaper == _BELOW_ZERO else ONE
+        rate = Rate("fixed", sign) if is_fixed else _PAID_IN if kind.is_cheaper else Rate("flexible")
         place = _FIXED_IN - kind.asset if is_fixed else kind.asset
         coin = "" if kind.asset == _FIXED else self._names.assets[place]
         matures_at = None if kind.late < 0 else time_at(kind.late * MINUTE_US)
         day, minute = divmod(kind.since, DAY_MINUTES)
         opened_at = time_at(kind.opened)
         loan = Loan("", coin, ONE, ZERO, rate, "30d", opened_at, matures_at, day_at(day), minute)
+        until = instant(*product.moment(self._at))
+        after = instant(day_at(day), minute)
         with exact():
-            return float(interest(loan, product, *product.moment(self._at)))
+            return float(sign * rate_sum(loan, product, after, until)) if after < until else 0.0
 
     def _take_terms(self) -> None:
         """Reads new terms. By place: the daily rate, NaN if flexible, and whether interest is paid in another coin."""

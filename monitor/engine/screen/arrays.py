@@ -41,6 +41,8 @@ class LadderTiers(NamedTuple):
     """
 
     asset: U16
+    further: U8
+    """Not 0: the instrument is a part of a coin of which another one is the first, so its groups are counted there."""
     start: U32
     bound: F64
     share: F64

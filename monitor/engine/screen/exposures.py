@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from monitor.core.money import ZERO
+from monitor.core.rules.ladders import ByAmount
 from monitor.core.rules.product import Ladder
 from monitor.engine.columns.agreements import FIRST, Agreements
 from monitor.engine.columns.block import Block
@@ -18,8 +20,9 @@ from monitor.engine.screen.screen import FastScreen, FloatLadder
 
 _NONE = 0xFFFFFFFF
 """No instrument: a coin that counts nothing."""
-_HELD, _OWED, _LIABLE = range(3)
-"""Kinds of instruments. A debt is the same in every product, so its product is 0."""
+_HELD, _OWED, _LIABLE, _FURTHER = range(4)
+"""Kinds of instruments. A debt is the same in every product, so its product is 0. A coin with tiers by its amount is one
+instrument a tier, each of which counts one share whatever the price: the first as _HELD, the others from _FURTHER on."""
 _ANY = -1
 """In place of a coin: the product also counts coins that it does not list."""
 _Key = tuple[int, int, int]
@@ -34,6 +37,21 @@ class OwedSides(NamedTuple):
     coins: frozenset[str]
 
 
+class AmountTiers(NamedTuple):
+    """Where an amount of a coin goes over from one instrument to the next."""
+
+    bounds: tuple[float, ...]
+    """The last is infinite."""
+    instruments: tuple[int, ...]
+
+    def parts(self, amount: F64) -> Iterator[tuple[int, F64]]:
+        """For each instrument the part of each amount that is its own."""
+        floor = 0.0
+        for bound, instrument in zip(self.bounds, self.instruments, strict=True):
+            yield instrument, np.clip(amount, floor, bound) - floor
+            floor = bound
+
+
 class Instruments:
     """Numbers pairs of a product and a coin, and keeps the ladder in force of each. No number is given twice."""
 
@@ -42,6 +60,10 @@ class Instruments:
         self._numbers: dict[_Key, int] = {}
         self._ladders: list[FloatLadder] = []
         self._assets: list[int] = []
+        self._further: list[bool] = []
+        """The instrument is a part of a coin, and not its first."""
+        self._by_amount: dict[int, AmountTiers] = {}
+        """By the first instrument of the coin."""
         self._table: U32 = np.full((0, 0), _NONE, np.uint32)
         """[products, assets] The instrument of a holding; _NONE if it counts nothing, or has not come yet."""
         self._listed: frozenset[_Key] = frozenset()
@@ -59,34 +81,36 @@ class Instruments:
         """Takes the versions in force. True if other coins count than before."""
         self._agreements = agreements
         place, versions = self._names.assets.place, agreements.versions
-        ladders: dict[_Key, FloatLadder] = {}
+        ladders: dict[_Key, Ladder] = {}
         for product, version in versions.items():
-            ladders |= {(_HELD, product, place(asset)): _floats(ladder) for asset, ladder in version.ladders.items()}
+            ladders |= {(_HELD, product, place(asset)): ladder for asset, ladder in version.ladders.items()}
             tiers = version.liability_tiers or {}
-            ladders |= {(_LIABLE, product, place(asset)): _floats(t.maintenance) for asset, t in tiers.items()}
+            ladders |= {(_LIABLE, product, place(asset)): t.maintenance for asset, t in tiers.items()}
         self._unlisted = {p: _floats(v.unlisted) for p, v in versions.items() if v.unlisted is not None}
         self._liable = frozenset(p for p, v in versions.items() if v.liability_tiers is not None)
         for key, number in self._numbers.items():
             if key[0] == _HELD and key[1] in self._unlisted:
                 self._ladders[number] = self._unlisted[key[1]]
-        for key, floats in ladders.items():
-            self._ladders[self._number(key)] = floats
+        split, self._by_amount = self._by_amount, {}
+        for key, ladder in ladders.items():
+            self._state(key, ladder)
         whole = {(_HELD, p, _ANY) for p in self._unlisted} | {(_LIABLE, p, _ANY) for p in self._liable}
         before, self._listed = self._listed, frozenset(ladders) | whole
-        for key, number in [*self._numbers.items()]:
-            if key[1] >= FIRST:
-                self._ladders[number] = _floats(self._ladder_by_terms(key) or ())
+        for key in [*self._numbers]:
+            if key[1] >= FIRST and key[0] == _HELD:
+                self._state(key, self._ladder_by_terms(key) or ())
         self._by_terms = {}
         self._is_given = False
         self._are_others = True
         self._table = np.full((0, 0), _NONE, np.uint32)
-        return self._listed != before
+        return self._listed != before or self._by_amount != split
 
     def give(self, screen: FastScreen) -> None:
         """Hands the ladders to the screen, unless it has them all."""
         if not self._is_given:
             assets = np.array(self._assets, np.uint16)
-            screen.instruments(assets, self._ladders, are_added=not self._are_others)
+            further = np.array(self._further, np.uint8)
+            screen.instruments(assets, self._ladders, further, are_added=not self._are_others)
             self._is_given = True
             self._are_others = False
 
@@ -97,7 +121,22 @@ class Instruments:
         instrument = self._held(block, group)
         counts = (instrument != _NONE) & alive[group]
         side = BlockSide(group[counts].astype(np.uint16), instrument[counts], block.quantities()[counts])
-        return side, self._coins(c.asset[counts])
+        return self._in_parts(side) if self._by_amount else side, self._coins(c.asset[counts])
+
+    def _in_parts(self, side: BlockSide) -> BlockSide:
+        """With each coin that has tiers by its amount as one position a tier that the amount reaches."""
+        split = [number for number in np.unique(side.instrument).tolist() if number in self._by_amount]
+        if not split:
+            return side
+        whole = ~np.isin(side.instrument, split)
+        sides = [BlockSide(side.row[whole], side.instrument[whole], side.amount[whole])]
+        for number in split:
+            mine = np.flatnonzero(side.instrument == number)
+            for instrument, part in self._by_amount[number].parts(side.amount[mine]):
+                has = part > 0 if instrument != number else np.full(len(mine), True)
+                found = np.full(int(has.sum()), instrument, np.uint32)
+                sides.append(BlockSide(side.row[mine][has], found, part[has]))
+        return BlockSide(*(np.concatenate(parts) for parts in zip(*sides, strict=True)))
 
     def _held(self, block: Block, group: I64) -> U32:
         """[p] The instrument of each position, whose row is `group` [p]; _NONE where it counts nothing."""
@@ -119,10 +158,22 @@ class Instruments:
         if key not in self._by_terms:
             ladder = self._ladder_by_terms(key)
             number = None if ladder is None else self._number(key)
-            if number is not None and ladder is not None:
-                self._ladders[number] = _floats(ladder)
+            if ladder is not None:
+                self._state(key, ladder)
             self._by_terms[key] = number
         return self._by_terms[key]
+
+    def _state(self, key: _Key, ladder: Ladder) -> None:
+        """The ladder of an instrument; of tiers by amount that of each."""
+        if type(ladder) is not ByAmount:
+            self._ladders[self._number(key)] = _floats(ladder)
+            return
+        tiers = ladder.tiers if ladder[-1][0] is None else (*ladder, (None, ZERO))
+        numbers = [self._number((_FURTHER + k - 1 if k else key[0], *key[1:])) for k in range(len(tiers))]
+        for number, (_, share) in zip(numbers, tiers, strict=True):
+            self._ladders[number] = ((math.inf, float(share)),)
+        bounds = tuple(math.inf if bound is None else float(bound) for bound, _ in tiers)
+        self._by_amount[numbers[0]] = AmountTiers(bounds, tuple(numbers))
 
     def _ladder_by_terms(self, key: _Key) -> Ladder | None:
         version = self._agreements.version(key[1])
@@ -172,6 +223,7 @@ class Instruments:
             self._numbers[key] = number
             self._ladders.append(())
             self._assets.append(key[2])
+            self._further.append(key[0] >= _FURTHER)
             self._is_given = False
         return number
 

@@ -61,16 +61,19 @@ class FastScreen:
         self._positions = 0
         self._shifts = SHIFTS
 
-    def instruments(self, asset: U16, ladders: Sequence[FloatLadder], *, are_added: bool = False) -> None:
+    def instruments(
+        self, asset: U16, ladders: Sequence[FloatLadder], further: U8 | None = None, *, are_added: bool = False
+    ) -> None:
         """Sets the instruments by number: the place of their asset, and their ladder of (upper bound, share).
 
         A ladder whose last bound is finite counts nothing above it. Shares fall (collateral) or rise from more than zero
         (liability). The next call weighs all groups from nothing, unless instruments were only added to those before.
+        `further`: 1 where an instrument is a part of a coin, and not its first; None: none is.
         """
         assert len(asset) == len(ladders)
         laid = self._tiers.asset.size if self._layout.blocks.size else 0
         assert len(asset) >= laid, "instruments of blocks keep their numbers"
-        self._tiers = _tiers(_plain(asset, np.uint16), ladders)
+        self._tiers = _tiers(_plain(asset, np.uint16), ladders, further)
         if not are_added:
             self._dirty.update(self._layout.blocks.tolist())
 
@@ -274,12 +277,13 @@ def _plain(array: NDArray[Any], kind: type[T]) -> NDArray[T]:
     return cast("NDArray[T]", np.require(array, kind, ("C", "W")))
 
 
-def _tiers(asset: U16, ladders: Sequence[FloatLadder]) -> LadderTiers:
+def _tiers(asset: U16, ladders: Sequence[FloatLadder], further: U8 | None = None) -> LadderTiers:
     """Every ladder, closed by two tiers: nothing more counts above the last bound, and the last tier has a neighbour."""
     closed = [_closed(tuple(ladder)) for ladder in ladders]
     start = np.concatenate(([0], np.cumsum([len(each) for each in closed]))).astype(np.uint32)
     tiers = np.array(list(chain.from_iterable(closed)), np.float64).reshape(-1, 3).T.copy()
-    return LadderTiers(asset, start, *tiers)
+    parts = np.zeros(asset.size, np.uint8) if further is None else _plain(further, np.uint8)
+    return LadderTiers(asset, parts, start, *tiers)
 
 
 @lru_cache(maxsize=100_000)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from monitor.core.events.history import LOAN, Row, opened
+from monitor.core.events.history import CALL, LOAN, Row, opened
 from monitor.core.groups.daily_interest import Charge, Place, Stretch, charges
 from monitor.core.groups.snapshot import Scope
 from monitor.core.instants import EPOCH
@@ -95,6 +95,36 @@ class LiquidationItem(_Item, frozen=True, tag="liquidation", kw_only=True):
     shortfall_usd: str | None
 
 
+class CallItem(_Item, frozen=True, tag="call", kw_only=True):
+    """What became of a margin call with an amount, and how it stood then. `what` says which of the other keys there are:
+    opened, payment, announced, disputed, resolved, met, withdrawn, superseded, expired, or ended by a worse stage."""
+
+    at: str
+    what: str
+    call: int
+    call_alert: str
+    target: str
+    due: str
+    called_usd: str
+    received_usd: str
+    outstanding_usd: str
+    paid_usd: str | None
+    entry: str | None
+    announced: str | None
+    asset: str | None
+    quantity: str | None
+    value_usd: str | None
+    expected: str | None
+    dispute: str | None
+    disputed_usd: str | None
+    why: str | None
+    by: str | None
+    in_transit_usd: str | None
+    on_expiry: str | None
+    stage: str | None
+    supersedes_call: int | None
+
+
 class InterestItem(_Item, frozen=True, tag="interest", kw_only=True):
     """What one UTC day charged a loan at one rate; `rate` is for one `period`, and the day had this many `periods`."""
 
@@ -112,19 +142,20 @@ class InterestItem(_Item, frozen=True, tag="interest", kw_only=True):
 class HistoryList(msgspec.Struct, frozen=True):
     """Items of one kind, newest last."""
 
-    items: list[LoanItem | RepaymentItem | LiquidationItem | InterestItem]
+    items: list[LoanItem | RepaymentItem | LiquidationItem | CallItem | InterestItem]
     next: str | None
 
 
-_RECORDED: Mapping[str, type[LoanItem | RepaymentItem | LiquidationItem]] = {
+_RECORDED: Mapping[str, type[LoanItem | RepaymentItem | LiquidationItem | CallItem]] = {
     "loan": LoanItem,
     "repayment": RepaymentItem,
     "liquidation": LiquidationItem,
+    CALL: CallItem,
 }
-Item = LoanItem | RepaymentItem | LiquidationItem | InterestItem
+Item = LoanItem | RepaymentItem | LiquidationItem | CallItem | InterestItem
 
 
-class _Asked(NamedTuple):
+class AskedHistory(NamedTuple):
     """The history that is asked for, and its group. A closed group is not in the book: it has rows but no look."""
 
     daemon: Daemon
@@ -132,30 +163,53 @@ class _Asked(NamedTuple):
     look: Look | None
     life: int
     scope: Scope
-    loan: str | None
-    after: str | None
-    limit: int
+    loan: str | None = None
+    after: str | None = None
+    limit: int = MAX_LIMIT
 
 
 async def history(call: Call) -> HistoryList:
     """What became of a group's loans, what was repaid, liquidated and charged; newest last."""
     kind = call.query.required("kind")
-    loan = call.query.text("loan")
-    after, limit = call.query.page()
-    call.query.done()
-    daemon = call.daemon
-    scope = call.caller.scope
-    look = await daemon.inbox.look(call.id, scope)
-    # Of a group that is gone, or somebody else's by now, those who saw it keep what became of it in its last life.
-    life = look.sight.state.life if look is not None else await daemon.store.newest_life(call.id, scope)
-    if life is None:
-        raise nothing(call.id)
-    asked = _Asked(daemon, call.id, look, life, scope, loan, after, limit)
+    asked = await asked_of(call, call.query.text("loan"), *call.query.page())
     items, cursor = await (_interest(asked) if kind == INTEREST else _recorded(asked, kind))
-    return HistoryList([msgspec.structs.replace(item, cursor=call.seal(item.cursor)) for item in items], cursor)
+    return HistoryList(_sealed(call, items), cursor)
 
 
-async def _recorded(asked: _Asked, kind: str) -> tuple[Sequence[Item], str | None]:
+async def calls_of(call: Call) -> tuple[Look | None, list[CallItem], str | None]:
+    """The group of the path, a page of what became of its margin calls, and the cursor of the next one."""
+    asked = await asked_of(call, None, *call.query.page())
+    items, cursor = await _recorded(asked, CALL)
+    return asked.look, [item for item in _sealed(call, items) if isinstance(item, CallItem)], cursor
+
+
+def _sealed(call: Call, items: Sequence[Item]) -> list[Item]:
+    return [msgspec.structs.replace(item, cursor=call.seal(item.cursor)) for item in items]
+
+
+async def asked_of(call: Call, loan: str | None, after: str | None = None, limit: int = MAX_LIMIT) -> AskedHistory:
+    """What a request asks of the group of its path. Raises Rejected where the caller sees none."""
+    call.query.done()
+    asked = await asked_for(call.daemon, call.id, call.caller.scope)
+    if asked is None:
+        raise nothing(call.id)
+    return asked._replace(loan=loan, after=after, limit=limit)
+
+
+async def asked_for(daemon: Daemon, group: str, scope: Scope) -> AskedHistory | None:
+    """The whole history of a group as far as a scope may see it; None where it sees none."""
+    look = await daemon.inbox.look(group, scope)
+    # Of a group that is gone, or somebody else's by now, those who saw it keep what became of it in its last life.
+    life = look.sight.state.life if look is not None else await daemon.store.newest_life(group, scope)
+    return None if life is None else AskedHistory(daemon, group, look, life, scope)
+
+
+async def opened_with_group(asked: AskedHistory) -> list[LoanItem]:
+    """The loans that came with their group: no row tells of their opening."""
+    return [item for row in await _openings(asked) if isinstance(item := item_of("", row), LoanItem)]
+
+
+async def _recorded(asked: AskedHistory, kind: str) -> tuple[Sequence[Item], str | None]:
     """Rows as they were committed. Loans that came with their group stand before them."""
     found: list[tuple[str, Row]] = []
     if kind == LOAN and (asked.after is None or asked.after.startswith(_OPENING)):
@@ -167,10 +221,10 @@ async def _recorded(asked: _Asked, kind: str) -> tuple[Sequence[Item], str | Non
     wanted = HistoryFilter(asked.group, (kind,), asked.loan, number, None, asked.limit + 1, asked.life, asked.scope)
     found += [(str(n), row) for n, row in await asked.daemon.store.history(wanted)]
     page = found[: asked.limit]
-    return [_item(cursor, row) for cursor, row in page], page[-1][0] if len(found) > asked.limit else None
+    return [item_of(cursor, row) for cursor, row in page], page[-1][0] if len(found) > asked.limit else None
 
 
-async def _openings(asked: _Asked) -> list[Row]:
+async def _openings(asked: AskedHistory) -> list[Row]:
     """Loans whose opening was not recorded, by id. Where one changed since, its first row kept how it was."""
     wanted = HistoryFilter(asked.group, life=asked.life, scope=asked.scope)
     first = {row.loan: row for _, row in await asked.daemon.store.first_rows(wanted)}
@@ -180,9 +234,9 @@ async def _openings(asked: _Asked) -> list[Row]:
     return [opened(asked.group, loans[id_]) for id_ in sorted(loans) if asked.loan in (None, id_)]
 
 
-async def _interest(asked: _Asked) -> tuple[Sequence[Item], str | None]:
+async def _interest(asked: AskedHistory) -> tuple[Sequence[Item], str | None]:
     after = _place(asked.after)
-    stretches, read_until = await _stretches(asked, after)
+    stretches, read_until = await stretches_of(asked, after)
     now = asked.look.at if asked.look is not None else asked.daemon.clock.utc()
     last = min(now - SETTLING, read_until or now)
 
@@ -196,7 +250,7 @@ async def _interest(asked: _Asked) -> tuple[Sequence[Item], str | None]:
         return found, read_until is not None
 
     found, has_more = await asyncio.to_thread(page)
-    items = [_charged(charge) for charge in found]
+    items = [charged_item(charge) for charge in found]
     if not has_more:
         return items, None
     if len(items) < asked.limit:
@@ -204,7 +258,7 @@ async def _interest(asked: _Asked) -> tuple[Sequence[Item], str | None]:
     return items, items[-1].cursor
 
 
-async def _stretches(asked: _Asked, after: Place | None) -> tuple[list[Stretch], datetime | None]:
+async def stretches_of(asked: AskedHistory, after: Place | None) -> tuple[list[Stretch], datetime | None]:
     """Loans as they were until each change from a place on, and as they are now. Where there are more changes than one
     request reads, also the time until which it read them."""
     look = asked.look
@@ -246,14 +300,16 @@ def _stretch(row: Row, products: Mapping[str, Product], look: Look | None) -> St
     return Stretch(row.before, product, row.until)
 
 
-def _item(cursor: str, row: Row) -> Item:
+def item_of(cursor: str, row: Row) -> Item:
+    """A recorded row as it is shown."""
     kind = _RECORDED[row.kind]
     facts = {"cursor": cursor, "at": stamp(row.at), "loan": row.loan, **row.facts}
     shown: dict[str, Any] = {name: facts.get(name) for name in kind.__struct_fields__}
     return kind(**shown)
 
 
-def _charged(c: Charge) -> InterestItem:
+def charged_item(c: Charge) -> InterestItem:
+    """What a day charged, as it is shown."""
     return InterestItem(
         cursor=_cursor((c.day, c.loan, c.first)),
         accrued_at=stamp(c.accrued_at),

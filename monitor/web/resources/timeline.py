@@ -10,7 +10,7 @@ import msgspec
 
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.alerts.alert_type import TIME, Severity
-from monitor.core.alerts.payload import StageChange
+from monitor.core.alerts.payload import StageChange, reason_of
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
 from monitor.stores._base import AlertFilter, Audit, Delivery, DeliveryFilter, DeliveryState
 from monitor.web.alert_log import may_see
@@ -132,7 +132,7 @@ async def _alert(call: Call, logged: LoggedAlert) -> TimelineItem:
         severity=a.severity,
         episode=a.episode,
         stage=StageChange(a.stage_from, a.stage_to),
-        reason=a.reason,
+        reason=reason_of(a),
         ltv=plain_or_none(a.figures.ltv) if a.figures else None,
         deadline=stamp_or_none(a.deadline),
         blind=a.blind,

@@ -108,7 +108,7 @@ ROWS = st.dictionaries(st.sampled_from([*ROW, "asset", "free", "locked"]), VALUE
 
 
 @more_in_a_soak
-@settings(max_examples=examples(40, 1000), deadline=None)
+@settings(max_examples=examples(40, 1000))
 @given(st.lists(ROWS, max_size=4), ROWS, st.sampled_from(["", "with", "without"]))
 def test_no_row_is_more_than_refused(rows: list[dict[str, Any]], other: dict[str, Any], debt: vip.DebtReading) -> None:
     orders = [vip.order_of({**ROW, **row}) for row in rows]

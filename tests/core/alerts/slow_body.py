@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 
 from monitor.core.alerts.alert import Alert, Debt, Figures, Input
+from monitor.core.alerts.payload import reason_of
 from monitor.core.money import EIGHT_PLACES, ZERO, exact
 from monitor.core.rules.product import Ladder, Product
 from monitor.core.valuation.remedies import Valued, valued
+from monitor.core.valuation.shown_figures import shown_figure
 from monitor.core.valuation.valuation import Position, Weight
 
 UP, DOWN = Context(prec=250, rounding=ROUND_UP), Context(prec=250, rounding=ROUND_DOWN)
@@ -41,7 +43,7 @@ def slow_body(alert: Alert, cursor: int, products: Mapping[str, Product]) -> byt
         data |= {
             "group": msgspec.to_builtins(alert.group),
             "stage": {"from": alert.stage_from, "to": alert.stage_to},
-            "reason": alert.reason,
+            "reason": reason_of(alert),
             **(figures_of(alert.figures, products.get(alert.group.product)) if alert.figures is not None else {}),
             **({"cure": None, "liquidation_price": None} if alert.type == "loan_group.closed" else {}),
             "deadline": None if alert.deadline is None else stamp(alert.deadline),
@@ -70,8 +72,9 @@ def figures_of(figures: Figures, product: Product | None) -> dict[str, Any]:
     cure = prices = level = None
     if figures.debt_usd is not None and figures.recognised_usd is not None:
         weight = Weight(figures.debt_usd, figures.recognised_usd)
-        level = weight.figure(metric)
         names = {} if product is None else {product.rules_name(version): version for version in product.versions}
+        warnings = names[figures.rules].warnings if figures.rules in names else ()
+        level = shown_figure(weight, lines, warnings)
         if figures.rules in names and not figures.missing:
             held = [Position(i.asset, i.quantity, i.price, i.value_usd, i.recognised_usd) for i in figures.inputs]
             of = valued(weight, held, lines, names[figures.rules])

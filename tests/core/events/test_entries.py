@@ -247,7 +247,7 @@ def test_an_entry_at_midnight_comes_after_the_accrual_of_that_midnight() -> None
 
 
 @both_books
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_repayments_never_make_numbers_that_exact_arithmetic_cannot_hold(data: st.DataObject) -> None:
     """Years of odd percentages and daily interest: each payment must not leave more digits than the one before."""

@@ -98,7 +98,7 @@ def test_the_rate_that_is_newer_by_effective_time_holds() -> None:
 
 
 @both_books
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_the_sum_over_any_days_is_that_of_a_walk_from_instant_to_instant(data: st.DataObject) -> None:
     """Versions, rows, lateness, a discount and hours, walked one by one, against the closed form."""

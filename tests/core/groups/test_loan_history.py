@@ -234,7 +234,7 @@ ENTRIES = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 50), ENTRIES), max_size=8))
 def test_charges_add_up_to_the_interest_that_is_owed_and_paid(steps: list[tuple[int, dict[str, Any]]]) -> None:
     """Whatever was entered and put: no day is missing, none is there twice."""

@@ -251,7 +251,7 @@ class Pair:
 
 
 @more_in_a_soak
-@settings(max_examples=examples(300, 1000), deadline=None)
+@settings(max_examples=examples(300, 1000))
 @given(TRUSTS, days())
 def test_no_sequence_of_events_tells_the_boards_apart(trust: Trust, steps: list[tuple[Any, ...]]) -> None:
     pair = Pair(trust)
@@ -261,7 +261,7 @@ def test_no_sequence_of_events_tells_the_boards_apart(trust: Trust, steps: list[
     pair.look_back()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(days())
 def test_nor_do_they_differ_at_any_step_of_it(steps: list[tuple[Any, ...]]) -> None:
     pair = Pair(Trust())

@@ -83,7 +83,7 @@ def made(risk: RiskMonitor, change: Entry | dict[str, str]) -> list[str]:
 
 
 @given(owed=NEAR_EVERY_LINE, enrolled=st.booleans(), change=single_changes())
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_what_if_equals_making_the_change(owed: str, enrolled: bool, change: tuple[dict[str, Any], Any]) -> None:
     """Figures, stage, alerts, deadline, cure, prices and permissions alike, from any band, enrolled or not."""
     question, real = change
@@ -100,7 +100,7 @@ def test_what_if_equals_making_the_change(owed: str, enrolled: bool, change: tup
     remove=st.decimals("0.1", "5", places=4),
     repay=st.decimals("1", "90000", places=2),
 )
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 def test_several_changes_at_once_give_the_figures_of_all(
     owed: str, price: Decimal, add: Decimal, remove: Decimal, repay: Decimal
 ) -> None:

@@ -74,7 +74,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"ladders": {"BTC": [["1e999", "1"]]}}, "version[0].ladders.BTC[0]: found '1e999', expected a USD value"),
     ({"ladders": {"BTC": [["0." + "0" * 40 + "1", "1"]]}}, "expected a USD value"),
     ({"ladders": {"b tc": [["inf", "1"]]}}, "version[0].ladders: found 'b tc', expected the name of a coin"),
-    ({"rates": {"USDT": "2"}}, "version[0].rates.USDT: found '2', expected a number from 0 up to 1"),
+    ({"rates": {"USDT": "2"}}, "version[0].rates.USDT: found '2', expected a number from -1 up to 1"),
     ({"rates": {"USDT": 0.1}}, "version[0].rates.USDT: found 0.1, expected a decimal number in quotes"),
     ({"grace": 24}, "version[0].grace: found 24, expected a duration"),
     ({"late_interest_factor": "0.5"}, "version[0].late_interest_factor: found '0.5', expected a number from 1"),

@@ -127,7 +127,7 @@ def test_a_longer_window_of_new_rules_opens_at_once_what_it_has_passed() -> None
     d.play("00:00 0.5 -")
     longer = product(version(renewal_window="9d", maturity_notice="24h"))
     assert d.change(days(2), products={"vip_loan": longer}) == "-"
-    assert d.pass_time(days(2.1)) == "loan.renewal_open@24:00"
+    assert d.pass_time(days(2.1)) == "loan.renewal_open@48:00"
     d.play(f"{days(4)} 0.5 -; {days(9.5)} 0.5 loan.maturing@{days(9.25)}")
 
 

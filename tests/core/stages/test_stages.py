@@ -73,7 +73,7 @@ def test_the_table_holds_these_rows_and_no_other() -> None:
         *itertools.product((NORMAL, MARGIN_CALL), {*bad, Signal.GRACE}),
         (NORMAL, Signal.CALL),
         *itertools.product((DELAYED,), {*bad, Signal.GRACE_OVER, Signal.INITIAL} - {Signal.BREACH}),
-        *itertools.product((MARGIN_CALL,), {Signal.INITIAL, Signal.HELD}),
+        *itertools.product((MARGIN_CALL,), {Signal.INITIAL, Signal.HELD, Signal.CALL_TO_GRACE, Signal.CALL_OVER}),
         (LIQUIDATION, Signal.INITIAL),
     }
     assert set(SKIPPED) < set(TABLE)

@@ -37,7 +37,6 @@ AT = datetime(2026, 1, 5, 10, 0, 0, 123456, tzinfo=UTC)
 pytestmark = more_in_a_soak
 often = settings(
     max_examples=examples(30, 80),
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

@@ -81,7 +81,7 @@ class AgainstDict(RuleBasedStateMachine):
 
 
 TestAgainstDict = AgainstDict.TestCase
-TestAgainstDict.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestAgainstDict.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_it_grows_and_shrinks_its_load_within_eleven_bytes_a_key() -> None:

@@ -55,7 +55,7 @@ def agrees(raws: list[bytes]) -> int:
     return len(taken)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32))
 def test_lines_that_are_fine_are_packed_as_they_are_parsed(seed: int) -> None:
     """All of them, however they are written; only a repeated key or a value that no product permits is left."""
@@ -64,7 +64,7 @@ def test_lines_that_are_fine_are_packed_as_they_are_parsed(seed: int) -> None:
     assert agrees(raws) == len(raws)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 2**32))
 def test_no_line_is_packed_that_would_be_refused_or_read_otherwise(seed: int) -> None:
     rng = Random(seed)

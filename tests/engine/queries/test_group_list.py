@@ -103,7 +103,7 @@ def all_pages(group_lists: Any, query: GroupQuery, scope: Scope) -> Iterator[lis
 
 
 @given(books(), queries, scopes)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_every_page_is_the_plain_roster_s(
     made: tuple[Book, list[GroupRecord]], query: GroupQuery, scope: Scope
 ) -> None:
@@ -114,7 +114,6 @@ def test_every_page_is_the_plain_roster_s(
 
 
 @given(books(), scopes, st.sampled_from([PRICES, UNTRUSTED]))
-@settings(deadline=None)
 def test_counts_and_needs_are_the_plain_roster_s(
     made: tuple[Book, list[GroupRecord]], scope: Scope, prices: Prices
 ) -> None:
@@ -133,7 +132,6 @@ def test_counts_and_needs_are_the_plain_roster_s(
 
 
 @given(books())
-@settings(deadline=None)
 def test_each_group_is_found_by_its_id(made: tuple[Book, list[GroupRecord]]) -> None:
     book, alive = made
     group_lists, plain = ColumnarGroupLists(book), PlainGroupLists(lambda: alive)
@@ -259,7 +257,6 @@ def test_stages_past_a_block_that_was_replaced_meanwhile_are_not_read() -> None:
 
 
 @given(st.lists(id_texts, unique=True, min_size=1, max_size=60), st.integers(1, 60))
-@settings(deadline=None)
 def test_rows_by_id_are_in_the_order_of_the_texts(names: list[str], cut: int) -> None:
     book = Book([], [[watched(n) for n in names[:cut]], [watched(n) for n in names[cut:]]], PRICES)
     assert book.columnar is not None

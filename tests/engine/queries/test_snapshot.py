@@ -171,7 +171,6 @@ def test_columns_under_terms_of_labels_and_lines_say_what_an_exact_look_says() -
 # A whole run is no value that could be made smaller: the seed of one that fails is all there is to know.
 @settings(
     max_examples=6,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )

@@ -158,7 +158,6 @@ def test_rules_that_are_tried_out_take_no_place() -> None:
 @more_in_a_soak
 @settings(
     max_examples=examples(1, 40),
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )

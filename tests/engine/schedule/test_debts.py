@@ -1,6 +1,6 @@
 """Debts of a block at an instant, against core loan by loan."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -9,11 +9,13 @@ import pytest
 from monitor.core.groups.outcome import StoredGroup
 from monitor.core.loans.interest import interest
 from monitor.core.money import exact
+from monitor.core.rules.product import Product
 from monitor.core.rules.settings import Rules
 from monitor.engine.columns.agreements import Agreements
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.names import Names
 from monitor.engine.schedule.debts import Debts
+from monitor.products import vip_loan
 from tests.coin_desk import START, line, loan, version
 from tests.core.desk import group, product
 
@@ -35,4 +37,72 @@ def test_a_fixed_rate_waits_for_the_free_days_of_its_coin(days: int) -> None:
     found = Debts(at, Agreements(at, Rules("desk", {"vip_loan": free}), names), names).interest(block).tolist()
     with exact():
         expected = [float(interest(each, free, *free.moment(at))) for each in kept.loans]
+    assert found == pytest.approx(expected, rel=1e-14, abs=0)
+
+
+def kinds_of_interest(rate: str = "0.0003") -> Product:
+    """Hourly interest that compounds since a day ago, and late interest by the hour."""
+    stated = {"rates": {"USDT": rate, "COIN": "0.00007"}, "late_interest": "hour", "places": {"USDT": 2}}
+    later = version(START - timedelta(days=1), **stated, compounding=True, rounding="up")
+    return vip_loan.load({"period": "hour", "version": [version(**stated), later]})
+
+
+def of(block: Block, names: Names, product: Product, at: datetime) -> Debts:
+    return Debts(at, Agreements(at, Rules("desk", {"vip_loan": product}), names), names)
+
+
+@pytest.mark.parametrize("hours", [0, 1, 30, 31, 800])
+def test_compounding_loans_of_a_block_owe_what_core_says_to_the_last_bit(hours: int) -> None:
+    """Each loan for itself: two that are alike but for their principals round differently."""
+    product, put = kinds_of_interest(), START - timedelta(days=2)
+    loans = [loan("USDT", f"{n}7.13", id=f"L-{n}", interest="0.5") for n in range(1, 6)]
+    loans += [loan("COIN", "100", "10:00", id="late", **FIXED), loan("COIN", "0", id="none", interest="3")]
+    names, kept = Names(), group(line(loans=loans), put, product)
+    block, at = Block.of([StoredGroup(kept, "book", 1, put)], names), START + timedelta(hours=hours)
+    found = of(block, names, product, at).interest(block).tolist()
+    with exact():
+        assert found == [float(interest(each, product, *product.moment(at))) for each in kept.loans]
+
+
+def test_debts_that_compound_hold_for_the_same_rules_and_hour_alone() -> None:
+    names, product = Names(), kinds_of_interest()
+    block = Block.of([StoredGroup(group(line(loans=[loan("USDT")]), of=product), "book", 1, START)], names)
+    now = of(block, names, product, START)
+    now.interest(block)
+    assert now.hold_for(of(block, names, product, START + timedelta(minutes=59)))
+    assert not now.hold_for(of(block, names, product, START + timedelta(hours=1)))
+    assert not now.hold_for(of(block, names, kinds_of_interest("0.0004"), START))
+
+
+@pytest.mark.parametrize("hours", [9, 10, 11, 23, 24, 25, 47, 48, 800])
+def test_late_hours_of_a_daily_product_are_owed_as_core_says(hours: int) -> None:
+    """Loans that are late since another minute, day or never, and some that were settled meanwhile."""
+    product = vip_loan.load({"version": [version(rates={"USDT": "0.0003", "COIN": "0.00007"}, late_interest="hour")]})
+    due = ("09:30", "10:00", "10:59", "33:00", None)
+    loans = [loan("USDT", f"{n}7", matures, id=f"L-{n}") for n, matures in enumerate(due, 1)]
+    loans += [loan("COIN", "100", matures, id=f"F-{n}", **FIXED) for n, matures in enumerate(due[:4])]
+    names, kept = Names(), group(line(loans=loans), of=product)
+    later = [msgspec.structs.replace(x, id=f"{x.id}-later", minute=60 * n) for n, x in enumerate(kept.loans, 5)]
+    kept = msgspec.structs.replace(kept, loans=(*kept.loans, *later))
+    block, at = Block.of([StoredGroup(kept, "book", 1, START)], names), START + timedelta(hours=hours)
+    found = of(block, names, product, at).interest(block).tolist()
+    with exact():
+        expected = [float(interest(each, product, *product.moment(at))) for each in kept.loans]
+    assert found == pytest.approx(expected, rel=1e-14, abs=0)
+
+
+@pytest.mark.parametrize("hours", [12, 30, 60, 2000])
+def test_rates_below_zero_are_owed_as_core_says(hours: int) -> None:
+    """Flexible and fixed ones, late ones, and one that has nothing left to owe."""
+    product = vip_loan.load({"version": [version(rates={"USDT": "-0.0003", "COIN": "-0.9"}, late_interest="hour")]})
+    below: dict[str, Any] = {"rate": {"kind": "fixed", "daily": "-0.0002"}}
+    loans = [
+        loan(coin, "107", matures, id=f"{coin}-{matures}") for coin in ("USDT", "COIN") for matures in ("30:00", None)
+    ]
+    loans += [loan("USDT", "100", "30:00", id="below", **below), loan("USDT", "100", "30:00", id="above", **FIXED)]
+    names, kept = Names(), group(line(loans=loans), of=product)
+    block, at = Block.of([StoredGroup(kept, "book", 1, START)], names), START + timedelta(hours=hours)
+    found = of(block, names, product, at).interest(block).tolist()
+    with exact():
+        expected = [float(interest(each, product, *product.moment(at))) for each in kept.loans]
     assert found == pytest.approx(expected, rel=1e-14, abs=0)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.money import exact
@@ -37,7 +37,6 @@ def laid(amounts: list[Decimal]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([*sorted(float(a) for a in amounts), 1e9, 1e9]), np.arange(len(amounts) + 2, dtype=np.uint16)
 
 
-@settings(deadline=None)  # the first call compiles
 @given(ladders(), st.lists(cents, min_size=1, max_size=40), cents, st.data())
 def test_a_run_counts_what_the_exact_ladder_recognises_also_at_its_bounds(
     ladder: Ladder, amounts: list[Decimal], price: Decimal, data: st.DataObject
@@ -53,7 +52,6 @@ def test_a_run_counts_what_the_exact_ladder_recognises_also_at_its_bounds(
     np.testing.assert_allclose(into, [*wanted, 0, 0], rtol=1e-12)
 
 
-@settings(deadline=None)  # the first call compiles
 @given(ladders(), st.lists(cents, min_size=1, max_size=40), cents, cents)
 def test_a_shift_comes_to_what_the_new_price_alone_would_have_made(
     ladder: Ladder, amounts: list[Decimal], before: Decimal, after: Decimal
@@ -109,7 +107,6 @@ def test_who_is_named(
     assert kernels.crossed(debt, recognised, owed, low, high, blind) == is_named
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.integers(0, 30), unique=True).map(sorted), st.integers(0, 31))
 def test_a_run_is_found_among_sorted_ones_or_not_at_all(numbers: list[int], wanted: int) -> None:
     instrument = np.array([99, *numbers, wanted], np.uint16)

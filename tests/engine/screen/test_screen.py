@@ -29,7 +29,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.usefixtures("way")
 @given(st.integers(0, 2**32), st.integers(1, 25))
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_group_at_a_line_is_missed_and_none_clear_of_it_is_named(seed: int, steps: int) -> None:
     desk = ScreenDesk(seed)
     desk.put(0, 20)

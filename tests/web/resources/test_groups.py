@@ -354,3 +354,30 @@ async def test_pages_follow_one_another(http: Session) -> None:
             break
         after = f"&after={page['next']}"
     assert found == [f"G-{i}" for i in reversed(range(7))]
+
+
+OPENED, LATER = "2026-03-01T10:00:00Z", "2099-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("dates", "where"),
+    [
+        ({"term": "30d", "matures_at": "2026-02-01T00:00:00Z"}, "matures_at"),
+        ({"term": "30d", "matures_at": "2026-03-02T10:00:00Z"}, "matures_at"),
+        ({"opened_at": LATER}, "opened_at"),
+        ({"opened_at": "2026-02-30T10:00:00Z"}, "opened_at"),
+        ({"term": "30d", "matures_at": "2026-06-31T00:00:00Z"}, "matures_at"),
+    ],
+)
+async def test_dates_that_cannot_be_are_refused_with_the_field(
+    http: Session, dates: dict[str, str], where: str
+) -> None:
+    bad = line()
+    bad["loans"][0] |= dates
+    status, _, problem = await ask(http, "PUT", "/v1/groups/G-1", bad)
+    assert (status, [each["where"] for each in problem["errors"]]) == (422, [f"loans[0].{where}"])
+    await put(http)
+    entry = {"id": "e-1", "type": "borrow", "loan": bad["loans"][0] | {"id": "L-9"}}
+    status, _, problem = await ask(http, "POST", "/v1/groups/G-1/entries", entry)
+    assert status == 422
+    assert [each["where"] for each in problem["errors"]] == [f"loan.{where}"]

@@ -201,7 +201,7 @@ async def test_a_closed_group_keeps_its_history(desk: WebDesk, http: Session) ->
 @pytest.mark.parametrize(
     ("query", "kind", "said"),
     [
-        ("", "bad-query", "kind: is missing; expected one of loan, repayment, liquidation, interest"),
+        ("", "bad-query", "kind: is missing; expected one of loan, repayment, liquidation, call, interest"),
         ("?kind=loans", "bad-query", "did you mean 'loan'?"),
         ("?kind=loan&lon=1", "bad-query", "did you mean 'loan'?"),
         ("?kind=loan&limit=0", "bad-query", "from 1 to 1000"),

@@ -33,6 +33,7 @@ from monitor.core.stages.stages import (
     Stage,
 )
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
+from monitor.core.valuation.shown_figures import figure_of
 from monitor.core.valuation.valuation import Weight
 from monitor.core.watch.effects import GroupEffects
 from monitor.core.watch.watcher import Ground
@@ -223,7 +224,7 @@ def _facts(record: GroupRecord) -> dict[str, Any]:
     view = state.lender
     assert view is not None, "only of a reading something is told"
     reading = view.reading
-    level = weight.figure(record.held.lines.metric) if weight is not None else None
+    level = figure_of(record.held, weight) if weight is not None else None
     metric = record.held.lines.metric.name.replace("_", " ") if record.held.lines.falls else "LTV"
     ours = stage_words(state.stage)
     ours += f" at {metric} {plain(level)}" if level is not None else ""

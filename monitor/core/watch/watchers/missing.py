@@ -21,6 +21,7 @@ from monitor.core.money import plain
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL
 from monitor.core.text import stamp
 from monitor.core.valuation.bounds import bounds
+from monitor.core.valuation.shown_figures import figure_of
 from monitor.core.valuation.valuation import BANDS, IMMEDIATE, band
 from monitor.core.valuation.valuation import LIQUIDATION as LIQUIDATION_BAND
 from monitor.core.valuation.valuation import MARGIN_CALL as MARGIN_CALL_BAND
@@ -216,7 +217,7 @@ def _danger(record: GroupRecord, usd: Mapping[str, Any]) -> Danger | None:
     rank = BANDS.index(at_worst)
     if rank <= BANDS.index(at_best) or rank < BANDS.index(_TOLD[stage]):
         return None
-    level = None if between.worst is None else between.worst.figure(lines.metric)
+    level = None if between.worst is None else figure_of(record.held, between.worst)
     owes = tuple(asset for asset, _ in record.held.debts if asset in between.missing)
     shown = None if level is None else plain(level)
     return Danger(rank, record.group.id, record.group.product, lines.metric.name, shown, at_worst, owes)

@@ -17,13 +17,14 @@ from monitor.core.groups.loan_book import Counted
 from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.loans.group import Group
-from monitor.core.loans.interest import accrues_at, next_accrual
+from monitor.core.loans.interest import accrues_at, accrues_late_at, next_accrual
 from monitor.core.money import plain
 from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.loosened import Loosened, loosened
 from monitor.core.rules.product import Product, Version
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import Verdict, WeighedGroup, judge
+from monitor.core.stages.maturity import Due, news_of, overdue_at
 from monitor.core.stages.stages import GroupState
 from monitor.core.text import MOST_NAMED
 from monitor.core.valuation.bounds import decisive
@@ -69,6 +70,10 @@ class RulesWatch(Watcher):
         """The versions under which the groups are held."""
         self._replaced: Mapping[str, Former] = {}
         """While groups are decided under new versions: those of before, by product."""
+        self._changed_at: datetime | None = None
+        """When other rules came into force last. What they bring about is said to be of that time."""
+        self._former: Mapping[str, Former] = {}
+        """The versions that were replaced then, by product."""
 
     def kept(self) -> dict[str, int]:
         """By product: how often a change was said."""
@@ -80,6 +85,8 @@ class RulesWatch(Watcher):
 
     def begin(self, at: datetime) -> None:
         """The first event, or the memory of a restart."""
+        # What is still due from before was moved there by other rules just before the stop.
+        self._changed_at = at
         self._plan_accrual(at)
         self._plan_version(at)
         self._take_versions(at)
@@ -128,16 +135,34 @@ class RulesWatch(Watcher):
         borrowers: the person who reloads knows what changed, and it is in the audit.
         """
         change = self._renew(at, out, is_told=is_told)
+        self._changed_at = at
         return change._replace(has_new_rules=True, needed=self._ground.book.needed())
 
     def conclude(self, change: BookChange, out: Outcome) -> None:
         """What is decided from now on no longer follows from the change of rules."""
         self._replaced = {}
 
-    def cause(self, record: GroupRecord, before: GroupState, verdict: Verdict, at: datetime) -> dict[str, Any]:
+    def stamped(self, due: datetime) -> datetime:
+        """When a deadline counts as run: one that other rules have moved into the past, when they came into force.
+
+        All that was due before them had run by then.
+        """
+        return due if self._changed_at is None else max(due, self._changed_at)
+
+    def cause_of_date(self, record: GroupRecord, due: Due, at: datetime) -> dict[str, Any]:
+        """What the alert of a loan's date adds: nothing where it had come by now under the rules before as well."""
+        old, (_, kind, loan) = self._former.get(record.group.product), due
+        if old is None or at != self._changed_at or loan.matures_at is None:
+            return {}
+        version = old.version_of(record.group)
+        times = {news: time for time, news in news_of(loan.matures_at, version)}
+        times[deadlines.OVERDUE] = overdue_at(loan.matures_at, version, record.state.waived_until)
+        return {} if kind in times and times[kind] <= at else _by_rules(old)
+
+    def cause(self, record: GroupRecord, before: GroupState, verdict: Verdict, seen: WeighedGroup) -> dict[str, Any]:
         """What an alert adds that a change of rules caused: nothing where the rules before would have raised it as well.
 
-        `before`: the group's state before the verdict.
+        `before`: the group's state before the verdict. `seen`: what the verdict was about.
         """
         old, said = self._replaced.get(record.group.product), verdict[1]
         if old is None or said is None:
@@ -147,11 +172,12 @@ class RulesWatch(Watcher):
         is_known = held.assets <= usd.keys()
         weight = decisive(held, usd)
         if weight is not None:
-            seen = WeighedGroup(record.group, held, weight, record.blind or not is_known, at)
-            _, then = judge(rules.name, before, seen, rules.lifecycle)
+            # The prices of a hold's very end are still to come: the rules before would not have ended it here either.
+            under_old = WeighedGroup(record.group, held, weight, record.blind or not is_known, seen.at, seen.is_settled)
+            _, then = judge(rules.name, before, under_old, rules.lifecycle)
             if then is not None and then.type == said.type:
                 return {}
-        return {"cause": "rules", "rules_from": old.name}
+        return _by_rules(old)
 
     def _renew(self, at: datetime, out: Outcome, *, is_told: bool) -> BookChange:
         book, board, rules = self._ground.book, self._ground.board, self._ground.rules
@@ -169,15 +195,23 @@ class RulesWatch(Watcher):
             # Noticed at the version's own time, also by a monitor that was down then.
             raise_alert(out, rules.name, Statement(RULES_CHANGED, kind, count, facts), at, detected_at=at)
         self._replaced = replaced
+        if replaced:
+            self._changed_at = at
+            self._former = replaced
         return BookChange(at, suspects=suspects, renewed=rules.products.keys(), interest=rules.products.keys())
 
     def _accrue(self, at: datetime, out: Outcome) -> BookChange:
-        """At midnight for all groups; at other instants for those of products that add interest more often.
+        """At midnight for all groups; at other instants for those of products that add interest more often, or that do so
+        to late loans and have any.
 
         For all as well where a version comes into force just then: a book takes the rules of a time for all groups or none.
         """
         book, products = self._ground.book, self._ground.rules.products
-        kinds = frozenset(kind for kind, product in products.items() if accrues_at(product, at))
+        kinds = frozenset(
+            kind
+            for kind, product in products.items()
+            if accrues_at(product, at) or (accrues_late_at(product, at) and book.has_late(kind, at))
+        )
         if len(kinds) == len(products) or any(v.effective == at for p in products.values() for v in p.versions):
             return self._renew(at, out, is_told=True)
         suspects = dict.fromkeys((*book.accrue(at, kinds), *book.suspects(PriceChange(), self._ground.board)))
@@ -199,6 +233,10 @@ class RulesWatch(Watcher):
         """The next time at which a version of some product's rules comes into force."""
         due = self._ground.rules.next_version(at)
         self._ground.agenda.set(deadlines.RULES, "", Deadline(due, deadlines.RULES, "") if due else None)
+
+
+def _by_rules(old: Former) -> dict[str, Any]:
+    return {"cause": "rules", "rules_from": old.name}
 
 
 def _changed(kind: str, old: Former, new: Former, sums: tuple[Counted, Counted]) -> dict[str, Any]:

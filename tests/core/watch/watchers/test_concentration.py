@@ -120,7 +120,7 @@ WATCHED = ExposureRules(max_share={"asset": D("0.5"), "product": D("0.99"), "des
 
 
 @more_in_a_soak
-@settings(max_examples=examples(10, 25), deadline=None)
+@settings(max_examples=examples(10, 25))
 @given(steps(DESK), st.sets(st.integers(0, 60), max_size=3), st.lists(st.integers(1, 4000), max_size=6))
 def test_a_run_with_shares_under_watch_is_a_fold(run: Any, restarts: set[int], pauses: list[int]) -> None:
     """Restarts and the telling of time change nothing of what is said."""

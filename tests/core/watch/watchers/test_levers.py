@@ -12,6 +12,7 @@ from monitor.core.events.levers import EndLever, PullLever
 from monitor.core.groups.lever_states import LeverEffect, LeverStand
 from monitor.core.money import exact
 from monitor.core.schema import read
+from monitor.core.valuation.shown_figures import figure_of
 from tests.coin_desk import THRESHOLDS, clock, line, loan, version
 from tests.core.desk import Desk, both_books, product
 
@@ -148,7 +149,7 @@ def test_a_waiver_is_of_overdue_loans_and_says_so_where_there_is_none_or_it_is_t
     assert look_ahead(desk, "06:00", waive)[0].after == LeverStand(
         "vip_loan",
         "normal",
-        desk.sight().weight.ltv,
+        figure_of(desk.sight().held, desk.sight().weight),
         "margin_call",
         desk.sight().held.lines.margin_call,
         clock("50:00"),

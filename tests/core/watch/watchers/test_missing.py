@@ -51,7 +51,7 @@ def test_what_is_past_its_line_whatever_the_coin_is_worth_is_decided_and_named_a
     desk = desk_of(holding("ENDS"))
     (call,) = desk.play("00:00 COIN=0.92 margin_call.opened")
     assert call.figures is not None
-    assert (call.figures.missing, str(call.figures.ltv), call.blind) == (("ENDS",), "0.83636363", True)
+    assert (call.figures.missing, str(call.figures.ltv), call.blind) == (("ENDS",), "0.83636364", True)
     told = desk.play("00:01 COIN=1.001 liquidation.triggered(ltv)")
     assert desk.told(told[0])["data"]["bound"] is True
     desk.play("00:05 ... -")  # all that may be worse is told
