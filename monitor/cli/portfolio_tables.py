@@ -68,7 +68,8 @@ def _matrix(answer: dict[str, Any]) -> None:
     out.print(f"[bold]{title}[/]: groups at or beyond the liquidation line, and their debt in USD")
     grid = table_of(title, *x["shocks"])
     for shock, row in zip(y["shocks"], answer["cells"], strict=True):
-        grid.add_row(shock, *(f"{_beyond(cell):,}\n{_amount(cell['liquidation_debt_usd'])}" for cell in row))
+        grid.add_row(shock, *(f"{_beyond(cell):,}" for cell in row))
+        grid.add_row("", *(_amount(cell["liquidation_debt_usd"]) for cell in row))
     out.print(grid)
 
 
