@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools import images, sbom
+from tools import client_release, images, sbom
 
 ROOT = Path(__file__).parent.parent
 PAGE = "monitor/web/static/index.html"
@@ -125,6 +125,10 @@ def release(root: Path, say: Callable[[str], None]) -> None:
     say(audited(root))
     dist = _empty(root)
     say(built(root, dist))
+    try:
+        say(client_release.packed(root, dist))
+    except client_release.ClientsNotBuilt as e:
+        raise NotReleased(str(e)) from None
     say(stated(root, dist))
 
 

@@ -17,11 +17,12 @@ from urllib.parse import quote
 
 import msgspec
 from cyclopts import App as Commands
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, Parameter
 
 from monitor import config as configuration
 from monitor import plugins, private_files, service_manager, telemetry, terminal
 from monitor.cli import audit, calls, copies, delivery, importing, keys, levers, operator, output, portfolio
+from monitor.cli.help_texts import explained
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.cli.shipped import DEMONSTRATION, configuration_of, demonstration, init, version
 from monitor.client import DaemonClient, NoAnswer
@@ -43,6 +44,8 @@ commands = Commands(
     version=version,
     version_flags=["--version"],
     result_action="return_value",
+    help_format="plaintext",
+    default_parameter=Parameter(negative_iterable=()),
 )
 
 for _command in (
@@ -425,3 +428,6 @@ def doctor(*, config: ConfigFile = CONFIG, as_json: AsJson = False) -> int:
     else:
         output.findings(findings)
     return TROUBLE if any(f.status == "trouble" for f in findings) else FINE
+
+
+explained(commands)

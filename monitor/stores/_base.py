@@ -217,7 +217,7 @@ class StoredState(msgspec.Struct, frozen=True):
 
 
 class AlertFilter(msgspec.Struct, frozen=True):
-    """Which alerts of the log are wanted; `type` may be a glob."""
+    """Which alerts of the log are wanted; `type` may be a glob. `newest_first`: those before `after`; 0 is the end."""
 
     after: int = 0
     group: str | None = None
@@ -225,7 +225,9 @@ class AlertFilter(msgspec.Struct, frozen=True):
     severity: str | None = None
     limit: int = 100
     since: datetime | None = None
-    """Begins with the first alert in the log at this time or later."""
+    until: datetime | None = None
+    """Begins with the first alert in the log at `since` or later; only alerts before `until` are wanted."""
+    newest_first: bool = False
 
     def types(self) -> tuple[str, ...] | None:
         """The alert types that `type` and `severity` leave, or None where they leave all; `keeps` decides on each alert."""
@@ -236,11 +238,11 @@ class AlertFilter(msgspec.Struct, frozen=True):
 
     def keeps(self, alert: Alert) -> bool:
         """Whether an alert of a wanted type is wanted: a few types have the severity of what they are about."""
-        return self.severity in (None, alert.severity)
+        return self.severity in (None, alert.severity) and (self.until is None or alert.at < self.until)
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True):
-    """Which deliveries are wanted, by cursor and id."""
+    """Which deliveries are wanted, by cursor and id; `type` may be a glob."""
 
     after: str = ""
     """The `place` of the last delivery seen; empty for the first page."""
@@ -249,11 +251,9 @@ class DeliveryFilter(msgspec.Struct, frozen=True):
     alert: str | None = None
     limit: int = 100
     type: str | None = None
-    """A glob."""
     since: datetime | None = None
-    """Committed at this time or later."""
     until: datetime | None = None
-    """Committed before this time."""
+    """Committed at `since` or later, and before `until`."""
 
     def start(self) -> tuple[int, str]:
         """The cursor and id after which to go on. Raises ValueError when `after` is not a place."""
