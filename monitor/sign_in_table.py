@@ -23,10 +23,12 @@ class GroupRole(msgspec.Struct, frozen=True):
 
     name: str
     """The group, exactly as the provider or the proxy says it."""
-    role: Literal["viewer", "feeder", "operator", "admin"]
+    role: Literal["borrower", "viewer", "feeder", "operator", "admin"]
     scope: dict[str, str] = {}
 
     def __post_init__(self) -> None:
+        if self.role == "borrower" and not self.scope:
+            raise ValueError('role: a borrower sees the own groups alone; state scope = { borrower = "..." } too')
         if not self.name.strip() or not self.name.isprintable():
             raise ValueError(f"name: found {self.name!r}, expected the name of a group")
 

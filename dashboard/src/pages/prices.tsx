@@ -188,7 +188,7 @@ function Channels({ channels }: { channels: readonly ChannelItem[] }) {
           <tr>
             <th>Channel</th>
             <th>Kind</th>
-            <th>Breaker</th>
+            <th>State</th>
             <th class="right">In the queue</th>
             <th class="right">Oldest of it</th>
             <th>Delivered last</th>
@@ -201,7 +201,9 @@ function Channels({ channels }: { channels: readonly ChannelItem[] }) {
               <th scope="row">{c.name}</th>
               <td>{c.kind}</td>
               <td>
-                <span class={`pill ${c.breaker === "closed" ? "good" : "bad"}`}>{c.breaker}</span>
+                <span class={`pill ${c.breaker === "closed" && !c.off_at ? "good" : "bad"}`}>
+                  {c.off_at ? "off" : c.breaker === "closed" ? "sending" : "fails, probed"}
+                </span>
               </td>
               <td class="right num">{c.queued}</td>
               <td class="right num">{c.oldest_age_s === null ? "–" : rough(c.oldest_age_s * 1000)}</td>

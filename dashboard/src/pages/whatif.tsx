@@ -6,9 +6,10 @@ import { ApiError, path, post } from "../api";
 import { asTyped } from "../format/coin";
 import { isDecimal } from "../format/decimal";
 import { usePolled } from "../live/polled";
-import { alertTitle, numbers, Panel, Scroll, StagePill, Usd, words } from "../parts/figures";
+import { alertTitle, numbers, Panel, Scroll, StagePill, Usd } from "../parts/figures";
 import type { Lines } from "../parts/ltvbar";
 import { LevelText, LtvBar } from "../parts/ltvbar";
+import { lineWords } from "../parts/nextline";
 import { Failure, Fresh } from "../parts/notices";
 import { to } from "../router";
 
@@ -306,7 +307,7 @@ function Result({ answer, lines }: { answer: WhatIfAnswer; lines: Lines }) {
 }
 
 function next(s: WhatIfStanding) {
-  return s.next_line ? `${s.next_line.distance_percent}% to ${words(s.next_line.name)}` : "–";
+  return s.next_line ? `${numbers.exact(s.next_line.distance_percent, 2, true)}% to ${lineWords(s.next_line)}` : "–";
 }
 
 function may(s: WhatIfStanding): string {
@@ -318,7 +319,7 @@ function may(s: WhatIfStanding): string {
     p.new_order && "borrow",
     ...Object.keys(p.not_stated).map((name) => `${name} not stated`),
   ].filter(Boolean);
-  return found.join(", ") || "nothing";
+  return found.join(", ") || "only to add collateral or repay";
 }
 
 function Row(props: {

@@ -5,8 +5,9 @@ import { rough } from "../format/time";
 import { type Filter, live } from "../live/live";
 import type { Sort } from "../live/rows";
 import { to } from "../router";
-import { Countdown, numbers, ShortUsd, StagePill, words } from "./figures";
+import { Countdown, ShortUsd, StagePill } from "./figures";
 import { LevelText, LtvBar } from "./ltvbar";
+import { NextLineCell } from "./nextline";
 
 export const SORTS: Readonly<Record<Sort, string>> = {
   ltv: "Worst first",
@@ -22,8 +23,8 @@ export const SORTS: Readonly<Record<Sort, string>> = {
 const COLUMNS: readonly [string, string, Sort | null][] = [
   ["id", "Group", "id"],
   ["stage", "Stage", "ltv"],
-  ["level", "LTV", "ltv"],
-  ["next", "To next line", null],
+  ["level", "LTV or level", "ltv"],
+  ["next", "What counts next", null],
   ["deadline", "Deadline", "deadline"],
   ["debt", "Debt", "debt_usd"],
 ];
@@ -93,21 +94,14 @@ export function GroupCells({ group, now }: { group: GroupRow; now: number }) {
         <LtvBar group={group} />
       </div>
       <div class="cell next" role="cell">
-        {group.next_line ? (
-          <>
-            <span class="num">{numbers.exact(group.next_line.distance_percent, 2, true)}%</span>
-            {drift !== null && (
-              <span
-                class={`num drift ${drift < 600_000 ? "soon" : ""}`}
-                title="At the movement of the last five minutes: an estimate"
-              >
-                ≈ {rough(drift)}
-              </span>
-            )}
-            <small>to {words(group.next_line.name)}</small>
-          </>
-        ) : (
-          <span class="none">{group.unknown ? "–" : "beyond all"}</span>
+        <NextLineCell group={group} isLevel={group.margin_level !== undefined || group.health_factor !== undefined} />
+        {drift !== null && (
+          <span
+            class={`num drift ${drift < 600_000 ? "soon" : ""}`}
+            title="At the movement of the last five minutes: an estimate"
+          >
+            ≈ {rough(drift)}
+          </span>
         )}
       </div>
       <div class="cell deadline" role="cell">

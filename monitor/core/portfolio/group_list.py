@@ -28,7 +28,7 @@ from monitor.core.instants import micros_of
 from monitor.core.loans.group import Group
 from monitor.core.money import CENT, ONE, ZERO, exact, round_down
 from monitor.core.stages.stages import STAGE_RANK, GroupState
-from monitor.core.valuation.remedies import next_line, terms_of
+from monitor.core.valuation.remedies import ALL_LINES, next_line, terms_of
 from monitor.core.valuation.shown_figures import ltv_of
 from monitor.core.valuation.valuation import Holding, Weight, weigh
 
@@ -192,7 +192,7 @@ class PlainGroupLists:
 
 def _room(weight: Weight, held: Holding) -> Decimal:
     """Percent until the next line that calls for an act; the initial one only bounds what may be borrowed."""
-    found = next_line(weight, held.lines, terms_of(held.lines, held.version), CENT, but="initial")
+    found = next_line(weight, held.lines, terms_of(held.lines, held.version), CENT, ALL_LINES[1:])
     return ZERO if found is None else found.distance_percent
 
 

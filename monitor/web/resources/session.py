@@ -26,6 +26,7 @@ class SignIn(msgspec.Struct, frozen=True):
 class SessionItem(msgspec.Struct, frozen=True):
     """Who asks. `tokens`: the daemon has some; `cookie`: the caller has a session, which lasts `until`.
 
+    `zone` is the desk's time zone, in which deadlines are shown beside UTC; null where the configuration states none.
     `sign_out_url`: where the page leads after a sign-out, for somebody who signed in at the provider or at a proxy.
     """
 
@@ -36,6 +37,7 @@ class SessionItem(msgspec.Struct, frozen=True):
     tokens: bool
     cookie: bool
     until: str | None
+    zone: str | None
     sign_out_url: str | None = None
 
 
@@ -45,14 +47,14 @@ async def sign_in(call: Call) -> web.StreamResponse | SessionItem:
     request = call.request
     token = read_as(SignIn, await read_body(request)).token
     if not site.tokens:
-        return _item(LOOPBACK, has_tokens=False)
+        return _item(call, LOOPBACK, has_tokens=False)
     digest = site.tokens.digest_of(token)
     caller = None if digest is None else site.tokens.of_digest(digest)
     if digest is None or caller is None:
         site.failures.count(client_of(request, site.trusted_proxies))
         raise Rejected("unauthorized", "there is no such token", headers={"WWW-Authenticate": "Bearer"})
     id_, until = site.sessions.open(digest)
-    response = json_response(_item(msgspec.structs.replace(caller, until=until), has_tokens=True))
+    response = json_response(_item(call, msgspec.structs.replace(caller, until=until), has_tokens=True))
     response.set_cookie(
         COOKIE,
         id_,
@@ -67,7 +69,7 @@ async def sign_in(call: Call) -> web.StreamResponse | SessionItem:
 
 async def session(call: Call) -> SessionItem:
     """Who asks, and what they may do."""
-    return _item(call.caller, has_tokens=bool(call.site.tokens), sign_out_url=_sign_out_url(call))
+    return _item(call, call.caller, has_tokens=bool(call.site.tokens))
 
 
 async def sign_out(call: Call) -> web.StreamResponse:
@@ -80,8 +82,8 @@ async def sign_out(call: Call) -> web.StreamResponse:
     return response
 
 
-def _sign_out_url(call: Call) -> str | None:
-    caller, site = call.caller, call.site
+def _sign_out_url(call: Call, caller: Caller) -> str | None:
+    site = call.site
     if not caller.is_person:
         return None
     if caller.session:
@@ -89,7 +91,7 @@ def _sign_out_url(call: Call) -> str | None:
     return None if site.proxy_auth is None else site.proxy_auth.config.sign_out_url
 
 
-def _item(caller: Caller, *, has_tokens: bool, sign_out_url: str | None = None) -> SessionItem:
+def _item(call: Call, caller: Caller, *, has_tokens: bool) -> SessionItem:
     """Who asks, and what they may do."""
     return SessionItem(
         name=caller.name,
@@ -99,7 +101,8 @@ def _item(caller: Caller, *, has_tokens: bool, sign_out_url: str | None = None) 
         tokens=has_tokens,
         cookie=bool(caller.session),
         until=stamp_or_none(caller.until),
-        sign_out_url=sign_out_url,
+        zone=call.daemon.zone(),
+        sign_out_url=_sign_out_url(call, caller),
     )
 
 
