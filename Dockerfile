@@ -26,6 +26,12 @@ COPY monitor monitor
 COPY --from=page /src/monitor/web/static monitor/web/static
 RUN hatchling build --target wheel --directory /dist && uv pip install --no-cache --python /opt/monitor --no-deps /dist/*.whl
 
+# The engine's loops, compiled for any processor of this kind, so that no start compiles. A loop belongs to the bytes and the time
+# of its source; a layer keeps whole seconds of a time and no more.
+ENV NUMBA_CPU_NAME=generic
+RUN find /opt/monitor -path '*/monitor/engine/*' -name '*.py' -exec sh -c 'for f; do touch -d "@$(stat -c %Y "$f")" "$f"; done' sh {} + \
+    && NUMBA_CACHE_DIR=/opt/monitor/kernels /opt/monitor/bin/monitor kernels
+
 
 FROM python:3.11-slim
 
@@ -34,8 +40,10 @@ RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /app m
     && install -d -o monitor -g monitor /app /app/var
 COPY --from=build /opt/monitor /opt/monitor
 COPY config /app/config
-# The engine's kernels are compiled for the machine that runs them, into a folder that may be written and lost.
-ENV PATH="/opt/monitor/bin:$PATH" PYTHONUNBUFFERED=1 NUMBA_CACHE_DIR=/tmp/numba-cache
+# The daemon copies the compiled loops to a folder that may be written and lost, as the compiler reads from no other. Without
+# the name of the processor it would compile them again for the one that it finds.
+ENV PATH="/opt/monitor/bin:$PATH" PYTHONUNBUFFERED=1 \
+    NUMBA_CPU_NAME=generic MONITOR_KERNELS=/opt/monitor/kernels NUMBA_CACHE_DIR=/tmp/numba-cache
 WORKDIR /app
 USER 10001
 

@@ -107,6 +107,8 @@ class Named(msgspec.Struct, frozen=True):
     rates: tuple[Part, ...] = ()
     host: str = "127.0.0.1"
     """That the web binds."""
+    secrets: tuple[tuple[str, Path], ...] = ()
+    """Of the sign-in: the place in the configuration, and the file."""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -154,7 +156,9 @@ class Config(msgspec.Struct, frozen=True):
     @property
     def named(self) -> Named:
         """What the daemon needs to start with this configuration."""
-        return Named(self.web.tokens, self.books, self.feeds, self.notifiers, self.rates, self.web.host)
+        return Named(
+            self.web.tokens, self.books, self.feeds, self.notifiers, self.rates, self.web.host, self.web.secrets
+        )
 
     @property
     def state_dir(self) -> Path:
@@ -251,7 +255,7 @@ class _Loader:
         calendars = self.calendars(table)
         routes = self.routes(self.rows(table, "route"), self.rows(table, "notifier"), calendars)
         tokens = web.tokens if web is not None else ()
-        people, duty, four_eyes = self.duty(table, tokens)
+        people, duty, four_eyes = self.duty(table, web)
         heartbeat = self.table(HeartbeatTable, table, "heartbeat") if "heartbeat" in table else None
         replies = self.table(SmsReplies, table, "sms_replies") if "sms_replies" in table else None
         if replies is not None and web is not None and web.public_url is None:
@@ -280,15 +284,16 @@ class _Loader:
         more |= {"old_keys": tuple(self.old_keys), "endpoints": endpoints}
         return msgspec.structs.replace(config, contacts=contacts_of(people), owners=owners_of(people), **more)
 
-    def duty(self, table: dict[str, Any], tokens: Sequence[TokenConfig]) -> tuple[tuple[Person, ...], Duty, FourEyes]:
+    def duty(self, table: dict[str, Any], web: WebConfig | None) -> tuple[tuple[Person, ...], Duty, FourEyes]:
         """The people of the desk, who is on duty, who is asked, and what needs two of them."""
         people = tuple(self.each(Person, table, "person"))
         duty = Duty(tuple(self.each(Rota, table, "rota")), tuple(self.each(Escalation, table, "escalation")))
         notifiers = [str(row.get("name", _unnamed(str(row.get("kind")), row))) for row in self.rows(table, "notifier")]
         eyes = self.table(FourEyesTable, table, "four_eyes") or FourEyesTable()
+        tokens, groups = (web.tokens, web.sign_in_groups) if web is not None else ((), ())
         unfit = misfits(people, duty.rotas, duty.escalations, notifiers)
-        self.note_all((*unfit, *four_eyes_misfits(people, tokens, eyes)))
-        return people, duty, eyes.settings(people, tokens)
+        self.note_all((*unfit, *four_eyes_misfits(people, tokens, eyes, groups)))
+        return people, duty, eyes.settings(people, tokens, groups)
 
     def each(self, cls: Any, table: dict[str, Any], name: str) -> list[Any]:
         """The rows of a table that can be read."""

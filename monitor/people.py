@@ -14,6 +14,7 @@ from monitor.addresses import check_port, origin_of, shown_url
 from monitor.core.rules.duty import Escalation, Rota
 from monitor.core.rules.settings import FourEyes
 from monitor.core.schema import Name, Span
+from monitor.sign_in_table import PREFIX, GroupRole
 from monitor.web_table import TokenConfig
 
 Contacts = Mapping[str, Mapping[str, str]]
@@ -23,15 +24,17 @@ Contacts = Mapping[str, Mapping[str, str]]
 class Person(msgspec.Struct, frozen=True):
     """[[person]]: `contacts` by the name of a notifier, such as { mail = "anna@desk.example", phone = "+46701740605" }.
 
-    `tokens` are the names of the person's own [[web.tokens]]: what one of them proposes, none of them approves.
+    `tokens` are the names of the person's own [[web.tokens]], `sign_in` those under which the person signs in at a provider
+    or a proxy: what one of them proposes, none of them approves.
     """
 
     name: Name
     contacts: dict[str, str] = {}
     tokens: tuple[str, ...] = ()
+    sign_in: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.contacts and not self.tokens:
+        if not self.contacts and not self.tokens and not self.sign_in:
             raise ValueError(
                 "contacts: is empty, expected an address for a [[notifier]], as nobody is reached otherwise"
             )
@@ -81,12 +84,14 @@ class FourEyesTable(msgspec.Struct, frozen=True):
     enabled: bool = False
     proposals_last: Annotated[timedelta, Span("1m", "30d")] = timedelta(hours=24)
 
-    def settings(self, people: Sequence[Person], tokens: Sequence[TokenConfig]) -> FourEyes:
-        """As core takes it: with those who may approve."""
+    def settings(
+        self, people: Sequence[Person], tokens: Sequence[TokenConfig], groups: Sequence[GroupRole] = ()
+    ) -> FourEyes:
+        """As core takes it: with those who may approve. Which groups a person is in shows when they sign in."""
         able = {token.name for token in tokens if token.role in APPROVERS}
-        return FourEyes(
-            self.enabled, self.proposals_last, tuple(p.name for p in people if not able.isdisjoint(p.tokens))
-        )
+        can_sign_in = any(group.role in APPROVERS for group in groups)
+        names = (p.name for p in people if not able.isdisjoint(p.tokens) or (can_sign_in and p.sign_in))
+        return FourEyes(self.enabled, self.proposals_last, tuple(names))
 
 
 APPROVERS = ("operator", "admin")
@@ -94,12 +99,13 @@ APPROVERS = ("operator", "admin")
 
 
 def owners_of(people: Sequence[Person]) -> Mapping[str, str]:
-    """By the name of a token, whose it is."""
-    return {token: person.name for person in people for token in person.tokens}
+    """By the name of a token, or the one under which a person signs in, whose it is."""
+    by_token = {token: person.name for person in people for token in person.tokens}
+    return by_token | {PREFIX + name: person.name for person in people for name in person.sign_in}
 
 
 def four_eyes_misfits(
-    people: Sequence[Person], tokens: Sequence[TokenConfig], table: FourEyesTable
+    people: Sequence[Person], tokens: Sequence[TokenConfig], table: FourEyesTable, groups: Sequence[GroupRole] = ()
 ) -> Iterator[tuple[str, str]]:
     """Places and sentences about tokens that nobody has or that two have, and about a desk that is too small."""
     names = [token.name for token in tokens]
@@ -110,7 +116,15 @@ def four_eyes_misfits(
                 yield f"person[{i}].tokens", f"no token {token!r}; there are: {', '.join(names) or 'none'}"
             elif owners.setdefault(token, person.name) != person.name:
                 yield f"person[{i}].tokens", f"{token!r} is {owners[token]}'s already; a token is one person's"
-    if table.enabled and len(table.settings(people, tokens).people) < 2:
+        for name in person.sign_in:
+            if not groups:
+                yield (
+                    f"person[{i}].sign_in",
+                    "nobody signs in without a token; configure [web.oidc] or [web.proxy_auth]",
+                )
+            elif owners.setdefault(PREFIX + name, person.name) != person.name:
+                yield f"person[{i}].sign_in", f"{name!r} is {owners[PREFIX + name]}'s already; a name is one person's"
+    if table.enabled and len(table.settings(people, tokens, groups).people) < 2:
         what = "needs two people who have a token of role operator or admin; name it in the tokens of a [[person]]"
         yield "four_eyes.enabled", what
 

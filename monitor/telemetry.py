@@ -5,15 +5,21 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import logging
+import platform
 import re
+import sqlite3
 import sys
 import weakref
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
+from datetime import datetime
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from monitor.control_characters import visible
 
@@ -161,6 +167,34 @@ class Health:
             now[part] = reason
 
 
+class Total(Collector):
+    """A counter whose value another part keeps. Its old name, without `_total`, is told as well, as a gauge."""
+
+    def __init__(self, name: str, about: str, labels: Iterable[str] = (), *, registry: CollectorRegistry) -> None:
+        self._name = name
+        self._about = about
+        self._labels = tuple(labels)
+        self._values: dict[tuple[str, ...], float] = {} if self._labels else {(): 0.0}
+        registry.register(self)
+
+    def set(self, value: float, *labels: str) -> None:
+        """States how many there have been."""
+        self._values[labels] = value
+
+    def clear(self) -> None:
+        """Forgets all samples, so that what is gone leaves none."""
+        self._values.clear()
+
+    def collect(self) -> Iterable[Metric]:
+        """Both families, for the registry."""
+        counter = CounterMetricFamily(self._name, self._about, labels=self._labels)
+        gauge = GaugeMetricFamily(self._name, f"The old name of {self._name}_total.", labels=self._labels)
+        for labels, value in list(self._values.items()):
+            counter.add_metric(labels, value)
+            gauge.add_metric(labels, value)
+        return counter, gauge
+
+
 class Metrics:
     """The daemon's metrics, in a registry of their own so that a process can run two daemons."""
 
@@ -168,6 +202,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         counter = partial(Counter, registry=self.registry)
         gauge = partial(Gauge, registry=self.registry)
+        total = partial(Total, registry=self.registry)
         seconds = partial(Histogram, buckets=_LATENCY_BUCKETS, registry=self.registry)
 
         self.tick_to_commit = seconds("monitor_tick_to_commit_seconds", "Batch received to alert durable.")
@@ -180,6 +215,10 @@ class Metrics:
         self.attempts = counter("monitor_delivery_attempts_total", attempts, ["notifier", "outcome"])
         self.superseded = counter("monitor_deliveries_superseded_total", "Notices cancelled before delivery.")
         self.groups = gauge("monitor_groups", "Groups by stage.", ["stage"])
+        debt = "Debt by stage, in whole USD rounded down. Groups with a missing price count nothing."
+        self.debt = gauge("monitor_debt_usd", debt, ["stage"])
+        nearest = "Percent by which the recognised value of the nearest group may fall before its next line."
+        self.nearest = gauge("monitor_nearest_line_percent", nearest, ["stage"])
         self.groups_unknown = gauge("monitor_groups_unknown", "Groups with a missing price.")
         self.groups_blind = gauge("monitor_groups_blind", "Groups with an untrusted price.")
         self.fund = gauge("monitor_fund_usd", "Insurance fund: balance, projected draw, fees.", ["figure"])
@@ -191,27 +230,39 @@ class Metrics:
         oldest = "Age of the oldest undelivered notice."
         self.oldest_undelivered = gauge("monitor_oldest_undelivered_seconds", oldest, ["notifier"])
         self.feed_connected = gauge("monitor_feed_connected", "1 while connected.", ["feed"])
-        self.feed_frames = gauge("monitor_feed_frames", "Frames received.", ["feed"])
-        self.feed_refused = gauge("monitor_feed_refused", "Frames and prices refused.", ["feed", "reason"])
+        self.feed_frames = total("monitor_feed_frames", "Frames received.", ["feed"])
+        self.feed_refused = total("monitor_feed_refused", "Frames and prices refused.", ["feed", "reason"])
         lag = "From the venue's time of the newest price in force to its receipt; below 0 where its clock is ahead."
         self.feed_lag = gauge("monitor_feed_lag_seconds", lag, ["feed"])
         self.feed_offset = gauge("monitor_feed_clock_offset_seconds", "The venue's clock less ours.", ["feed"])
-        self.feed_ignored = gauge("monitor_feed_ignored", "Symbols that a desk does not want.", ["feed", "reason"])
+        self.feed_ignored = total("monitor_feed_ignored", "Symbols that a desk does not want.", ["feed", "reason"])
         dropped = "Prices that were read and did not count."
-        self.feed_dropped = gauge("monitor_feed_dropped", dropped, ["feed", "reason"])
-        self.feed_reconnects = gauge("monitor_feed_reconnects", "Connections made again.", ["feed"])
+        self.feed_dropped = total("monitor_feed_dropped", dropped, ["feed", "reason"])
+        self.feed_reconnects = total("monitor_feed_reconnects", "Connections made again.", ["feed"])
         refused = "Lines, puts and entries refused."
         self.degraded = gauge("monitor_degraded", "What is not known or not in order.", ["kind"])
         self.unwatched = gauge("monitor_groups_unwatched", "Groups that are not watched, as their lines are refused.")
         self.book_refused = counter("monitor_book_refused_total", refused, ["source", "reason"])
         self.conflated = counter("monitor_quotes_conflated_total", "Quotes replaced by newer ones unseen.")
-        self.event_log_lost = gauge("monitor_event_log_lost_events", "Events since the start that no event log has.")
+        self.event_log_lost = total("monitor_event_log_lost_events", "Events that no event log has.")
         self.loop_lag = gauge("monitor_loop_lag_seconds", "Lateness of the event loop, last second.")
         self.web_connections = gauge("monitor_web_connections", "Connections to the API that are open.")
         self.web_refused = counter("monitor_web_refused_total", "Connections turned away or cut.", ["reason"])
         self.web_wrong_tokens = counter("monitor_web_wrong_tokens_total", "Requests with a token that nobody has.")
         self.tasks = gauge("monitor_tasks", "Tasks of the event loop.")
+        taken = "1 where the configuration that was read last is in force, 0 where it was refused."
+        self.reload_taken = gauge("monitor_config_last_reload_successful", taken)
+        taken_at = "When a configuration was taken over last."
+        self.reload_taken_at = gauge("monitor_config_last_reload_success_timestamp_seconds", taken_at)
+        build = gauge("monitor_build_info", "1; the labels say what runs.", ["version", "python", "sqlite"])
+        build.labels(version("loan-monitor"), platform.python_version(), sqlite3.sqlite_version).set(1)
         self.store_ok = gauge("monitor_store_writable", "1 while the store takes commits.")
+
+    def note_reload(self, is_taken: bool, at: datetime) -> None:
+        """Whether the configuration that was read last is in force, and when one was taken."""
+        self.reload_taken.set(is_taken)
+        if is_taken:
+            self.reload_taken_at.set(at.timestamp())
 
 
 def trim_memory() -> None:

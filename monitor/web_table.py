@@ -11,6 +11,7 @@ import msgspec
 
 from monitor.addresses import check_public_url, networks_of
 from monitor.core.schema import Name, Pattern
+from monitor.sign_in_table import GroupRole, OidcConfig, ProxyAuthConfig
 
 
 class TokenConfig(msgspec.Struct, frozen=True):
@@ -68,8 +69,11 @@ class WebConfig(msgspec.Struct, frozen=True):
     max_connections: Annotated[int, range(16, 100_001)] = 1000
     """At most half of the descriptors, whatever stands here: the other half is for feeds, channels and files."""
     quotas: QuotaConfig = QuotaConfig()
+    oidc: OidcConfig | None = None
+    proxy_auth: ProxyAuthConfig | None = None
 
     def __post_init__(self) -> None:
+        self._check_sign_in()
         try:
             if self.public_url is not None:
                 check_public_url(self.public_url)
@@ -81,6 +85,30 @@ class WebConfig(msgspec.Struct, frozen=True):
             raise ValueError(f"trusted_proxies: {e}") from None
         if self.port and self.health_port == self.port:
             raise ValueError(f"health_port: found {self.port}, which is the port; expected another one")
+
+    @property
+    def sign_in_groups(self) -> tuple[GroupRole, ...]:
+        """What groups of people may do who sign in without a token."""
+        return tuple(row for table in (self.oidc, self.proxy_auth) if table is not None for row in table.groups)
+
+    @property
+    def secrets(self) -> tuple[tuple[str, Path], ...]:
+        """The files of the sign-in, each with its place in the configuration."""
+        files = {
+            "web.oidc.client_secret_file": None if self.oidc is None else self.oidc.client_secret_file,
+            "web.proxy_auth.secret_file": None if self.proxy_auth is None else self.proxy_auth.secret_file,
+        }
+        return tuple((place, file) for place, file in files.items() if file is not None)
+
+    def _check_sign_in(self) -> None:
+        """Tokens stay the way in for programs, and for the desk while the provider or the proxy is down."""
+        for key, table in (("oidc", self.oidc), ("proxy_auth", self.proxy_auth)):
+            if table is not None and not self.tokens:
+                raise ValueError(f"{key}: needs a token beside it: without tokens everybody here is admin")
+        if self.oidc is not None and self.public_url is None:
+            raise ValueError("oidc: needs public_url, the address to which the provider sends people back")
+        if self.proxy_auth is not None and not self.trusted_proxies:
+            raise ValueError("proxy_auth: needs trusted_proxies: only their word about who asks is taken")
 
 
 def told_by_puts(tokens: Sequence[TokenConfig]) -> list[str]:

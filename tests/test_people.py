@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.people import FourEyesTable, Person, four_eyes_misfits, owners_of, reads_alone, without_links
+from monitor.sign_in_table import GroupRole
 from monitor.web_table import TokenConfig
 
 PEOPLE = {
@@ -70,3 +71,16 @@ def test_four_eyes_need_two_people_with_tokens_of_their_own() -> None:
     ):
         assert [where for where, _ in four_eyes_misfits(people, tokens, on)] == [place]
     assert list(four_eyes_misfits([], tokens, FourEyesTable())) == []
+
+
+def test_a_person_who_signs_in_without_a_token_counts_for_four_eyes_and_is_known_by_name() -> None:
+    anna = Person("anna", sign_in=("anna@desk.example",))
+    ben = Person("ben", sign_in=("ben@desk.example",))
+    on, may = FourEyesTable(True), [GroupRole("desk", "operator")]
+    assert on.settings([anna, ben], [], may).people == ("anna", "ben")
+    assert on.settings([anna, ben], [], [GroupRole("readers", "viewer")]).people == ()
+    assert owners_of([anna]) == {"sso:anna@desk.example": "anna"}
+    assert list(four_eyes_misfits([anna, ben], [], on, may)) == []
+    assert [where for where, _ in four_eyes_misfits([anna], [], FourEyesTable())] == ["person[0].sign_in"]
+    twice = Person("ben", sign_in=anna.sign_in)
+    assert [where for where, _ in four_eyes_misfits([anna, twice], [], FourEyesTable(), may)] == ["person[1].sign_in"]

@@ -54,10 +54,11 @@ class Operation(NamedTuple):
 
 
 def operations(contract: Mapping[str, Any]) -> Iterator[Operation]:
-    """Every operation but the stream, by name."""
+    """Every operation but the stream, and the way to a provider and back, which browsers go; by name."""
     found = [
         _operation(method.upper(), path, operation)
         for path, methods in contract["paths"].items()
+        if not path.startswith("/v1/sign-in")
         for method, operation in methods.items()
     ]
     yield from sorted((each for each in found if each.name != "get_stream"), key=lambda each: each.name)

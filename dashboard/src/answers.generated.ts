@@ -1387,6 +1387,7 @@ export interface SessionItem {
   readonly cookie: boolean;
   readonly until: string | null;
   readonly zone: string | null;
+  readonly sign_out_url?: string | null;
 }
 
 export interface SheetShown {
@@ -1413,6 +1414,11 @@ export interface ShortCoin {
   readonly interest: string;
   readonly balance: string;
   readonly short: string;
+}
+
+export interface SignInWays {
+  readonly token: boolean;
+  readonly provider: string | null;
 }
 
 export interface SilenceItem {

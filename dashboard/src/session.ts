@@ -1,6 +1,6 @@
 /** Who reads, and what they may do. */
 
-import type { SessionItem } from "./answers.generated";
+import type { SessionItem, SignInWays } from "./answers.generated";
 import { ApiError, get, post, remove } from "./api";
 import { Store } from "./live/store";
 
@@ -15,7 +15,7 @@ export const access = new Store<Access>({ state: "asking", who: null });
 export async function look(): Promise<void> {
   try {
     const who = await get<SessionItem>("/v1/session");
-    access.set({ state: who.cookie ? "signed-in" : "open", who });
+    access.set({ state: who.cookie || who.sign_out_url ? "signed-in" : "open", who });
   } catch (e) {
     if (e instanceof ApiError && e.status === 401) access.set({ state: "sign-in", who: null });
     else access.set({ state: "open", who: null });
@@ -28,9 +28,16 @@ export async function signIn(token: string): Promise<void> {
 }
 
 export async function signOut(): Promise<void> {
+  const there = access.get().who?.sign_out_url;
   await remove("/v1/session").catch(() => null);
   // Nothing of what was shown may stay in memory for the next reader.
-  location.reload();
+  if (there) location.assign(there);
+  else location.reload();
+}
+
+/** How people sign in here; null where the monitor does not say. */
+export async function ways(): Promise<SignInWays | null> {
+  return get<SignInWays>("/v1/sign-in/ways").catch(() => null);
 }
 
 export function mayOperate(): boolean {

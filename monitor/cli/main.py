@@ -20,7 +20,7 @@ from cyclopts import App as Commands
 from cyclopts import CycloptsError, Parameter
 
 from monitor import config as configuration
-from monitor import plugins, private_files, telemetry, terminal
+from monitor import plugins, private_files, service_manager, telemetry, terminal
 from monitor.cli import audit, calls, copies, delivery, importing, keys, levers, operator, output, portfolio, reloading
 from monitor.cli.daemon_at import daemon_at
 from monitor.cli.help_texts import explained
@@ -168,7 +168,7 @@ async def _serve(config: Config) -> int:
     from monitor.daemon.app import App  # imported late: `monitor --help` need not load the web and the stores
 
     clock = SystemClock()
-    app = App(config, clock, output.BookBars(clock.monotonic_s))
+    app = App(config, clock, output.BookBars(clock.monotonic_s), service_manager.of_environment(clock))
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     hangup = asyncio.Event()
@@ -452,6 +452,14 @@ async def _send_once(channel: Any, notice: Notice) -> Any:
         return await channel.send(notice)
     finally:
         await channel.close()
+
+
+@commands.command
+def kernels() -> int:
+    """Compiles the engine's loops now, into $NUMBA_CACHE_DIR or beside the package; for an image, or after an install."""
+    from monitor.cli.kernels import compile_all  # imported late: `monitor --help` need not load the engine
+
+    return compile_all()
 
 
 @commands.command

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from monitor import config as configuration
@@ -29,6 +30,7 @@ from monitor.daemon.subscriptions import MadeEndpoints
 from monitor.engine.book import ColumnarBook
 from monitor.engine.group_list import ColumnarGroupLists
 from monitor.running import Running, Tasks
+from monitor.service_manager import ServiceManager
 from monitor.stores._base import Store, StoreUnavailable
 from monitor.telemetry import Health, Metrics, log, trim_memory
 from monitor.web.app import Server
@@ -38,12 +40,19 @@ from monitor.web.view import Daemon, View
 class App:
     """A running daemon. `start`, then `run` until `stop`; `reload` in between."""
 
-    def __init__(self, config: Config, clock: Clock | None = None, progress: BookProgress | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock | None = None,
+        progress: BookProgress | None = None,
+        manager: ServiceManager | None = None,
+    ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
         self.store: Store = plugins.module("stores", config.store.kind).build(config.store.config)
         self.tasks = Tasks()
         self.health = Health()
+        self.manager = manager or ServiceManager(None, None, self.clock)
         self._running = Running(self.store, self.clock, Metrics(), self.health, self.tasks)
         self._progress = progress
         self._reloading: asyncio.Task[None] | None = None
@@ -54,6 +63,7 @@ class App:
     async def start(self) -> None:
         """Opens the store, restores what it kept, and starts every part. Raises what the first failing part raises."""
         startup.prepare_threads(asyncio.get_running_loop())
+        await asyncio.to_thread(startup.take_built_kernels)
         await asyncio.to_thread(startup.keep_private, self.config)
         wiring.check(self.config)
         await self._build()
@@ -61,6 +71,7 @@ class App:
         startup.note_port(self.config.state_dir, self.address[1])
         await self.deliveries.start()
         await self.sources.open_rates(self.config)
+        self.sequencer.after_turn = self.manager.turned
         self._core = self.tasks.begin("sequencer", self.sequencer.run())
         self.sources.run(self.config)
         self.tasks.begin("source watch", self.sources.watch())
@@ -79,16 +90,12 @@ class App:
         self.tasks.begin("word of the start", self._word_of_the_start())
         trim_memory()
         self.health.set("startup", None)
+        _note_reload(self, is_taken=True)
 
     async def _word_of_the_start(self) -> None:
         """A start has taken the configuration, whatever a reload said of it. What else is not mended is told again."""
-        await self._word_of_a_configuration(reload.released(self.clock.utc()))
+        await _word_of_a_configuration(self, reload.released(self.clock.utc()))
         await unmended.tell_again(self._running, self.view, lambda: self._memory.is_bulk, self._tell)
-
-    async def _word_of_a_configuration(self, of_rules: Noticed) -> None:
-        now, troubles = self.clock.utc(), self.monitor.troubles
-        for event in (reload.in_order(now), of_rules, *unmended.of_gone_sources(troubles, self.config, now)):
-            await self._tell(event)
 
     async def _build(self) -> None:
         running = self._running
@@ -145,7 +152,7 @@ class App:
             tell=lambda event: self.tasks.begin("word of the web", self._tell(event)),
             scenarios=self.config.path.parent / "scenarios",
             instance=self.config.instance,
-            reload=self._reload_for,
+            reload=partial(_reload_for, self),
             sources=lambda: unmended.stated_sources(self.config),
             imports=self._imports(),
         )
@@ -182,12 +189,8 @@ class App:
         False where the store took no commit to the end: what it misses is found again by the next start.
         """
         self.health.set("startup", "stopping")
-        # A reload that goes on during the stop would start again what was stopped.
-        reloads = {task for task in (self._reloading, self._reload_under_way) if task is not None}
-        for task in reloads:
-            task.cancel()
-        if reloads:
-            await asyncio.wait(reloads)
+        self.manager.stopping()
+        await _cancelled({task for task in (self._reloading, self._reload_under_way) if task is not None})
         await self.sources.stop()
         # The sequencer outlives the deliveries: what their last attempts find out must still reach core and the store.
         await self.deliveries.stop()
@@ -228,28 +231,26 @@ class App:
         """
         async with self._one_reload:
             self._reload_under_way = asyncio.current_task()
+            if not dry:
+                self.manager.reloading()
             try:
                 new = await self._read_again()
                 plan = await self._holds.plan(self.config, new, self.requests, confirmed=confirmed)
                 if dry:
                     return plan.effect
                 await self._take_over(plan.config, who)
-            except BadConfig as e:
+            except (BadConfig, StoreUnavailable) as e:
                 if not dry:
+                    _note_reload(self, is_taken=False)
+                if not dry and isinstance(e, BadConfig):
                     await self._tell(reload.refused(e.problems, self.clock.utc()))
                 raise
             finally:
                 self._reload_under_way = None
-            await self._word_of_a_configuration(self._holds.done(new, plan.effect, self.clock.utc()))
+            _note_reload(self, is_taken=True)
+            await _word_of_a_configuration(self, self._holds.done(new, plan.effect, self.clock.utc()))
             log.info("configuration reloaded", file=str(new.path), rules=plan.effect.rules)
             return plan.effect
-
-    async def _reload_for(self, who: str, confirmed: bool, dry: bool) -> ReloadEffect:
-        """For the web. Raises schema.Invalid."""
-        try:
-            return await self.reload(who, confirmed=confirmed, dry=dry)
-        except BadConfig as e:
-            raise Invalid([Problem("", problem) for problem in e.problems]) from None
 
     async def _read_again(self) -> Config:
         new = await asyncio.to_thread(configuration.load, self.config.path)
@@ -285,3 +286,31 @@ class App:
             for notifier in notifiers.values():
                 await notifier.close()
         self.sources.run(new, judge_again=new.rules.products != old.rules.products)
+
+
+async def _reload_for(app: App, who: str, confirmed: bool, dry: bool) -> ReloadEffect:
+    """For the web. Raises schema.Invalid."""
+    try:
+        return await app.reload(who, confirmed=confirmed, dry=dry)
+    except BadConfig as e:
+        raise Invalid([Problem("", problem) for problem in e.problems]) from None
+
+
+def _note_reload(app: App, *, is_taken: bool) -> None:
+    """Tells the metrics and the service manager whether the file that was read last is in force."""
+    app._running.metrics.note_reload(is_taken, app.clock.utc())
+    app.manager.watches(len(app.book), app.address[1], is_reloaded=is_taken)
+
+
+async def _word_of_a_configuration(app: App, of_rules: Noticed) -> None:
+    now, troubles = app.clock.utc(), app.monitor.troubles
+    for event in (reload.in_order(now), of_rules, *unmended.of_gone_sources(troubles, app.config, now)):
+        await app._tell(event)
+
+
+async def _cancelled(reloads: set[asyncio.Task[Any]]) -> None:
+    """A reload that goes on during the stop would start again what was stopped."""
+    for task in reloads:
+        task.cancel()
+    if reloads:
+        await asyncio.wait(reloads)

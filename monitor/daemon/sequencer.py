@@ -88,6 +88,8 @@ class Sequencer:
         self._clocks = ClockWatch(monitor, self._clock)
         self._busy_since_s: float | None = None
         self._longest_s = 0.0
+        self.after_turn: Callable[[], None] = lambda: None
+        """Called when a turn is handled and committed, or could not be: the loop has come round."""
         self.evaluated = 0
         """Turns in which core took prices."""
         self.committed = 0
@@ -164,6 +166,7 @@ class Sequencer:
         """Runs until stop(); raises what broke an invariant, which must end the process."""
         while not self._is_stopping or self._prices or not self._jobs.empty():
             await self._turn()
+            self.after_turn()
         self._is_over = True
 
     async def stop(self) -> None:

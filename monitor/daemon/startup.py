@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -124,6 +125,21 @@ def note_port(state_dir: Path, port: int | None) -> None:
         else:
             state_dir.mkdir(parents=True, exist_ok=True)
             (state_dir / PORT_FILE).write_text(f"{port}\n")
+
+
+BUILT = "MONITOR_KERNELS"
+"""Names a folder of loops that were compiled when the image was made."""
+
+
+def take_built_kernels() -> None:
+    """Copies the loops of an image to where the compiler looks for them, which has to be a folder that can be written."""
+    built, wanted = os.environ.get(BUILT), os.environ.get("NUMBA_CACHE_DIR")
+    if not built or not wanted:
+        return
+    try:
+        shutil.copytree(built, wanted, dirs_exist_ok=True)
+    except (OSError, shutil.Error) as e:
+        log.warning("the compiled loops of the image cannot be used; they are compiled again", reason=str(e)[:200])
 
 
 ENGINE = Path(monitor.__file__).parent / "engine"

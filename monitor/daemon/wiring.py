@@ -110,6 +110,11 @@ def unusable(path: Path, named: Named) -> list[str]:
     else:
         if not is_loopback(named.host):
             problems += [f"{path}: {_short(name)}, and {named.host!r} is open to others" for name in short]
+    for place, file in named.secrets:
+        try:
+            read_secret(None, file)
+        except BadSecret as e:
+            problems.append(f"{path}: {place}: {e}")
     for part in named.feeds:
         try:
             plugins.module("feeds", part.kind).build(part.name, part.config)

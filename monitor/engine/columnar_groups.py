@@ -24,8 +24,9 @@ from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import calm
 from monitor.core.stages.stages import GroupState
 from monitor.core.text import MOST_NAMED
+from monitor.engine.columns.agreements import Agreements
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import GROUPS, I64, Bools
+from monitor.engine.columns.fields import GROUPS, Bools
 from monitor.engine.columns.names import Names, NamesFull
 from monitor.engine.index.rows import RowIndex
 from monitor.engine.ingest.packer import PackedGroups
@@ -238,10 +239,10 @@ class ColumnarGroups:
             BookCopy(blocks, stage, states, store, tiers, self.names, self._now, fresh.sights(), at)
         )
 
-    def ladders_of(self, block: Block) -> I64:
-        """[n] The set of ladders of each group, by number. Any thread may ask."""
-        agreements = self._now.agreements
-        return agreements.under(block).mapped(agreements.ladders_at)
+    @property
+    def agreements(self) -> Agreements:
+        """The rules in force. Any thread may ask."""
+        return self._now.agreements
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes."""

@@ -15,6 +15,7 @@ from monitor.ack_links import PATH
 from monitor.addresses import networks_of
 from monitor.core.portfolio.group_list import BadCursor
 from monitor.core.schema import Invalid
+from monitor.secret_files import BadSecret
 from monitor.stores._base import StoreUnavailable
 from monitor.telemetry import log
 from monitor.web import borrowers
@@ -75,14 +76,24 @@ class Server:
         stay = tokens.names_in(self.site.tokens)
         self.site.tokens = tokens
         self.site.sessions.end_without(tokens)
-        self.site.hub.disconnect(lambda caller: caller.name not in stay)
+        self.site.hub.disconnect(lambda caller: not caller.is_person and caller.name not in stay)
 
     def use_proxies(self, config: WebConfig) -> None:
-        """Goes by another public address, other trusted proxies and other quotas at once."""
+        """Goes by another public address, other trusted proxies, other quotas and another sign-in at once."""
+        try:
+            self.site.use_sign_in(config)  # also where the tables are as before: a secret in a file may be another
+        except BadSecret as e:
+            log.error("the sign-in goes on as it was; reload again", reason=str(e))
+        if self._signs_in_by(config) != self._signs_in_by(self._config):
+            self.site.hub.disconnect(lambda caller: caller.is_person)
         self._config = config
         self.site.trusted_proxies = networks_of(config.trusted_proxies)
         self.port.trusted = self._health.trusted = self.site.trusted_proxies
         self.site.quotas.config = config.quotas
+
+    @staticmethod
+    def _signs_in_by(config: WebConfig) -> tuple[Any, ...]:
+        return config.oidc, config.proxy_auth, config.public_url, config.trusted_proxies
 
     async def start(self) -> tuple[str, int]:
         """Binds and serves. Returns the host and the port that it bound. Raises OSError."""
@@ -174,19 +185,29 @@ class Server:
             if caller is None:
                 self.site.failures.count(client_of(request, self.site.trusted_proxies))
         else:
-            caller = self.site.sessions.caller(request.cookies.get(COOKIE), tokens)
+            caller = self._browser(request, tokens)
         if route.needs == OPEN:
             return caller or NOBODY
         if caller is None:
             detail = "send the header Authorization: Bearer <token>, or sign in"
             raise Rejected("unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
-        if caller.session and request.method not in SAFE_METHODS and CSRF_HEADER not in request.headers:
+        if caller.is_browser and request.method not in SAFE_METHODS and CSRF_HEADER not in request.headers:
             raise Rejected("cross-origin", f"send the header {CSRF_HEADER}: monitor with every change by a cookie")
         if not caller.may(route.needs):
             raise Rejected("forbidden", f"role {caller.role} does not include {route.needs!r}, which this path needs")
         if caller.is_borrower and (route.method, route.path) not in borrowers.PATHS:
             raise Rejected("forbidden", "this is the desk's; a borrower's token reads groups, alerts, calls and prices")
         return caller
+
+    def _browser(self, request: web.Request, tokens: Tokens) -> Caller | None:
+        """Who asks without a token: by the word of the proxy, or by a cookie. Raises Rejected."""
+        site = self.site
+        if site.proxy_auth is not None:
+            said = site.proxy_auth.caller(request, site.trusted_proxies, self._daemon.clock.utc())
+            if said is not None:
+                return said
+        rows = () if site.oidc is None else site.oidc.config.groups
+        return site.sessions.caller(request.cookies.get(COOKIE), tokens, rows)
 
     def _admit(self, request: web.Request) -> None:
         """Turns away what a full port has no room for, and what a page elsewhere makes a browser send. Raises Rejected."""

@@ -53,6 +53,13 @@ class Caller(msgspec.Struct, frozen=True):
     """The session, where a cookie names the caller."""
     until: datetime | None = None
     """When that session ends."""
+    is_person: bool = False
+    """Signed in at the desk's provider or at a proxy, and is no token of the configuration."""
+
+    @property
+    def is_browser(self) -> bool:
+        """A browser sends what names the caller by itself, whatever page makes it ask."""
+        return self.is_person or bool(self.session)
 
     @property
     def is_borrower(self) -> bool:

@@ -206,8 +206,9 @@ def _response(about: str, schema: Any, media: str) -> dict[str, Any]:
 def _problems(route: Endpoint) -> list[int]:
     """The statuses of problems that a route may answer with."""
     if route.needs == OPEN:
-        # Signing in is the one open path that takes a body. A wrong token counts on all of them.
-        return [400, 429, 500, 503] if route.body is None else [400, 401, 403, 408, 413, 422, 429, 500, 503]
+        # Signing in and out are the open paths that take a body. A wrong token counts on all of them.
+        found = {400, 429, 500, 503} | ({403, 404} if route.may_be_absent else set())
+        return sorted(found | ({401, 403, 408, 413, 422} if route.body is not None else set()))
     found = {400, 401, 403, 429, 500, 503} | ({404} if "{" in route.path or route.may_be_absent else set())
     if route.method not in SAFE_METHODS:
         found |= {409}

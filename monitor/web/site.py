@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from aiohttp import web
 
 from monitor.addresses import networks_of
+from monitor.clock import Clock
 from monitor.core.alerts.catalogue import GUESSING
 from monitor.core.events.events import Noticed
 from monitor.core.money import plain
@@ -28,6 +29,8 @@ from monitor.web.guessing import WINDOW_S, Failures
 from monitor.web.http import Param, Query, Rejected, bad_cursor
 from monitor.web.live import Limits
 from monitor.web.ltv_follower import LtvFollower
+from monitor.web.oidc import Oidc
+from monitor.web.people import ProxyAuth
 from monitor.web.quotas import Quotas, open_to
 from monitor.web.seals import BEGINNING, KEY_NAME, LOG, Seals
 from monitor.web.sessions import Sessions
@@ -94,6 +97,9 @@ class Site:
         self.sms_secret = daemon.sms_secret
         self.trusted_proxies = networks_of(config.trusted_proxies)
         self.sessions = Sessions(daemon.clock)
+        self.oidc: Oidc | None = None
+        self.proxy_auth: ProxyAuth | None = None
+        self.use_sign_in(config)
         self.failures = Failures(daemon.clock, daemon.metrics.web_wrong_tokens.inc, self._tell_of_guessing)
         self.quotas = Quotas(config.quotas, daemon.clock)
         self.alert_log = AlertLog(daemon)
@@ -106,6 +112,13 @@ class Site:
         self.seals = Seals(secrets.token_bytes(KEY_BYTES))
         """By a key of this start, until the store has given its own (`take_key`)."""
 
+    def use_sign_in(self, config: WebConfig) -> None:
+        """Takes another provider, other groups or another proxy. Raises BadSecret, and then nothing is changed."""
+        oidc, proxy_auth = sign_in_of(config, self.daemon.clock)
+        if self.oidc is not None and (oidc is None or not oidc.goes_on_from(self.oidc)):
+            self.sessions.end_people()
+        self.oidc, self.proxy_auth = oidc, proxy_auth
+
     async def take_key(self) -> None:
         """What is sealed from now on can be read after a restart too."""
         try:
@@ -116,6 +129,12 @@ class Site:
     def _tell_of_guessing(self, address: str, number: int) -> None:
         facts = {"address": address, "wrong": number, "within_s": plain(Decimal(int(WINDOW_S)))}
         self.daemon.tell(Noticed(self.daemon.clock.utc(), GUESSING, "API", facts))
+
+
+def sign_in_of(config: WebConfig, clock: Clock) -> tuple[Oidc | None, ProxyAuth | None]:
+    """What signs people in besides tokens. Raises BadSecret."""
+    oidc = None if config.oidc is None else Oidc(config.oidc, config.public_url or "", clock)
+    return oidc, None if config.proxy_auth is None else ProxyAuth(config.proxy_auth)
 
 
 class Call(NamedTuple):

@@ -163,6 +163,10 @@ class View:
         """Debt by stage, in whole USD; may be a moment old. For a worker thread."""
         return self._shared(("debts", scope), lambda: self._group_lists.debts(scope, self.published))
 
+    def nearest(self) -> Mapping[str, Decimal]:
+        """Percent until the next line of the nearest group, by stage; may be a moment old. For a worker thread."""
+        return self._shared("nearest", lambda: self._group_lists.nearest(self.published))
+
     def needed(self, scope: Scope = ()) -> frozenset[str]:
         """Assets whose price decides about some group; may be a moment old. For a worker thread."""
         return self._shared(("needed", scope), lambda: self._group_lists.needed(scope))

@@ -97,8 +97,13 @@ class Columnar:
             raise LookupError(row)
         return block.groups[row % GROUPS]
 
-    def ladders_of(self, block: Block) -> np.ndarray:
-        return block.columns.product.astype(np.int64)
+    @property
+    def agreements(self) -> SimpleNamespace:
+        """A set of ladders for each product."""
+        return SimpleNamespace(
+            under=lambda block: SimpleNamespace(mapped=lambda _: block.columns.product.astype(np.int64)),
+            ladders_at=None,
+        )
 
     def state(self, row: int) -> GroupState:
         return self.record_at(row).state

@@ -65,6 +65,7 @@ ACTS: dict[tuple[str, str], Act] = {
 NO_ACTS = {
     ("POST", "/v1/session"),
     ("DELETE", "/v1/session"),
+    ("POST", "/v1/sign-in/sign-out"),
     ("POST", "/v1/stress"),
     ("POST", "/v1/rules/preview"),
     ("POST", "/v1/groups/{id}/what-if"),

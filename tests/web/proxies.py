@@ -1,4 +1,4 @@
-"""Real proxies before a server of ours, configured as docs/proxy.md says: nginx and Caddy as processes of their own.
+"""Real proxies before a server of ours, configured by the files in `deploy/`: nginx and Caddy as processes of their own.
 
 Where a program is absent, the tests that need it skip and say so.
 """
@@ -33,7 +33,17 @@ from tests.web.desk import WebDesk, serving
 
 SECRET = "abcdefghijklmnopqrstuvwxyz0123456789"
 TOKEN = {"name": "ops", "role": "admin", "secret": SECRET}
-BLOCKS = re.findall(r"```(nginx|caddy)\n(.*?)```", (ROOT / "docs" / "proxy.md").read_text(), re.DOTALL)
+FILES = {
+    "nginx": ("loan-monitor.conf", "below-a-path.conf"),
+    "caddy": ("Caddyfile", "below-a-path.Caddyfile"),
+}
+BLOCKS = [(kind, (ROOT / "deploy" / kind / file).read_text()) for kind, files in FILES.items() for file in files]
+SIGNED_IN = {
+    "nginx": (ROOT / "deploy" / "nginx" / "signed-in.conf").read_text(),
+    "caddy": (ROOT / "deploy" / "caddy" / "signed-in.Caddyfile").read_text(),
+}
+"""Behind a service that signs people in."""
+SERVICE = "127.0.0.1:4180"
 PLAIN = """
 server {
     listen 443 ssl http2;
@@ -75,8 +85,8 @@ def made_certificate(folder: Path) -> tuple[Path, Path]:
 class Proxied:
     """A proxy that is running: the address that people open, and clients of their own."""
 
-    def __init__(self, url: str, certificate: Path) -> None:
-        self.url, self.certificate = url, certificate
+    def __init__(self, url: str, certificate: Path, upstream: str) -> None:
+        self.url, self.certificate, self.upstream = url, certificate, upstream
 
     @property
     def origin(self) -> str:
@@ -110,18 +120,19 @@ def nginx(text: str, folder: Path, port: int) -> list[str]:
 
 def caddy(text: str, folder: Path, port: int, certificate: tuple[Path, Path]) -> list[str]:
     """Its own certificates need the internet: ours stand in for them."""
-    text = re.sub(
-        r"^(\S+) \{", rf"\1:{port} {{\n    bind 127.0.0.1\n    tls {certificate[0]} {certificate[1]}", text, count=1
-    )
+    mine = rf"\1:{port} {{\n    bind 127.0.0.1\n    tls {certificate[0]} {certificate[1]}"
+    text = re.sub(r"^(\w\S+) \{", mine, text, count=1, flags=re.MULTILINE)
     (folder / "Caddyfile").write_text("{\n    admin off\n    auto_https disable_redirects\n}\n" + text)
     return ["caddy", "run", "--adapter", "caddyfile", "--config", f"{folder}/Caddyfile"]
 
 
 @asynccontextmanager
 async def proxied(
-    kind: str, text: str, certificate: tuple[Path, Path], folder: Path, **web: Any
+    kind: str, text: str, certificate: tuple[Path, Path], folder: Path, *, service: str = SERVICE, **web: Any
 ) -> AsyncIterator[tuple[Proxied, WebDesk]]:
-    """A desk behind a proxy. `public_url=True`: the configuration names the address; False: it does not."""
+    """A desk behind a proxy. `public_url=True`: the configuration names the address; False: it does not.
+
+    `service`: where the one is that signs people in."""
     if shutil.which(kind) is None:
         pytest.skip(f"no {kind} on this machine; install it by the package tool")
     port = free_port()
@@ -130,9 +141,9 @@ async def proxied(
     if web.pop("public_url", True):
         web["public_url"] = url
     desk = WebDesk()
-    config = read(WebConfig, {"tokens": [TOKEN], **web})
+    config = read(WebConfig, {"tokens": [TOKEN], **web}, "web", folder)
     async with serving(desk, config, Limits(status_every=4), PageFiles()) as upstream:
-        text = text.replace("127.0.0.1:8080", upstream.removeprefix("http://"))
+        text = text.replace("127.0.0.1:8080", upstream.removeprefix("http://")).replace(SERVICE, service)
         text = re.sub(r"/etc/ssl/\S+\.pem", str(certificate[0]), text)
         text = re.sub(r"/etc/ssl/\S+\.key", str(certificate[1]), text)
         command = nginx(text, folder, port) if kind == "nginx" else caddy(text, folder, port, certificate)
@@ -147,7 +158,7 @@ async def proxied(
 
         try:
             await until(listens, f"{kind} listens")
-            yield Proxied(url, certificate[0]), desk
+            yield Proxied(url, certificate[0], upstream), desk
         finally:
             if process.returncode is None:
                 process.terminate()

@@ -1,4 +1,4 @@
-"""People use the monitor through real proxies, configured as docs/proxy.md says: they sign in, act, and see the stream."""
+"""People use the monitor through real proxies, configured by the files of `deploy/`: they sign in, act, and see the stream."""
 
 from __future__ import annotations
 
@@ -6,25 +6,45 @@ import asyncio
 import os
 import re
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
 
+import aiohttp
 import pytest
+from aiohttp import web
 from yarl import URL
 
 from monitor.web.guessing import MOST_FAILURES
 from monitor.web.page import FOLDER
 from monitor.web.sessions import COOKIE
-from tests.web.proxies import BLOCKS, PLAIN, SECRET, Proxied, made_certificate, proxied, put
+from tests.faults.house import ROOT
+from tests.web.proxies import BLOCKS, PLAIN, SECRET, SIGNED_IN, Proxied, made_certificate, proxied, put
 from tests.web.sse import Reader
 
+PAGE = (ROOT / "docs" / "proxy.md").read_text()
 ALL = [
     pytest.param("nginx", PLAIN, id="nginx-plain"),
     *(pytest.param(kind, text, id=f"{kind}-{i}") for i, (kind, text) in enumerate(BLOCKS)),
 ]
 
 
-def test_the_page_of_documentation_has_a_configuration_with_and_without_a_path_for_both() -> None:
+def test_the_page_of_documentation_shows_what_is_tried_here() -> None:
+    """And Traefik's, which no test can try. Spaces at the beginning of a line, and the words at the head of a file, may differ."""
+    told = [block for _, block in re.findall(r"```(nginx|caddy|yaml)\n(.*?)```", PAGE, re.DOTALL)]
+    traefik = (ROOT / "deploy" / "traefik" / "loan-monitor.yml").read_text()
+    tried = [text for _, text in BLOCKS] + [*SIGNED_IN.values(), traefik]
+    assert sorted(map(bare, told)) == sorted(map(bare, tried))
+
+
+def bare(text: str) -> list[str]:
+    lines = [line.strip() for line in text.strip().splitlines()]
+    first = next(i for i, line in enumerate(lines) if line and not line.startswith("#"))
+    return lines[first:]
+
+
+def test_there_is_a_configuration_with_and_without_a_path_for_both() -> None:
     assert [(kind, "/monitor/" in text) for kind, text in BLOCKS] == [
         ("nginx", False),
         ("nginx", True),
@@ -153,3 +173,77 @@ async def test_over_http_2_the_same(certificate: tuple[Path, Path], tmp_path: Pa
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         out, _ = await process.communicate()
     assert out.decode() == "2 200"
+
+
+BETWEEN = "what-the-proxy-and-the-monitor-share"
+
+
+@asynccontextmanager
+async def service() -> AsyncIterator[str]:
+    """A service that signs people in, as oauth2-proxy answers: whose cookie it knows it names, with their groups."""
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        if request.path != "/oauth2/auth":
+            return web.Response(text=f"sign in at {request.path}")
+        if request.cookies.get("_oauth2_proxy") != "anna":
+            return web.Response(status=401)
+        return web.Response(
+            status=202,
+            headers={"X-Auth-Request-Email": "anna@desk.example", "X-Auth-Request-Groups": "staff,risk-desk"},
+        )
+
+    runner = web.ServerRunner(web.Server(handle), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("kind", SIGNED_IN)
+async def test_a_service_before_the_proxy_says_who_asks_and_nobody_else_does(
+    kind: str, certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
+    assert BETWEEN in SIGNED_IN[kind]
+    (tmp_path / "between").write_text(BETWEEN)
+    table = {"secret_file": "between", "groups": [{"name": "risk-desk", "role": "operator"}]}
+    forged = {
+        "X-Forwarded-User": "root",
+        "X-Forwarded-Groups": "risk-desk",
+        "X-Proxy-Secret": BETWEEN,
+        "X-Auth-Request-Email": "root@desk.example",
+    }
+    quiet = {"match": {"type": "price.*"}, "until": "2026-03-02T14:00:00Z", "reason": "x"}
+    async with (
+        service() as there,
+        proxied(
+            kind,
+            SIGNED_IN[kind],
+            certificate,
+            tmp_path,
+            service=there,
+            trusted_proxies=["127.0.0.1"],
+            proxy_auth=table,
+        ) as (proxy, desk),
+        proxy.person() as http,
+        aiohttp.ClientSession(base_url=proxy.upstream) as past,
+    ):
+        for headers in ({}, forged):
+            async with http.get("v1/session", headers=headers, allow_redirects=False) as answer:
+                assert answer.status == 401, "the service knows nobody"
+            async with http.get(proxy.url + "/", headers=headers, allow_redirects=False) as page:
+                assert (page.status, urlsplit(page.headers["Location"]).path) == (302, "/oauth2/start")
+        async with http.get("oauth2/start") as start:
+            assert await start.text() == "sign in at /oauth2/start"
+        http.cookie_jar.update_cookies({"_oauth2_proxy": "anna"}, URL(proxy.url))
+        for headers in ({}, forged):
+            async with http.get("v1/session", headers=headers) as answer:
+                who = await answer.json()
+                assert (who["name"], who["role"]) == ("sso:anna@desk.example", "operator")
+        for headers, status in (({}, 403), ({"X-Requested-With": "monitor", "Origin": proxy.origin}, 201)):
+            async with http.post("v1/silences", json=quiet, headers=headers) as answer:
+                assert answer.status == status, await answer.text()
+        assert [s.by for s in desk.risk.silences] == ["sso:anna@desk.example"]
+        async with past.get("/v1/session", headers=forged | {"X-Proxy-Secret": "guess"}) as answer:
+            assert answer.status == 401, "past the proxy a name alone says nothing"

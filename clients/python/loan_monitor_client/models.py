@@ -2001,6 +2001,7 @@ class SessionItem(TypedDict):
     cookie: bool
     until: str | None
     zone: str | None
+    sign_out_url: NotRequired[str | None]
 
 
 class SetBalanceEntry(TypedDict):
@@ -2052,6 +2053,13 @@ class SignIn(TypedDict):
     """The secret of a token, as it stands behind `Authorization: Bearer`."""
 
     token: str
+
+
+class SignInWays(TypedDict):
+    """How people sign in here. `provider`: the text of the button that leads to the desk's provider, or null."""
+
+    token: bool
+    provider: str | None
 
 
 class SilenceBody(TypedDict):

@@ -1811,6 +1811,7 @@ export interface SessionItem {
   readonly cookie: boolean;
   readonly until: string | null;
   readonly zone: string | null;
+  readonly sign_out_url?: string | null;
 }
 
 /** SetBalanceEntry */
@@ -1856,6 +1857,12 @@ export interface ShortCoin {
 /** The secret of a token, as it stands behind `Authorization: Bearer`. */
 export interface SignIn {
   readonly token: string;
+}
+
+/** How people sign in here. `provider`: the text of the button that leads to the desk's provider, or null. */
+export interface SignInWays {
+  readonly token: boolean;
+  readonly provider: string | null;
 }
 
 /** What is hidden (the grammar of routes), until when, why, and what may be hidden at worst. */

@@ -1,14 +1,18 @@
-/** Sign-in with a token; the monitor answers with a cookie that scripts cannot read. */
+/** Sign-in at the desk's provider or with a token; the monitor answers with a cookie that scripts cannot read. */
 
-import { useState } from "preact/hooks";
-import { ApiError } from "../api";
+import { useEffect, useState } from "preact/hooks";
+import { ApiError, served } from "../api";
 import icon from "../icon.svg";
-import { signIn } from "../session";
+import { signIn, ways } from "../session";
 
 export function SignIn() {
   const [token, setToken] = useState("");
   const [said, setSaid] = useState("");
   const [busy, setBusy] = useState(false);
+  const [provider, setProvider] = useState<string | null>(null);
+  useEffect(() => {
+    void ways().then((found) => setProvider(found?.provider ?? null));
+  }, []);
   const submit = async (e: Event): Promise<void> => {
     e.preventDefault();
     setBusy(true);
@@ -27,7 +31,12 @@ export function SignIn() {
         <h1>
           <img src={icon} alt="" width="28" height="28" /> Loan monitor
         </h1>
-        <label for="token">Token</label>
+        {provider && (
+          <a class="there" href={served("/v1/sign-in")}>
+            {provider}
+          </a>
+        )}
+        <label for="token">{provider ? "Or a token" : "Token"}</label>
         <input
           id="token"
           type="password"
@@ -40,7 +49,7 @@ export function SignIn() {
         <p id="token-help" class="quiet">
           The secret that the one who runs the monitor gave you. It is sent once, and not kept in this browser.
         </p>
-        <button type="submit" class="primary" disabled={busy || !token.trim()}>
+        <button type="submit" class={provider ? "" : "primary"} disabled={busy || !token.trim()}>
           Sign in
         </button>
         {said && (

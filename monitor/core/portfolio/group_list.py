@@ -26,8 +26,9 @@ from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.snapshot import Prices, Scope, within
 from monitor.core.instants import micros_of
 from monitor.core.loans.group import Group
-from monitor.core.money import ONE, ZERO, exact, round_down
+from monitor.core.money import CENT, ONE, ZERO, exact, round_down
 from monitor.core.stages.stages import STAGE_RANK, GroupState
+from monitor.core.valuation.remedies import ALL_LINES, next_line, terms_of
 from monitor.core.valuation.shown_figures import ltv_of
 from monitor.core.valuation.valuation import Holding, Weight, weigh
 
@@ -114,6 +115,10 @@ class GroupLists(Protocol):
     def debts(self, scope: Scope, prices: Prices) -> Mapping[str, Decimal]:
         """The debt by stage, in whole USD rounded down; a group that lacks a price counts nothing."""
 
+    def nearest(self, prices: Prices) -> Mapping[str, Decimal]:
+        """By stage: the least percent by which the recognised value of a group may fall until its next line beyond the
+        initial one; 0 beyond all of them. Groups that have nothing, or that cannot be valued, are left out."""
+
     def needed(self, scope: Scope) -> frozenset[str]:
         """Assets whose price decides about some group."""
 
@@ -161,6 +166,16 @@ class PlainGroupLists:
                 sums[record.state.stage] += ZERO if weight is None else weight.debt
         return {stage: round_down(owed, ONE) for stage, owed in sums.items()}
 
+    def nearest(self, prices: Prices) -> Mapping[str, Decimal]:
+        found: dict[str, Decimal] = {}
+        with exact():
+            for record in self._records():
+                weight = seen(record, prices).weight
+                if weight is not None and (weight.debt or weight.recognised > 0):
+                    room = _room(weight, record.held)
+                    found[record.state.stage] = min(room, found.get(record.state.stage, room))
+        return found
+
     def needed(self, scope: Scope) -> frozenset[str]:
         return frozenset().union(*{record.held.assets for record in self._within(scope)})
 
@@ -173,6 +188,12 @@ class PlainGroupLists:
     def _within(self, scope: Scope) -> list[GroupRecord]:
         records = self._records()
         return [record for record in records if within(scope, record.group.labels)] if scope else records
+
+
+def _room(weight: Weight, held: Holding) -> Decimal:
+    """Percent until the next line that calls for an act; the initial one only bounds what may be borrowed."""
+    found = next_line(weight, held.lines, terms_of(held.lines, held.version), CENT, ALL_LINES[1:])
+    return ZERO if found is None else found.distance_percent
 
 
 def is_wanted(group: Group, stage: str, query: GroupQuery, scope: Scope) -> bool:

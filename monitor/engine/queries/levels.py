@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from monitor.core.portfolio.snapshot import stage_by
@@ -13,6 +15,7 @@ from monitor.engine.columns.agreements import REMEMBERED, Agreements, Ruled
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import F64, I64, U8, Bools
 from monitor.engine.columns.names import Names
+from monitor.engine.screen.arrays import GUARD
 from monitor.engine.screen.defaults import lines_by_row
 
 INITIAL_LINE, CALL_LINE, LIQUIDATION_LINE, IMMEDIATE_LINE = range(4)
@@ -58,6 +61,24 @@ def levels(lines: Thresholds) -> F64:
     known = lines.stated
     ratios = [float(known[name]) if name in known else np.inf for name in _LINES]
     return np.array([1 / r if lines.falls and np.isfinite(r) else r for r in ratios])
+
+
+def room(lines: F64, debt: F64, recognised: F64) -> F64:
+    """[n] Percent by which the recognised value may fall before the next of these lines; 0 beyond all, 100 without debt."""
+    found = np.zeros(len(debt))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for line in lines[::-1]:  # the mildest last: of the lines ahead it is the nearest
+            edge = line * recognised
+            found = np.where(np.isfinite(line) & (debt < edge), 100.0 * (1.0 - debt / edge), found)
+    return np.where(debt <= 0, 100.0, found)
+
+
+def on_a_line(lines: F64, debt: F64, recognised: F64) -> Bools:
+    """[n] So close to one of these lines that a float does not tell on which side. Liabilities make the sums a hundred times
+    less sure."""
+    with np.errstate(invalid="ignore"):
+        is_near: Bools = (np.abs(debt - lines * recognised) <= 100 * GUARD * debt) & np.isfinite(lines)
+    return cast("Bools", is_near.any(axis=0))
 
 
 def bands(lines: F64, debt: F64, recognised: F64) -> tuple[I64, Bools]:

@@ -25,11 +25,13 @@ from monitor.core.portfolio.group_list import (
     mentions,
 )
 from monitor.core.stages.stages import DELAYED, STAGE_RANK, STAGES
+from monitor.engine.columns.agreements import Agreements
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import F64, GROUPS, I8, I64, NO_GROUP, U8, U32, Bools
 from monitor.engine.columns.text_search import mark_text
 from monitor.engine.index.id_order import IdOrder, Ids, same_blocks
 from monitor.engine.index.rows import RowIndex
+from monitor.engine.queries.levels import CALL_LINE, BlockLevels, on_a_line, room
 from monitor.engine.screen.arrays import MISSING
 from monitor.engine.screen.screen import FastScreen
 
@@ -161,14 +163,29 @@ class Listing:
         usd = dict(zip(STAGES, np.nan_to_num(sums, posinf=0.0).tolist(), strict=True))
         return {stage: int(usd[stage]) for stage in STAGE_RANK}
 
-    def held(self, scope: Scope, ladders: Callable[[Block], I64]) -> tuple[frozenset[str], list[int]]:
-        """The assets that are owed, and rows that between them hold every asset that is held, by each set of ladders.
+    def nearest(self, agreements: Agreements) -> tuple[dict[str, float], list[int]]:
+        """See GroupLists, as of the last sweep. And rows that are left out, as floats do not tell their next line:
+        they stand on one, or their lines are not known by column."""
+        known = self._wanted(GroupQuery(), ()) & ((self._blind & MISSING) == 0)
+        known &= (self._debt > 0) | (self._recognised > 0)  # rows that were laid since have no figures yet
+        least = np.full(len(STAGES), np.inf)
+        levels = BlockLevels(self._names, agreements)
+        unsure: list[int] = []
+        for base, block in self._whole:
+            rows = slice(base, base + len(block))
+            lines, is_unsure = levels.of(block)
+            lines, debt, recognised = lines[CALL_LINE:], self._debt[rows], self._recognised[rows]
+            is_unsure |= on_a_line(lines, debt, recognised)
+            unsure += (base + np.flatnonzero(is_unsure & known[rows])).tolist()
+            sure = known[rows] & ~is_unsure
+            np.minimum.at(least, self._stage[rows][sure], room(lines, debt, recognised)[sure])
+        return {stage: x for stage, x in zip(STAGES, least.tolist(), strict=True) if np.isfinite(x)}, unsure
 
-        `ladders` [n] numbers the sets of a block's groups.
-        """
+    def held(self, scope: Scope, agreements: Agreements) -> tuple[frozenset[str], list[int]]:
+        """The assets that are owed, and rows that between them hold every asset that is held, by each set of ladders."""
         wanted = self._wanted(GroupQuery(), scope)
         assets = len(self._names.assets)
-        sets = [ladders(block) for _, block in self._whole]
+        sets = [agreements.under(block).mapped(agreements.ladders_at) for _, block in self._whole]
         numbers = np.unique(np.concatenate(sets)) if sets else np.zeros(0, np.int64)
         example = np.full((len(numbers), assets), _NO_ROW, np.int64)
         owed = np.zeros(assets, bool)

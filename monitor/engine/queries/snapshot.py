@@ -49,7 +49,7 @@ from monitor.engine.columns.floats import cents
 from monitor.engine.columns.names import Names
 from monitor.engine.index.rows import unpacked_state
 from monitor.engine.queries.copied_rows import BookCopy, CopiedRows
-from monitor.engine.queries.levels import NEXT, BlockLevels, bands
+from monitor.engine.queries.levels import NEXT, BlockLevels, bands, room
 from monitor.engine.queries.merging import joined_exposures, joined_pairs, joined_sweeps
 from monitor.engine.queries.snapshot_kernels import Weighed, by_asset, of_asset, weigh_book
 from monitor.engine.schedule.in_force import InForce
@@ -180,7 +180,7 @@ class ColumnarBookSnapshot(CopiedRows):
         for k, (_, block) in enumerate(self._copy.blocks):
             rows = slice(k * GROUPS, k * GROUPS + len(block))
             (lines, is_near), part = self._levels.of(block), weighed.of(rows)
-            found[rows] = _distance(lines, part)
+            found[rows] = room(lines, part.debt, part.recognised)
             near.append(k * GROUPS + np.flatnonzero((is_near | _near(lines, part)) & known[rows]))
         for row in np.concatenate(near)[:NEAR_LIMIT].tolist():
             held = self.sight(row).held
@@ -322,16 +322,6 @@ def _has_late_loan(block: Block, names: Names) -> Bools:
     matures, rows = block.matures(names), block.loan_rows()
     found = np.zeros(len(block), np.bool_)
     found[rows[(matures >= 0) & (matures <= c.times[c.put][rows])]] = True
-    return found
-
-
-def _distance(lines: F64, part: Weighed) -> F64:
-    """Percent by which the recognised value may fall before the next line; 0 beyond all lines, 100 without debt."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        edges = lines * part.recognised
-        is_ahead = np.isfinite(lines) & (part.debt < edges)
-        share = np.where(is_ahead, 1.0 - part.debt / edges, np.inf).min(axis=0)
-    found: F64 = np.where(part.debt <= 0, 100.0, np.where(np.isfinite(share), 100.0 * share, 0.0))
     return found
 
 

@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from monitor.core.alerts.trouble import STATES, TOO_OLD
 from monitor.core.prices.quote import Mark
-from monitor.telemetry import Metrics
+from monitor.telemetry import Metrics, Total
 from monitor.web.auth import READ
 from monitor.web.http import Rejected
 from monitor.web.resources.feeds import lag_of, newest_marks
@@ -47,6 +47,8 @@ def _scrape(daemon: Daemon) -> bytes:
     counts = view.counts()
     for stage, number in counts.stages.items():
         metrics.groups.labels(stage).set(number)
+    for stage, usd in view.debts().items():
+        metrics.debt.labels(stage).set(float(usd))
     metrics.groups_unknown.set(counts.unknown)
     metrics.groups_blind.set(counts.blind)
     _troubles(daemon)
@@ -54,6 +56,9 @@ def _scrape(daemon: Daemon) -> bytes:
         for figure, value in (("balance", fund.balance_usd), ("draw", fund.draw_usd), ("fees", fund.fees_usd)):
             metrics.fund.labels(figure).set(float(value))
     with _scraping:
+        metrics.nearest.clear()
+        for stage, percent in view.nearest().items():
+            metrics.nearest.labels(stage).set(float(percent))
         _prices(view, metrics, daemon.clock.utc())
         _feeds(daemon, metrics)
         return generate_latest(metrics.registry)
@@ -93,17 +98,17 @@ def _put_worst(gauge: Gauge, values: Mapping[str, float], own: frozenset[str]) -
 
 
 def _feeds(daemon: Daemon, metrics: Metrics) -> None:
-    gauges = (
+    of_feeds = (
         metrics.feed_connected, metrics.feed_frames, metrics.feed_reconnects, metrics.feed_lag, metrics.feed_offset,
         metrics.feed_refused, metrics.feed_ignored, metrics.feed_dropped,
     )  # fmt: skip
-    for gauge in gauges:
-        gauge.clear()
+    for each in of_feeds:
+        each.clear()
     newest = newest_marks(daemon.view)
     for name, stats in dict(daemon.feeds).items():
         metrics.feed_connected.labels(name).set(stats.connected)
-        metrics.feed_frames.labels(name).set(stats.frames)
-        metrics.feed_reconnects.labels(name).set(stats.reconnects)
+        metrics.feed_frames.set(stats.frames, name)
+        metrics.feed_reconnects.set(stats.reconnects, name)
         _put_sums(metrics.feed_refused, name, stats.refused)
         _put_sums(metrics.feed_ignored, name, stats.ignored)
         if (lag_s := lag_of(newest.get(name))) is not None:
@@ -114,13 +119,13 @@ def _feeds(daemon: Daemon, metrics: Metrics) -> None:
                 metrics.feed_offset.labels(name).set(seen.offset.total_seconds())
 
 
-def _put_sums(gauge: Gauge, feed: str, counts: Mapping[str, int]) -> None:
-    """The most frequent reasons have a sample each."""
-    found = sorted(dict(counts).items(), key=lambda each: (-each[1], each[0]))
+def _put_sums(total: Total, feed: str, counts: Mapping[str, int]) -> None:
+    """The reasons that came first have a sample each: one that changed places with the others would make counters fall."""
+    found = list(dict(counts).items())
     for reason, number in found[:MOST_REASONS]:
-        gauge.labels(feed, reason).set(number)
+        total.set(number, feed, reason)
     if rest := found[MOST_REASONS:]:
-        gauge.labels(feed, REST).set(sum(number for _, number in rest))
+        total.set(sum(number for _, number in rest), feed, REST)
 
 
 ROUTES = (Endpoint("GET", "/metrics", metrics, READ, media="text/plain"),)

@@ -27,6 +27,7 @@ class SessionItem(msgspec.Struct, frozen=True):
     """Who asks. `tokens`: the daemon has some; `cookie`: the caller has a session, which lasts `until`.
 
     `zone` is the desk's time zone, in which deadlines are shown beside UTC; null where the configuration states none.
+    `sign_out_url`: where the page leads after a sign-out, for somebody who signed in at the provider or at a proxy.
     """
 
     name: str
@@ -37,6 +38,7 @@ class SessionItem(msgspec.Struct, frozen=True):
     cookie: bool
     until: str | None
     zone: str | None
+    sign_out_url: str | None = None
 
 
 async def sign_in(call: Call) -> web.StreamResponse | SessionItem:
@@ -80,6 +82,15 @@ async def sign_out(call: Call) -> web.StreamResponse:
     return response
 
 
+def _sign_out_url(call: Call, caller: Caller) -> str | None:
+    site = call.site
+    if not caller.is_person:
+        return None
+    if caller.session:
+        return None if site.oidc is None else site.oidc.sign_out_url()
+    return None if site.proxy_auth is None else site.proxy_auth.config.sign_out_url
+
+
 def _item(call: Call, caller: Caller, *, has_tokens: bool) -> SessionItem:
     """Who asks, and what they may do."""
     return SessionItem(
@@ -91,6 +102,7 @@ def _item(call: Call, caller: Caller, *, has_tokens: bool) -> SessionItem:
         cookie=bool(caller.session),
         until=stamp_or_none(caller.until),
         zone=call.daemon.zone(),
+        sign_out_url=_sign_out_url(call, caller),
     )
 
 

@@ -15,8 +15,11 @@ import monitor.engine.queries.snapshot
 import tests.core.desk
 from monitor.core.groups.snapshot import BookSnapshot, Exposures, Prices, Scope, Sums
 from monitor.core.money import divide_down, exact
+from monitor.core.portfolio.group_list import PlainGroupLists
 from monitor.core.valuation.valuation import weigh
 from monitor.engine.book import ColumnarBook
+from monitor.engine.group_list import ColumnarGroupLists
+from monitor.engine.queries.snapshot import ColumnarBookSnapshot
 from tests.coin_desk import WHOLE, line, version
 from tests.core.desk import Desk, product
 from tests.engine.kinds import ALL, DAILY_AND_HOURLY
@@ -123,7 +126,22 @@ def play(
             for by in ("asset", "product", "label.desk"):
                 same_exposures(ours.exposures(by, fallen, ()), theirs.exposures(by, fallen, ()))
             same_pairs(ours, theirs, fallen)
+    same_nearest(market)
     return moved
+
+
+def same_nearest(market: Market) -> None:
+    """The way to the next line of each stage's nearest group, to a hundredth of a percent."""
+    ours, _, on = snapshots(market)
+    book = market.twins.columns.book
+    assert isinstance(book, ColumnarBook)
+    assert isinstance(ours, ColumnarBookSnapshot)
+    assert book.columnar is not None
+    book.columnar.screen.fast.suspects(None, *ours._prices(on))
+    nearest = ColumnarGroupLists(book).nearest(on)
+    exact_ones = PlainGroupLists(market.twins.objects.records).nearest(on)
+    assert nearest.keys() == exact_ones.keys()
+    assert all(abs(nearest[stage] - exact_ones[stage]) <= CENT for stage in nearest), (nearest, exact_ones)
 
 
 def same_pairs(ours: BookSnapshot, theirs: BookSnapshot, on: Prices) -> None:

@@ -75,6 +75,7 @@ async def test_a_cookie_stands_for_the_token(desk: WebDesk) -> None:
             "tokens": True,
             "cookie": True,
             "until": "2026-03-03T00:00:00.000Z",
+            "sign_out_url": None,
         }
         assert (await ask(http, "GET", "/v1/groups"))[0] == 200
         assert (await ask(http, "GET", "/v1/audit"))[0] == 403
