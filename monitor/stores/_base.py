@@ -220,12 +220,16 @@ class AlertFilter(msgspec.Struct, frozen=True):
     """Which alerts of the log are wanted; `type` may be a glob."""
 
     after: int = 0
+    """Only alerts behind this cursor; with `newest_first` those before it, and 0 is the end."""
     group: str | None = None
     type: str | None = None
     severity: str | None = None
     limit: int = 100
     since: datetime | None = None
     """Begins with the first alert in the log at this time or later."""
+    until: datetime | None = None
+    """Only alerts before this time."""
+    newest_first: bool = False
 
     def types(self) -> tuple[str, ...] | None:
         """The alert types that `type` and `severity` leave, or None where they leave all; `keeps` decides on each alert."""
@@ -236,7 +240,7 @@ class AlertFilter(msgspec.Struct, frozen=True):
 
     def keeps(self, alert: Alert) -> bool:
         """Whether an alert of a wanted type is wanted: a few types have the severity of what they are about."""
-        return self.severity in (None, alert.severity)
+        return self.severity in (None, alert.severity) and (self.until is None or alert.at < self.until)
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True):

@@ -370,9 +370,13 @@ class MemoryStore(_Handovers):
         since = wanted.since
         young = [x.cursor for x in self._log.values() if since is not None and x.alert.at >= since]
         first = min(young, default=self._cursor + 1) if since is not None else 0
-        found = [x for x in self._log.values() if x.cursor > wanted.after and x.cursor >= first]
+        found = [x for x in self._log.values() if x.cursor >= first and wanted.keeps(x.alert)]
+        if wanted.newest_first:
+            found = [x for x in reversed(found) if not wanted.after or x.cursor < wanted.after]
+        else:
+            found = [x for x in found if x.cursor > wanted.after]
         if types is not None:
-            found = [x for x in found if x.alert.type in types and wanted.keeps(x.alert)]
+            found = [x for x in found if x.alert.type in types]
         if wanted.group is not None:
             found = [x for x in found if _group(x.alert) == wanted.group]
         return found[: wanted.limit]

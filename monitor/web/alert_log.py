@@ -27,6 +27,11 @@ def may_see(caller: Caller, alert: Alert) -> bool:
     return caller.sees(alert.group.labels if alert.group is not None else None)
 
 
+def _had(alert: Alert, labels: tuple[tuple[str, str], ...]) -> bool:
+    """The group of an alert had all of these labels when it was raised."""
+    return not labels or (alert.group is not None and all(alert.group.labels.get(k) == v for k, v in labels))
+
+
 class AlertLog:
     """Reads the alert log for a caller and renders it."""
 
@@ -36,16 +41,21 @@ class AlertLog:
         self._lock = threading.Lock()
         self._rendering = asyncio.Lock()
 
-    async def page(self, wanted: AlertFilter, caller: Caller) -> tuple[list[LoggedAlert], int | None]:
-        """Alerts of the log that the caller may see, oldest first, and the cursor after which more may come."""
+    async def page(
+        self, wanted: AlertFilter, caller: Caller, labels: tuple[tuple[str, str], ...] = ()
+    ) -> tuple[list[LoggedAlert], int | None]:
+        """Alerts of the log that the caller may see, in the order of the filter, and the cursor after which more may come.
+
+        `labels`: only of groups that had all of these then.
+        """
         found: list[LoggedAlert] = []
         after = wanted.after
         limit = wanted.limit
         for _ in range(SCANNED_PAGES):
             # Only the alert itself knows which labels its group had when it was raised.
-            asked = MAX_LIMIT if caller.scope else limit + 1 - len(found)
+            asked = MAX_LIMIT if caller.scope or labels else limit + 1 - len(found)
             page = await self._daemon.store.alerts(msgspec.structs.replace(wanted, after=after, limit=asked))
-            found += [x for x in page if may_see(caller, x.alert)]
+            found += [x for x in page if may_see(caller, x.alert) and _had(x.alert, labels)]
             if len(found) > limit:
                 return found[:limit], found[limit - 1].cursor
             if len(page) < asked:

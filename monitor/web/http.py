@@ -262,9 +262,10 @@ LIMIT = Param("limit", f"How many items, 1 to {MAX_LIMIT}.", whole_number(1, MAX
 AFTER = Param("after", "The `next` of the page before.")
 AFTER_NUMBER = Param(
     "after",
-    "Items after this cursor, oldest first. A token with a scope sends the `next` of the page before.",
+    "Items after this cursor. A token with a scope sends the `next` of the page before.",
     {"type": ["integer", "string"], "minimum": 0, "default": 0},
 )
+NEWEST = Param("order", "`newest`: the newest first, and `after` goes on to older ones.", one_of(("oldest", "newest")))
 
 
 class Query:

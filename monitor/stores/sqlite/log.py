@@ -105,11 +105,14 @@ def alerts(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
 
 def _page(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
     """The next alerts of the wanted types. The filters are decided in an index, the bodies of the page alone are read."""
-    conditions: list[str] = ["cursor > ?"]
+    conditions: list[str] = ["cursor < ?" if wanted.newest_first and wanted.after else "cursor > ?"]
     values: list[Any] = [wanted.after]
     if wanted.since is not None:
         conditions.append("cursor >= (SELECT min(cursor) FROM alerts WHERE at >= ?)")
         values.append(micros_of(wanted.since))
+    if wanted.until is not None:  # clocks are set back: `keeps` looks at each
+        conditions.append("cursor <= (SELECT max(cursor) FROM alerts WHERE at < ?)")
+        values.append(micros_of(wanted.until))
     if (types := wanted.types()) is not None:
         conditions.append(f"type IN {EACH}")
         values.append(each(types))
@@ -117,9 +120,10 @@ def _page(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
         conditions.append("group_id = ?")
         values.append(wanted.group)
     index = "alerts_look" if wanted.group is None else "alerts_group"
-    page = f"SELECT cursor FROM alerts INDEXED BY {index} WHERE {' AND '.join(conditions)} ORDER BY cursor LIMIT ?"  # noqa: S608
+    order = "ORDER BY cursor DESC" if wanted.newest_first else "ORDER BY cursor"
+    page = f"SELECT cursor FROM alerts INDEXED BY {index} WHERE {' AND '.join(conditions)} {order} LIMIT ?"  # noqa: S608
     rows = db.execute(
-        f"SELECT cursor, body FROM alerts WHERE cursor IN ({page}) ORDER BY cursor",  # noqa: S608
+        f"SELECT cursor, body FROM alerts WHERE cursor IN ({page}) {order}",  # noqa: S608
         [*values, wanted.limit],
     )
     return [LoggedAlert(cursor, packed.alert(body)) for cursor, body in rows]

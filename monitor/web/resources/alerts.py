@@ -21,14 +21,26 @@ from monitor.core.stages.stages import NORMAL, Ack
 from monitor.stores._base import AlertFilter
 from monitor.web.alert_log import may_see
 from monitor.web.auth import OPERATE, READ
-from monitor.web.http import AFTER_NUMBER, LIMIT, Param, Query, Rejected, encoded, invalid, one_of, read_as, read_body
+from monitor.web.http import (
+    AFTER_NUMBER,
+    LIMIT,
+    NEWEST,
+    Param,
+    Query,
+    Rejected,
+    encoded,
+    invalid,
+    one_of,
+    read_as,
+    read_body,
+)
 from monitor.web.site import Call, Endpoint
 
 Text = Annotated[str, Pattern(r"[^\x00-\x1f\x7f]{1,500}", "1 to 500 characters in one line")]
 
 
 class AlertList(msgspec.Struct, frozen=True):
-    """Alerts, oldest first."""
+    """Alerts, oldest first, or newest first where that was asked."""
 
     items: list[AlertItem]
     next: int | str | None
@@ -50,7 +62,7 @@ class AckAnswer(msgspec.Struct, frozen=True):
 
 
 async def alerts(call: Call) -> AlertList:
-    """The alert log, oldest first."""
+    """The alert log, oldest or newest first."""
     query = call.query
     wanted = AlertFilter(
         after=query.number("after"),
@@ -59,9 +71,12 @@ async def alerts(call: Call) -> AlertList:
         severity=query.choice("severity"),
         limit=query.number("limit"),
         since=query.time("from"),
+        until=query.time("to"),
+        newest_first=query.choice("order") == "newest",
     )
+    labels = query.labels()
     query.done()
-    found, cursor = await call.site.alert_log.page(wanted, call.caller)
+    found, cursor = await call.site.alert_log.page(wanted, call.caller, labels)
     return AlertList(encoded(await _texts(call, found)), cursor)
 
 
@@ -164,7 +179,10 @@ ROUTES = (
         (
             AFTER_NUMBER,
             Param("from", "Begins with the first alert of this time or later.", TIME),
+            Param("to", "Only alerts before this time.", TIME),
+            NEWEST,
             Param("group", "Only alerts of this group."),
+            Param("label.*", "Only alerts of groups that had this label then: `label.borrower=ACME`."),
             Param("type", "Only alerts of this type; may be a glob such as `loan_group.*`."),
             Param("severity", "Only alerts of this severity.", one_of((INFO, WARNING, CRITICAL))),
             LIMIT,

@@ -10,7 +10,7 @@ from monitor.core.alerts.alert_type import TIME
 from monitor.core.text import stamp
 from monitor.stores._base import Audit, AuditFilter
 from monitor.web.auth import ADMIN
-from monitor.web.http import AFTER_NUMBER, LIMIT, Param, Rejected, one_of
+from monitor.web.http import AFTER_NUMBER, LIMIT, NEWEST, Param, Rejected
 from monitor.web.site import Call, Endpoint
 
 
@@ -80,9 +80,7 @@ ROUTES = (
             Param("subject", "Only what was done to this."),
             Param("since", "Only from this time on.", TIME),
             Param("until", "Only before this time.", TIME),
-            Param(
-                "order", "`newest`: the newest first, and `after` goes on to older ones.", one_of(("oldest", "newest"))
-            ),
+            NEWEST,
             AFTER_NUMBER,
             LIMIT,
         ),
