@@ -121,6 +121,7 @@ class App:
             sms_secret=wiring.sms_secret(self.config),
             enable=self.deliveries.enable,
             disable=self.deliveries.disable,
+            test=self.deliveries.test,
             route=self.deliveries.route,
             endpoints=self.subscriptions,
             tell=lambda event: self.tasks.begin("word of the web", self._tell(event)),

@@ -45,6 +45,7 @@ ACTS: dict[tuple[str, str], Act] = {
     ("POST", "/v1/deliveries/replay"): Act("replay", "", {"notifier": "desk", "after": 0}),
     ("POST", "/v1/channels/{id}/disable"): Act("disable channel", "/v1/channels/desk/disable", {"reason": "a test"}),
     ("POST", "/v1/channels/{id}/enable"): Act("enable channel", "/v1/channels/desk/enable"),
+    ("POST", "/v1/channels/{id}/test"): Act("test channel", "/v1/channels/desk/test"),
     ("POST", "/v1/silences"): Act("silence", "", {"match": {"type": "book.*"}, "until": "{soon}", "reason": "a test"}),
     ("DELETE", "/v1/silences/{id}"): Act("unsilence", "/v1/silences/{silence}"),
     ("POST", "/v1/prices/{id}/decisions"): Act(
