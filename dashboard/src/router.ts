@@ -33,4 +33,7 @@ export const to = {
   exposure: "#/exposure",
   imports: "#/import",
   proposals: "#/proposals",
+  channels: "#/channels",
+  audit: "#/audit",
+  wall: "#/wall",
 };
