@@ -27,6 +27,10 @@ PAGES = (
     "#/exposure",
     "#/import",
     "#/proposals",
+    "#/statement/G-1",
+    "#/channels",
+    "#/audit",
+    "#/wall",
 )
 HEIGHT = 900
 LIVE = "main[data-live=true]"
