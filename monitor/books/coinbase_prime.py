@@ -36,7 +36,7 @@ from monitor.books._base import KeptBook, Reader
 from monitor.books._lender import LenderBook, OwedCoin, Reading, amount, exactly, once
 from monitor.books._snapshots import BookRow
 from monitor.clock import Clock
-from monitor.core.money import EIGHT_PLACES, EXACT, ZERO, divide_up
+from monitor.core.money import EIGHT_PLACES, EXACT, ZERO, divide_nearest
 from monitor.core.schema import Asset, Pattern, instant
 from monitor.core.stages.stages import MARGIN_CALL, NORMAL, LenderReading, Stage
 from monitor.secret_files import read_secret
@@ -163,7 +163,7 @@ def margin(name: str, config: Config, now: MarginBody, before: SummariesBody, as
     debts += [OwedCoin(config.cash, required, id=REQUIREMENT)] if required > 0 else []
     owed = sum((-value for value in worth.values() if value < 0), max(-cash, ZERO)) + max(required, ZERO)
     had = equity + owed - max(required, ZERO)
-    level = divide_up(had, owed, EIGHT_PLACES) if owed > 0 else None
+    level = divide_nearest(had, owed, EIGHT_PLACES) if owed > 0 else None
     reading = _reading(id_, summary, calls, before, level, as_of)
     rates = {config.product: dict.fromkeys(sorted({debt.coin for debt in debts}), ZERO)}
     if not any(holds.values()) and not debts:

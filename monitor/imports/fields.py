@@ -27,7 +27,7 @@ FIELDS: Mapping[str, str] = {
     "daily_rate": "the fixed rate of a term loan, for a day",
     "annual_rate": "the fixed rate of a term loan, for a year of 365 days",
     "term": "the days of a term loan such as 30d, or open",
-    "opened_at": "when the loan was opened; the time of the first import without it",
+    "opened_at": "when the loan was opened; without it, its term before its maturity, or the time of the first import",
     "matures_at": "when a term loan matures",
     "delayed_liquidation": "yes or no: the group has a grace period",
     "vip_level": "the VIP level, 0 to 99",

@@ -14,7 +14,7 @@ from monitor.core.groups.outcome import StoredGroup
 from monitor.core.loans.group import Group, canonical, line_digest, parse_line
 from monitor.core.loans.interest import interest
 from monitor.core.loans.line_bounds import label_problems
-from monitor.core.loans.loan_dates import line_problems
+from monitor.core.loans.loan_dates import line_problems, opened_unstated
 from monitor.core.money import exact, plain
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import Rules
@@ -177,7 +177,10 @@ def _filled(line: Mapping[str, Any], known: KnownGroup | None, at: datetime) -> 
     It is the same for the same cells, whatever interest was added meanwhile: by it the monitor knows them again.
     """
     opened = {} if known is None else {loan.id: loan.opened_at for loan in known.stored.group.loans}
-    loans = [{"interest": "0", "opened_at": stamp(opened.get(loan["id"], at)), **loan} for loan in line["loans"]]
+    loans = [
+        {"interest": "0", "opened_at": stamp(opened.get(loan["id"]) or opened_unstated(loan, at)), **loan}
+        for loan in line["loans"]
+    ]
     return {**line, "loans": loans}
 
 

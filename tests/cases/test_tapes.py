@@ -35,15 +35,15 @@ def ran(
 @pytest.mark.parametrize(
     ("tape", "book", "at", "ltv"),
     [
-        ("BTCUSDT-1m-2021-05-19.csv", "book-btc.jsonl", "2021-05-19T12:00:00.000Z", "0.9032258"),
-        ("BTCUSDT-1m-2025-05-19.csv", "book-btc.jsonl", "2025-05-19T12:00:00.000Z", "0.9032258"),
-        ("derivative_ticker.csv", "book-btc.jsonl", "2021-05-19T11:59:00.000Z", "0.9032258"),
-        ("semicolon.csv", "book-btc.jsonl", "2021-05-19T11:59:00.000Z", "0.9032258"),
-        ("utf16.csv", "book-btc.jsonl", "2021-05-19T11:59:00.000Z", "0.9032258"),
-        ("TAPE.CSV.GZ", "book-btc.jsonl", "2021-05-19T11:59:00.000Z", "0.9032258"),
+        ("BTCUSDT-1m-2021-05-19.csv", "book-btc.jsonl", "2021-05-19T12:00:00.000Z", "0.90322581"),
+        ("BTCUSDT-1m-2025-05-19.csv", "book-btc.jsonl", "2025-05-19T12:00:00.000Z", "0.90322581"),
+        ("derivative_ticker.csv", "book-btc.jsonl", "2021-05-19T11:59:00.000Z", "0.90322581"),
+        ("semicolon.csv", "book-btc.jsonl", "2021-05-19T11:59:00.000Z", "0.90322581"),
+        ("utf16.csv", "book-btc.jsonl", "2021-05-19T11:59:00.000Z", "0.90322581"),
+        ("TAPE.CSV.GZ", "book-btc.jsonl", "2021-05-19T11:59:00.000Z", "0.90322581"),
         ("newest.csv", "book-btc.jsonl", "2021-05-19T15:05:00.000Z", "0.77054323"),
-        ("wide_us.csv", "book-btc.jsonl", "2021-05-19T11:59:00.000Z", "0.9032258"),
-        ("pairs.csv", "book-btc.jsonl", "2021-05-19T11:59:00.000Z", "0.9032258"),
+        ("wide_us.csv", "book-btc.jsonl", "2021-05-19T11:59:00.000Z", "0.90322581"),
+        ("pairs.csv", "book-btc.jsonl", "2021-05-19T11:59:00.000Z", "0.90322581"),
         ("wide.csv", "book-shib.jsonl", "2021-05-19T11:59:00.000Z", "0.81967213"),
     ],
 )

@@ -14,6 +14,7 @@ from monitor.core.valuation.remedies import PermitLines, permitted, valued
 from monitor.core.valuation.valuation import positions
 from tests.coin_desk import START, clock, line, loan, version
 from tests.core.desk import Desk, both_books, product
+from tests.effort import examples, more_in_a_soak
 
 pytestmark = both_books
 
@@ -77,9 +78,12 @@ def test_the_longest_numbers_are_valued_told_and_cured_without_losing_a_digit(pl
     assert permitted(of, lines, sight.group.collateral, True)
 
 
+@more_in_a_soak
 def test_a_century_of_interest_is_a_sum_of_its_days() -> None:
+    """A quarter of it in the short run."""
+    days = examples(9_125, 36_500)
     desk = Desk(line(loans=[loan(principal=QUANTITY)]), of=product(version(rates={"COIN": RATE})))
     desk.price("00:00", "1e-18")
-    desk.monitor.handle(MarkPrices(START + timedelta(days=36500), ()))
+    desk.monitor.handle(MarkPrices(START + timedelta(days=days), ()))
     ((_, amount),) = desk.sight().held.debts
-    assert Fraction(amount) == Fraction(QUANTITY) * (1 + 36500 * Fraction(RATE))
+    assert Fraction(amount) == Fraction(QUANTITY) * (1 + days * Fraction(RATE))

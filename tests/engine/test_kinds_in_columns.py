@@ -281,7 +281,8 @@ def test_a_late_loan_alone_makes_a_daily_product_add_interest_by_the_hour(monkey
     product = vip_loan.load({"version": [version(rates={"USDT": "0.024"}, late_interest="hour", grace="1h")]})
     desk = ColumnsDesk(product)
     stated = book_line("vip_loan", {"USDT": "1304"}, {"USDT": "1000"})
-    stated["loans"][0] |= {"term": "30d", "matures_at": "2026-01-05T11:15:00Z"}
+    dates = {"opened_at": "2025-12-06T11:15:00Z", "matures_at": "2026-01-05T11:15:00Z"}
+    stated["loans"][0] |= {"term": "30d", **dates}
     desk.put_all(stated)
     desk.price(USDT="1")
     owed: list[datetime] = []

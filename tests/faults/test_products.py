@@ -56,7 +56,7 @@ async def test_rule_40_the_example_of_the_page_over_http(house: House) -> None:
         assert shown["initial_margin_usd"] == "75327.1"
         assert shown["maintenance_margin_usd"] == "31330"
         assert (shown["net_equity_usd"], shown["liabilities_usd"]) == ("71000", "429000")
-        assert shown["margin_level"] == "2.26619854"
+        assert shown["margin_level"] == "2.26619853"
         # By the other formula of net equity (reading A18) the coin, which has no ratio, counts nothing.
         pro(house, "haircut")
         await daemon.reload()

@@ -36,7 +36,7 @@ class Lender:
 LENDERS = {
     "vip_loan": Lender(passed=("immediate",)),
     "institutional_loan": Lender(),
-    "bybit_loan": Lender(),
+    "bybit_loan": Lender(period=HOUR),
     "okx_loan": Lender(period=HOUR, counts_all=True),
     "cross_collateral": Lender(),
     "flexible_loan": Lender(period=MINUTE),
@@ -46,6 +46,15 @@ LENDERS = {
     "cross_margin_classic": Lender(falls=True, period=HOUR, counts_all=True),
     "isolated_margin": Lender(falls=True, period=HOUR, counts_all=True),
 }
+
+
+def rounded(figure: F, places: int, how: str) -> F:
+    """To so many places, "half_even", "half_up", "up" or "down"; up and half up are away from zero."""
+    scaled, sign = abs(figure) * 10**places, 1 if figure >= 0 else -1
+    by = {"half_even": round, "half_up": lambda x: floor(x + F(1, 2)), "up": ceil, "down": floor}
+    return sign * F(by[how](scaled), 10**places)
+
+
 WHOLE: Tiers = [(None, F(1))]
 
 
@@ -190,30 +199,41 @@ class Answers:
         return found
 
     def _interest(self, loan: dict[str, Any]) -> F:
-        """What the line states, and simple interest at each instant after it was put (rules 22, 24, 25, 33, 34)."""
-        stated, opened = F(loan.get("interest", "0")), datetime.fromisoformat(loan["opened_at"])
-        born = self._version_at(opened)
-        if not born.get("interest", True):
-            return stated
-        fixed = loan["rate"].get("daily")
-        period = DAY if fixed is not None else self.lender.period
-        start, end = (self.put - EPOCH) // period, (self.at - EPOCH) // period
-        free = born.get("free_days", {}).get(loan["asset"], 0)
-        if free:
-            first = datetime(opened.year, opened.month, opened.day, tzinfo=UTC) + free * DAY
-            start = max(start, -((EPOCH - first) // period) - 1)
-        matures = loan.get("matures_at")
-        timely = end if matures is None else min(max((datetime.fromisoformat(matures) - EPOCH) // period, start), end)
-        rate = F(fixed) if fixed is not None else self._rate(loan)
-        late = F(self.table.get("late_interest_factor", 3))
-        times = max(timely - start, 0) + late * max(end - max(timely, start), 0)
-        return stated + F(loan["principal"]) * rate * times
+        """What the line states, and what each instant after it was put adds (rules 22, 24, 25, 33, 34, section 9.8)."""
+        booked, period = F(loan.get("interest", "0")), DAY if "daily" in loan["rate"] else self.lender.period
+        step = min(period, HOUR) if self.table.get("late_interest") == "hour" else period
+        at = EPOCH + ((self.put - EPOCH) // step + 1) * step
+        while at <= self.at:
+            booked += self._charge(loan, booked, at, period)
+            at += step
+        return max(booked, -F(loan["principal"]))
+
+    def _charge(self, loan: dict[str, Any], booked: F, at: datetime, period: timedelta) -> F:
+        table, opened, matures = self.table, datetime.fromisoformat(loan["opened_at"]), loan.get("matures_at")
+        born, principal = self._version_at(opened), F(loan["principal"])
+        is_late = matures is not None and at > datetime.fromisoformat(matures)
+        by_hour = is_late and period == DAY and table.get("late_interest") == "hour"
+        is_free = at.date() < opened.date() + born.get("free_days", {}).get(loan["asset"], 0) * DAY
+        if is_free or not born.get("interest", True) or ((at - EPOCH) % period and not by_hour):
+            return F(0)
+        is_fixed = "daily" in loan["rate"]
+        rate = F(loan["rate"]["daily"]) if is_fixed else self._rate(loan)
+        if is_late:
+            rate = rounded(rate / 24, 24, "half_even") if by_hour else rate
+            rate *= F(table.get("late_interest_factor", 3)) if rate > 0 else 0
+        bears = principal + (booked if table.get("compounding") else 0)
+        if rate > 0 and not is_fixed:
+            bears = max(bears - F(table.get("interest_free", {}).get(loan["asset"], "0")), F(0))
+        if not table.get("compounding"):
+            return bears * rate
+        places = table.get("compounding_places", table.get("places", {}).get(loan["asset"], 8))
+        return rounded(bears * rate, places, table.get("rounding", "half_even"))
 
     def _rate(self, loan: dict[str, Any]) -> F:
         rate = F(self.table["rates"][loan["asset"]])
         if "rate_spread" in self.terms:
-            rate = max(rate + F(self.terms["rate_spread"]), F(0))
-        if loan["rate"].get("paid_in") == "BNB" and self.kind == "cross_margin_pro":
+            rate = max(rate + F(self.terms["rate_spread"]), min(rate, F(0)))
+        if rate > 0 and loan["rate"].get("paid_in") == "BNB" and self.kind == "cross_margin_pro":
             rate *= 1 - F(self.table.get("bnb_discount", "0.05"))
         return rate
 

@@ -20,7 +20,6 @@ WORTH = {"BTC": 30000.0, "ETH": 2000.0, "BNB": 300.0, "SOL": 50.0, "LINK": 15.0}
 OTHERS = ["BTC", "ETH", "SOL", "USDT", "USDC"]
 MOST_COINS = {"flexible_loan": 1, "isolated_margin": 2}
 LEVERAGES = {"cross_margin_classic": (3, 5), "isolated_margin": (10, 5, 3)}
-TERMED = {"30d": 30, "60d": 60}
 GROUPS = 25
 """Of one table and one set of prices."""
 
@@ -30,7 +29,7 @@ GROUPS = 25
 def test_every_figure_of_a_random_group_is_the_exact_one(kind: str) -> None:
     for seed in range(examples(500, 4000) // GROUPS):
         makes = Maker(kind, seed)
-        shelf = Shelf(module(kind).load({"version": copy.deepcopy(makes.versions)}), at=makes.put)
+        shelf = Shelf(module(kind).load({**makes.stated, "version": copy.deepcopy(makes.versions)}), at=makes.put)
         shelf.price(**makes.prices)
         lines = [makes.group(number) for number in range(GROUPS)]
         for line in lines:
@@ -92,7 +91,8 @@ class Maker:
     def __init__(self, kind: str, seed: int) -> None:
         self.rng, self.kind = Random(f"{kind}/{seed}"), kind
         rng = self.rng
-        versions = tomllib.loads((CONFIG / f"{kind}.toml").read_text())["version"]
+        self.stated = tomllib.loads((CONFIG / f"{kind}.toml").read_text())
+        versions = self.stated["version"]
         for table in versions:
             table["effective"] = table["effective"].astimezone(UTC)
             self._vary(table)
@@ -101,7 +101,7 @@ class Maker:
         begins = self.table["effective"] + timedelta(days=rng.randrange(1, 9))
         self.put = begins.replace(hour=10, minute=30)
         ends = [table["effective"] for table in versions if table["effective"] > self.put]
-        later = rng.choice((0, 1, 3, 20, 40)) * LENDERS[kind].period + timedelta(minutes=rng.choice((0, 1, 45)))
+        later = rng.choice((0, 1, 3, 7, 20)) * LENDERS[kind].period + timedelta(minutes=rng.choice((0, 1, 45)))
         self.look = min([self.put + later, *(end - timedelta(minutes=1) for end in ends)])
         rates = list(self.table.get("rates", {}))
         tiers = self.table.get("liability_tiers")
@@ -131,10 +131,28 @@ class Maker:
                 if rng.random() < 0.6:
                     table[name][coin] = self._ladder(coin)
         table["places"] = {coin: rng.choice((5, 6, 8, 12)) for coin in OTHERS if rng.random() < 0.4}
+        self._vary_interest(table)
         if self.kind == "cross_margin_pro" and rng.random() < 0.5:
             table["transfer_out"] = rng.choice(("1.5", "2", "1.1"))
         if self.kind == "aave_v3":
             table["close"] |= {"bonus": {coin: rng.choice(("1.05", "1.1")) for coin in OTHERS if rng.random() < 0.6}}
+
+    def _vary_interest(self, table: dict[str, Any]) -> None:
+        """Other interest than the file that ships states (section 9.8)."""
+        rng = self.rng
+        if rng.random() < 0.3:
+            table["compounding"] = rng.random() < 0.8
+            table["rounding"] = rng.choice(("half_even", "half_up", "up", "down"))
+        if rng.random() < 0.2:
+            table["compounding_places"] = rng.choice((2, 12, 24))
+        if rng.random() < 0.3:
+            table["interest_free"] = {coin: rng.choice(("0.3", "5000")) for coin in OTHERS if rng.random() < 0.5}
+        if rng.random() < 0.3:
+            table["late_interest"] = "hour"
+        if rng.random() < 0.3:
+            table["terms"] = rng.choice((["7d", "45d"], ["14d"], ["90d", "30d"]))
+        if rng.random() < 0.2 and table.get("rates"):
+            table["rates"][rng.choice(list(table["rates"]))] = "-0.00002"
 
     def _ladder(self, coin: str) -> Any:
         rng = self.rng
@@ -213,9 +231,9 @@ class Maker:
             rate["paid_in"] = "BNB"
         term, matures = "open", None
         if rng.random() < 0.25:
-            term = rng.choice(tuple(TERMED))
-            opened = self.put - timedelta(days=rng.choice((0, 29, 10)), hours=1)
-            matures = (opened + timedelta(days=TERMED[term])).isoformat()
+            term = rng.choice(self.table.get("terms", ["30d", "60d"]))
+            opened = self.put - timedelta(days=rng.choice((0, 29, 10, 45)), hours=1)
+            matures = (opened + timedelta(days=int(term[:-1]))).isoformat()
             rate = {"kind": "fixed", "daily": "0.00021"} if rng.random() < 0.5 else rate
         principal = float(usd) / float(self.prices[coin])
         return {

@@ -46,11 +46,11 @@ def write(
             tape.writelines(f"{stamp(at)},{asset},{price}\n" for asset, price in prices.items())
 
 
-def replayed(folder: Path) -> tuple[list[dict[str, Any]], str]:
+def replayed(folder: Path, *options: str) -> tuple[list[dict[str, Any]], str]:
     """The alerts that the command prints for these files, and what it says on stderr."""
     files = ["--config", "monitor.toml", "--tape", "tape.csv.gz", "--book", "book.jsonl", "--entries", "entries.jsonl"]
     done = subprocess.run(
-        [sys.executable, "-m", "monitor", "replay", *files, "--json"],
+        [sys.executable, "-m", "monitor", "replay", *files, "--json", *options],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,

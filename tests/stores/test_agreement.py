@@ -17,6 +17,7 @@ from monitor.core.rules.product import CoinRates, DatedRate
 from monitor.core.stages.stages import GroupState
 from monitor.stores import memory, sqlite
 from monitor.stores._base import AlertFilter, Applied, Audit, Change, DeliveryFilter, Store, Target
+from tests.effort import examples, more_in_a_soak
 from tests.stores.examples import (
     AT,
     CLEARED,
@@ -165,7 +166,8 @@ async def answers(store: Store) -> list[Any]:
     ]
 
 
-@settings(max_examples=200)
+@more_in_a_soak
+@settings(max_examples=examples(120, 1000))
 @given(steps)
 def test_sqlite_and_memory_give_the_same_answers(sequence: list[tuple[str, Any]]) -> None:
     async def both() -> None:

@@ -60,6 +60,14 @@ def unlike_term(opened: datetime, matures: datetime, term: object) -> str | None
     return None
 
 
+def opened_unstated(loan: Mapping[str, Any], at: datetime) -> datetime:
+    """When a loan was opened that does not say it: its term before its maturity, and never later than now."""
+    matures, match = _time(loan.get("matures_at")), _TERM.fullmatch(str(loan.get("term")))
+    if match is None or not isinstance(matures, datetime):
+        return at
+    return min(at, matures - timedelta(days=int(match[1])))
+
+
 def with_usable_dates(line: Mapping[str, Any], problems: list[Problem], at: datetime) -> dict[str, Any]:
     """A line that can be read: dates of its loans that cannot be are those of now."""
     bad = set(places(problems))

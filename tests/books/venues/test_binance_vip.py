@@ -519,7 +519,7 @@ def test_orders_of_many_pages_are_read_twice_and_a_row_that_shifts_away_is_never
 def test_fixed_and_flexible_terms_as_the_exchange_writes_them(tmp_path: Path) -> None:
     desk, vip = desk_of(tmp_path)
     vip.hold("3", ETH="100")
-    expires = BEGINS_MS + 20 * 86_400_000
+    expires = BEGINS_MS + 30 * 86_400_000
     vip.borrow("3", "ETH", "USDT", "1000", "R3", rate="0.0365", term="30days", expires=expires)
     vip.borrow("3", "ETH", "USDT", "2000", "R3", rate="flexible rate", term="30days", expires=0)
     vip.borrow("3", "ETH", "USDT", "3000", "R3", rate=0.05, term="open term", expires=0)

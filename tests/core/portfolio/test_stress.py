@@ -107,7 +107,7 @@ def test_every_group_goes_where_its_own_what_if_says(price: str) -> None:
 def test_lists_are_cut_with_a_count_the_worst_first() -> None:
     answer = stress(half_dollar_desk(*(group(f"g{n}", usdt=str(60 + n)) for n in range(5))), {"COIN": "0.6"}, limit=2)
     newly = answer["newly"]["liquidation"]
-    assert [(row["id"], row["ltv"]) for row in newly["items"]] == [("g0", "1"), ("g1", "0.98360655")]
+    assert [(row["id"], row["ltv"]) for row in newly["items"]] == [("g0", "1"), ("g1", "0.98360656")]
     assert (newly["groups"], newly["cut"]) == (5, 3)
     assert newly["items"][0]["ltv_before"] == "0.83333333"
     case = Shocked(whole(half_dollar_desk(*BOOK)), {"COIN": "0.55"}, ())

@@ -45,6 +45,7 @@ class _Worse(NamedTuple):
     price: Decimal | None
     rows: list[dict[str, Any]]
     ids: list[str]
+    is_exact: bool
 
 
 class ContradictionWatch(Watcher):
@@ -158,7 +159,9 @@ class ContradictionWatch(Watcher):
     def _contradiction(self, assets: Sequence[str], at: datetime) -> dict[str, Any]:
         said = (_source_row(asset, each, at) for asset in assets for each in self._board.sources(asset, at))
         worse = self._worse(assets, at)
+        indicative = {} if worse.is_exact else {"sums": "indicative"}
         return {
+            **indicative,
             "reason": self._reason(assets[0]),
             "since": stamp(min(self._coins[asset].since for asset in assets)),
             "sources": list(islice(said, MOST_NAMED)),
@@ -176,7 +179,7 @@ class ContradictionWatch(Watcher):
         found = {asset: pair for asset in assets if (pair := self._live(asset)) is not None}
         snapshot = self._ground.book.snapshot(at, is_kept=False)
         usd, untrusted = dict(self._board.usd), frozenset(self._board.untrusted)
-        worst = _Worse(None, [], [])
+        worst = _Worse(None, [], [], True)
         most = ZERO
         for side in (0, 1):
             prices = {asset: pair[side] for asset, pair in found.items()}
@@ -185,7 +188,7 @@ class ContradictionWatch(Watcher):
             if debt > most or worst.price is None:
                 most = debt
                 price = prices.get(assets[0]) if len(assets) == 1 else None
-                worst = _Worse(price, _stage_rows(swept), _named(swept))
+                worst = _Worse(price, _stage_rows(swept), _named(swept), swept.are_sums_exact)
         return worst
 
     def _live(self, asset: str) -> tuple[Decimal, Decimal] | None:
