@@ -94,3 +94,15 @@ def test_what_the_product_refuses_names_its_cell() -> None:
         ("B2", "XYZ", True)
     ]
     assert [row.group for row in found.rows] == ["b"]
+
+
+def test_a_loan_that_states_no_opening_was_opened_its_term_before_it_matures() -> None:
+    """So a loan that has ten days to go has dates that can be; one that matures later is of now."""
+    head = "group;loan coin;principal;term;matures;collateral coin;qty\n"
+    for days, opened in ((10, START - timedelta(days=20)), (45, START)):
+        matures = (START + timedelta(days=days)).strftime("%Y-%m-%d %H:%M")
+        market = MarketNow(START, "import:desk", RULES, USD, known=(), product="vip_loan")
+        found = judge_all(read(head + f"a;USDT;5;30d;{matures};BTC;1\n").drafts, market)
+        assert not found.refused
+        (loan,) = msgspec.json.decode(found.puts[0].line)["loans"]
+        assert loan["opened_at"][:16] == opened.strftime("%Y-%m-%dT%H:%M")
