@@ -63,7 +63,7 @@ export function groupColumns(now: () => number): readonly GroupColumn[] {
       key: "deadline",
       name: "Deadline",
       sort: "deadline",
-      width: "84px",
+      width: "104px",
       show: (g) => (g.deadline ? <Countdown at={g.deadline} /> : <span class="none">–</span>),
       text: (g) => g.deadline,
     },
