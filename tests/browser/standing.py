@@ -56,7 +56,7 @@ async def _filled(daemon: Daemon, venue: Venue) -> None:
         one_btc("G-2", owed="80000", labels={"borrower": "BETA"}, delayed_liquidation=True),
         one_btc("G-3", owed="2000", asset="ETH", labels={"borrower": "BETA"}),
         one_btc(
-            LONG, btc="12.345678901234567890123", owed="987654.321", labels={"borrower": "A borrower of many words"}
+            LONG, btc="1234.567890123456789012", owed="98765432.109", labels={"borrower": "A borrower of many words"}
         ),
     )
     await venue.marks(CALM)

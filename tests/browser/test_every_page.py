@@ -102,7 +102,7 @@ async def visited(desk: Standing, width: int, scheme: Any) -> dict[str, Visit]:
         await reader.look(desk.daemon.url)
         if has_axe:
             await reader.run(AXE.read_text("utf-8"))
-        for page in (*PAGES, f"#/group/{LONG}"):
+        for page in (*PAGES, f"#/group/{LONG}", f"#/what-if/{LONG}"):
             await reader.turn(page)
             await asked(reader, page)
             violations = (await reader.run(f"axe.run(document, {options})"))["violations"] if has_axe else []
