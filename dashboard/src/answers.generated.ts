@@ -154,6 +154,19 @@ export interface BorrowableCoin {
   readonly offers: Offers;
 }
 
+export interface BorrowerStatement {
+  readonly borrower: string;
+  readonly by: string;
+  readonly day: string;
+  readonly since: string;
+  readonly until: string;
+  readonly final: boolean;
+  readonly cut: boolean;
+  readonly balance: readonly CoinBalance[];
+  readonly call_sums: CallSums;
+  readonly groups: readonly DayStatement[];
+}
+
 export interface BoundsShown {
   readonly best: EndShown | null;
   readonly worst: EndShown | null;
@@ -224,6 +237,12 @@ export interface CallShown {
   readonly disputes: readonly DisputeShown[];
 }
 
+export interface CallSums {
+  readonly called_usd: string;
+  readonly received_usd: string;
+  readonly outstanding_usd: string;
+}
+
 export interface Cell {
   readonly stages: Readonly<Record<Stage, number>>;
   readonly liquidation_debt_usd: string;
@@ -274,6 +293,18 @@ export interface Closable {
   readonly collateral: string;
   readonly closable_usd: string;
   readonly closable: string;
+}
+
+export interface CoinBalance {
+  readonly asset: string;
+  readonly before: string;
+  readonly charged: string;
+  readonly borrowed: string;
+  readonly repaid: string;
+  readonly written_off: string;
+  readonly restated: string;
+  readonly moved: string;
+  readonly owed: string;
 }
 
 export interface ColumnShown {
@@ -329,13 +360,17 @@ export interface DayStatement {
   readonly until: string;
   readonly final: boolean;
   readonly cut: boolean;
+  readonly before: readonly OwedThen[];
   readonly owed: readonly OwedThen[];
+  readonly balance: readonly CoinBalance[];
   readonly charged: Readonly<Record<string, string>>;
   readonly interest: readonly InterestItem[];
   readonly repaid: Readonly<Record<string, string>>;
   readonly repayments: readonly RepaymentItem[];
   readonly loans: readonly LoanItem[];
   readonly liquidations: readonly LiquidationItem[];
+  readonly call: CallItem | null;
+  readonly call_sums: CallSums;
   readonly calls: readonly CallItem[];
   readonly alerts: readonly AlertItem[];
 }

@@ -19,6 +19,7 @@ const LATER: Readonly<Record<string, Load>> = {
   group: () => import("./pages/group").then((m) => m.GroupPage),
   "what-if": () => import("./pages/whatif").then((m) => m.WhatIfPage),
   statement: () => import("./pages/statement").then((m) => m.StatementPage),
+  borrower: () => import("./pages/borrower").then((m) => m.BorrowerPage),
   stress: () => import("./pages/stress").then((m) => m.StressPage),
   alerts: () => import("./pages/alerts").then((m) => m.AlertsPage),
   prices: () => import("./pages/prices").then((m) => m.PricesPage),

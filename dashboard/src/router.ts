@@ -27,6 +27,7 @@ export const to = {
   group: (id: string) => `#/group/${encodeURIComponent(id)}`,
   whatIf: (id: string) => `#/what-if/${encodeURIComponent(id)}`,
   statement: (id: string) => `#/statement/${encodeURIComponent(id)}`,
+  borrower: (id: string) => `#/borrower/${encodeURIComponent(id)}`,
   stress: "#/stress",
   alerts: "#/alerts",
   prices: "#/prices",

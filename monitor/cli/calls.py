@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -10,8 +11,7 @@ from monitor.cli.options import FINE, URL, AsJson, TokenFile
 from monitor.cli.output import out, say, shown, table_of
 from monitor.client import DaemonClient
 
-_AMOUNTS = ("paid_usd", "value_usd", "disputed_usd", "in_transit_usd")
-_WORDS = ("entry", "announced", "asset", "quantity", "expected", "dispute", "why", "by", "on_expiry", "stage")
+_AMOUNTS = ("paid_usd", "value_usd", "disputed_usd", "called_usd")
 
 
 def calls(*, limit: int = 100, url: str = URL, token_file: TokenFile = None, as_json: AsJson = False) -> int:
@@ -57,11 +57,11 @@ def call(group: str, *, url: str = URL, token_file: TokenFile = None, as_json: A
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
-    found = table_of("group", "call", "state", "called USD", "outstanding USD", "due", "LTV")
+    found = table_of("group", "call", "called USD", "outstanding", "due UTC", "LTV")
     for row in rows:
         of = row["call"]
-        cells = (of["status"], of["called_usd"], of["outstanding_usd"], of["due"], row["ltv"] or "-")
-        found.add_row(shown(row["id"]), str(of["number"]), *cells)
+        cells = (of["called_usd"], of["outstanding_usd"], _second(of["due"])[:-3], row["ltv"] or "-")
+        found.add_row(shown(row["id"]), f"{of['number']} {of['status']}", *cells)
     out.print(found if rows else "no margin call with an amount is open")
 
 
@@ -70,18 +70,41 @@ def _one(group: str, answer: dict[str, Any]) -> None:
     if of is None:
         say(f"{group} has no margin call with an amount now")
     else:
+        out.print(f"[bold]{shown(group)}[/] call {of['number']}: [bold]{of['status']}[/], target {of['target']}")
         out.print(
-            f"[bold]{shown(group)}[/] call {of['number']}  [bold]{of['status']}[/]  due [bold]{of['due']}[/]"
-            f"  ({of['on_expiry']} at expiry)"
+            f"outstanding [bold]{of['outstanding_usd']}[/] USD = called {of['called_usd']}"
+            f" - received {of['received_usd']}; on its way {of['in_transit_usd']}"
         )
-        out.print(
-            f"outstanding [bold]{of['outstanding_usd']}[/] USD = called {of['called_usd']} - received {of['received_usd']};"
-            f" on its way {of['in_transit_usd']}"
-        )
-        out.print(f"target {of['target']}; the amount recomputes from the figures of alert {of['alert']}")
-    found = table_of("at", "call", "what", "amount USD", "outstanding USD", "more")
+        out.print(f"due [bold]{_second(of['due'])} UTC[/], then {of['on_expiry'].replace('_', ' ')}")
+        out.print(f"the amount recomputes from the figures of alert {of['alert']}")
+    found = table_of("at UTC", "call", "USD", "outstanding", "more")
+    found.columns[0].no_wrap = found.columns[1].no_wrap = True
     for item in answer["items"]:
-        amount = next((str(item[name]) for name in _AMOUNTS if item.get(name) is not None), "-")
-        more = ", ".join(f"{name} {item[name]}" for name in _WORDS if item.get(name))
-        found.add_row(item["at"], str(item["call"]), item["what"], amount, item["outstanding_usd"], shown(more))
+        amount = next(item[name] for name in _AMOUNTS if item.get(name) is not None)
+        cells = (_second(item["at"]), f"{item['call']} {item['what']}", amount, item["outstanding_usd"])
+        found.add_row(*cells, shown(", ".join(_more(item))))
     out.print(found)
+
+
+def _more(item: dict[str, Any]) -> Iterator[str]:
+    """The rest of a row in words, as the page has them."""
+    if item.get("announced"):
+        yield f"{item['quantity']} {item['asset']} as {item['announced']} until {_second(item['expected'])}"
+    if item.get("why"):
+        yield f'"{item["why"]}"'
+    if item.get("by"):
+        yield f"by {item['by']}"
+    if item.get("entry"):
+        yield f"entry {item['entry']}"
+    if item.get("on_expiry"):
+        yield f"then {item['on_expiry'].replace('_', ' ')}"
+    if item.get("stage"):
+        stage = item["stage"].replace("_", " ")
+        yield "the group was closed" if stage == "closed" else f"the group is in {stage}"
+    if item.get("supersedes_call"):
+        yield f"replaces call {item['supersedes_call']}"
+
+
+def _second(at: str) -> str:
+    """`2026-01-05 10:00:00`."""
+    return at[:19].replace("T", " ")

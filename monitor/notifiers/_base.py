@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -21,6 +22,12 @@ from monitor.control_characters import unbroken, visible
 from monitor.core import text
 from monitor.core.alerts.catalogue import DIGEST, TO_PEOPLE, title_of
 from monitor.core.money import CENT, ONE, plain, round_down, round_up
+from monitor.core.stages.stages import CALL_DISPUTED, CALL_MET, CALL_WITHDRAWN
+
+SETTLED = "margin call dispute settled"
+_OVER = frozenset({CALL_MET, CALL_WITHDRAWN})
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_AMOUNT = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -301,7 +308,29 @@ def _on_one_line(text: object, limit: int, kept: frozenset[str]) -> str:
 
 def title(notice: Notice) -> str:
     """What happened, in the desk's words."""
-    return one_line(title_of(notice.type))
+    return SETTLED if is_settled(notice) else one_line(title_of(notice.type))
+
+
+def is_settled(notice: Notice) -> bool:
+    """It tells the end of a dispute: one type of alert tells both of its ends."""
+    return notice.type == CALL_DISPUTED and (notice.data.get("facts") or {}).get("dispute") == "resolved"
+
+
+def _call_of(notice: Notice) -> str | None:
+    """What is called and until when, as long as something is; calls without an amount have none."""
+    facts = notice.data.get("facts") or {}
+    amount, due = facts.get("outstanding_usd"), facts.get("due")
+    if not isinstance(amount, str) or not _AMOUNT.fullmatch(amount) or due is None or notice.type in _OVER:
+        return None
+    return f"{usd_up(amount)} USD outstanding, due {fact_of('due', due)[1]}"
+
+
+def fact_of(name: str, value: Any) -> tuple[str, Any]:
+    """A fact's name and value: amounts and the time of a margin call as people read them, others as they are."""
+    if isinstance(value, str) and name.endswith("_usd") and _AMOUNT.fullmatch(value):
+        return name.removesuffix("_usd"), f"{number(value)} USD"
+    is_time = name == "due" and isinstance(value, str) and _STAMP.fullmatch(value)
+    return name, moment(value) if is_time else value
 
 
 def subject_of(notice: Notice) -> str:
@@ -425,6 +454,8 @@ def headline(notice: Notice) -> str:
         news.append(says)
     if (figure := figure_of(data)) is not None:
         news.append(figure)
+    if (called := _call_of(notice)) is not None:
+        news.append(called)
     if data.get("deadline"):
         news.append(f"cure by {moment(data['deadline'])}")
     if data.get("blind"):

@@ -32,6 +32,9 @@ BROKEN = (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueEr
 _LAYOUT = re.compile(r"([a-z0-9-]+)\.(?:mail|sms)\.txt")
 _WORDS = re.compile(r"([a-z]{2}(?:-[A-Z]{2})?)\.words\.txt")
 
+SETTLED = "settled"
+"""Of a dispute that is over: texts may have another title for it. What was said of it stays with the desk."""
+
 # What is not named here stays with the desk: labels, who acknowledged and why, pins and their reasons, feeds, links into
 # the monitor, silences, the reasons against a renewal.
 _OF_ALERT = frozenset({
@@ -62,6 +65,8 @@ def for_borrower(notice: Notice, stated: Mapping[str, Sequence[Contact]], to: tu
     facts = {name: value for name, value in (notice.data.get("facts") or {}).items() if name in _OF_FACTS}
     if facts:
         data["facts"] = facts
+    if base.is_settled(notice):
+        data[SETTLED] = True
     return msgspec.structs.replace(notice, data=data, to=to, manner=_manner(stated, to))
 
 
@@ -172,7 +177,9 @@ def _view(notice: Notice, words: Any) -> dict[str, Any]:
         "blind": bool(data.get("blind")),
         "id": base.one_line(data["id"]),
         "type": notice.type,
-        "title": words.titles.get(notice.type) or base.title(notice),
+        "title": (data.get(SETTLED) and words.titles.get(f"{notice.type}.{SETTLED}"))
+        or words.titles.get(notice.type)
+        or base.title(notice),
         "group": base.subject_of(notice),
         "at": base.moment(notice.timestamp),
         "figure": words.metrics[metric or "LTV"],

@@ -11,6 +11,7 @@ from monitor.core.alerts.catalogue import DIGEST, title_of
 from monitor.notifiers._base import (
     Notice,
     coins_apart,
+    fact_of,
     figure_of,
     lender_says,
     moment,
@@ -40,7 +41,9 @@ def facts_of(notice: Notice) -> list[tuple[str, str]]:
         found.append((name, value))
     found += _figures(data)
     found += [
-        (one_line(k, 40).replace("_", " "), _value(v)) for k, v in (data.get("facts") or {}).items() if k != "says"
+        (one_line(name, 40).replace("_", " "), _value(value))
+        for name, value in (fact_of(*fact) for fact in (data.get("facts") or {}).items())
+        if name != "says"
     ]
     labels = (data.get("group") or {}).get("labels") or {}
     found += [(one_line(k, 40), one_line(v, 80)) for k, v in labels.items()]

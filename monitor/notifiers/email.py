@@ -406,7 +406,7 @@ def view(notice: Notice) -> dict[str, Any]:
         "figure": base.metric_of(data),
         "ltv": _ltv(data),
         "stage": _stage(data),
-        "reason": _reason(data) if notice.type.endswith("liquidation.triggered") else None,
+        "reason": _reason(data) if _is_why_told(notice) else None,
         "crossed": crossed,
         "following": following,
         "deadline": base.moment(data["deadline"]) if data.get("deadline") else None,
@@ -426,11 +426,19 @@ def view(notice: Notice) -> dict[str, Any]:
         "inputs_cut": data.get("inputs_cut") or 0,
         "debts": [_debt(d) for d in data.get("debts") or ()],
         "acknowledge": data.get("acknowledge"),
-        "facts": [(base.one_line(k.replace("_", " "), 60), _fact(v)) for k, v in (data.get("facts") or {}).items()],
+        "facts": [
+            (base.one_line(name.replace("_", " "), 60), _fact(value))
+            for name, value in (base.fact_of(*fact) for fact in (data.get("facts") or {}).items())
+        ],
         "digest": base.digest_lines(notice) if notice.type == DIGEST else [],
         "suppressed": [base.one_line(title_of(t)) for t in data.get("suppressed") or ()],
         "foot": _foot(data),
     }
+
+
+def _is_why_told(notice: Notice) -> bool:
+    """Its line does not say why."""
+    return notice.type.endswith("liquidation.triggered") or notice.data.get("reason") == "call_expired"
 
 
 def _maybe(words: Any, value: object) -> str | None:

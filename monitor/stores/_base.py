@@ -282,6 +282,9 @@ class HistoryFilter(msgspec.Struct, frozen=True):
     """Only rows of this life of the group; None: of all."""
     scope: Scope = ()
     """Only rows that this scope may see."""
+    until: datetime | None = None
+    """Only rows at this time or earlier."""
+    is_newest_first: bool = False
 
     def keeps(self, row: Row) -> bool:
         """Whether a row is of the wanted life and may be seen."""
@@ -576,6 +579,9 @@ class Store(Protocol):
 
     async def newest_life(self, group: str, scope: Scope) -> int | None:
         """The life of the newest row of a group that a scope may see; None where it may see none."""
+
+    async def held(self, scope: Scope, since: datetime, limit: int) -> list[str]:
+        """Ids of the groups of which a scope may see rows, and which have a row at a time or later; by id."""
 
     async def prune(self, before: datetime) -> int:
         """Deletes older alerts with their deliveries and attempts, entries, audits, history; returns how many rows.

@@ -432,6 +432,10 @@ class MemoryStore(_Handovers):
             rows = [(n, row) for n, row in rows if row.kind in wanted.kinds]
         if wanted.since is not None:
             rows = [(n, row) for n, row in rows if row.at >= wanted.since]
+        if wanted.until is not None:
+            rows = [(n, row) for n, row in rows if row.at <= wanted.until]
+        if wanted.is_newest_first:
+            rows.reverse()
         return [(n, row) for n, row in rows if wanted.loan in (None, row.loan) and wanted.keeps(row)][: wanted.limit]
 
     async def first_rows(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
@@ -444,6 +448,10 @@ class MemoryStore(_Handovers):
     async def newest_life(self, group: str, scope: Scope) -> int | None:
         lives = [row.life for row in self._history.values() if row.group == group and sees(scope, row.labels)]
         return lives[-1] if lives else None
+
+    async def held(self, scope: Scope, since: datetime, limit: int) -> list[str]:
+        seen = {row.group for row in self._history.values() if sees(scope, row.labels)}
+        return sorted(seen & {row.group for row in self._history.values() if row.at >= since})[:limit]
 
     async def prune(self, before: datetime) -> int:
         held = {d.alert for d in self._deliveries.values() if d.state == "pending"}

@@ -32,8 +32,8 @@ REF = "#/components/schemas/{name}"
 @functools.cache
 def routes() -> tuple[Endpoint, ...]:
     """Every route of the API, the contracts' own last."""
-    names = [module.name for module in pkgutil.iter_modules(resources.__path__, f"{resources.__name__}.")]
-    found = [importlib.import_module(name).ROUTES for name in names]
+    names = [module.name for module in pkgutil.iter_modules(resources.__path__) if not module.name.startswith("_")]
+    found = [importlib.import_module(f"{resources.__name__}.{name}").ROUTES for name in names]
     own = Endpoint("GET", "/openapi.json", _contract, OPEN, answers={200: dict[str, Any]})
     sent = Endpoint("GET", "/asyncapi.json", _what_is_sent, OPEN, answers={200: dict[str, Any]})
     return (*(route for each in found for route in each), own, sent)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
@@ -14,16 +13,13 @@ from monitor.clock import SystemClock
 from monitor.notifiers import email as mail
 from monitor.notifiers._base import Notice
 from tests.browser.conftest import missing
-from tests.browser.reader import PAGES, Reader
+from tests.browser.reader import AXE, PAGES, RULES, Reader
 from tests.browser.standing import LONG, Standing, standing
-from tests.faults.house import ROOT
 from tests.notifiers.conftest import STARTED
 from tests.notifiers.test_email_words import html_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-AXE = ROOT / "dashboard/node_modules/axe-core/axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WINDOWS = ((320, "dark"), (768, "light"), (1440, "dark"), (1440, "light"))
 WALL = "#/wall"
 """It has no bar of pages, so nothing is pinned there."""
@@ -94,20 +90,16 @@ async def visits(desk: Standing) -> Visits:
 
 async def visited(desk: Standing, width: int, scheme: Any) -> dict[str, Visit]:
     """A tablet has the barriers of a phone or of a wide screen; the other scheme has only other colours."""
-    rules = {"runOnly": ["color-contrast"] if (width, scheme) == WINDOWS[-1] else RULES}
-    options = json.dumps({**rules, "resultTypes": ["violations"]})
+    rules = ("color-contrast",) if (width, scheme) == WINDOWS[-1] else RULES
     has_axe = AXE.is_file() and width != 768
     found = {}
     async with Reader.at(desk.browser, width, color_scheme=scheme, reduced_motion="reduce") as reader:
         await reader.look(desk.daemon.url)
-        if has_axe:
-            await reader.run(AXE.read_text("utf-8"))
         for page in (*PAGES, f"#/group/{LONG}", f"#/what-if/{LONG}"):
             await reader.turn(page)
             await asked(reader, page)
-            violations = (await reader.run(f"axe.run(document, {options})"))["violations"] if has_axe else []
             found[page] = Visit(
-                [(v["id"], v["impact"], [n["html"][:150] for n in v["nodes"]][:3]) for v in violations],
+                await reader.barriers(rules) if has_axe else [],
                 await reader.run(LAID_OUT),
                 await reader.run(FOCUSED) if (width, scheme) in WINDOWS[::2] else [],
             )

@@ -789,6 +789,26 @@ async def test_rows_are_read_by_life_and_scope(case: Case) -> None:
     assert lives == [1, 1, None]
 
 
+async def test_rows_are_read_from_the_last_one_back_until_a_time(store: Store) -> None:
+    history = tuple(told(loan=loan, at=AT + minutes * MINUTE) for loan, minutes in (("A", 0), ("B", 1), ("C", 2)))
+    await store.commit(Change(AT, history=history))
+    found = await store.history(HistoryFilter("G-1", until=AT + MINUTE, is_newest_first=True, limit=1))
+    assert [(n, row.loan) for n, row in found] == [(2, "B")]
+    assert await rows(store, until=AT + MINUTE) == [(1, "repayment", "A"), (2, "repayment", "B")]
+
+
+async def test_groups_are_found_by_whom_their_rows_belonged_to(case: Case) -> None:
+    """Each that had a row since: those of others, and those whose last row is older, are not."""
+    owned = [("G-1", OLD, 0), ("G-1", NEW, 5), ("G-2", OLD, 0), ("G-3", NEW, 5), ("G-4", OLD, 5), ("G-5", None, 5)]
+    history = [msgspec.structs.replace(told(g, at=AT + n * MINUTE), labels=each) for g, each, n in owned]
+    await case.store.commit(Change(AT, history=tuple(history)))
+    await case.restart()
+    assert await case.store.held(OLD_SCOPE, AT + MINUTE, 9) == ["G-1", "G-4"]
+    assert await case.store.held(OLD_SCOPE, AT, 9) == ["G-1", "G-2", "G-4"]
+    assert await case.store.held(OLD_SCOPE, AT, 2) == ["G-1", "G-2"]
+    assert await case.store.held((*OLD_SCOPE, ("desk", "none")), AT, 9) == []
+
+
 async def test_points_keep_the_labels_of_their_time(case: Case) -> None:
     """One whose group changed hands within it is nobody's."""
     made = [msgspec.structs.replace(point(n, "0.5", "0.6"), labels=each) for n, each in enumerate((None, OLD, NEW))]

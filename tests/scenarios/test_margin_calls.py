@@ -6,12 +6,14 @@ leads back to 72 %: 86 / 0.72 - 100 = 19.45 USD of recognised value, rounded up 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from monitor.core.alerts.alert import Alert
+from monitor.core.events.history import CALL
 from monitor.core.money import exact
 from monitor.core.stages.calls import called_usd
 from tests.coin_desk import clock, line, version
@@ -179,3 +181,15 @@ def test_a_restart_in_the_midst_of_a_call_changes_nothing() -> None:
         each.play("33:00 ... margin_call.due@29:00 margin_call.expired liquidation.triggered(call_expired)")
     assert [a.facts for a in desk.alerts] == [a.facts for a in other.alerts]
     assert desk.state() == other.state()
+
+
+@pytest.mark.parametrize(("reopen", "ends"), [(1, "11:00"), (0, "10:00")])
+def test_the_call_of_a_group_that_is_closed_ends_when_the_group_comes_back_no_more(reopen: int, ends: str) -> None:
+    desk = Desk(line("G-1"), of=product(version(warnings=[], **TERMS)), reopen=timedelta(hours=reopen))
+    desk.play("09:00  0.86  margin_call.opened")
+    rows = []
+    for step in (lambda: desk.close("10:00"), lambda: desk.pass_time("11:30")):
+        step()
+        rows += [row for row in desk.last.history if row.kind == CALL]
+    assert [(row.at, row.facts["what"], row.facts["stage"]) for row in rows] == [(clock(ends), "ended", "closed")]
+    assert (rows[0].labels, rows[0].facts["outstanding_usd"]) == (desk.alerts[0].group.labels, "19.45")

@@ -208,8 +208,11 @@ class DeskStore:
             and (not wanted.kinds or row.kind in wanted.kinds)
             and wanted.loan in (None, row.loan)
             and (wanted.since is None or row.at >= wanted.since)
+            and (wanted.until is None or row.at <= wanted.until)
             and wanted.keeps(row)
         ]
+        if wanted.is_newest_first:
+            found.reverse()
         return found[: wanted.limit]
 
     async def first_rows(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
@@ -223,6 +226,10 @@ class DeskStore:
         self.check()
         lives = [row.life for row in self.told if row.group == group and sees(scope, row.labels)]
         return lives[-1] if lives else None
+
+    async def held(self, scope: Scope, since: datetime, limit: int) -> list[str]:
+        seen = {row.group for row in self.told if sees(scope, row.labels)}
+        return sorted(seen & {row.group for row in self.told if row.at >= since})[:limit]
 
     async def key(self, name: str) -> bytes:
         return hashlib.sha256(name.encode()).digest()

@@ -47,8 +47,10 @@ MATRIX: list[tuple[str, str, Any, set[str], int]] = [
     ("POST", "/v1/endpoints/none/test", None, {"admin"}, 404),
     ("GET", "/v1/endpoints/none/deliveries", None, {"admin"}, 404),
     ("GET", "/v1/groups/G-1/history?kind=loan", None, {*ROLES}, 200),
+    ("POST", "/v1/groups/G-1/calls", {"type": "deposit"}, {"operator", "admin"}, 422),
     ("GET", "/v1/groups/G-1/calls", None, {*ROLES}, 200),
     ("GET", "/v1/groups/G-1/statement?day=2026-03-02", None, {*ROLES}, 200),
+    ("GET", "/v1/borrowers/ACME/statement?day=2026-03-02", None, {*ROLES}, 200),
     ("POST", "/v1/import", {}, {"admin"}, 404),
     ("GET", "/v1/fund", None, {*ROLES}, 404),
     ("POST", "/v1/rules/preview", {"products": []}, {"admin"}, 422),
@@ -121,7 +123,7 @@ async def test_the_matrix_names_every_route_that_needs_a_token(http: aiohttp.Cli
         for method, op in ops.items()
         if "security" in op
     }
-    patterns = dict.fromkeys(("G-1", "G-9", "evt_none", "dlv_1_risk-desk", "sil_none", "BTC", "none"), "{id}")
+    patterns = dict.fromkeys(("G-1", "G-9", "ACME", "evt_none", "dlv_1_risk-desk", "sil_none", "BTC", "none"), "{id}")
     named = set()
     for method, path, *_ in MATRIX:
         parts = [patterns.get(p, p) for p in path.partition("?")[0].split("/")]

@@ -219,6 +219,7 @@ FALLEN: list[tuple[str, str, Any]] = [
     ("GET", "/v1/groups/G-1/history?kind=call", None),
     ("GET", "/v1/groups/G-1/calls", None),
     ("GET", "/v1/groups/G-1/statement?day=2026-03-02", None),
+    ("GET", "/v1/borrowers/ACME/statement?day=2026-03-02", None),
     ("GET", "/v1/groups/G-1/history?kind=interest", None),
     ("GET", "/v1/alerts", None),
     ("GET", "/v1/alerts/FIRST", None),

@@ -96,7 +96,11 @@ VERDICTS: dict[tuple[str, str], Verdict] = {
     ),
     ("POST", "/v1/groups/{id}/what-if"): Verdict(ONE, "group", {}),
     ("GET", "/v1/groups/{id}/calls"): Verdict(ONE, "group"),
+    ("POST", "/v1/groups/{id}/calls"): Verdict(
+        ONE, "group", {"type": "resolve", "reason": "r", "by": "b", "id": "e"}, whole=409
+    ),
     ("GET", "/v1/groups/{id}/statement"): Verdict(ONE, "group", query="?day=2026-03-02"),
+    ("GET", "/v1/borrowers/{id}/statement"): Verdict(ONE, "borrower", query="?day=2026-03-02"),
     ("GET", "/v1/groups/{id}/history"): Verdict(ONE, "group", query="?kind=loan"),
     ("GET", "/v1/groups/{id}/ltv"): Verdict(ONE, "group"),
     ("GET", "/v1/groups/{id}/timeline"): Verdict(ONE, "group"),
@@ -177,7 +181,13 @@ class Asker:
             if "levers" in self.route.path or "proposals" in self.route.path:
                 self.ids[who] = await self.levered(who)
                 continue
-            found = {"group": f"G-{who}", "alert": alerts[f"G-{who}"], "silence": silences[who], "delivery": sent}
+            found = {
+                "group": f"G-{who}",
+                "borrower": who,
+                "alert": alerts[f"G-{who}"],
+                "silence": silences[who],
+                "delivery": sent,
+            }
             self.ids[who] = found.get(self.verdict.of, self.verdict.of)
 
     async def levered(self, who: str) -> str:

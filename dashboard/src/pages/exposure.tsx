@@ -7,6 +7,7 @@ import { position } from "../format/decimal";
 import { usePolled } from "../live/polled";
 import { numbers, Panel, Quantity, Scroll, Share, ShortUsd, Time, Usd } from "../parts/figures";
 import { Fresh } from "../parts/notices";
+import { to } from "../router";
 
 const WAYS: readonly [string, string][] = [
   ["label.borrower", "Borrower"],
@@ -77,7 +78,7 @@ function Table({ answer, name }: { answer: ExposureList; name: string }) {
           </thead>
           <tbody>
             {answer.items.map((item) => (
-              <Row key={item.key ?? ""} item={item} isCoin={isCoin} />
+              <Row key={item.key ?? ""} item={item} by={answer.by} />
             ))}
           </tbody>
         </table>
@@ -87,11 +88,17 @@ function Table({ answer, name }: { answer: ExposureList; name: string }) {
   );
 }
 
-function Row({ item, isCoin }: { item: ExposureItem; isCoin: boolean }) {
+/** A borrower leads to the statement of the day. */
+function named(key: string, by: string) {
+  return by === "label.borrower" ? <a href={to.borrower(key)}>{key}</a> : key;
+}
+
+function Row({ item, by }: { item: ExposureItem; by: string }) {
+  const isCoin = by === "asset";
   return (
     <tr>
       <th scope="row">
-        {item.key ?? <span class="none">without the label</span>}
+        {item.key === null ? <span class="none">without the label</span> : named(item.key, by)}
         {item.is_above && <span class="pill bad"> above {item.max_share && numbers.percent(item.max_share, 0)}</span>}
       </th>
       <td class="right">

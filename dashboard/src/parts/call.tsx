@@ -152,7 +152,7 @@ export function moreOf(item: CallItem): string {
     item.by && `by ${item.by}`,
     item.entry && `entry ${item.entry}`,
     item.on_expiry && `then ${words(item.on_expiry)}`,
-    item.stage && `the group is in ${words(item.stage)}`,
+    item.stage && (item.stage === "closed" ? "the group was closed" : `the group is in ${words(item.stage)}`),
     item.supersedes_call && `replaces call ${item.supersedes_call}`,
   ];
   return parts.filter(Boolean).join(", ");

@@ -145,12 +145,17 @@ export function Panel(props: {
   children: ComponentChildren;
   aside?: ComponentChildren;
   class?: string;
+  /** What it is of, where a page has several panels of this title. */
+  of?: string;
 }) {
-  const id = `panel-${props.title.toLowerCase().replace(/\W+/g, "-")}`;
+  const id = `panel-${`${props.of ?? ""} ${props.title}`.trim().toLowerCase().replace(/\W+/g, "-")}`;
   return (
     <section class={`panel ${props.class ?? ""}`} aria-labelledby={id}>
       <header>
-        <h2 id={id}>{props.title}</h2>
+        <h2 id={id}>
+          {props.title}
+          {props.of && <span class="hidden"> of {props.of}</span>}
+        </h2>
         {props.aside}
       </header>
       {props.children}
@@ -168,17 +173,19 @@ interface Scrolled {
 
 /** A table that scrolls by itself, and by keyboard; on a narrow screen its rows are cards. */
 export function Scroll({ label, children, high, whole }: Scrolled) {
-  const box = useRef<HTMLElement>(null);
+  const box = useRef<HTMLDivElement>(null);
   useNamedCells(box, useNarrow() && !whole);
   return (
-    <section
+    <div
       class={`scroll ${high ? "high" : ""} ${whole ? "" : "cards"}`}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
       tabIndex={0}
+      // Not a landmark of its own: the panel around it is one, often of the same name.
+      role="group"
       aria-label={label}
       ref={box}
     >
       {children}
-    </section>
+    </div>
   );
 }

@@ -25,7 +25,7 @@ from monitor.core.money import CENT, ZERO, exact, plain, round_down, round_up
 from monitor.core.refusal import Refused
 from monitor.core.rules.ladders import NOTHING
 from monitor.core.rules.product import Product
-from monitor.core.stages.calls import Announced, Dispute, MarginCall, PendingSubstitution, arrived
+from monitor.core.stages.calls import Announced, Dispute, MarginCall, PendingSubstitution, arrived, facts_of
 from monitor.core.stages.stages import GroupState
 from monitor.core.text import stamp
 from monitor.core.valuation.ladder import recognised
@@ -240,6 +240,14 @@ def call_row(record: GroupRecord, what: str, at: datetime, facts: Mapping[str, A
     """A row of the history of calls."""
     labels, life = record.group.labels, record.state.life
     return Row(record.group.id, CALL, at, facts={"what": what, **facts}, labels=labels, life=life)
+
+
+def rows_of_the_gone(state: GroupState, labels: Mapping[str, str], at: datetime) -> list[Row]:
+    """The end of the call of a group that is closed, by the state that it had."""
+    if state.call is None or state.call.met_at is not None:
+        return []
+    facts = {"what": "ended", **facts_of(state.call), "stage": "closed"}
+    return [Row(state.group, CALL, at, facts=facts, labels=labels, life=state.life)]
 
 
 def _counts(held: Holding, asset: str, quantity: Decimal, price: Decimal) -> Decimal:

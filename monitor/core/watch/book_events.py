@@ -9,6 +9,7 @@ from monitor.core.events.entries import Lever, OverrideLines, Repay, payment
 from monitor.core.events.events import BookEntry, BookSeen, GroupClosed, GroupPut, GroupsPut, LenderSaid
 from monitor.core.groups import loan_history
 from monitor.core.groups.book_changes import BookChanges, may_come_back
+from monitor.core.groups.calls import rows_of_the_gone
 from monitor.core.groups.lever_states import BeforeLever
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
@@ -125,6 +126,8 @@ class BookEvents:
         record, reopen = self._book_changes.closing(event), self._ground.rules.lifecycle.reopen
         id_ = record.group.id
         self._lender.close(record, event.at, out)
+        if not may_come_back(event, reopen):
+            out.history += rows_of_the_gone(record.state, record.group.labels, event.at)
         if event.is_told and not may_come_back(event, reopen):
             verdict = close(self._ground.rules.name, record.state, event.at)
             self._effects.follow(record, verdict, out, {"source": event.source})
@@ -164,7 +167,7 @@ class BookEvents:
         left_at = self._book_changes.left_at if isinstance(event, GroupPut) else None
         change = BookChange(event.at, groups=(record,), needed=record.held.assets, left_at=left_at, cause=cause)
         self._follow(change, out)
-        self._effects.calls.tell(record, found, event.at, out)
+        self._effects.calls.tell(record, found, event.at, out, place)
         # Made last, as a repayment says what LTV it led to, and put first: what was decided followed from it.
         usd = self._ground.board.usd
         out.history[place:place] = (

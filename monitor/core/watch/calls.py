@@ -87,13 +87,16 @@ class CallEffects:
             self._keep(record, found.state, out)
         return found
 
-    def tell(self, record: GroupRecord, found: Booked, at: datetime, out: Outcome) -> None:
-        """Says what was booked, when the group is decided: not what met the call or ended it, as that was said."""
+    def tell(self, record: GroupRecord, found: Booked, at: datetime, out: Outcome, place: int) -> None:
+        """Says what was booked, when the group is decided: not what met the call or ended it, as that was said.
+
+        Its row has a place before those of the decision, which followed from it.
+        """
         call = record.state.call
         if not found.what or found.call is None:
             return
         facts = {**facts_of(found.call), **found.facts}
-        out.history.append(call_row(record, found.what, at, facts))
+        out.history.insert(place, call_row(record, found.what, at, facts))
         if call is None or call.met_at is not None or call.number != found.call.number:
             return
         if found.what in ("disputed", "resolved"):
@@ -118,7 +121,7 @@ class CallEffects:
         state = msgspec.structs.replace(state, call=None)
         if call.met_at is not None or state.stage != NORMAL:
             self._keep(record, state, out)
-            if call.is_open:
+            if call.met_at is None:
                 out.history.append(call_row(record, "ended", at, {**facts_of(call), "stage": state.stage}))
             return
         weight = record.decisive

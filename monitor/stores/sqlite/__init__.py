@@ -302,6 +302,9 @@ class SqliteStore:
     async def newest_life(self, group: str, scope: Scope) -> int | None:
         return await self._read(partial(history.newest_life, group=group, scope=scope))
 
+    async def held(self, scope: Scope, since: datetime, limit: int) -> list[str]:
+        return await self._read(partial(history.held, scope=scope, since=since, limit=limit))
+
     async def prune(self, before: datetime) -> int:
         """Small batches, each a transaction of its own, between which commits go on."""
         total = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -39,6 +40,9 @@ def page(db: sqlite3.Connection, wanted: HistoryFilter) -> list[tuple[int, Row]]
     if wanted.since is not None:
         conditions.append("at >= ?")
         values.append(micros_of(wanted.since))
+    if wanted.until is not None:
+        conditions.append("at <= ?")
+        values.append(micros_of(wanted.until))
     return list(islice(_kept(db, " AND ".join(conditions), values, wanted), wanted.limit))
 
 
@@ -60,10 +64,31 @@ def newest_life(db: sqlite3.Connection, group: str, scope: Scope) -> int | None:
     return next((life for life, labels in held if sees(scope, labels_of(labels))), None)
 
 
+def held(db: sqlite3.Connection, scope: Scope, since: datetime, limit: int) -> list[str]:
+    """The groups of which a scope may see rows, and which have a row at a time or later."""
+    # Only the labels say who may see; the text of one of them leaves few of a million groups to be read.
+    text = labels_text(dict(scope[:1]))[1:-1]
+    found: dict[str, None] = {}
+    sql = "SELECT group_id, labels FROM holders WHERE instr(labels, ?) > 0 ORDER BY group_id"
+    for group, labels in db.execute(sql, [text]):
+        if group not in found and sees(scope, labels_of(labels)) and _newest_at(db, group) >= micros_of(since):
+            found[group] = None
+            if len(found) == limit:
+                break
+    return list(found)
+
+
+def _newest_at(db: sqlite3.Connection, group: str) -> int:
+    newest = "SELECT at FROM history INDEXED BY history_look WHERE group_id = ? ORDER BY number DESC LIMIT 1"
+    row = db.execute(newest, [group]).fetchone()
+    return -1 if row is None else int(row[0])
+
+
 def _kept(
     db: sqlite3.Connection, where: str, values: Sequence[Any], wanted: HistoryFilter
 ) -> Iterator[tuple[int, Row]]:
     """Rows in their order. Their bodies say of which life they are, and who may see them."""
-    sql = f"SELECT number, body FROM history INDEXED BY history_look WHERE {where} ORDER BY number"  # noqa: S608
+    order = "number DESC" if wanted.is_newest_first else "number"
+    sql = f"SELECT number, body FROM history INDEXED BY history_look WHERE {where} ORDER BY {order}"  # noqa: S608
     rows = ((number, _row(body)) for number, body in db.execute(sql, values))
     return ((number, row) for number, row in rows if wanted.keeps(row))

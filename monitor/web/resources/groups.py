@@ -8,12 +8,12 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from monitor import contacts
-from monitor.core.events.entries import AttachAccount, Entry, Lever
+from monitor.core.events.entries import Announce, AttachAccount, DisputeCall, Entry, Lever, ResolveDispute
 from monitor.core.events.events import API, BookEntry, Event, GroupClosed, GroupPut
 from monitor.core.loans.group import Group, GroupLine, parse_line
 from monitor.core.loans.line_bounds import label_problems
@@ -27,7 +27,7 @@ from monitor.core.rules.product import Product
 from monitor.core.schema import Id, Invalid, Problem, read_or_note
 from monitor.core.stages.stages import STAGES
 from monitor.core.text import stamp_or_none
-from monitor.web.auth import FEED, READ, Caller
+from monitor.web.auth import FEED, OPERATE, READ, Caller
 from monitor.web.http import (
     AFTER,
     INLINE_BYTES,
@@ -44,6 +44,8 @@ from monitor.web.site import Call, Endpoint, Reply
 from monitor.web.view import told
 
 T = TypeVar("T")
+OfCall = Announce | DisputeCall | ResolveDispute
+"""Entries that change nothing that is held or owed: people on duty take them too."""
 
 AHEAD = timedelta(seconds=60)
 """How far a peer's clock may be ahead of ours: more is a mistake about the date or the zone."""
@@ -165,12 +167,18 @@ async def entry(call: Call) -> Reply:
         return await _enter(call)
 
 
-async def _enter(call: Call) -> Reply:
+async def say_of_call(call: Call) -> Reply:
+    """Takes what is said of a margin call: something is on its way, a part is disputed, or the dispute is settled."""
+    with _counted(call):
+        return await _enter(call, OfCall)
+
+
+async def _enter(call: Call, kinds: Any = Entry) -> Reply:
     id_ = call.id
     raw = await read_body(call.request)
     key = call.request.headers.get("Idempotency-Key")
     now = call.daemon.clock.utc()
-    head, entry = await _off_loop(raw, lambda: _read_entry(raw, key, now))
+    head, entry = await _off_loop(raw, lambda: _read_entry(raw, key, now, kinds))
     if isinstance(entry, Lever):
         _check_four_eyes(call, entry)
     if isinstance(entry, AttachAccount) and (wrong := _unlike(call.caller, "account", entry.account)):
@@ -350,7 +358,7 @@ def _dated(group: Group, day: date) -> Group:
     return msgspec.structs.replace(group, loans=loans)
 
 
-def _read_entry(raw: bytes, key: str | None, now: datetime) -> tuple[EntryHead, Entry]:
+def _read_entry(raw: bytes, key: str | None, now: datetime, kinds: Any) -> tuple[EntryHead, Entry]:
     """The entry and what it states beside its content; its id may come from the header. Raises Rejected."""
     body = parse(raw)
     head_part = {name: body.pop(name) for name in ("id", "at") if name in body}
@@ -358,7 +366,7 @@ def _read_entry(raw: bytes, key: str | None, now: datetime) -> tuple[EntryHead, 
         head_part.setdefault("id", key.removeprefix('"').removesuffix('"'))
     problems: list[Problem] = []
     head = read_or_note(EntryHead, head_part, problems)
-    entry = read_or_note(Entry, body, problems)
+    entry = read_or_note(kinds, body, problems)
     problems += _of_dates(loan_problems(body.get("loan"), "loan", now), problems)
     if head is not None and head.id is None:
         problems.append(Problem("id", "is missing; state it here or in the header Idempotency-Key"))
@@ -393,6 +401,15 @@ ROUTES = (
         entry,
         FEED,
         body=Entry,
+        answers={200: EntryAnswer},
+        headers=("If-Match", "Idempotency-Key"),
+    ),
+    Endpoint(
+        "POST",
+        "/v1/groups/{id}/calls",
+        say_of_call,
+        OPERATE,
+        body=OfCall,
         answers={200: EntryAnswer},
         headers=("If-Match", "Idempotency-Key"),
     ),

@@ -163,9 +163,9 @@ class AskedHistory(NamedTuple):
     look: Look | None
     life: int
     scope: Scope
-    loan: str | None
-    after: str | None
-    limit: int
+    loan: str | None = None
+    after: str | None = None
+    limit: int = MAX_LIMIT
 
 
 async def history(call: Call) -> HistoryList:
@@ -190,14 +190,23 @@ def _sealed(call: Call, items: Sequence[Item]) -> list[Item]:
 async def asked_of(call: Call, loan: str | None, after: str | None = None, limit: int = MAX_LIMIT) -> AskedHistory:
     """What a request asks of the group of its path. Raises Rejected where the caller sees none."""
     call.query.done()
-    daemon = call.daemon
-    scope = call.caller.scope
-    look = await daemon.inbox.look(call.id, scope)
-    # Of a group that is gone, or somebody else's by now, those who saw it keep what became of it in its last life.
-    life = look.sight.state.life if look is not None else await daemon.store.newest_life(call.id, scope)
-    if life is None:
+    asked = await asked_for(call.daemon, call.id, call.caller.scope)
+    if asked is None:
         raise nothing(call.id)
-    return AskedHistory(daemon, call.id, look, life, scope, loan, after, limit)
+    return asked._replace(loan=loan, after=after, limit=limit)
+
+
+async def asked_for(daemon: Daemon, group: str, scope: Scope) -> AskedHistory | None:
+    """The whole history of a group as far as a scope may see it; None where it sees none."""
+    look = await daemon.inbox.look(group, scope)
+    # Of a group that is gone, or somebody else's by now, those who saw it keep what became of it in its last life.
+    life = look.sight.state.life if look is not None else await daemon.store.newest_life(group, scope)
+    return None if life is None else AskedHistory(daemon, group, look, life, scope)
+
+
+async def opened_with_group(asked: AskedHistory) -> list[LoanItem]:
+    """The loans that came with their group: no row tells of their opening."""
+    return [item for row in await _openings(asked) if isinstance(item := item_of("", row), LoanItem)]
 
 
 async def _recorded(asked: AskedHistory, kind: str) -> tuple[Sequence[Item], str | None]:

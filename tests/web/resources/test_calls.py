@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,10 @@ import msgspec
 import pytest
 
 from monitor.cli import calls
+from monitor.cli.output import SafeConsole
 from monitor.core.rules.calls import CallRules
+from monitor.core.schema import read
+from monitor.web_table import WebConfig
 from tests.book_lines import line
 from tests.web.desk import RULES, WebDesk, serving
 from tests.web.test_admission import ask
@@ -42,9 +46,8 @@ async def enter(http: Session, id_: str, **entry: Any) -> tuple[int, Any]:
     return status, found
 
 
-async def test_a_call_is_an_object_with_its_timeline(
-    desk: WebDesk, url: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_call_is_an_object_with_its_timeline(desk: WebDesk, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands show it in 80 columns with every figure whole."""
     async with aiohttp.ClientSession(base_url=url) as http:
         _, _, row = await ask(http, "PUT", "/v1/groups/G-1", line())
         assert "call" not in row
@@ -87,9 +90,42 @@ async def test_a_call_is_an_object_with_its_timeline(
         _, _, listed = await ask(http, "GET", "/v1/groups?stage=margin_call")
         assert listed["items"][0]["call"]["outstanding_usd"] == "12638.89"
 
+    screen = SafeConsole(file=io.StringIO(), width=80, highlight=False)
+    monkeypatch.setattr(calls, "out", screen)
     assert await asyncio.to_thread(calls.calls, url=url) == 0
-    assert "12638.89" in capsys.readouterr().out
     assert await asyncio.to_thread(calls.call, "G-1", url=url) == 0
-    printed = capsys.readouterr().out
-    assert "called 13888.89 - received 1250" in printed
-    assert "announced" in printed
+    printed = screen.file.getvalue()
+    shown = next(line for line in printed.splitlines() if line.startswith(" G-1 "))
+    assert shown.split() == ["G-1", "1", "disputed", "13888.89", "12638.89", "2026-03-03", "12:00", "0.79207921"]
+    assert "outstanding 12638.89 USD = called 13888.89 - received 1250; on its way 500" in printed
+    assert "due 2026-03-03 12:00:00 UTC, then notice" in printed
+    rows = [line.split()[3:6] for line in printed.splitlines() if line.startswith(" 2026-03-02")]
+    assert rows == [
+        ["opened", "13888.89", "13888.89"],
+        ["payment", "1250", "12638.89"],
+        ["announced", "500", "12638.89"],
+        ["disputed", "100.5", "12638.89"],
+    ]
+    assert '"price", by ACME' in " ".join(printed.split())
+
+
+async def test_who_is_on_duty_says_what_is_said_of_a_call_and_enters_nothing_else(desk: WebDesk) -> None:
+    tokens = [
+        {"name": "ann", "role": "operator", "secret": "s-ann"},
+        {"name": "book", "role": "feeder", "secret": "s-book"},
+    ]
+    async with serving(desk, read(WebConfig, {"tokens": tokens})) as url, aiohttp.ClientSession(base_url=url) as http:
+        await ask(http, "PUT", "/v1/groups/G-1", line(), Authorization="Bearer s-book")
+        desk.prices({"BTC": "12500"})
+        expected = (desk.clock.now + 2 * HOUR).isoformat()
+        announced = {"type": "announce", "kind": "repayment", "asset": "USDT", "amount": "500", "expected": expected}
+        deposit = {"type": "deposit", "account": "G-1-a", "asset": "BTC", "quantity": "1"}
+        statuses = []
+        for path, body in (("calls", announced), ("calls", announced), ("calls", deposit), ("entries", announced)):
+            status, _, found = await ask(
+                http, "POST", f"/v1/groups/G-1/{path}", {"id": "a-1", **body}, Authorization="Bearer s-ann"
+            )
+            statuses.append((status, found.get("duplicate")))
+        assert statuses == [(200, False), (200, True), (422, None), (403, None)]
+        (row,) = [x for x in desk.store.told if x.facts.get("what") == "announced"]
+        assert (row.facts["value_usd"], desk.store.audit_log[-1].who) == ("500", "ann")

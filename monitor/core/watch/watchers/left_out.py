@@ -10,6 +10,7 @@ from monitor.core import deadlines
 from monitor.core.alerts.alert import Figures, GroupRef
 from monitor.core.deadlines import Deadline
 from monitor.core.groups.book_changes import BookChanges
+from monitor.core.groups.calls import rows_of_the_gone
 from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.stages.decision import close
@@ -93,4 +94,5 @@ class LeftOutWatch(Watcher):
         statement = Statement(said.type, state.group, said.sequence, facts, said.episode, was.blind, part)
         alert = raise_alert(out, name, statement, said.at)
         out.alerts[-1], _ = self._silences.judge(alert, was.state, state)
+        out.history += rows_of_the_gone(was.state, was.labels, at)
         return state
