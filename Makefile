@@ -10,27 +10,32 @@ WORKERS ?= 3
 PAGE    := monitor/web/static/index.html
 SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: setup run test check soak cases bench images-lock release lock clean
+.PHONY: setup run test check soak cases bench images-lock release wheel docs lock clean
 
 setup: $(PAGE) .venv/.ready
 
 .venv/.ready: requirements-build.lock requirements.lock pyproject.toml Makefile
+	@echo "setting up, once: a Python environment in .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-build.lock
+	@echo "setting up: the packages of requirements.lock (the longest step, about a minute)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@echo "setting up: compiling the loops of the engine for this machine (some seconds)"
 	@$(BIN)/python -m monitor.engine.warm
 	@touch $@
 
 # The web page. Where its packages cannot be fetched the daemon runs all the same, and says at / how to build it.
 $(PAGE): $(SOURCES)
-	@if $(MAKE) --silent dashboard/node_modules/.ready; then cd dashboard && npm run --silent build -- --logLevel warn; \
+	@if $(MAKE) --silent dashboard/node_modules/.ready; then echo "setting up: building the web page" && cd dashboard && npm run --silent build -- --logLevel warn; \
 	else echo "The web page is not built: it needs node, npm and its packages. The monitor runs without it."; fi
 
 dashboard/node_modules/.ready: dashboard/package-lock.json
+	@echo "setting up: the packages of the web page"
 	@cd dashboard && npm ci --silent && touch node_modules/.ready
 
 run: setup
+	@echo "starting: monitor run --config $(CONFIG)"
 	@exec $(BIN)/monitor run --config $(CONFIG)
 
 test: setup
@@ -78,10 +83,18 @@ images-lock: setup
 release: setup
 	$(BIN)/python -m tools.release
 
+# The wheel and the archive of a release, without its audit and its look at the images: to try one, not to give it away.
+wheel: setup
+	$(BIN)/python -m tools.release --unaudited
+
+# The documents as a site in site/, which needs no network to be read.
+docs: setup
+	$(BIN)/python -m tools.docs_site
+
 lock: setup
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --generate-hashes --no-header --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra bench --constraint requirements.lock --generate-hashes --no-header --output-file requirements-bench.lock
 	$(BIN)/uv pip compile --quiet --group build --constraint requirements.lock --generate-hashes --no-header --output-file requirements-build.lock
 
 clean:
-	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache dashboard/node_modules monitor/web/static
+	rm -rf .venv .venv-bench site .mypy_cache .ruff_cache .pytest_cache dashboard/node_modules monitor/web/static

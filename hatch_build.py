@@ -1,4 +1,4 @@
-"""Builds the web page into a wheel and a source archive.
+"""Builds the web page into a wheel and a source archive, and into a wheel the configurations that are shipped.
 
 `make setup` builds it for a checkout, so an editable install leaves it alone.
 """
@@ -13,6 +13,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ABSENT = "node and npm are not installed: what is built has no web page"
+SHIPPED = ("monitor.toml", "live.toml", "books/demo.jsonl", "products/*.toml", "rates/*.csv", "scenarios/*.toml")
+"""Of config/, by name: a folder as a whole would take the secrets and books along that a desk keeps in its checkout."""
 
 
 class Page(BuildHookInterface):
@@ -23,7 +25,12 @@ class Page(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)
         source = root / "dashboard"
-        if version == "editable" or not source.is_dir() or self._is_archive(root):
+        if version == "editable":
+            return
+        if self.target_name == "wheel":
+            for path in sorted(path for name in SHIPPED for path in (root / "config").glob(name)):
+                build_data["force_include"][str(path)] = f"monitor/shipped/{path.relative_to(root / 'config')}"
+        if not source.is_dir() or self._is_archive(root):
             return
         npm = shutil.which("npm")
         if npm is None:

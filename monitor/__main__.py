@@ -10,7 +10,7 @@ from typing import NoReturn
 
 def main() -> NoReturn:
     """The entry point. The daemon is deaf to SIGHUP before anything is loaded: there is nothing to reload yet."""
-    is_daemon = sys.argv[1:2] == ["run"]
+    is_daemon = sys.argv[1:2] in (["run"], ["demo"])
     # A system without these signals, or a thread that is not the main one.
     with contextlib.suppress(AttributeError, ValueError):
         # A reader that closes the pipe (`| head`) ends the other commands quietly, but not the daemon.

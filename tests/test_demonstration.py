@@ -6,18 +6,25 @@ The scenario's path is folded through the core with the shipped rules and book, 
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from monitor import config as configuration
+from monitor.cli import output
 from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.payload import alert_item
 from monitor.core.events.events import Event, GroupPut, MarkPrices, TimePassed
 from monitor.core.loans.group import parse_line
 from monitor.core.prices.quote import Quote
+from monitor.core.text import as_json
 from monitor.core.watch.risk import RiskMonitor
 from monitor.feeds import scenario
+from monitor.notifiers._base import Notice, headline
+from tests.docs.blocks import blocks_of
+from tests.docs.terminal import shape, steps
 
 ROOT = Path(__file__).parent.parent
 START = datetime(2026, 1, 1, 10, tzinfo=UTC)
@@ -141,3 +148,23 @@ def test_the_second_loop_repeats_the_first(run: Run) -> None:
     for group in run.groups:
         liquidated = [run.path(group, n).count("liquidation.triggered") for n in (0, 1)]
         assert liquidated[0] == liquidated[1], group
+
+
+def test_the_readme_shows_what_the_program_prints(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """README.md, "Two commands": the first lines as they are said, and alerts of one loop in their order, with these figures and ids."""
+    (block,) = [b for b in blocks_of(ROOT / "README.md") if b.text.startswith("$ make run")]
+    ((_, (begun, *shown)),) = steps(block)
+    assert f'echo "{begun.replace("config/monitor.toml", "$(CONFIG)")}"' in (ROOT / "Makefile").read_text()
+    output.welcome(configuration.load(ROOT / "config/monitor.toml"), ("127.0.0.1", 8080))
+    printed = capsys.readouterr().out.splitlines()
+    first = [line for line in shown if re.match(r"monitor |  \w", line)]
+    assert [shape(line) for line in first] == [shape(line) for line in printed]
+    products = run.monitor.rules.products
+    told = [as_json(alert_item(alert, 1, products)) for alert in run.loop(0)]
+    lines = [f"{headline(Notice(t['type'], t['timestamp'], t['data']))} ({t['data']['id']})" for t in told]
+    lines = [re.sub(r"cure by [\d :-]+ UTC", "cure by TIME", line) for line in lines]
+    for line in shown[len(first) :]:
+        if line != "...":
+            said = re.sub(r"cure by [\d :-]+ UTC", "cure by TIME", line.partition(" ")[2])
+            assert said in lines, f"{said}\nis not among\n" + "\n".join(lines)
+            lines = lines[lines.index(said) + 1 :]

@@ -1,6 +1,7 @@
 """Makes a release in `dist/`: wheel and source archive with the page, the bill of materials, the licences, the digests.
 
-    make release
+    make release      # what goes out
+    make wheel        # wheel and source archive alone, to try them: nothing is looked up
 
 Nothing is built before all that must be known is known: which bytes the images are, and that no package of the locks has a
 known weakness. Each refusal names what to do.
@@ -10,20 +11,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tomllib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools import images, sbom
+from tools import client_release, images, sbom
 
 ROOT = Path(__file__).parent.parent
 PAGE = "monitor/web/static/index.html"
+DEMONSTRATION = "monitor/shipped/monitor.toml"
 AUDIT_S = 300
 """A question for each package, and the index answers within a second as a rule."""
 
@@ -87,6 +90,8 @@ def built(root: Path, dist: Path) -> str:
     for archive in sorted(dist.iterdir()):
         if not any(name.endswith(PAGE) for name in _names(archive)):
             raise NotReleased(f"{archive.name} has no web page; install node and npm, then run it again")
+        if archive.suffix == ".whl" and DEMONSTRATION not in _names(archive):
+            raise NotReleased(f"{archive.name} has no demonstration; build it from a whole checkout, with config/")
         names.append(archive.name)
     return f"built {' and '.join(names)}, with the page"
 
@@ -115,20 +120,45 @@ def stated(root: Path, dist: Path) -> str:
 
 def release(root: Path, say: Callable[[str], None]) -> None:
     """All of it, in order. Raises NotReleased."""
-    dist = root / "dist"
     say(pinned(root))
+    say(versioned(root))
     say(audited(root))
-    if dist.exists():
-        shutil.rmtree(dist)
-    dist.mkdir()
+    dist = _empty(root)
     say(built(root, dist))
+    try:
+        say(client_release.packed(root, dist))
+    except client_release.ClientsNotBuilt as e:
+        raise NotReleased(str(e)) from None
     say(stated(root, dist))
 
 
-def main(root: Path = ROOT) -> int:
+def _empty(root: Path) -> Path:
+    dist = root / "dist"
+    if dist.exists():
+        shutil.rmtree(dist)
+    dist.mkdir()
+    return dist
+
+
+def versioned(root: Path) -> str:
+    """Says what is in this version: the changelog has a section of it. Raises NotReleased."""
+    version = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    headings = re.findall(r"^## \[(.+?)\]", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    if version not in headings:
+        raise NotReleased(
+            f"CHANGELOG.md has no section [{version}]; name what is unreleased so, with its date, or raise the version"
+        )
+    return f"CHANGELOG.md says what is new in {version}"
+
+
+def main(root: Path = ROOT, words: Sequence[str] = ()) -> int:
     """The command."""
+    is_audited = "--unaudited" not in words
     try:
-        release(root, lambda line: print(line, flush=True))
+        if is_audited:
+            release(root, lambda line: print(line, flush=True))
+        else:
+            print(f"{built(root, _empty(root))}; nothing was looked up: `make release` makes what goes out")
     except NotReleased as e:
         print(f"no release:\n{e}", file=sys.stderr)
         return 1
@@ -136,4 +166,4 @@ def main(root: Path = ROOT) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(words=sys.argv[1:]))

@@ -20,6 +20,7 @@ from monitor.audit_chain import AuditHead, AuditProof, head_of, look_through
 from monitor.audit_keys import NO_KEYS, AuditKeys, keys_of, new_key, read_keys, write_private
 from monitor.cli import output
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, TokenFile
+from monitor.cli.tables import table_of
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import Config
@@ -225,7 +226,7 @@ def _past(text: str | None, flag: str) -> str | None:
 
 def _table(rows: Sequence[dict[str, Any]]) -> None:
     """Who did what: at most 80 columns wide. What was before and after is in the exports."""
-    table = output.table_of("number", "at", "who", "action", "subject")
+    table = table_of("number", "at", "who", "action", "subject")
     for row in rows:
         at = row["at"][:19].replace("T", " ")
         table.add_row(str(row["cursor"]), at, row["who"], row["action"], row["subject"])

@@ -8,7 +8,8 @@ from urllib.parse import quote, urlencode
 
 from monitor.cli import output
 from monitor.cli.options import FINE, URL, AsJson, TokenFile
-from monitor.cli.output import out, say, shown, table_of
+from monitor.cli.output import out, say, shown
+from monitor.cli.tables import figure, table_of
 from monitor.client import DaemonClient
 
 _AMOUNTS = ("paid_usd", "value_usd", "disputed_usd", "called_usd")
@@ -60,7 +61,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
     found = table_of("group", "call", "called USD", "outstanding", "due UTC", "LTV")
     for row in rows:
         of = row["call"]
-        cells = (of["called_usd"], of["outstanding_usd"], _second(of["due"])[:-3], row["ltv"] or "-")
+        cells = (figure(of["called_usd"]), figure(of["outstanding_usd"]), _second(of["due"])[:-3], figure(row["ltv"]))
         found.add_row(shown(row["id"]), f"{of['number']} {of['status']}", *cells)
     out.print(found if rows else "no margin call with an amount is open")
 
@@ -72,16 +73,16 @@ def _one(group: str, answer: dict[str, Any]) -> None:
     else:
         out.print(f"[bold]{shown(group)}[/] call {of['number']}: [bold]{of['status']}[/], target {of['target']}")
         out.print(
-            f"outstanding [bold]{of['outstanding_usd']}[/] USD = called {of['called_usd']}"
-            f" - received {of['received_usd']}; on its way {of['in_transit_usd']}"
+            f"outstanding [bold]{figure(of['outstanding_usd'])}[/] USD = called {figure(of['called_usd'])}"
+            f" - received {figure(of['received_usd'])}; on its way {figure(of['in_transit_usd'])}"
         )
         out.print(f"due [bold]{_second(of['due'])} UTC[/], then {of['on_expiry'].replace('_', ' ')}")
         out.print(f"the amount recomputes from the figures of alert {of['alert']}")
     found = table_of("at UTC", "call", "USD", "outstanding", "more")
     found.columns[0].no_wrap = found.columns[1].no_wrap = True
     for item in answer["items"]:
-        amount = next(item[name] for name in _AMOUNTS if item.get(name) is not None)
-        cells = (_second(item["at"]), f"{item['call']} {item['what']}", amount, item["outstanding_usd"])
+        amount = next(figure(item[name]) for name in _AMOUNTS if item.get(name) is not None)
+        cells = (_second(item["at"]), f"{item['call']} {item['what']}", amount, figure(item["outstanding_usd"]))
         found.add_row(*cells, shown(", ".join(_more(item))))
     out.print(found)
 
@@ -89,7 +90,7 @@ def _one(group: str, answer: dict[str, Any]) -> None:
 def _more(item: dict[str, Any]) -> Iterator[str]:
     """The rest of a row in words, as the page has them."""
     if item.get("announced"):
-        yield f"{item['quantity']} {item['asset']} as {item['announced']} until {_second(item['expected'])}"
+        yield f"{figure(item['quantity'])} {item['asset']} as {item['announced']} until {_second(item['expected'])}"
     if item.get("why"):
         yield f'"{item["why"]}"'
     if item.get("by"):

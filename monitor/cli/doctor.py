@@ -6,7 +6,6 @@ import asyncio
 import ctypes
 import os
 import shutil
-import sqlite3
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -31,8 +30,6 @@ LONGEST = 500
 """Characters of a finding: a peer words some of it."""
 LOW_DISK_BYTES = 1 << 30
 NO_DISK_BYTES = 100 << 20
-WAL_RESET_FIXED = (3, 51, 3)
-"""An older SQLite can corrupt a write-ahead log that two connections checkpoint; in our store only one does."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -46,7 +43,7 @@ class Finding(msgspec.Struct, frozen=True):
 async def examine(config: Config) -> list[Finding]:
     """All findings, in the order in which a person would look."""
     daemon, seen = await _daemon(config)
-    findings = [_clock(), _sqlite(), *_disk(config), *_store(config), _audit(config), daemon]
+    findings = [_clock(), *_sqlite(config), *_disk(config), *_store(config), _audit(config), daemon]
     of_feed = partial(_feed, config, seen)
     findings += await asyncio.gather(*(_checked(f"feed {part.name}", part, of_feed) for part in config.feeds))
     for part in config.notifiers:
@@ -87,12 +84,19 @@ def _clock() -> Finding:
     return Finding("clock", "fine", f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
 
-def _sqlite() -> Finding:
-    version = sqlite3.sqlite_version
-    if sqlite3.sqlite_version_info < WAL_RESET_FIXED:
-        text = f"{version} has the WAL-reset bug; the store avoids it by one checkpointing connection, let nothing else write"
-        return Finding("sqlite", "note", text)
-    return Finding("sqlite", "fine", version)
+def _sqlite(config: Config) -> list[Finding]:
+    """An affected SQLite can corrupt a write-ahead log that two connections checkpoint; in our store only one does."""
+    if config.store.kind != "sqlite":
+        return []
+    try:
+        found, has_bug = plugins.module("stores", "sqlite").library(config.store.config)
+    except StoreUnavailable:
+        return []  # the key cannot be read, which the finding about the store says
+    version = ".".join(map(str, found))
+    if has_bug:
+        text = f"{version} has the WAL-reset bug, mended in 3.51.3; the store avoids it by one checkpointing connection"
+        return [Finding("sqlite", "note", f"{text}. Let no other tool write to the store while the monitor runs")]
+    return [Finding("sqlite", "fine", version)]
 
 
 def _disk(config: Config) -> list[Finding]:

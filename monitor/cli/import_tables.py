@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.cli import output
 from monitor.cli.output import out, shown
+from monitor.cli.tables import table_of
 from monitor.core.money import plain
 from monitor.core.text import percent
 
@@ -58,7 +59,7 @@ def summary(found: dict[str, Any]) -> None:
 def _columns(sheet: dict[str, Any]) -> None:
     name = f"sheet {sheet['sheet']}, " if sheet["sheet"] else ""
     out.print(f"{shown(name)}header in row {sheet['header_row']}, {sheet['rows']:,} rows below it")
-    table = output.table_of("column", "header", "is taken for", "", "example")
+    table = table_of("column", "header", "is taken for", "", "example")
     for column in sheet["columns"]:
         field = column["field"] or "[dim]not used[/]"
         cells = column["column"], column["header"], column["example"]
@@ -70,7 +71,7 @@ def _columns(sheet: dict[str, Any]) -> None:
 def _rows(rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         return
-    table = output.table_of("group", "cell", "", "stage", "LTV", "debt USD", "recognised USD", "missing")
+    table = table_of("group", "cell", "", "stage", "LTV", "debt USD", "recognised USD", "missing")
     for row in rows[:MOST_ROWS]:
         colour = _COLOURS.get(row["stage"])
         stage = f"[{colour}]{row['stage']}[/]" if colour else row["stage"]
@@ -87,7 +88,7 @@ def _refused(cells: Sequence[dict[str, Any]], count: int) -> None:
     if not cells:
         return
     out.print("[bold]refused[/]")
-    table = output.table_of("cell", "holds", "why, and what to do")
+    table = table_of("cell", "holds", "why, and what to do")
     for cell in cells[:MOST_ROWS]:
         table.add_row(shown(cell["where"]), shown(cell["value"]), shown(cell["what"]))
     out.print(table)

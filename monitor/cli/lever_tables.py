@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from monitor.cli.output import out, say, shown, table_of
+from monitor.cli.output import out, say, shown
+from monitor.cli.tables import figure, table_of
 
 
 def preview(answer: dict[str, Any]) -> None:
@@ -19,7 +20,7 @@ def preview(answer: dict[str, Any]) -> None:
 def effects(found: dict[str, Any]) -> None:
     """Which groups change stage, and how each stands before and after."""
     refused = f", {found['refused']} cannot be changed" if found["refused"] else ""
-    say(f"{found['groups']} groups{refused}")
+    say(f"{found['groups']:,} groups{refused}")
     for move, count in sorted(found["moves"].items()):
         say(f"  {count} from {move.replace(' > ', ' to ')}")
     table = table_of(
@@ -37,8 +38,8 @@ def effects(found: dict[str, Any]) -> None:
 
 
 def _stand(stand: dict[str, Any]) -> tuple[str, ...]:
-    line = f"{stand['next_line']} {stand['next_level']}" if stand["next_line"] else "-"
-    return stand["stage"], stand["figure"] or "unknown", line, stand["liquidated_at"] or "-"
+    line = f"{stand['next_line']} {figure(stand['next_level'])}" if stand["next_line"] else "-"
+    return stand["stage"], figure(stand["figure"], "unknown"), line, stand["liquidated_at"] or "-"
 
 
 def pulled(answer: dict[str, Any]) -> None:

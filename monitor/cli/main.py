@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -17,12 +17,14 @@ from urllib.parse import quote
 
 import msgspec
 from cyclopts import App as Commands
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, Parameter
 
 from monitor import config as configuration
 from monitor import plugins, private_files, telemetry, terminal
 from monitor.cli import audit, calls, copies, delivery, importing, keys, levers, operator, output, portfolio
+from monitor.cli.help_texts import explained
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
+from monitor.cli.shipped import DEMONSTRATION, configuration_of, demonstration, init, version
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
@@ -39,8 +41,11 @@ STOP_S = 9.0
 commands = Commands(
     name="monitor",
     help="Real-time risk monitor for crypto-backed loans.",
+    version=version,
     version_flags=["--version"],
     result_action="return_value",
+    help_format="plaintext",
+    default_parameter=Parameter(negative_iterable=()),
 )
 
 for _command in (
@@ -66,6 +71,7 @@ for _command in (
     keys.webhook_key,
     copies.backup,
     copies.restore,
+    init,
 ):
     commands.command(_command)
 commands.command(audit.commands)
@@ -100,11 +106,28 @@ def run(*, config: ConfigFile = CONFIG, log_json: bool = False, log_level: str =
     log_json: write logs as JSON lines.
     log_level: debug, info, warning or error.
     """
+    _daemon(config, lambda: configuration_of(config), log_level, as_json=log_json)
+
+
+@commands.command
+def demo(*, port: int = 8080, log_json: bool = False, log_level: str = "info") -> NoReturn:
+    """The demonstration: a real crash in two minutes, on a made-up book. It writes into ./var, and sends nothing away.
+
+    Parameters
+    ----------
+    port: of the page and the API on this machine; 0 picks a free one.
+    log_json: write logs as JSON lines.
+    log_level: debug, info, warning or error.
+    """
+    _daemon(DEMONSTRATION, lambda: demonstration(port), log_level, as_json=log_json)
+
+
+def _daemon(config: Path, load: Callable[[], Config], log_level: str, *, as_json: bool) -> NoReturn:
     terminal.never_block(telemetry.log_stood_still)
-    telemetry.configure(log_level, as_json=log_json)
+    telemetry.configure(log_level, as_json=as_json)
     code = TROUBLE
     try:
-        code = _run_to_the_end(configuration.load(config))
+        code = _run_to_the_end(load())
     except BadConfig as e:
         output.problems(e.problems)
         code = WRONG
@@ -397,3 +420,6 @@ def doctor(*, config: ConfigFile = CONFIG, as_json: AsJson = False) -> int:
     else:
         output.findings(findings)
     return TROUBLE if any(f.status == "trouble" for f in findings) else FINE
+
+
+explained(commands)

@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -31,6 +30,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.options import FINE, TROUBLE
+from monitor.cli.tables import figure, table_of
 from monitor.config import Config
 from monitor.control_characters import visible
 from monitor.core.alerts.alert_type import COLOUR
@@ -49,17 +49,13 @@ NAMED = 20
 class SafeConsole(Console):
     """A console that shows a control character of a text as an escape, whoever wrote it: a loan book, a venue, a person."""
 
+    def print(self, *objects: Any, soft_wrap: bool | None = None, **how: Any) -> None:
+        """On a terminal every line is broken between words, as it would break inside them; a program gets it whole."""
+        super().print(*objects, soft_wrap=soft_wrap and not self.is_terminal, **how)
+
     def render_str(self, text: str, **how: Any) -> Text:
         """Every text on its way to the terminal; its lines are our own."""
         return super().render_str(visible(text, keeps_lines=True), **how)
-
-
-class SafeTable(Table):
-    """A table whose cells are one line each, and show control characters as escapes."""
-
-    def add_row(self, *cells: Any, **how: Any) -> None:
-        """One more row."""
-        super().add_row(*(visible(cell) if isinstance(cell, str) else cell for cell in cells), **how)
 
 
 def shown(text: object) -> str:
@@ -238,9 +234,9 @@ class ReplayProgress:
         if self.as_json:
             return
         until = stamp(self.last) if self.last else "-"
-        out.print(f"\n{self.events} events until {until}, {self.counts.total()} alerts")
+        out.print(f"\n{self.events:,} events until {until}, {self.counts.total():,} alerts")
         for kind, count in sorted(self.counts.items()):
-            out.print(f"  {count:>7}  {kind}")
+            out.print(f"  {count:>7,}  {kind}")
 
 
 def _rounds_bar(title: str) -> Progress:
@@ -297,13 +293,14 @@ def explain(answer: dict[str, Any]) -> None:
         out.print(f"book {shown(book['source'])} as of {book['as_of'] or 'never'}{old}")
     lines = "  ".join(f"{k} {v}" for k, v in answer["thresholds"].items())
     out.print(
-        f"LTV [bold]{answer['ltv']}[/] = debt {answer['debt_usd']} / recognised {answer['recognised_usd']} USD   ({lines})"
+        f"LTV [bold]{figure(answer['ltv'])}[/] = debt {figure(answer['debt_usd'])}"
+        f" / recognised {figure(answer['recognised_usd'])} USD   ({lines})"
     )
     for term in answer.get("terms") or []:
         who = "its own line" if term["origin"] == "line" else f"the override of {term['origin']}"
         say(f"{term['figure']} {term['value']} is from {who}")
     own = ("margin_level", "health_factor", "initial_margin_usd", "maintenance_margin_usd", "net_equity_usd")
-    if figures := [f"{name.replace('_', ' ')} {answer[name]}" for name in own if name in answer]:
+    if figures := [f"{name.replace('_', ' ')} {figure(answer[name])}" for name in own if name in answer]:
         out.print("  ".join(figures))
     if answer.get("deadline"):
         out.print(f"grace period ends [bold red]{answer['deadline']}[/]")
@@ -317,12 +314,12 @@ def explain(answer: dict[str, Any]) -> None:
     out.print(_loans(answer.get("loans") or []))
     cure = answer.get("cure")
     if cure:
-        by_asset = " or ".join(f"{q} {a}" for a, q in cure["by_asset"].items() if q is not None)
+        by_asset = " or ".join(f"{figure(q)} {a}" for a, q in cure["by_asset"].items() if q is not None)
         to = cure.get("to_ltv") or cure["to_level"]
-        out.print(f"to initial {to}: repay {cure['repay_usd']} USD, or add {by_asset or '-'}")
+        out.print(f"to initial {to}: repay {figure(cure['repay_usd'])} USD, or add {by_asset or '-'}")
     prices = {a: p for a, p in (answer.get("liquidation_price") or {}).items() if p}
     if prices:
-        out.print("liquidation at " + ", ".join(f"{a} {p}" for a, p in prices.items()))
+        out.print("liquidation at " + ", ".join(f"{a} {figure(p)}" for a, p in prices.items()))
     for joint in answer.get("liquidation_together") or []:
         if joint["factor"] is not None:
             out.print(
@@ -330,17 +327,23 @@ def explain(answer: dict[str, Any]) -> None:
             )
     if (ends := answer.get("liquidation")) is not None:
         what = (
-            f"[bold red]{ends['shortfall_usd']} USD missing[/]" if ends["bankrupt"] else f"{ends['left_usd']} USD left"
+            f"[bold red]{figure(ends['shortfall_usd'])} USD missing[/]"
+            if ends["bankrupt"]
+            else f"{figure(ends['left_usd'])} USD left"
         )
-        out.print(f"if liquidated now: market value {ends['market_usd']}, fee {ends['fee_usd']} USD, {what}")
-    out.print(f"permitted: {_permitted(answer.get('permitted') or {})}; may borrow {answer.get('borrowable_usd')} USD")
+        out.print(
+            f"if liquidated now: market value {figure(ends['market_usd'])}, fee {figure(ends['fee_usd'])} USD, {what}"
+        )
+    out.print(
+        f"permitted: {_permitted(answer.get('permitted') or {})}; may borrow {figure(answer.get('borrowable_usd'))} USD"
+    )
 
 
 def _apart(answer: dict[str, Any]) -> list[str]:
     """Coins that the figures are without, and where the group stands whatever a missing one is worth."""
     product = answer["product"]
     lines = [
-        f"{each['quantity']} {each['asset']} is not collateral under {product}"
+        f"{figure(each['quantity'])} {each['asset']} is not collateral under {product}"
         for each in answer.get("uncounted") or ()
     ]
     found = answer.get("bounds")
@@ -371,22 +374,14 @@ def _lender(said: dict[str, Any]) -> None:
         say("  " + ", ".join(f"{name} {value}" for name, value in said["figures"].items()))
 
 
-def table_of(*columns: str) -> Table:
-    """A table that wraps its figures rather than cut digits."""
-    table = SafeTable(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
 def _contributions(rows: list[dict[str, Any]]) -> Table:
     table = table_of(
         "asset", "quantity", "price", "source", "age s", "trust", "value USD", "share x value of tier", "recognised USD"
     )
     for row in rows:
-        tiers = ", ".join(f"{t['share']} x {t['value_usd']}" for t in row.get("tiers") or [])
+        tiers = "; ".join(f"{t['share']} x {figure(t['value_usd'])}" for t in row.get("tiers") or [])
         figures = (row.get(k) for k in ("quantity", "price", "source", "age_s", "trust", "value_usd"))
-        table.add_row(row["asset"], *map(str, figures), tiers, str(row.get("recognised_usd")))
+        table.add_row(row["asset"], *map(figure, figures), tiers, figure(row.get("recognised_usd")))
     return table
 
 
@@ -403,23 +398,24 @@ def _pinned(by: dict[str, Any]) -> str:
 def price(answer: dict[str, Any]) -> None:
     """One price: what is in force, why, what each source says, and what operators have decided."""
     trust = f"[{'green' if answer['trust'] == 'good' else 'bold yellow'}]{answer['trust']}[/]"
-    out.print(f"[bold]{shown(answer['asset'])}[/] {answer['price'] or 'no price'} USD  {trust}", soft_wrap=True)
+    out.print(f"[bold]{shown(answer['asset'])}[/] {figure(answer['price'], 'no price')} USD  {trust}", soft_wrap=True)
     if answer.get("reason"):
         say(answer["reason"])
     if answer.get("candidate") is not None:
         say(
-            f"{answer['candidate']} waits to be confirmed since {answer['candidate_since']}; --believe puts it in force"
+            f"{figure(answer['candidate'])} waits to be confirmed since {answer['candidate_since']};"
+            " --believe puts it in force"
         )
     exchange, receipt, change = (_seconds(answer[f"{name}_age_s"]) for name in ("exchange", "receipt", "change"))
     say(f"exchange's age {exchange}, received {receipt} ago, changed {change} ago")
     table = table_of("source", "price", "quote", "state", "exchange's age", "received", "changed", "why")
     for s in answer.get("sources") or []:
         ages = (_seconds(s[f"{of}_age_s"]) for of in ("exchange", "receipt", "change"))
-        table.add_row(s["source"], s["price"], s["quote"], s["state"], *ages, s["reason"] or "")
+        table.add_row(s["source"], figure(s["price"]), s["quote"], s["state"], *ages, s["reason"] or "")
     if table.rows:
         out.print(table)
     for d in answer.get("decisions") or []:
-        what = f"pinned at {d['price']} USD" if d["act"] == "pin" else f"{d['source']} is left out"
+        what = f"pinned at {figure(d['price'])} USD" if d["act"] == "pin" else f"{d['source']} is left out"
         say(f"{what} until {d['until']} by {d['by']}: {d['reason']}")
 
 
@@ -433,7 +429,7 @@ def _loans(rows: list[dict[str, Any]]) -> Table:
         rate = row.get("rate")
         kind = rate.get("kind") if isinstance(rate, dict) else rate
         owed = (row["principal"], row["interest"], kind, row.get("matures_at") or "open")
-        table.add_row(row["id"], row["asset"], *map(str, (*owed, row.get("price"), row.get("value_usd"))))
+        table.add_row(row["id"], row["asset"], *map(figure, (*owed, row.get("price"), row.get("value_usd"))))
     return table
 
 
@@ -453,7 +449,7 @@ def what_if(group: str, answer: dict[str, Any]) -> None:
     before, after = answer["before"], answer["after"]
     table = table_of(group, "now", "then")
     for key in ("ltv", "band", "stage", "debt_usd", "recognised_usd"):
-        table.add_row(key, str(before.get(key)), str(after.get(key)))
+        table.add_row(key, figure(before.get(key)), figure(after.get(key)))
     table.add_row("permitted", _permitted(before.get("permitted") or {}), _permitted(after.get("permitted") or {}))
     out.print(table)
     alerts = answer.get("alerts") or after.get("alerts") or []
@@ -519,7 +515,7 @@ def hidden(answer: dict[str, Any]) -> None:
         f"{alerts['told']} that match would have been told all the same"
     )
     for kind, count in sorted(alerts["types"].items()):
-        out.print(f"  {count:>7}  {kind}")
+        out.print(f"  {count:>7,}  {kind}")
 
 
 def _matched(match: dict[str, Any]) -> str:

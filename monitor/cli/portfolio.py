@@ -14,6 +14,8 @@ from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, Confi
 from monitor.client import DaemonClient
 from monitor.clock import SystemClock
 from monitor.core.coins import typed
+from monitor.core.portfolio.exposure import ASSET, PRODUCT
+from monitor.core.portfolio.snapshot import LABEL_PREFIX
 
 PATIENCE_S = 120.0
 """A large matrix over a million groups takes 20 s."""
@@ -95,17 +97,33 @@ def exposure(
 
     Parameters
     ----------
-    by: asset, product, or a label such as label.borrower.
+    by: asset, product, or a label such as borrower or label.borrower.
     limit: rows, 1 to 1000.
     after: the `next` of the page before.
     url: address of the running daemon.
     token_file: file with the token, where the daemon has tokens.
     as_json: the answer of GET /v1/exposure.
     """
-    asked = {"by": by, "limit": str(limit)} | ({"after": after} if after is not None else {})
-    answer = DaemonClient(url, token_file).get(f"/v1/exposure?{urlencode(asked)}", PATIENCE_S)
+    key = _key(by)
+    asked = {"by": key, "limit": str(limit)} | ({"after": after} if after is not None else {})
+    daemon = DaemonClient(url, token_file)
+    answer = daemon.get(f"/v1/exposure?{urlencode(asked)}", PATIENCE_S)
+    if key != by and all(item["key"] is None for item in answer["items"]) and not _is_label(daemon, by):
+        output.problems([f"--by: found {by!r}, expected asset, product, or a label that some group has"])
+        return WRONG
     output.json(answer) if as_json else portfolio_tables.exposure(answer)
     return FINE
+
+
+def _key(by: str) -> str:
+    """What exposures are summed by, as the API calls it: a word that is no key of its own is a label."""
+    return by if by in (ASSET, PRODUCT) or by.startswith(LABEL_PREFIX) else f"{LABEL_PREFIX}{by}"
+
+
+def _is_label(daemon: DaemonClient, name: str) -> bool:
+    """A group has a label of this name, or there are too many groups to tell."""
+    page = daemon.get("/v1/groups?limit=1000&sort=id")
+    return page["next"] is not None or any(name in row["labels"] for row in page["items"])
 
 
 def report(

@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
-from monitor.cli.output import out, shown, table_of
+from monitor.cli.output import out, shown
+from monitor.cli.tables import figure, table_of
 from monitor.core.money import CENT, round_down
 
 WORST = 10
@@ -22,7 +23,10 @@ def stress(answer: dict[str, Any]) -> None:
 
 def _shocks(answer: dict[str, Any]) -> None:
     title = f"scenario {answer['scenario']}: " if answer["scenario"] else ""
-    named = ", ".join(f"{a} {s['shock']} ({s['before']} -> {s['after']})" for a, s in answer["shocks"].items())
+    named = ", ".join(
+        f"{a} {figure(s['shock'])} ({figure(s['before'], 'no price')} -> {figure(s['after'])})"
+        for a, s in answer["shocks"].items()
+    )
     out.print(f"[bold]{shown(title + named)}[/]   {answer['groups']:,} groups at {answer['at']}", soft_wrap=True)
     stages = table_of("stage", "groups now", "then", "debt USD then", "recognised USD then", "market USD then")
     for name, then in answer["after"].items():
@@ -52,7 +56,7 @@ def _worst(name: str, newly: dict[str, Any]) -> Table:
     for row in newly["items"][:WORST]:
         found.add_row(
             shown(row["id"]),
-            *map(str, (row["ltv_before"], row["ltv"])),
+            *map(figure, (row["ltv_before"], row["ltv"])),
             _amount(row["debt_usd"]),
             _amount(row["shortfall_usd"]),
         )
@@ -68,7 +72,8 @@ def _matrix(answer: dict[str, Any]) -> None:
     out.print(f"[bold]{title}[/]: groups at or beyond the liquidation line, and their debt in USD")
     grid = table_of(title, *x["shocks"])
     for shock, row in zip(y["shocks"], answer["cells"], strict=True):
-        grid.add_row(shock, *(f"{_beyond(cell):,}\n{_amount(cell['liquidation_debt_usd'])}" for cell in row))
+        grid.add_row(shock, *(f"{_beyond(cell):,}" for cell in row))
+        grid.add_row("", *(_amount(cell["liquidation_debt_usd"]) for cell in row))
     out.print(grid)
 
 
@@ -129,8 +134,8 @@ def exposure(answer: dict[str, Any]) -> None:
     for row in answer["items"]:
         sums = [_amount(row[name]) for name in ("debt_usd", "market_usd", "recognised_usd")]
         share = f"[bold red]{row['share']} > {row['max_share']}[/]" if row["is_above"] else str(row["share"])
-        far = [str(row[name] or "-") for name in ("nearest_percent", "average_percent")]
-        days = [str(row["days_to_sell"] or "-")] if is_coin else []
+        far = [figure(row[name]) for name in ("nearest_percent", "average_percent")]
+        days = [figure(row["days_to_sell"])] if is_coin else []
         rows.add_row(shown(row["key"] or "(none)"), f"{row['groups']:,}", *sums, share, *far, *days)
     out.print(rows)
     if answer["next"]:

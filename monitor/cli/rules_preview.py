@@ -11,6 +11,7 @@ from typing import Any
 from monitor.cli import output
 from monitor.cli.feed_checks import daemon_port
 from monitor.cli.options import FINE, TROUBLE
+from monitor.cli.tables import figure, table_of
 from monitor.client import DaemonClient, NoAnswer
 from monitor.config import Config
 from monitor.secret_files import BadSecret, read_secret
@@ -90,16 +91,16 @@ def _show(answer: dict[str, Any]) -> None:
     output.say(f"{about}{moved:,} of {answer['groups']:,} groups would change stage at the prices of now{unknown}")
     if not moved:
         return
-    table = output.table_of("from", "to", "groups", "debt USD")
+    table = table_of("from", "to", "groups", "debt USD")
     for row in answer["moves"]:
-        table.add_row(row["from"], row["to"], f"{row['groups']:,}", row["debt_usd"])
+        table.add_row(row["from"], row["to"], f"{row['groups']:,}", figure(row["debt_usd"]))
     output.out.print(table)
-    table = output.table_of("group", "from", "to", "LTV before", "LTV", "debt USD", "next line")
+    table = table_of("group", "from", "to", "LTV before", "LTV", "debt USD", "next line")
     for row in answer["items"]:
         before, now = (row["level_before"], row["level"]) if row["level"] else (row["ltv_before"], row["ltv"])
         line = row["next_line"]
         ahead = "none" if line is None else f"{line['name']} at {line.get('ltv') or line.get('level')}"
-        table.add_row(row["id"], row["from"], row["to"], str(before), str(now), row["debt_usd"], ahead)
+        table.add_row(row["id"], row["from"], row["to"], figure(before), figure(now), figure(row["debt_usd"]), ahead)
     output.out.print(table)
     if answer["cut"]:
         output.say(f"and {answer['cut']:,} more groups; --json lists them")

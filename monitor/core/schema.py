@@ -83,7 +83,8 @@ Ratio = Annotated[Decimal, Bounds("0", "1", 18)]
 DailyRate = Annotated[Decimal, Bounds("-1", "1", 18)]
 """Per day, or per period of a product. Below zero the lender pays the borrower."""
 Interest = Annotated[Decimal, Bounds("-1e24", "1e24", 24)]
-Id = Annotated[str, Pattern(r"[\x21-\x7e]{1,128}", "1 to 128 printable ASCII characters without spaces")]
+ID_EXPECTED = "1 to 128 printable ASCII characters without spaces"
+Id = Annotated[str, Pattern(r"[\x21-\x7e]{1,128}", ID_EXPECTED)]
 Asset = Annotated[str, CoinName()]
 is_asset = is_coin
 is_id = re.compile(get_args(Id)[1].regex).fullmatch

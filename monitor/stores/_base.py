@@ -217,18 +217,16 @@ class StoredState(msgspec.Struct, frozen=True):
 
 
 class AlertFilter(msgspec.Struct, frozen=True):
-    """Which alerts of the log are wanted; `type` may be a glob."""
+    """Which alerts of the log are wanted; `type` may be a glob. `newest_first`: those before `after`; 0 is the end."""
 
     after: int = 0
-    """Only alerts behind this cursor; with `newest_first` those before it, and 0 is the end."""
     group: str | None = None
     type: str | None = None
     severity: str | None = None
     limit: int = 100
     since: datetime | None = None
-    """Begins with the first alert in the log at this time or later."""
     until: datetime | None = None
-    """Only alerts before this time."""
+    """Begins with the first alert in the log at `since` or later; only alerts before `until` are wanted."""
     newest_first: bool = False
 
     def types(self) -> tuple[str, ...] | None:
@@ -244,7 +242,7 @@ class AlertFilter(msgspec.Struct, frozen=True):
 
 
 class DeliveryFilter(msgspec.Struct, frozen=True):
-    """Which deliveries are wanted, by cursor and id."""
+    """Which deliveries are wanted, by cursor and id; `type` may be a glob."""
 
     after: str = ""
     """The `place` of the last delivery seen; empty for the first page."""
@@ -253,11 +251,9 @@ class DeliveryFilter(msgspec.Struct, frozen=True):
     alert: str | None = None
     limit: int = 100
     type: str | None = None
-    """A glob."""
     since: datetime | None = None
-    """Committed at this time or later."""
     until: datetime | None = None
-    """Committed before this time."""
+    """Committed at `since` or later, and before `until`."""
 
     def start(self) -> tuple[int, str]:
         """The cursor and id after which to go on. Raises ValueError when `after` is not a place."""

@@ -23,6 +23,7 @@ from monitor.web.connections import HEALTH_PATHS, GuardedConnection, Port, PortL
 from monitor.web.contract import routes
 from monitor.web.http import MAX_BYTES, PROBLEM_MEDIA, Query, Rejected, invalid, json_response
 from monitor.web.live import Limits
+from monitor.web.packing import pack
 from monitor.web.page import CACHE, POLICY, PageFiles
 from monitor.web.peer_log import peer_logger
 from monitor.web.proxy import asked_host, client_of
@@ -219,6 +220,7 @@ class Server:
             guard.begin()
         try:
             response = await self._answered(request, handler)
+            pack(request, response)
             status = response.status
             if guard is not None and guard.is_spare:
                 response.force_close()
@@ -248,7 +250,9 @@ class Server:
         except StoreUnavailable as e:
             rejected = Rejected("store-unavailable", f"{e}; try again", after_s=1)
         except web.HTTPMethodNotAllowed as e:
-            allowed = ", ".join(sorted(e.allowed_methods))
+            # A path such as /v1/deliveries/retry reads as one with an id too, by which it is nothing.
+            own = {route.method for route in routes() if route.path == request.path}
+            allowed = ", ".join(sorted(own or e.allowed_methods))
             rejected = Rejected("method-not-allowed", f"this path takes {allowed}", headers={"Allow": allowed})
         except web.HTTPException as e:
             kind = "not-found" if e.status == 404 else "bad-request" if e.status < 500 else "internal"

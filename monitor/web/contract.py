@@ -9,6 +9,7 @@ import functools
 import importlib
 import pkgutil
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any, get_type_hints
@@ -17,12 +18,17 @@ import msgspec
 from aiohttp import web
 
 from monitor.core.alerts.alert_schema import schema_of
+from monitor.core.alerts.alert_type import TIME
 from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.payload import AlertItem
 from monitor.web import resources
 from monitor.web.asyncapi import asyncapi
 from monitor.web.auth import OPEN, SAFE_METHODS
+from monitor.web.body_rules import INSTANT
+from monitor.web.body_schemas import body_schemas
+from monitor.web.examples import EXAMPLES
 from monitor.web.http import KINDS, PROBLEM_MEDIA, Param, ProblemDetails
+from monitor.web.operations import HEADERS, IDS, TIMES, named_by_path
 from monitor.web.sessions import COOKIE
 from monitor.web.site import Call, Endpoint
 
@@ -64,13 +70,17 @@ async def _contract(_call: Call) -> web.StreamResponse:
 def document(routes: Iterable[Endpoint]) -> dict[str, Any]:
     """The OpenAPI document of a table of routes."""
     table = tuple(routes)
-    types = [ProblemDetails, *(t for r in table for t in (r.body, *answers(r).values()) if t is not None)]
+    types = [ProblemDetails, *(t for r in table for t in answers(r).values() if t is not None)]
     schemas, components = msgspec.json.schema_components(types, ref_template=REF)
     # The components of structs are shared; what is no struct (a union, a mapping) is written out where it is used.
     by_type = dict(zip(types, schemas, strict=True))
+    read = [r for r in table if r.body is not None and r.takes == "application/json"]
+    bodies, structs = body_schemas([r.body for r in read], REF)
+    by_body = {route.path + route.method: body for route, body in zip(read, bodies, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for route in table:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type)
+        body = by_body.get(route.path + route.method)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, by_type, body)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -78,9 +88,10 @@ def document(routes: Iterable[Endpoint]) -> dict[str, Any]:
             "version": version("loan-monitor"),
             "description": "Times are RFC 3339 in UTC, money and ratios decimal strings, ages numbers in seconds.",
         },
+        "tags": [{"name": name, "description": about} for name, about in _tags(table).items()],
         "paths": paths,
         "components": {
-            "schemas": components | alert_schemas(),
+            "schemas": {name: _with_times(each) for name, each in components.items()} | alert_schemas() | structs,
             "responses": {
                 "Problem": _response("What is wrong", {"$ref": REF.format(name="ProblemDetails")}, PROBLEM_MEDIA)
             },
@@ -98,12 +109,13 @@ def alert_schemas() -> dict[str, Any]:
     return {f"alert.{type_}": {"allOf": [whole, schema_of(row)]} for type_, row in CATALOGUE.items()}
 
 
-def _operation(route: Endpoint, by_type: Mapping[Any, Any]) -> dict[str, Any]:
-    parameters = [_text_in("path", name, required=True) for name in re.findall(r"{(\w+)}", route.path)]
+def _operation(route: Endpoint, by_type: Mapping[Any, Any], body: Any) -> dict[str, Any]:
+    parameters = [_path_part(route, name) for name in re.findall(r"{(\w+)}", route.path)]
     parameters += [_query(p) for p in route.params]
-    parameters += [_text_in("header", name, required=False) for name in route.headers]
+    parameters += [_header(name) for name in route.headers]
     operation: dict[str, Any] = {
-        "operationId": _name(route),
+        "operationId": operation_name(route),
+        "tags": [_tag(route)],
         "summary": _about(route),
         "responses": {str(status): _answer(route, type_, by_type) for status, type_ in answers(route).items()},
     }
@@ -112,18 +124,40 @@ def _operation(route: Endpoint, by_type: Mapping[Any, Any]) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        schema = by_type[route.body]
-        operation["requestBody"] = {"required": True, "content": {route.takes: {"schema": schema}}}
+        operation["requestBody"] = _body(route, body)
     if route.needs != OPEN:
         operation["security"] = [{"token": []}, {"session": []}, {}]
         operation["description"] = f"A token needs the permission to {route.needs}; without tokens loopback has it."
     return operation
 
 
-def _name(route: Endpoint) -> str:
-    # A handler such as `list_` has the underscore only to leave Python's own name alone.
-    handler = getattr(route.handler, "__name__", "").removesuffix("_")
-    return handler + "_" + re.sub(r"\W+", "_", route.path).strip("_")
+def _body(route: Endpoint, schema: Any) -> dict[str, Any]:
+    """What a route reads. A body all of whose keys may be absent may be absent itself."""
+    if schema is None:
+        return {"required": True, "content": {route.takes: {"schema": {}}}}
+    content: dict[str, Any] = {"schema": schema}
+    if (given := EXAMPLES.get((route.method, route.path))) is not None:
+        content["examples"] = {name: {"value": value} for name, value in given.items()}
+    return {"required": not route.body_may_be_absent, "content": {route.takes: content}}
+
+
+def operation_name(route: Endpoint) -> str:
+    """What a client calls the operation: the route's own name, or one made of its method and path."""
+    return route.name or named_by_path(route.method, route.path, is_list=_is_list(route))
+
+
+def _is_list(route: Endpoint) -> bool:
+    found = answers(route).get(200)
+    return isinstance(found, type) and issubclass(found, msgspec.Struct) and "next" in found.__struct_fields__
+
+
+def _tag(route: Endpoint) -> str:
+    return route.handler.__module__.rpartition(".")[2].replace("_", " ")
+
+
+def _tags(table: Iterable[Endpoint]) -> dict[str, str]:
+    """Each group of operations with what it is about: the module that answers them."""
+    return {_tag(r): (sys.modules[r.handler.__module__].__doc__ or "").partition("\n\n")[0] for r in table}
 
 
 def answers(route: Endpoint) -> Mapping[int, Any]:
@@ -142,10 +176,27 @@ def _about(route: Endpoint) -> str:
 
 def _answer(route: Endpoint, type_: Any, by_type: Mapping[Any, Any]) -> dict[str, Any]:
     if type_ is not None:
-        return _response(_about(route), by_type[type_], route.media)
+        answer = _response(_about(route), by_type[type_], route.media)
+        answer["content"] |= {media: {"schema": {"type": "string"}} for media in route.also}
+        return answer
     if route.media == "application/json":
         return {"description": _about(route)}
     return _response(_about(route), {"type": "string"}, route.media)
+
+
+def _with_times(schema: Any) -> Any:
+    """The schema of an answer, in which keys that hold a time say so."""
+    properties = schema.get("properties", {})
+    timed = {
+        name: _as_time(each) if name in TIMES or name.endswith("_at") else each for name, each in properties.items()
+    }
+    return {**schema, "properties": timed} if properties else schema
+
+
+def _as_time(schema: Any) -> Any:
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [_as_time(each) for each in schema["anyOf"]]}
+    return {**schema, "format": "date-time"} if schema.get("type") == "string" and "format" not in schema else schema
 
 
 def _response(about: str, schema: Any, media: str) -> dict[str, Any]:
@@ -168,10 +219,23 @@ def _problems(route: Endpoint) -> list[int]:
     return sorted(found)
 
 
-def _text_in(place: str, name: str, *, required: bool) -> dict[str, Any]:
-    return {"name": name, "in": place, "required": required, "schema": {"type": "string"}}
+def _path_part(route: Endpoint, name: str) -> dict[str, Any]:
+    # A client that makes addresses normal would leave out a part that is a dot or two.
+    schema = {
+        "type": "string",
+        "minLength": 1,
+        "not": {"enum": [".", ".."]},
+        "examples": [IDS[route.path.split("/")[2]]],
+    }
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _header(name: str) -> dict[str, Any]:
+    schema, about = HEADERS[name]
+    return {"name": name, "in": "header", "required": False, "description": about, "schema": schema}
 
 
 def _query(param: Param) -> dict[str, Any]:
-    schema: Any = {"type": "array", "items": param.schema} if param.many else param.schema
-    return {"name": param.name, "in": "query", "required": False, "description": param.about, "schema": schema}
+    own = INSTANT if param.schema == TIME else param.schema
+    schema: Any = {"type": "array", "items": own} if param.many else own
+    return {"name": param.name, "in": "query", "required": param.required, "description": param.about, "schema": schema}

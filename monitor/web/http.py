@@ -33,8 +33,8 @@ INLINE_BYTES = 16_384
 """A worker thread reads larger bodies: 1 MB of JSON takes longer to check than a tick may wait."""
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100
-MAX_CURSOR = 1000
-"""Characters; a cursor holds a sort key and an id of at most 128."""
+MAX_CURSOR = 600
+"""Characters; a cursor holds a sort key and an id of at most 128, and a request's first line 8 kB."""
 PROBLEM_MEDIA = "application/problem+json"
 
 KINDS: Mapping[str, tuple[int, str]] = {
@@ -178,14 +178,20 @@ def parse(raw: bytes) -> dict[str, Any]:
         raise Rejected("bad-json", f"the body is not JSON: {str(e)[:200]}") from None
     if not isinstance(value, dict):
         raise Rejected("bad-json", f"the body is a JSON {_kind(value)}, an object is expected")
+    _join_lines(value)
+    if isinstance(lever := value.get("lever"), dict):
+        _join_lines(lever)
     if raw.isascii() and b"\\" not in raw and b"\x7f" not in raw:
         return value  # nearly always: no text of it can hold a control character
-    for key in _NOTES & value.keys():
-        if isinstance(value[key], str):
-            value[key] = unbroken(value[key])
     if problems := list(_controls(value, "")):
         raise invalid(problems)
     return value
+
+
+def _join_lines(part: dict[str, Any]) -> None:
+    for key in _NOTES & part.keys():
+        if isinstance(part[key], str):
+            part[key] = unbroken(part[key])
 
 
 _NOTES = {"note", "reason"}
@@ -248,6 +254,12 @@ def whole_number(low: int, high: int, default: int) -> dict[str, Any]:
     return {"type": "integer", "minimum": low, "maximum": high, "default": default}
 
 
+class With(NamedTuple):
+    """Annotates a union of structs whose bodies have the keys of another struct too."""
+
+    head: type[msgspec.Struct]
+
+
 class Param(NamedTuple):
     """A query key: for the reader and for the OpenAPI document."""
 
@@ -256,15 +268,23 @@ class Param(NamedTuple):
     schema: Mapping[str, Any] = _TEXT
     many: bool = False
     """May be said more than once: any of the values."""
+    required: bool = False
 
 
 LIMIT = Param("limit", f"How many items, 1 to {MAX_LIMIT}.", whole_number(1, MAX_LIMIT, DEFAULT_LIMIT))
-AFTER = Param("after", "The `next` of the page before.")
+AFTER = Param("after", "The `next` of the page before.", {"type": "string", "minLength": 1, "maxLength": MAX_CURSOR})
 AFTER_NUMBER = Param(
     "after",
     "Items after this cursor. A token with a scope sends the `next` of the page before.",
-    {"type": ["integer", "string"], "minimum": 0, "default": 0},
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+            {"type": "string", "pattern": "^[A-Za-z0-9_-]{32,600}$"},
+        ],
+        "default": 0,
+    },
 )
+GLOB: Mapping[str, Any] = {"type": "string", "minLength": 1, "examples": ["loan_group.*"]}
 NEWEST = Param("order", "`newest`: the newest first, and `after` goes on to older ones.", one_of(("oldest", "newest")))
 
 
@@ -333,14 +353,13 @@ class Query:
     def number(self, key: str) -> int:
         """A whole number within the key's schema, or its default."""
         schema = self._known[key].schema
-        low = schema["minimum"]
-        high = schema.get("maximum", 2**63 - 1)
+        limits = next(iter(schema.get("anyOf", [schema])))
+        low, high = limits["minimum"], limits["maximum"]
         text = self._values.get(key)
         if text is None:
             return int(schema["default"])
         if not (text.isascii() and text.isdigit() and len(text) <= 19 and low <= int(text) <= high):
-            limits = f"from {low} to {high}" if "maximum" in schema else f"from {low}"
-            self.wrong(key, text, f"a whole number {limits}")
+            self.wrong(key, text, f"a whole number from {low}" + (f" to {high}" if high < 2**63 - 1 else ""))
             return int(schema["default"])
         return int(text)
 
@@ -351,7 +370,7 @@ class Query:
     def cursor(self) -> str | None:
         """The cursor to go on after."""
         text = self._values.get("after")
-        if text is not None and len(text) > MAX_CURSOR:
+        if text is not None and not 1 <= len(text) <= MAX_CURSOR:
             self.wrong("after", text, "the `next` of the page before")
             return None
         return text

@@ -191,7 +191,13 @@ class Endpoint(NamedTuple):
     answers: Mapping[int, Any] = {}
     """Status of success and the type of its JSON body, or None; only where the handler's own type does not say it."""
     media: str = "application/json"
+    also: tuple[str, ...] = ()
+    """Other media types in which the answer may come, as text."""
     headers: tuple[str, ...] = ()
     """Headers that a caller may send beside those of every request."""
+    name: str = ""
+    """What clients call it, where its method and path do not make a good name."""
+    body_may_be_absent: bool = False
+    """No body asks the same as an empty object."""
     may_be_absent: bool = False
-    """The configuration may leave it out: then it is not found."""
+    """What it is about may not be there, though no path names it: then it is not found."""

@@ -27,6 +27,7 @@ COMMANDS = [
     (["stress"], 2, "expected exactly one of"),
     (["exposure", "--by", "asset"], 0, "days to sell"),
     (["exposure", "--by", "label.borrower"], 0, "groups by label.borrower"),
+    (["exposure", "--by", "borrower"], 0, "groups by label.borrower"),
     (["exposure", "--by", "coin"], 2, "expected asset, product, or a label"),
     (["what-if", "G", "--shok", "BTC=-20%"], 2, "shock"),
 ]
@@ -36,7 +37,7 @@ async def test_a_command_tells_wrong_use_from_trouble(tmp_path: Path, here: Here
     house = House(tmp_path)
     house.write(feed=False)
     async with Daemon(house) as daemon:
-        await daemon.put(one_btc("G"))
+        await daemon.put(one_btc("G", labels={"borrower": "ACME"}))
         for command, code, word in COMMANDS:
             url = [] if "--url" in command else ["--url", daemon.url]
             ended = await here(*command, *url)
@@ -99,11 +100,11 @@ async def test_an_operator_decides_about_a_price(tmp_path: Path, here: Here) -> 
             (["price", "BTC", "--believe", *why], 1, "no price of BTC waits to be confirmed: it is missing"),
             (["price", "BTC", "--exclude", "venue", *why], 1, "no feed has this name"),
             (["price", "BTC", "--release", *why], 1, "no decision about BTC"),
-            (["price", "BTC", "--pin", "40000", "--until", "2h", *why], 0, "pinned at 40000 USD until"),
+            (["price", "BTC", "--pin", "40000", "--until", "2h", *why], 0, "pinned at 40,000 USD until"),
             (["price", "BTC", "--pin", "4000", "--until", "2h", *why], 1, "confirm it (--yes"),
-            (["price", "BTC", "--pin", "4000", "--until", "2h", "--yes", *why], 0, "BTC 4000 USD good"),
+            (["price", "BTC", "--pin", "4000", "--until", "2h", "--yes", *why], 0, "BTC 4,000 USD good"),
             (["explain", "G"], 0, "BTC: pinned by loopback until"),
-            (["price", "BTC", "--release", *why], 0, "BTC 4000 USD stale"),
+            (["price", "BTC", "--release", *why], 0, "BTC 4,000 USD stale"),
         ):
             ended = await here(*command, "--url", daemon.url)
             assert ended.code == code, (command, ended)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -177,6 +178,20 @@ async def unused_port() -> int:
     server.close()
     await server.wait_closed()
     return port
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [((3, 40, 1), "note"), ((3, 44, 6), "fine"), ((3, 51, 2), "note"), ((3, 51, 3), "fine")]
+)
+def test_the_doctor_tells_of_an_affected_sqlite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...], status: str
+) -> None:
+    made = House(tmp_path)
+    made.write(feed=False)
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
+    (finding,) = doctor._sqlite(load(made.config))
+    assert (finding.part, finding.status) == ("sqlite", status)
+    assert ("Let no other tool write to the store" in finding.text) is (status == "note")
 
 
 def test_the_addresses_of_a_plugin_are_found_by_their_form() -> None:

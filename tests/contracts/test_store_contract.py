@@ -991,6 +991,24 @@ async def test_the_log_can_be_read_from_a_time_on(store: Store) -> None:
     assert await store.alerts(AlertFilter(since=AT + DAY)) == []
 
 
+async def test_the_log_can_be_read_newest_first_and_until_a_time(store: Store) -> None:
+    """A clock that was set back puts an earlier time behind a later one."""
+    times = [0, 1, 2, 1, 3]
+    await store.commit(say(*(alert(sequence=n + 1, at=AT + t * MINUTE) for n, t in enumerate(times))))
+
+    async def cursors(**wanted: Any) -> list[int]:
+        return [x.cursor for x in await store.alerts(AlertFilter(**wanted))]
+
+    assert await cursors(newest_first=True) == [5, 4, 3, 2, 1]
+    assert await cursors(newest_first=True, limit=2) == [5, 4]
+    assert await cursors(newest_first=True, limit=2, after=4) == [3, 2]
+    assert await cursors(newest_first=True, group="G-1", type=OPENED, after=3) == [2, 1]
+    assert await cursors(until=AT + 2 * MINUTE) == [1, 2, 4]
+    assert await cursors(until=AT + 2 * MINUTE, newest_first=True, limit=2) == [4, 2]
+    assert await cursors(since=AT + 2 * MINUTE, until=AT + 3 * MINUTE, newest_first=True) == [4, 3]
+    assert await cursors(until=AT) == []
+
+
 async def test_an_alert_that_is_silenced_comes_back_so(store: Store) -> None:
     silenced = msgspec.structs.replace(alert(), silenced_by="sil_1")
     await store.commit(Change(AT, alerts=((silenced, ()),)))

@@ -1,4 +1,4 @@
-"""The drill of docs/operations.md: a backup is made beside a running daemon, and another machine goes on from it."""
+"""The drill of docs/disaster-recovery.md: a backup is made beside a running daemon, and another machine goes on from it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ else:
 
 def parts() -> list[str]:
     """The commands of the drill, by machine: where the key is made, where the daemon runs, and the other one."""
-    text = (ROOT / "docs/operations.md").read_text().split("### Drill")[1]
+    text = (ROOT / "docs/disaster-recovery.md").read_text().split("## The drill")[1]
     found = re.search(r"```sh\n(.*?)```", text, re.DOTALL)
     assert found is not None
     return [part for part in found[1].replace("config/live.toml", "monitor.toml").split("\n\n") if part.strip()]

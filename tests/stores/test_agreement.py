@@ -141,6 +141,8 @@ async def answers(store: Store) -> list[Any]:
     alerts = [
         AlertFilter(),
         AlertFilter(after=3, limit=2),
+        AlertFilter(after=3, limit=2, newest_first=True),
+        AlertFilter(until=AT + DAY, newest_first=True),
         AlertFilter(severity="critical"),
         AlertFilter(type="loan*.*d"),
         AlertFilter(group="G-1"),

@@ -719,7 +719,7 @@ def test_versions_with_the_wal_reset_bug_are_known(version: tuple[int, ...], aff
     assert file.has_wal_reset_bug(version) == affected
 
 
-async def test_the_version_is_logged_and_an_affected_one_warned_of(
+async def test_the_version_is_logged_and_an_affected_one_is_no_warning_at_each_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 40, 1))
@@ -730,7 +730,7 @@ async def test_the_version_is_logged_and_an_affected_one_warned_of(
         store = built(tmp_path / "monitor.db")
         await store.open()
         await store.close()
-    assert [line["log_level"] for line in lines] == ["info", "warning"]
+    assert [line["log_level"] for line in lines] == ["info"]
     assert {line["sqlite"] for line in lines} == {sqlite3.sqlite_version}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -108,6 +109,9 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in {
         "monitor/__init__.py": "",
         "monitor/web/static/index.html": "<p>the page</p>",
+        "config/monitor.toml": "",
+        "config/secrets/ops": "a secret of somebody",
+        "config/desk.toml": "a configuration of somebody",
         "dashboard/package.json": "{}",
         "bin/npm": "#!/bin/sh\nexit 0\n",
     }.items():
@@ -133,6 +137,36 @@ def test_wheel_and_archive_have_the_page_and_the_archive_needs_no_node(
     subprocess.run(command, cwd=tmp_path / "loan_monitor-0.1.0", check=True)
     with zipfile.ZipFile(tmp_path / "again/loan_monitor-0.1.0-py3-none-any.whl") as wheel:
         assert wheel.read(release.PAGE) == b"<p>the page</p>"
+        assert release.DEMONSTRATION in wheel.namelist()
+
+
+def test_a_wheel_has_the_demonstration_and_nothing_that_a_desk_keeps_beside_it(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(small / "bin"), prepend=":")
+    release.built(small, tmp_path)
+    with zipfile.ZipFile(tmp_path / "loan_monitor-0.1.0-py3-none-any.whl") as wheel:
+        assert [n for n in wheel.namelist() if "shipped" in n or "config" in n] == [release.DEMONSTRATION]
+
+
+def test_a_release_without_a_demonstration_is_none(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "none"
+    shutil.copytree(small, root)
+    (root / "config/monitor.toml").unlink()
+    monkeypatch.setenv("PATH", str(small / "bin"), prepend=":")
+    with pytest.raises(release.NotReleased, match="has no demonstration; build it from a whole checkout"):
+        release.built(root, tmp_path / "dist")
+
+
+def test_a_version_that_the_changelog_does_not_tell_of_is_no_release(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## [Unreleased]\n\n- something\n")
+    with pytest.raises(release.NotReleased, match=f"CHANGELOG.md has no section \\[{re.escape(version)}\\]"):
+        release.versioned(tmp_path)
+    assert release.versioned(ROOT) == f"CHANGELOG.md says what is new in {version}"
 
 
 def test_a_release_without_a_page_is_none(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

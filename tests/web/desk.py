@@ -137,13 +137,14 @@ class DeskStore:
         found = [
             x
             for x in self.log
-            if x.cursor > w.after
+            if (x.cursor < w.after if w.newest_first and w.after else x.cursor > w.after)
             and (w.group is None or (x.alert.group is not None and x.alert.group.id == w.group))
             and (w.type is None or fnmatch.fnmatchcase(x.alert.type, w.type))
             and w.severity in (None, x.alert.severity)
             and (w.since is None or x.alert.at >= w.since)
+            and (w.until is None or x.alert.at < w.until)
         ]
-        return found[: w.limit]
+        return (found[::-1] if w.newest_first else found)[: w.limit]
 
     async def alert(self, id: str) -> LoggedAlert | None:
         self.check()

@@ -133,6 +133,12 @@ def damage(config: Config) -> str | None:
         return None if verdict == "ok" else str(verdict)
 
 
+def library(config: Config) -> tuple[tuple[int, ...], bool]:
+    """The version of the SQLite that opens the store, and whether it has the WAL-reset bug. Raises StoreRefused."""
+    version = config.engine().version
+    return version, file.has_wal_reset_bug(version)
+
+
 def build(config: Config) -> SqliteStore:
     """The store of a file; nothing is touched before `open`."""
     return SqliteStore(config)

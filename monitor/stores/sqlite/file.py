@@ -316,12 +316,9 @@ def migrate(db: sqlite3.Connection) -> None:
 
 
 def say_version(path: Path, engine: Engine = PLAIN) -> None:
-    """Logs which SQLite this is, and what a person must not do with it."""
+    """Logs which SQLite this is. What a person must not do with an affected one `monitor doctor` says, not every start."""
     version = ".".join(map(str, engine.version))
     log.info("store opened", path=str(path), sqlite=version, encrypted=engine.is_encrypted)
-    if has_wal_reset_bug(engine.version):
-        bug = "this SQLite has the WAL-reset bug: let no other tool write to the store while the monitor runs"
-        log.warning(bug, sqlite=version, mended_in="3.51.3")
 
 
 def has_wal_reset_bug(version: tuple[int, ...]) -> bool:

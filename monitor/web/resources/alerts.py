@@ -23,6 +23,7 @@ from monitor.web.alert_log import may_see
 from monitor.web.auth import OPERATE, READ
 from monitor.web.http import (
     AFTER_NUMBER,
+    GLOB,
     LIMIT,
     NEWEST,
     Param,
@@ -183,12 +184,12 @@ ROUTES = (
             NEWEST,
             Param("group", "Only alerts of this group."),
             Param("label.*", "Only alerts of groups that had this label then: `label.borrower=ACME`."),
-            Param("type", "Only alerts of this type; may be a glob such as `loan_group.*`."),
+            Param("type", "Only alerts of this type; may be a glob such as `loan_group.*`.", GLOB),
             Param("severity", "Only alerts of this severity.", one_of((INFO, WARNING, CRITICAL))),
             LIMIT,
         ),
     ),
     Endpoint("GET", "/v1/alerts/{id}", alert, READ),
-    Endpoint("POST", "/v1/alerts/{id}/ack", acknowledge, OPERATE, body=AckBody),
-    Endpoint("DELETE", "/v1/alerts/{id}/ack", unacknowledge, OPERATE),
+    Endpoint("POST", "/v1/alerts/{id}/ack", acknowledge, OPERATE, body=AckBody, body_may_be_absent=True),
+    Endpoint("DELETE", "/v1/alerts/{id}/ack", unacknowledge, OPERATE, name="unack_alert"),
 )

@@ -114,7 +114,7 @@ class RetryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: datetime | None = None
     until: datetime | None = None
     state: Literal["pending", "failed", "delivered"] = "failed"
-    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_RETRIED)] = MOST_RETRIED
+    limit: Annotated[int, range(1, MOST_RETRIED + 1)] = MOST_RETRIED
 
 
 class Retried(msgspec.Struct, frozen=True):
@@ -282,7 +282,7 @@ ROUTES = (
             AFTER,
         ),
     ),
-    Endpoint("POST", "/v1/deliveries/retry", retry_all, OPERATE, body=RetryBody),
+    Endpoint("POST", "/v1/deliveries/retry", retry_all, OPERATE, body=RetryBody, name="retry_deliveries"),
     Endpoint("GET", "/v1/deliveries/{id}", delivery, READ),
     Endpoint("POST", "/v1/deliveries/{id}/retry", retry, OPERATE),
 )

@@ -239,7 +239,7 @@ ROUTES = (
     Endpoint("POST", "/v1/endpoints", make, ADMIN, body=EndpointBody, answers={201: EndpointWithSecret}),
     Endpoint("GET", "/v1/endpoints/{id}", endpoint, ADMIN),
     Endpoint("DELETE", "/v1/endpoints/{id}", drop, ADMIN),
-    Endpoint("POST", "/v1/endpoints/{id}/rotate", rotate, ADMIN, body=RotationBody),
+    Endpoint("POST", "/v1/endpoints/{id}/rotate", rotate, ADMIN, body=RotationBody, body_may_be_absent=True),
     Endpoint("POST", "/v1/endpoints/{id}/disable", disable, ADMIN),
     Endpoint("POST", "/v1/endpoints/{id}/enable", enable, ADMIN),
     Endpoint("POST", "/v1/endpoints/{id}/test", test, ADMIN),

@@ -56,7 +56,7 @@ ROUTES = (
             Param(
                 "by",
                 "`asset`, `product`, or a label such as `label.borrower`.",
-                {"type": "string", "default": DEFAULT_KEY},
+                {"type": "string", "pattern": r"^(?:asset|product|label\..+)$", "default": DEFAULT_KEY},
             ),
             LIMIT,
             AFTER,

@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -24,7 +24,7 @@ from monitor.core.queries.explain import GroupDetail, GroupRow, row
 from monitor.core.queries.inbox import Answer, Look, Request
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import Product
-from monitor.core.schema import Id, Invalid, Problem, read_or_note
+from monitor.core.schema import ID_EXPECTED, Id, Invalid, Problem, is_id, read_or_note
 from monitor.core.stages.stages import STAGES
 from monitor.core.text import stamp_or_none
 from monitor.web.auth import FEED, OPERATE, READ, Caller
@@ -35,6 +35,7 @@ from monitor.web.http import (
     Param,
     Query,
     Rejected,
+    With,
     invalid,
     one_of,
     parse,
@@ -365,6 +366,8 @@ def _read_entry(raw: bytes, key: str | None, now: datetime, kinds: Any) -> tuple
     if key is not None:
         head_part.setdefault("id", key.removeprefix('"').removesuffix('"'))
     problems: list[Problem] = []
+    if key is not None and not is_id(key.removeprefix('"').removesuffix('"')):
+        problems.append(Problem("Idempotency-Key", f"found {key[:60]!r}, expected {ID_EXPECTED}"))
     head = read_or_note(EntryHead, head_part, problems)
     entry = read_or_note(kinds, body, problems)
     problems += _of_dates(loan_problems(body.get("loan"), "loan", now), problems)
@@ -394,23 +397,25 @@ ROUTES = (
         answers={200: GroupRow, 201: GroupRow},
         headers=("If-Match", "If-None-Match"),
     ),
-    Endpoint("DELETE", "/v1/groups/{id}", close, FEED, headers=("If-Match",)),
+    Endpoint("DELETE", "/v1/groups/{id}", close, FEED, headers=("If-Match",), name="close_group"),
     Endpoint(
         "POST",
         "/v1/groups/{id}/entries",
         entry,
         FEED,
-        body=Entry,
+        body=Annotated[Entry, With(EntryHead)],
         answers={200: EntryAnswer},
         headers=("If-Match", "Idempotency-Key"),
+        name="apply_entry",
     ),
     Endpoint(
         "POST",
         "/v1/groups/{id}/calls",
         say_of_call,
         OPERATE,
-        body=OfCall,
+        body=Annotated[OfCall, With(EntryHead)],
         answers={200: EntryAnswer},
         headers=("If-Match", "Idempotency-Key"),
+        name="tell_of_call",
     ),
 )

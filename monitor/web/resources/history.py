@@ -354,7 +354,7 @@ ROUTES = (
         history,
         READ,
         (
-            Param("kind", "Which history. Required.", one_of((*_RECORDED, INTEREST))),
+            Param("kind", "Which history.", one_of((*_RECORDED, INTEREST)), required=True),
             Param("loan", "Only of this loan."),
             LIMIT,
             AFTER,

@@ -21,6 +21,7 @@ FILE_BYTES = 32 << 20
 FILE_S = 120
 """Such a file over a bad line."""
 _BOOLEAN = one_of(("true", "false"))
+_PAIR = {"type": "string", "pattern": r"^[\s\S]*\S[\s\S]*=[^=]*[^=\s][^=]*$"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 _FILE_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 
@@ -113,13 +114,15 @@ ROUTES = (
         ADMIN,
         (
             Param(
-                "name", "The name of the import; by default that of the file. Its next file changes only what changed."
+                "name",
+                "The name of the import; by default that of the file. Its next file changes only what changed.",
+                {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,59}$"},
             ),
-            Param("file", "The file's name."),
+            Param("file", "The file's name.", {"type": "string", "pattern": r"^[^\u0000-\u001f\u007f]{1,200}$"}),
             Param("dry_run", "`true`: show how each group would stand, and change nothing.", _BOOLEAN),
             Param("close_missing", "`true`: close the groups of this import that the file does not name.", _BOOLEAN),
-            Param("map", "`HEADER=FIELD`, `SHEET!HEADER=FIELD` or `C=FIELD`: what a column holds.", many=True),
-            Param("set", "`FIELD=VALUE`: the same for all rows, such as `product=vip_loan`.", many=True),
+            Param("map", "`HEADER=FIELD`, `SHEET!HEADER=FIELD` or `C=FIELD`: what a column holds.", _PAIR, many=True),
+            Param("set", "`FIELD=VALUE`: the same for all rows, such as `product=vip_loan`.", _PAIR, many=True),
             Param("sheet", "Only sheets of this name, hidden ones too.", many=True),
             Param("decimal", "The decimal mark, where no number of the file says.", one_of(get_args(Mark))),
             Param(
@@ -128,6 +131,7 @@ ROUTES = (
             Param("encoding", "The code page of a CSV file that is not UTF-8, such as cp1250."),
         ),
         body=msgspec.Raw,
+        name="import_groups",
         takes="application/octet-stream",
         may_be_absent=True,
     ),

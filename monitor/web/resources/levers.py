@@ -309,7 +309,11 @@ ROUTES = (
         OPERATE,
         (DRY_RUN,),
         body=LeverBody,
+        name="pull_lever",
+        may_be_absent=True,
         answers={200: LeverPreview, 201: LeverItem, 202: ProposalItem},
     ),
-    Endpoint("DELETE", "/v1/levers/{id}", end, OPERATE, (Param("reason", "Why, for the colleagues."),)),
+    Endpoint(
+        "DELETE", "/v1/levers/{id}", end, OPERATE, (Param("reason", "Why, for the colleagues."),), name="end_lever"
+    ),
 )

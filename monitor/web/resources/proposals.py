@@ -99,6 +99,6 @@ async def reject(call: Call) -> ProposalAnswer:
 ROUTES = (
     Endpoint("GET", "/v1/proposals", proposals, READ, (LIMIT, AFTER)),
     Endpoint("GET", "/v1/proposals/{id}", proposal, READ),
-    Endpoint("POST", "/v1/proposals/{id}/approve", approve, OPERATE, body=ApproveBody),
+    Endpoint("POST", "/v1/proposals/{id}/approve", approve, OPERATE, body=ApproveBody, body_may_be_absent=True),
     Endpoint("POST", "/v1/proposals/{id}/reject", reject, OPERATE, body=RejectBody),
 )

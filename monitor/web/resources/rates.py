@@ -130,5 +130,5 @@ ROUTES = (
         READ,
         (Param("product", "Only rates of this product."), Param("asset", "Only rates of this coin."), LIMIT, AFTER),
     ),
-    Endpoint("POST", "/v1/rates", give, OPERATE, body=RatesBody),
+    Endpoint("POST", "/v1/rates", give, OPERATE, body=RatesBody, name="give_rates"),
 )

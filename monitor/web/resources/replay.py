@@ -156,4 +156,8 @@ def _is_meant(body: ReplayBody, logged: LoggedAlert) -> bool:
     )
 
 
-ROUTES = (Endpoint("POST", "/v1/deliveries/replay", replay, OPERATE, body=ReplayBody, may_be_absent=True),)
+ROUTES = (
+    Endpoint(
+        "POST", "/v1/deliveries/replay", replay, OPERATE, body=ReplayBody, may_be_absent=True, name="replay_deliveries"
+    ),
+)

@@ -97,4 +97,4 @@ def _read(body: RulesBody) -> tuple[dict[str, Product], LifecycleTable | None]:
     return products, lifecycle
 
 
-ROUTES = (Endpoint("POST", "/v1/rules/preview", preview_rules, ADMIN, body=RulesBody),)
+ROUTES = (Endpoint("POST", "/v1/rules/preview", preview_rules, ADMIN, body=RulesBody, name="preview_rules"),)

@@ -39,9 +39,9 @@ async def sign_in(call: Call) -> web.StreamResponse | SessionItem:
     """Signs in with a token; the answer sets a cookie."""
     site = call.site
     request = call.request
+    token = read_as(SignIn, await read_body(request)).token
     if not site.tokens:
         return _item(LOOPBACK, has_tokens=False)
-    token = read_as(SignIn, await read_body(request)).token
     digest = site.tokens.digest_of(token)
     caller = None if digest is None else site.tokens.of_digest(digest)
     if digest is None or caller is None:
@@ -90,7 +90,7 @@ def _item(caller: Caller, *, has_tokens: bool) -> SessionItem:
 
 
 ROUTES = (
-    Endpoint("POST", "/v1/session", sign_in, OPEN, body=SignIn, answers={200: SessionItem}),
+    Endpoint("POST", "/v1/session", sign_in, OPEN, body=SignIn, answers={200: SessionItem}, name="sign_in"),
     Endpoint("GET", "/v1/session", session, READ),
-    Endpoint("DELETE", "/v1/session", sign_out, READ, answers={204: None}),
+    Endpoint("DELETE", "/v1/session", sign_out, READ, answers={204: None}, name="sign_out"),
 )

@@ -38,7 +38,8 @@ from monitor.web.resources.history import (
 from monitor.web.site import Call, Endpoint
 
 DAY = timedelta(days=1)
-DAY_PARAM = Param("day", "The UTC day, such as 2026-01-05. Required.")
+DAY_SCHEMA = {"type": "string", "format": "date", "examples": ["2026-01-05"]}
+DAY_PARAM = Param("day", "The UTC day.", DAY_SCHEMA, required=True)
 _LAST = chr(0x10FFFF)
 _OWN = (LOAN, REPAYMENT, LIQUIDATION, CALL)
 _ENDED = frozenset({"met", "withdrawn", "superseded", "ended"})

@@ -31,6 +31,7 @@ from monitor.csv_cells import safe_cell
 from monitor.feeds import scenario
 from monitor.web.auth import READ
 from monitor.web.http import Param, Rejected, invalid, one_of, read_as, read_body
+from monitor.web.packing import pack_stream
 from monitor.web.site import Call, Endpoint
 
 CSV_ROWS = 500
@@ -125,6 +126,7 @@ async def _csv(request: web.Request, case: Shocked) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Disposition": 'attachment; filename="stress.csv"'})
     response.content_type = "text/csv"
     response.charset = "utf-8"
+    pack_stream(request, response)
     await response.prepare(request)
     rows = case.rows()
     chunk = _lines([COLUMNS])
@@ -166,6 +168,8 @@ ROUTES = (
             ),
         ),
         body=Stress,
+        name="stress_book",
+        also=("text/csv",),
         answers={200: StressAnswer | MatrixAnswer | ReverseAnswer},
     ),
 )

@@ -75,3 +75,21 @@ async def test_one_alert_by_its_id(desk: WebDesk, http: Session) -> None:
     status, _, found = await ask(http, "GET", f"/v1/alerts/{logged.alert.id}")
     assert (status, found["data"]["cursor"]) == (200, 3)
     assert (await ask(http, "GET", "/v1/alerts/evt_none"))[0] == 404
+
+
+async def test_the_log_is_read_newest_first_by_time_and_by_label(desk: WebDesk, http: Session) -> None:
+    await crash(desk, http)
+
+    async def cursors(query: str) -> tuple[list[int], int | None]:
+        page = (await ask(http, "GET", f"/v1/alerts?{query}"))[2]
+        return [a["data"]["cursor"] for a in page["items"]], page["next"]
+
+    assert await cursors("order=newest&limit=3") == ([7, 6, 5], 5)
+    assert await cursors("order=newest&limit=3&after=5") == ([4, 3, 2], 2)
+    assert await cursors("order=newest&after=2") == ([1], None)
+    assert await cursors("to=2026-03-02T12:00:02Z&order=newest&limit=1") == ([6], 6)
+    assert await cursors("from=2026-03-02T12:00:01Z&to=2026-03-02T12:00:02Z") == ([6], None)
+    assert await cursors("label.borrower=ACME&order=newest") == ([7, 6], None)
+    assert await cursors("label.borrower=ACME&limit=1") == ([6], 6)
+    assert await cursors("label.borrower=ACME&limit=1&after=6") == ([7], None)
+    assert await cursors("label.borrower=ACME&label.desk=x") == ([], None)

@@ -1,0 +1,3 @@
+"""What the tests of the documents share."""
+
+from tests.here import here as here
