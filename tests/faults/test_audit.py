@@ -76,8 +76,10 @@ ELSEWHERE = {
     ("DELETE", "/v1/levers/{id}"),
     ("POST", "/v1/proposals/{id}/approve"),
     ("POST", "/v1/proposals/{id}/reject"),
+    ("POST", "/v1/groups/{id}/calls"),
 }
-"""`test_imports.py` looks at the record of a file, `tests/web/resources/test_levers.py` at that of levers and proposals."""
+"""`test_imports.py` looks at the record of a file, `tests/web/resources/test_levers.py` at that of levers and proposals,
+`tests/web/resources/test_calls.py` at that of what is said of a margin call."""
 
 
 def test_every_route_that_changes_something_is_an_act() -> None:
