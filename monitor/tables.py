@@ -13,6 +13,7 @@ import msgspec
 from monitor import private_files
 from monitor.addresses import networks_of
 from monitor.core.money import NotANumber, number
+from monitor.core.rules.duty import zone as time_zone
 from monitor.core.rules.settings import Lifecycle, SomeTime, Wait
 from monitor.core.schema import Asset, Bounds, Invalid, Name, Span, read
 
@@ -30,8 +31,17 @@ class MonitorTable(msgspec.Struct, frozen=True):
     """The oldest files are deleted while all of them take more than this, whatever their age."""
     group: str | None = None
     """A group of the machine that may read what the monitor writes; without one its own user alone may."""
+    zone: str | None = None
+    """The desk's time zone: people read deadlines in it beside UTC."""
+    public_labels: tuple[Name, ...] = ()
+    """Labels of groups that borrowers are told; no other one leaves the desk."""
 
     def __post_init__(self) -> None:
+        if self.zone is not None:
+            try:
+                time_zone(self.zone)
+            except ValueError as e:
+                raise ValueError(f"zone: {str(e).partition(': ')[2]}") from None
         if self.group is not None:
             try:
                 private_files.group_id(self.group)
@@ -119,9 +129,11 @@ class PricesTable(msgspec.Struct, frozen=True):
 
 
 class LifecycleTable(Lifecycle, frozen=True):
-    """[lifecycle]. Here alone a group may come back by default: an event log that does not say so folds without it."""
+    """[lifecycle]. Here alone a group may come back by default, and other deadlines are told: an event log that does not
+    say so folds without."""
 
     reopen: Wait = timedelta(hours=1)
+    tell_deadlines: bool = True
 
     @property
     def settings(self) -> Lifecycle:

@@ -17,7 +17,7 @@ class TokenConfig(msgspec.Struct, frozen=True):
     """One of [web] tokens. Its secret stands here or in a file, never both."""
 
     name: Name
-    role: Literal["viewer", "feeder", "operator", "admin"]
+    role: Literal["borrower", "viewer", "feeder", "operator", "admin"]
     secret: str | None = None
     secret_file: Path | None = None
     scope: dict[str, str] = {}
@@ -26,6 +26,8 @@ class TokenConfig(msgspec.Struct, frozen=True):
     """With which the ids and accounts begin that this token puts."""
 
     def __post_init__(self) -> None:
+        if self.role == "borrower" and not self.scope:
+            raise ValueError('role: a borrower sees the own groups alone; state scope = { borrower = "..." } too')
         if self.prefix is not None and not self.scope:
             raise ValueError('"prefix" is of a scope; state scope = { borrower = "..." } too')
         if (self.secret is None) == (self.secret_file is None):

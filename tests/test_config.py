@@ -259,7 +259,7 @@ WRONG = [
     (LEAST + '[web]\nhost = "localhost.evil.example"\n', "and no tokens"),
     (LEAST + '[web]\nhost = "::"\n', "and no tokens"),
     (LEAST + '[web]\ntokens = [{ name = "a", role = "admin" }]\n', 'states either "secret" or "secret_file"'),
-    (LEAST + '[web]\ntokens = [{ name = "a", role = "root", secret = "x" }]\n', "web.tokens[0].role: found a value that is not shown, expected one of 'viewer'"),
+    (LEAST + '[web]\ntokens = [{ name = "a", role = "root", secret = "x" }]\n', "web.tokens[0].role: found a value that is not shown, expected one of 'borrower'"),
     (LEAST + '[web]\ntokens = [{ name = "a", role = "feeder", secret = "x", prefix = "a-" }]\n', '"prefix" is of a scope'),
     ("= 1", "is not TOML"),
 ]  # fmt: skip

@@ -48,6 +48,7 @@ export const TITLES: Readonly<Record<string, string>> = {
   "loan_group.margin_call.cured": "Margin call cured",
   "loan_group.delayed_liquidation.started": "Delayed liquidation",
   "loan_group.delayed_liquidation.reminder": "Delayed liquidation (reminder)",
+  "loan_group.delayed_liquidation.extended": "Delayed liquidation, new deadline",
   "loan_group.delayed_liquidation.cured": "Delayed liquidation cured",
   "loan_group.liquidation.triggered": "Liquidation",
   "loan_group.liquidation.cleared": "Liquidation cleared",

@@ -41,6 +41,8 @@ export interface AlertData {
   readonly recognised_usd?: string | null;
   readonly market_usd?: string | null;
   readonly thresholds?: Readonly<Record<string, string>>;
+  readonly band?: string | null;
+  readonly next_line?: NextLineShown | null;
   readonly cure?: CureShown | null;
   readonly liquidation_price?: Readonly<Record<string, string | null>> | null;
   readonly inputs?: readonly InputShown[];
@@ -65,6 +67,7 @@ export interface AlertData {
   readonly facts_cut?: number;
   readonly acknowledged?: AckShown;
   readonly url?: string;
+  readonly zone?: string;
 }
 
 export interface AlertItem {
@@ -1055,6 +1058,7 @@ export interface NextLineShown {
   readonly ltv?: string;
   readonly level?: string;
   readonly distance_percent: string;
+  readonly strict?: boolean;
 }
 
 export interface Offers {
@@ -1331,6 +1335,7 @@ export interface SessionItem {
   readonly tokens: boolean;
   readonly cookie: boolean;
   readonly until: string | null;
+  readonly zone: string | null;
 }
 
 export interface SheetShown {
@@ -1406,6 +1411,8 @@ export interface StandShown {
   readonly next_line: string | null;
   readonly next_level: string | null;
   readonly liquidated_at: string | null;
+  readonly metric: string;
+  readonly lines: readonly string[];
 }
 
 export interface Status {
@@ -1445,7 +1452,7 @@ export interface StressAnswer {
   readonly shortfall_usd: string;
   readonly expected_shortfall_usd: string;
   readonly fees_usd: string;
-  readonly fund_draw_usd: string;
+  readonly fund_draw_usd?: string;
   readonly scenario: string | null;
   readonly newly: Readonly<Record<Stage, NewInStage>>;
 }

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from monitor.cli.output import out, say, shown
-from monitor.cli.tables import figure, table_of
+from monitor.cli.tables import table_of
+from monitor.notifiers._base import percent
+from monitor.notifiers._stage_words import line_percent
 
 
 def preview(answer: dict[str, Any]) -> None:
@@ -20,7 +22,7 @@ def preview(answer: dict[str, Any]) -> None:
 def effects(found: dict[str, Any]) -> None:
     """Which groups change stage, and how each stands before and after."""
     refused = f", {found['refused']} cannot be changed" if found["refused"] else ""
-    say(f"{found['groups']:,} groups{refused}")
+    say(f"{found['groups']:,} {'group' if found['groups'] == 1 else 'groups'}{refused}")
     for move, count in sorted(found["moves"].items()):
         say(f"  {count} from {move.replace(' > ', ' to ')}")
     table = table_of(
@@ -38,8 +40,20 @@ def effects(found: dict[str, Any]) -> None:
 
 
 def _stand(stand: dict[str, Any]) -> tuple[str, ...]:
-    line = f"{stand['next_line']} {figure(stand['next_level'])}" if stand["next_line"] else "-"
-    return stand["stage"], figure(stand["figure"], "unknown"), line, stand["liquidated_at"] or "-"
+    line = f"{stand['next_line'].replace('_', ' ')} {_level(stand, stand['next_level'])}" if stand["next_line"] else "-"
+    figure = "unknown" if stand["figure"] is None else _figure(stand)
+    return stand["stage"].replace("_", " "), figure, line, stand["liquidated_at"] or "-"
+
+
+def _figure(stand: dict[str, Any]) -> str:
+    """An LTV in percent; a level is rounded already, on its side of its lines."""
+    if stand["metric"] != "ltv":
+        return f"{stand['metric'].replace('_', ' ')} {stand['figure']}"
+    return percent(stand["figure"], {line: line for line in stand["lines"]} or None)
+
+
+def _level(stand: dict[str, Any], level: str) -> str:
+    return line_percent(level) if stand["metric"] == "ltv" else level
 
 
 def pulled(answer: dict[str, Any]) -> None:
@@ -48,7 +62,8 @@ def pulled(answer: dict[str, Any]) -> None:
         say(f"proposed {answer['id']}, needs another person until {answer['expires']}")
         return
     until = f" until {answer['until']}" if answer["until"] else ""
-    say(f"{answer['id']}: {answer['change']}{until}, {answer['groups']} groups")
+    groups = "1 group" if answer["groups"] == 1 else f"{answer['groups']:,} groups"
+    say(f"{answer['id']}: {answer['change']}{until}, {groups}")
     if answer["emergency"]:
         say(f"done alone: it ends after two hours unless another person approves {answer['proposal']}")
 

@@ -22,6 +22,7 @@ from cyclopts import CycloptsError, Parameter
 from monitor import config as configuration
 from monitor import plugins, private_files, telemetry, terminal
 from monitor.cli import audit, calls, copies, delivery, importing, keys, levers, operator, output, portfolio
+from monitor.cli.book_dates import impossible_dates
 from monitor.cli.help_texts import explained
 from monitor.cli.options import CONFIG, FINE, TROUBLE, URL, WRONG, AsJson, ConfigFile, Flag, TokenFile, asset_value
 from monitor.cli.shipped import DEMONSTRATION, configuration_of, demonstration, init, version
@@ -234,6 +235,7 @@ def _checked(config: Path) -> Config:
     if loaded.web.public_url is not None and loaded.rules.duty.escalations:
         output.notes(without_links(loaded.contacts, {n.name: n.kind for n in named.notifiers}, loaded.routed))
     output.notes(told_by_puts(loaded.web.tokens))
+    output.notes(impossible_dates(loaded, SystemClock().utc()))
     return loaded
 
 
@@ -307,7 +309,7 @@ def export_tape(log: Path, *, out: Path) -> int:
 
 @commands.command
 def explain(group: str, *, url: str = URL, token_file: TokenFile = None, as_json: AsJson = False) -> int:
-    """Why a group's LTV and stage are what they are: each asset, price, source, age, tier.
+    """Why a group's figure and stage are what they are, and what counts next: each asset, price, source, age, tier.
 
     Parameters
     ----------
@@ -316,8 +318,9 @@ def explain(group: str, *, url: str = URL, token_file: TokenFile = None, as_json
     token_file: file with the token, where the daemon has tokens.
     as_json: the answer of GET /v1/groups/{id}.
     """
-    answer = DaemonClient(url, token_file).get(f"/v1/groups/{quote(group, safe='')}")
-    output.json(answer) if as_json else output.explain(answer)
+    daemon = DaemonClient(url, token_file)
+    answer = daemon.get(f"/v1/groups/{quote(group, safe='')}")
+    output.json(answer) if as_json else output.explain(answer, daemon.get("/v1/session").get("zone"))
     return FINE
 
 

@@ -30,12 +30,14 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.cli.options import FINE, TROUBLE
+from monitor.cli.standing import LEVELS, standing, way_back
 from monitor.cli.tables import figure, table_of
 from monitor.config import Config
 from monitor.control_characters import visible
 from monitor.core.alerts.alert_type import COLOUR
 from monitor.core.rules.product import Product
 from monitor.core.text import stamp
+from monitor.notifiers._base import number, usd
 from monitor.telemetry import log, without_passwords
 
 WIDE = 160
@@ -214,14 +216,14 @@ class ReplayProgress:
             return
         body = item["data"]
         subject = body["group"]["id"] if "group" in body else body["subject"]
-        ltv = body.get("ltv") or ""
+        figure = body.get(body["metric"] if body.get("metric") else "ltv") or ""
         more = [body["reason"]] if item["type"].endswith("triggered") else []
         more += [f"until {body['deadline'][:19]}Z"] if body.get("deadline") else []
         more += ["blind"] if body["blind"] else []
         colour = COLOUR[body["severity"]]
         kind = item["type"].removeprefix("loan_group.")
         out.print(
-            f"{item['timestamp'][:19]}Z  [{colour}]{kind:<28}[/] {shown(subject):<20} {ltv:<11} {shown(', '.join(more))}",
+            f"{item['timestamp'][:19]}Z  [{colour}]{kind:<28}[/] {shown(subject):<20} {figure:<11} {shown(', '.join(more))}",
             soft_wrap=True,
         )
 
@@ -282,8 +284,8 @@ class BookBars:
         self._progress.update(self._bars[book], completed=done_bytes, total=total_bytes)
 
 
-def explain(answer: dict[str, Any]) -> None:
-    """A group's detail: what makes its LTV, and what follows from it."""
+def explain(answer: dict[str, Any], zone: str | None = None) -> None:
+    """A group's detail: what makes its figure, and what follows from it. `zone` is the desk's."""
     blind = "  [yellow]blind: a price is not trusted[/]" if answer.get("blind") else ""
     out.print(
         f"[bold]{shown(answer['id'])}[/] {answer['product']}  stage [bold]{answer['stage']}[/]  band {answer['band']}{blind}"
@@ -291,19 +293,14 @@ def explain(answer: dict[str, Any]) -> None:
     if (book := answer.get("book")) is not None:
         old = "  [yellow]not refreshed within its limit[/]" if book["stale"] else ""
         out.print(f"book {shown(book['source'])} as of {book['as_of'] or 'never'}{old}")
-    lines = "  ".join(f"{k} {v}" for k, v in answer["thresholds"].items())
-    out.print(
-        f"LTV [bold]{figure(answer['ltv'])}[/] = debt {figure(answer['debt_usd'])}"
-        f" / recognised {figure(answer['recognised_usd'])} USD   ({lines})"
-    )
+    for line in standing(answer, zone):
+        say(line)
     for term in answer.get("terms") or []:
         who = "its own line" if term["origin"] == "line" else f"the override of {term['origin']}"
         say(f"{term['figure']} {term['value']} is from {who}")
-    own = ("margin_level", "health_factor", "initial_margin_usd", "maintenance_margin_usd", "net_equity_usd")
+    own = ("initial_margin_usd", "maintenance_margin_usd", "net_equity_usd")
     if figures := [f"{name.replace('_', ' ')} {figure(answer[name])}" for name in own if name in answer]:
         out.print("  ".join(figures))
-    if answer.get("deadline"):
-        out.print(f"grace period ends [bold red]{answer['deadline']}[/]")
     if "lender" in answer:
         _lender(answer["lender"])
     out.print(_contributions(answer.get("contributions") or []))
@@ -314,12 +311,10 @@ def explain(answer: dict[str, Any]) -> None:
     out.print(_loans(answer.get("loans") or []))
     cure = answer.get("cure")
     if cure:
-        by_asset = " or ".join(f"{figure(q)} {a}" for a, q in cure["by_asset"].items() if q is not None)
-        to = cure.get("to_ltv") or cure["to_level"]
-        out.print(f"to initial {to}: repay {figure(cure['repay_usd'])} USD, or add {by_asset or '-'}")
+        say(way_back(cure))
     prices = {a: p for a, p in (answer.get("liquidation_price") or {}).items() if p}
     if prices:
-        out.print("liquidation at " + ", ".join(f"{a} {figure(p)}" for a, p in prices.items()))
+        say("liquidation at " + ", ".join(f"{a} {number(p)}" for a, p in prices.items()))
     for joint in answer.get("liquidation_together") or []:
         if joint["factor"] is not None:
             out.print(
@@ -327,16 +322,13 @@ def explain(answer: dict[str, Any]) -> None:
             )
     if (ends := answer.get("liquidation")) is not None:
         what = (
-            f"[bold red]{figure(ends['shortfall_usd'])} USD missing[/]"
+            f"[bold red]{usd(ends['shortfall_usd'])} USD missing[/]"
             if ends["bankrupt"]
-            else f"{figure(ends['left_usd'])} USD left"
+            else f"{usd(ends['left_usd'])} USD left"
         )
-        out.print(
-            f"if liquidated now: market value {figure(ends['market_usd'])}, fee {figure(ends['fee_usd'])} USD, {what}"
-        )
-    out.print(
-        f"permitted: {_permitted(answer.get('permitted') or {})}; may borrow {figure(answer.get('borrowable_usd'))} USD"
-    )
+        out.print(f"if liquidated now: market value {usd(ends['market_usd'])}, fee {usd(ends['fee_usd'])} USD, {what}")
+    borrow = f"may borrow {usd(answer['borrowable_usd'])} USD"
+    out.print(f"permitted: {_permitted(answer.get('permitted') or {})}; {borrow}")
 
 
 def _apart(answer: dict[str, Any]) -> list[str]:
@@ -448,7 +440,7 @@ def what_if(group: str, answer: dict[str, Any]) -> None:
     """Before and after, side by side."""
     before, after = answer["before"], answer["after"]
     table = table_of(group, "now", "then")
-    for key in ("ltv", "band", "stage", "debt_usd", "recognised_usd"):
+    for key in (*(name for name in LEVELS if name in before), "ltv", "band", "stage", "debt_usd", "recognised_usd"):
         table.add_row(key, figure(before.get(key)), figure(after.get(key)))
     table.add_row("permitted", _permitted(before.get("permitted") or {}), _permitted(after.get("permitted") or {}))
     out.print(table)

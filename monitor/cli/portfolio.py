@@ -69,7 +69,7 @@ def stress(
         raw = daemon.post_for_bytes("/v1/stress?format=csv", body, PATIENCE_S)
         csv.write_bytes(raw)
         groups = max(raw.count(b"\n") - 1, 0)
-        output.say(f"{csv}: {groups:,} groups change their stage")
+        output.say(f"{csv}: {groups:,} {'group changes its' if groups == 1 else 'groups change their'} stage")
         return FINE
     answer = daemon.post("/v1/stress", body, PATIENCE_S)
     output.json(answer) if as_json else portfolio_tables.stress(answer)

@@ -27,7 +27,7 @@ def _shocks(answer: dict[str, Any]) -> None:
         f"{a} {figure(s['shock'])} ({figure(s['before'], 'no price')} -> {figure(s['after'])})"
         for a, s in answer["shocks"].items()
     )
-    out.print(f"[bold]{shown(title + named)}[/]   {answer['groups']:,} groups at {answer['at']}", soft_wrap=True)
+    out.print(f"[bold]{shown(title + named)}[/]   {many(answer['groups'])} at {answer['at']}", soft_wrap=True)
     stages = table_of("stage", "groups now", "then", "debt USD then", "recognised USD then", "market USD then")
     for name, then in answer["after"].items():
         now = answer["before"][name]["groups"]
@@ -43,12 +43,22 @@ def _shocks(answer: dict[str, Any]) -> None:
             out.print(_worst(name, newly))
     # An older daemon sends only the old name.
     short = answer["shortfall_usd" if "shortfall_usd" in answer else "expected_shortfall_usd"]
+    fund = f", the fund pays {_amount(answer['fund_draw_usd'])}" if "fund_draw_usd" in answer else ""
     out.print(
-        f"bankrupt {answer['bankrupt']:,} groups; shortfall [bold red]{_amount(short)}[/] USD,"
-        f" the fund pays {_amount(answer['fund_draw_usd'])}; clearance fees {_amount(answer['fees_usd'])}"
+        f"bankrupt {many(answer['bankrupt'])}; shortfall [bold red]{_amount(short)}[/] USD{fund};"
+        f" clearance fees {_amount(answer['fees_usd'])}"
     )
     if answer["unknown"]:
-        out.print(f"[yellow]{answer['unknown']:,} groups are in none of these sums: they lack a price[/]")
+        out.print(f"[yellow]{_left_out(answer['unknown'])}[/]")
+
+
+def many(groups: int) -> str:
+    """`1 group`, `2,000 groups`."""
+    return f"{groups:,} group" + ("" if groups == 1 else "s")
+
+
+def _left_out(unknown: int) -> str:
+    return f"{many(unknown)} {'is' if unknown == 1 else 'are'} in none of these sums, for want of a price"
 
 
 def _worst(name: str, newly: dict[str, Any]) -> Table:
@@ -118,7 +128,7 @@ def _amount(usd: str) -> str:
 def exposure(answer: dict[str, Any]) -> None:
     """The book by key, then debt and collateral of one issuer."""
     is_coin, total = answer["by"] == "asset", answer["total"]
-    out.print(f"[bold]{total['groups']:,} groups[/] by {shown(answer['by'])} at {answer['at']}")
+    out.print(f"[bold]{many(total['groups'])}[/] by {shown(answer['by'])} at {answer['at']}")
     more = ("days to sell",) if is_coin else ()
     rows = table_of(
         shown(answer["by"]),
@@ -147,6 +157,6 @@ def exposure(answer: dict[str, Any]) -> None:
             pairs.add_row(shown(pair["issuer"]), pair["debt"], pair["collateral"], f"{pair['groups']:,}", *both)
         out.print(pairs)
     if answer["unknown"]:
-        out.print(f"[yellow]{answer['unknown']:,} groups are in none of these sums: they lack a price[/]")
+        out.print(f"[yellow]{_left_out(answer['unknown'])}[/]")
     if not answer["is_exact"]:
         out.print("sums are rounded to cents")

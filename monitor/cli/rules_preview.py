@@ -78,7 +78,8 @@ def _show(answer: dict[str, Any]) -> None:
     for row in answer["products"]:
         was, then = row["from"] or "not configured", row["to"] or "gone"
         output.say(
-            f"{row['product']}: {was} -> {then if then != was else f'{then} with other rules'}, {row['groups']:,} groups"
+            f"{row['product']}: {was} -> {then if then != was else f'{then} with other rules'}, {row['groups']:,} group"
+            + ("" if row["groups"] == 1 else "s")
         )
     if answer["lifecycle"]:
         output.say(f"[lifecycle]: other {', '.join(answer['lifecycle'])}")
@@ -95,7 +96,7 @@ def _show(answer: dict[str, Any]) -> None:
     for row in answer["moves"]:
         table.add_row(row["from"], row["to"], f"{row['groups']:,}", figure(row["debt_usd"]))
     output.out.print(table)
-    table = table_of("group", "from", "to", "LTV before", "LTV", "debt USD", "next line")
+    table = table_of("group", "from", "to", "level before", "level", "debt USD", "next line")
     for row in answer["items"]:
         before, now = (row["level_before"], row["level"]) if row["level"] else (row["ltv_before"], row["ltv"])
         line = row["next_line"]

@@ -118,6 +118,8 @@ class App:
             links=self.deliveries.links,
             contacts=lambda: self.config.contacts,
             owners=lambda: self.config.owners,
+            zone=lambda: self.config.monitor.zone,
+            public_labels=lambda: self.config.monitor.public_labels,
             sms_secret=wiring.sms_secret(self.config),
             enable=self.deliveries.enable,
             disable=self.deliveries.disable,

@@ -16,7 +16,7 @@ from monitor.ack_links import PATH, open_links
 from monitor.config import Config, Part
 from monitor.core.alerts.alert import Alert, GroupRef, LoggedAlert
 from monitor.core.alerts.catalogue import ASKS, BOOK_LEFT_OUT, TO_PEOPLE
-from monitor.core.alerts.payload import alert_body
+from monitor.core.alerts.payload import OnlyInNotices, alert_body
 from monitor.core.events.events import API, Noticed
 from monitor.core.loans.line_bounds import in_words, label_problems
 from monitor.core.text import stamp
@@ -27,7 +27,7 @@ from monitor.daemon.subscriptions import MadeEndpoints, tried_once
 from monitor.dispatch.channel import Setting
 from monitor.dispatch.digests import Firsts
 from monitor.dispatch.last_resort import LastResort
-from monitor.dispatch.router import route
+from monitor.dispatch.router import route, told_like
 from monitor.dispatch.worker import Around, Dispatcher, Tell
 from monitor.notifiers._base import Body, ChannelState, Notice, Notifier
 from monitor.people import reads_alone
@@ -117,7 +117,7 @@ class Deliveries:
         config, now = self._config, at or self._running.clock.utc()
         quiet_until = lambda quiet: quiet.end(now, config.holidays)  # noqa: E731
         by_routes = route(alert, config.routes, self._kinds(), config.contacts, quiet_until)
-        return tuple(dict.fromkeys((*by_routes, *self._made.targets(alert))))
+        return tuple(dict.fromkeys((*by_routes, *self._made.targets(told_like(alert)))))
 
     def _left_out(self, alert: Alert, group: GroupRef) -> Noticed | None:
         """Books are checked whenever they are read; only a group that came by API is known from the store alone."""
@@ -194,19 +194,25 @@ class Deliveries:
         alert = logged.alert
         products = self._monitor.rules.products
         public = self._config.web.public_url
-        url = None if public is None else link_of(public, alert)
-        return Body(
-            alert.id, stamp(alert.at), alert_body(alert, logged.cursor, products, durable=logged.durable, url=url)
-        )
+        only = OnlyInNotices(None if public is None else link_of(public, alert), self._config.monitor.zone)
+        body = alert_body(alert, logged.cursor, products, durable=logged.durable, only=only)
+        return Body(alert.id, stamp(alert.at), body)
 
     def _new_dispatcher(self) -> Dispatcher:
         settings = {part.name: _setting(part) for part in self._config.notifiers}
         dispatcher = Dispatcher(
-            self._running, self._all(), self._render, Around(self._tell, self.route, self._addressed, _aside), settings
+            self._running,
+            self._all(),
+            self._render,
+            Around(self._tell, self.route, self._addressed, _aside, self._public),
+            settings,
         )
         dispatcher.hold(self._made.held)
         self._made.sender = dispatcher
         return dispatcher
+
+    def _public(self) -> tuple[str, ...]:
+        return self._config.monitor.public_labels
 
     def _addressed(self, notice: Notice, delivery: Delivery) -> Notice | None:
         """A step of an escalation as one person gets it: with a link and a code that are that person's alone.

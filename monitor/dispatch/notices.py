@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -26,6 +26,8 @@ KEPT_ALERTS = 10_000
 """Alerts of the newest commits that nobody was told of yet, 2 kB each: a storm is not read back from the disk."""
 Address = Callable[[Notice, Delivery], Notice | None]
 """A notice as one person of the desk gets it, with what nobody else may see; None where it goes to somebody else."""
+Public = Callable[[], Collection[str]]
+"""Gives the labels of groups that borrowers are told."""
 
 KEPT_BYTES = 5_000_000
 """Bodies of alerts that were rendered lately, 3 kB each for most: a channel that is slower than another finds them here."""
@@ -69,12 +71,18 @@ class Notices:
     """Keeps the bodies that were rendered lately, and KEPT_ALERTS alerts that were not: from a storm the first ones."""
 
     def __init__(
-        self, ledger: Ledger, render: Render, address: Address | None = None, aside: Aside | None = None
+        self,
+        ledger: Ledger,
+        render: Render,
+        address: Address | None = None,
+        aside: Aside | None = None,
+        public: Public = tuple,
     ) -> None:
         self._ledger = ledger
         self._address = address
         self._render = render
         self._aside = aside
+        self._public = public
         self._kept: OrderedDict[str, Shown] = OrderedDict()
         """By alert id."""
         self._kept_bytes = 0
@@ -123,7 +131,7 @@ class Notices:
             mine = None
             if self._address is not None:
                 mine = self._address(msgspec.structs.replace(whole, to=delivery.to), delivery)
-            return found.as_notice(mine or for_borrower(whole, found.contacts, delivery.to))
+            return found.as_notice(mine or for_borrower(whole, found.contacts, delivery.to, self._public()))
         return found
 
     def _put(self, logged: LoggedAlert, body: Body) -> Shown:

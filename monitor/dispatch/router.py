@@ -11,6 +11,7 @@
 - In the quiet times of a route its targets carry the time until which they are held: alerts of info and warning, but never
   a critical one, nor the end of something critical, which opened an incident or woke somebody. What keeps an incident open
   hears of the end of an episode at once.
+- Another deadline of a grace period goes where the alert goes that started it: to those who were told the old one.
 - A step of an escalation goes to the people whom it names, and to every notifier where none of them can be reached.
 - What was done alone in an emergency goes to every notifier and to the people who may approve it, whatever the routes say. A
   proposal goes to those people beside where the routes send it.
@@ -41,7 +42,7 @@ from monitor.core.alerts.catalogue import (
     TO_PEOPLE,
 )
 from monitor.core.alerts.matching import takes
-from monitor.core.stages.stages import DELAYED, LIQUIDATION
+from monitor.core.stages.stages import DEADLINE_MOVED, DELAYED, LIQUIDATION, STARTED
 from monitor.dispatch.digests import gather_key
 from monitor.people import Contacts
 from monitor.quiet_times import QuietTimes
@@ -69,7 +70,7 @@ def route(
         return asked if asked or alert.severity != CRITICAL else tuple(map(Target, channels))
     if alert.type == LEVER_EMERGENCY:
         return (*map(Target, channels), *_to_people(alert, channels, people))
-    named = _named(alert, routes, tuple(channels))
+    named = _named(told_like(alert), routes, tuple(channels))
     targets: dict[tuple[str, tuple[str, ...]], Target] = {}
     for name, by in named:
         found = _contacts(alert, channels) if name == CONTACTS else [Target(name)] if name in channels else []
@@ -86,6 +87,11 @@ def route(
     if alert.type == LEVER_PROPOSED:
         return tuple(dict.fromkeys((*targets.values(), *_to_people(alert, channels, people))))
     return tuple(targets.values())
+
+
+def told_like(alert: Alert) -> Alert:
+    """An alert as the routes judge it: another deadline goes to those who were told the old one."""
+    return msgspec.structs.replace(alert, type=STARTED) if alert.type == DEADLINE_MOVED else alert
 
 
 def _gathered(target: Target, gathering: Gathering | None, alert: Alert, channels: Mapping[str, str]) -> Target:

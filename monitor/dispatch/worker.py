@@ -18,7 +18,7 @@ from monitor.dispatch.batch_channel import channel_for
 from monitor.dispatch.channel import Channel, Setting, Shared
 from monitor.dispatch.held import HeldNotices, Reroute
 from monitor.dispatch.ledger import Ledger
-from monitor.dispatch.notices import Address, Aside, Notices, Render
+from monitor.dispatch.notices import Address, Aside, Notices, Public, Render
 from monitor.dispatch.outage import Outage
 from monitor.dispatch.outages import Outages
 from monitor.dispatch.queue import DeliveryQueue
@@ -44,6 +44,7 @@ class Around(NamedTuple):
     reroute: Reroute
     address: Address | None = None
     aside: Aside | None = None
+    public: Public = tuple
 
 
 class Dispatcher:
@@ -64,7 +65,7 @@ class Dispatcher:
         self._reroute = desk.reroute
         self._settings = settings or {}
         self._ledger = Ledger(running.store, running.clock)
-        self._notices = Notices(self._ledger, render, desk.address, desk.aside)
+        self._notices = Notices(self._ledger, render, desk.address, desk.aside, desk.public)
         self._queue = DeliveryQueue()
         self._offered: deque[Delivery] = deque()
         """What a storm brought and the queue has not taken in yet. One that is superseded here is not started either."""

@@ -7,13 +7,14 @@ import hashlib
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 from unicodedata import bidirectional
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -21,12 +22,12 @@ from monitor.contacts import Manner
 from monitor.control_characters import unbroken, visible
 from monitor.core import text
 from monitor.core.alerts.catalogue import DIGEST, TO_PEOPLE, title_of
-from monitor.core.money import CENT, ONE, plain, round_down, round_up
+from monitor.core.money import CENT, ONE, round_to, round_up
 from monitor.core.stages.stages import CALL_DISPUTED, CALL_MET, CALL_WITHDRAWN
+from monitor.notifiers._stage_words import called, in_time, level_text, next_words
 
 SETTLED = "margin call dispute settled"
 _OVER = frozenset({CALL_MET, CALL_WITHDRAWN})
-_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _AMOUNT = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
@@ -316,21 +317,11 @@ def is_settled(notice: Notice) -> bool:
     return notice.type == CALL_DISPUTED and (notice.data.get("facts") or {}).get("dispute") == "resolved"
 
 
-def _call_of(notice: Notice) -> str | None:
-    """What is called and until when, as long as something is; calls without an amount have none."""
-    facts = notice.data.get("facts") or {}
-    amount, due = facts.get("outstanding_usd"), facts.get("due")
-    if not isinstance(amount, str) or not _AMOUNT.fullmatch(amount) or due is None or notice.type in _OVER:
-        return None
-    return f"{usd_up(amount)} USD outstanding, due {fact_of('due', due)[1]}"
-
-
 def fact_of(name: str, value: Any) -> tuple[str, Any]:
-    """A fact's name and value: amounts and the time of a margin call as people read them, others as they are."""
+    """A fact's name and value: amounts as people read them, others as they are."""
     if isinstance(value, str) and name.endswith("_usd") and _AMOUNT.fullmatch(value):
         return name.removesuffix("_usd"), f"{number(value)} USD"
-    is_time = name == "due" and isinstance(value, str) and _STAMP.fullmatch(value)
-    return name, moment(value) if is_time else value
+    return name, value
 
 
 def subject_of(notice: Notice) -> str:
@@ -345,23 +336,13 @@ def percent(ratio: str | Decimal, lines: Mapping[str, str] | None = None) -> str
     return f"{text.percent(Decimal(ratio), levels)} %"
 
 
-def line_percent(ratio: str | Decimal) -> str:
-    """A threshold with all its digits."""
-    return f"{plain(Decimal(ratio).scaleb(2))} %"
-
-
-def points(difference: Decimal) -> str:
-    """A distance between two LTVs, rounded down: the group has at least this much room."""
-    return f"{round_down(difference, Decimal('0.0001')).scaleb(2):.2f} points"
-
-
-def usd_down(amount: str) -> str:
-    """What a group has, in USD, rounded down to the cent."""
-    return f"{round_down(Decimal(amount), CENT):,}"
+def usd(amount: str) -> str:
+    """What a group has or owes, in USD, to the nearest cent: the same figure as on the page."""
+    return f"{round_to(Decimal(amount), CENT, 'half_even'):,}"
 
 
 def usd_up(amount: str) -> str:
-    """What a group owes or must bring, in USD, rounded up to the cent."""
+    """What a group must bring, in USD, rounded up to the cent, so that it suffices."""
     return f"{round_up(Decimal(amount), CENT):,}"
 
 
@@ -375,9 +356,34 @@ def number(quantity: str) -> str:
     return f"{Decimal(quantity):,f}"
 
 
-def moment(timestamp: str) -> str:
-    """`2026-11-22 14:05 UTC`: cut to the minute, so a deadline looks early rather than late."""
-    return datetime.fromisoformat(timestamp).strftime("%Y-%m-%d %H:%M UTC")
+def moment(timestamp: str, zone: str | None = None) -> str:
+    """`2026-11-22 14:05 UTC (15:05 CET)`: cut to the minute, so a deadline looks early rather than late."""
+    when = datetime.fromisoformat(timestamp)
+    return f"{when:%Y-%m-%d %H:%M} UTC{beside_utc(when, zone, '%Y-%m-%d %H:%M')}"
+
+
+def short_moment(timestamp: str, zone: str | None = None) -> str:
+    """`14:05 UTC 22 Nov (15:05 CET)`, for short texts."""
+    when = datetime.fromisoformat(timestamp)
+    return f"{when:%H:%M UTC %d %b}{beside_utc(when, zone, '%d %b %H:%M')}"
+
+
+def beside_utc(when: datetime, zone: str | None, dated: str) -> str:
+    """The same time in the desk's zone, in brackets; with the date where that is another one there. Nothing in UTC."""
+    if not zone:
+        return ""
+    there = when.astimezone(ZoneInfo(zone))
+    if not there.utcoffset():
+        return ""
+    return f" ({there.strftime('%H:%M' if there.date() == when.date() else dated)} {there.tzname()})"
+
+
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", re.ASCII)
+
+
+def is_stamp(value: object) -> bool:
+    """A text that is a time of an alert."""
+    return isinstance(value, str) and _STAMP.fullmatch(value) is not None
 
 
 def figure_of(data: Mapping[str, Any]) -> str | None:
@@ -429,7 +435,7 @@ def digest_lines(notice: Notice) -> list[str]:
     """The groups of a digest that owe most, a line each: `G-1001 liquidation: debt 1,000.00 USD`."""
     lines = []
     for row in notice.data["largest"]:
-        debt = f": debt {usd_up(row['debt_usd'])} USD" if row.get("debt_usd") else ""
+        debt = f": debt {usd(row['debt_usd'])} USD" if row.get("debt_usd") else ""
         lines.append(f"{one_line(row['subject'], 128)} {one_line(title_of(row['type']))}{debt}")
     if notice.data["cut"]:
         lines.append(f"and {notice.data['cut']:,} more: see the log, from {notice.data['from_cursor']} on")
@@ -445,23 +451,33 @@ def lender_says(data: Mapping[str, Any]) -> str | None:
 
 
 def headline(notice: Notice) -> str:
-    """One line: `[CRITICAL] G-1001 delayed liquidation: LTV 91.83 %, cure by 2026-11-22 14:05 UTC`."""
+    """One line: `[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %, cure to 72 % by 2026-11-22 14:05 UTC, ...`."""
     data = notice.data
     if notice.type == DIGEST:
         return f"[{notice.severity.upper()}] {digest_words(notice)}"
-    news = []
-    if (says := lender_says(data)) is not None:
-        news.append(says)
-    if (figure := figure_of(data)) is not None:
-        news.append(figure)
-    if (called := _call_of(notice)) is not None:
-        news.append(called)
-    if data.get("deadline"):
-        news.append(f"cure by {moment(data['deadline'])}")
+    news = [
+        lender_says(data),
+        in_time(notice.type, data),
+        figure_of(data),
+        *_urgent(notice.type, data),
+        *next_words(data),
+    ]
     if data.get("blind"):
         news.append("prices not current")
     words = ("TEST" if data.get("test") else "", f"[{notice.severity.upper()}]", subject_of(notice), title(notice))
-    return " ".join(filter(None, words)) + (": " + ", ".join(news) if news else "")
+    said = ", ".join(filter(None, news))
+    return " ".join(filter(None, words)) + (f": {said}" if said else "")
+
+
+def _urgent(type_: str, data: Mapping[str, Any]) -> Iterator[str]:
+    """What is asked for until when."""
+    zone = data.get("zone")
+    if (call := called(data)) is not None and type_ not in _OVER:
+        yield f"{usd_up(call[0])} USD outstanding, due {moment(call[1], zone)}"
+    if data.get("deadline"):
+        initial = (data.get("thresholds") or {}).get("initial")
+        to = "" if initial is None else f" to {level_text(data, initial)}"
+        yield f"cure{to} by {moment(data['deadline'], zone)}"
 
 
 MOST_COINS = 5

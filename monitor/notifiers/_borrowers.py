@@ -7,7 +7,7 @@ configuration replaces any of them, or adds to them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +17,12 @@ import msgspec
 
 from monitor import contacts
 from monitor.contacts import Manner, is_for_borrowers
+from monitor.core.alerts.alert_type import Fact
 from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.loans.group import Contact
+from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, TRIGGERED
 from monitor.notifiers import _base as base
+from monitor.notifiers import _stage_words as stage_words
 from monitor.notifiers._base import Notice
 
 ENGLISH = "en"
@@ -40,29 +43,33 @@ SETTLED = "settled"
 _OF_ALERT = frozenset({
     "id", "severity", "test", "blind", "sequence", "episode", "stage", "reason", "ltv", "debt_usd", "recognised_usd",
     "market_usd", "thresholds", "cure", "liquidation_price", "inputs_cut", "debts_cut", "metric", "margin_level",
-    "health_factor", "deadline", "supersedes",
+    "health_factor", "deadline", "supersedes", "band", "next_line", "zone",
 })  # fmt: skip
 _OF_INPUT = ("asset", "quantity", "price", "value_usd", "recognised_usd")
 _OF_DEBT = ("loan", "asset", "principal", "interest", "value_usd")
-_OF_FACTS = ("loan", "asset", "principal", "interest", "matures_at", "closes_at", "matured_at", "liquidation_at",
+OF_FACTS = ("loan", "asset", "principal", "interest", "matures_at", "closes_at", "matured_at", "liquidation_at",
              "balance", "short", "paid", "owed", "returned",
              "called_usd", "received_usd", "outstanding_usd", "due", "paid_usd", "returnable_usd",
-             "disputed_usd")  # fmt: skip
-_TIMES = frozenset({"matures_at", "closes_at", "matured_at", "liquidation_at", "due"})
+             "disputed_usd", "was")  # fmt: skip
+_TIMES = frozenset({"matures_at", "closes_at", "matured_at", "liquidation_at", "due", "was"})
 _CALLED = ("called_usd", "received_usd", "outstanding_usd", "paid_usd", "returnable_usd", "disputed_usd")
 _AMOUNTS = frozenset({"principal", "interest", "balance", "short", "paid", "owed", "returned", *_CALLED})
 
 
-def for_borrower(notice: Notice, stated: Mapping[str, Sequence[Contact]], to: tuple[str, ...]) -> Notice:
-    """The notice as the owners of these addresses get it: with what is theirs alone."""
+def for_borrower(
+    notice: Notice, stated: Mapping[str, Sequence[Contact]], to: tuple[str, ...], public: Collection[str] = ()
+) -> Notice:
+    """The notice as the owners of these addresses get it: with what is theirs alone, and the labels that are public."""
     data: dict[str, Any] = {key: value for key, value in notice.data.items() if key in _OF_ALERT}
     group = notice.data.get("group")
     if group:
-        data["group"] = {"id": group.get("id"), "product": group.get("product"), "labels": {}}
+        data["group"] = {"id": group.get("id"), "product": group.get("product")}
+        data["group"]["labels"] = {k: v for k, v in (group.get("labels") or {}).items() if k in public}
+        data["public_labels"] = data["group"]["labels"]
     for key, kept in (("inputs", _OF_INPUT), ("debts", _OF_DEBT)):
         if key in notice.data:
             data[key] = [{name: row.get(name) for name in kept} for row in notice.data[key] or ()]
-    facts = {name: value for name, value in (notice.data.get("facts") or {}).items() if name in _OF_FACTS}
+    facts = {name: value for name, value in (notice.data.get("facts") or {}).items() if name in OF_FACTS}
     if facts:
         data["facts"] = facts
     if base.is_settled(notice):
@@ -181,12 +188,18 @@ def _view(notice: Notice, words: Any) -> dict[str, Any]:
         or words.titles.get(notice.type)
         or base.title(notice),
         "group": base.subject_of(notice),
-        "at": base.moment(notice.timestamp),
+        "at": base.moment(notice.timestamp, data.get("zone")),
+        "labels": [(base.one_line(k, 60), base.one_line(v, 120)) for k, v in (data.get("public_labels") or {}).items()],
         "figure": words.metrics[metric or "LTV"],
         "ltv": figures(base.value_of(data)),
-        "deadline": base.moment(data["deadline"]) if data.get("deadline") else None,
-        "debt": maybe(base.usd_up, data.get("debt_usd")),
-        "recognised": maybe(base.usd_down, data.get("recognised_usd")),
+        "deadline": base.moment(data["deadline"], data.get("zone")) if data.get("deadline") else None,
+        "reason": words.reasons.get(data.get("reason")) if notice.type == TRIGGERED and has_words(words) else None,
+        "called": None
+        if (call := stage_words.called(data)) is None
+        else (figures(base.whole_usd_up(call[0])), base.moment(call[1], data.get("zone"))),
+        "next": next_for_borrower(data, words, figures) if has_words(words) else [],
+        "debt": maybe(base.usd, data.get("debt_usd")),
+        "recognised": maybe(base.usd, data.get("recognised_usd")),
         "repay": maybe(base.whole_usd_up, cure["repay_usd"]) if needs else None,
         "add": maybe(base.whole_usd_up, cure["add_recognised_usd"]) if needs else None,
         "debts": [
@@ -197,18 +210,39 @@ def _view(notice: Notice, words: Any) -> dict[str, Any]:
             {
                 "asset": row["asset"],
                 "quantity": maybe(base.number, row["quantity"]),
-                "value": maybe(base.usd_down, row.get("value_usd")),
+                "value": maybe(base.usd, row.get("value_usd")),
             }
             for row in data.get("inputs") or ()
         ],
         "more": data.get("inputs_cut") or 0,
-        "facts": [(name, _fact(name, value, figures)) for name, value in (data.get("facts") or {}).items()],
+        "facts": [
+            (name, _fact(name, value, figures, data.get("zone"))) for name, value in (data.get("facts") or {}).items()
+        ],
     }
 
 
-def _fact(name: str, value: Any, figures: Any) -> str:
+def has_words(words: Any) -> bool:
+    """The words of a language know stages. A desk's own file may be older than they are."""
+    return hasattr(words, "reasons") and hasattr(words, "lines")
+
+
+def next_for_borrower(data: dict[str, Any], words: Any, figures: Any) -> list[tuple[str, str | None]]:
+    """What counts next in the stage of the loan: a line ahead, and the level that ends the stage."""
+    found, line, lines = [], data.get("next_line"), data.get("thresholds") or {}
+    stage = stage_words.stage_of(data)
+    if stage in (MARGIN_CALL, DELAYED) and line:
+        found.append(
+            (words.lines[line["name"]], figures(stage_words.level_text(data, line.get("ltv") or line["level"])))
+        )
+    if stage in (MARGIN_CALL, DELAYED, LIQUIDATION) and "initial" in lines:
+        name = "cleared" if stage == LIQUIDATION else "cured"
+        found.append((words.lines[name], figures(stage_words.level_text(data, lines["initial"]))))
+    return found
+
+
+def _fact(name: str, value: Any, figures: Any, zone: str | None) -> str:
     if value is not None and name in _TIMES:
-        return base.moment(str(value))
+        return base.moment(str(value), zone)
     if value is not None and name in _AMOUNTS:
         return str(figures(base.number(str(value))))
     return base.one_line("-" if value is None else value)
@@ -224,7 +258,8 @@ _EXAMPLE: dict[str, Any] = {
     "sequence": 1, "episode": 1, "detected_at": "2026-01-05T10:00:00.000Z", "reason": "ltv",
     "group": {"id": "G-1", "product": "vip_loan", "receiving_account": "a", "labels": {"desk": "EU"}},
     "stage": {"from": "normal", "to": "margin_call"}, "ltv": "0.78", "debt_usd": "780000", "recognised_usd": "1000000",
-    "market_usd": "1000000", "thresholds": {"initial": "0.72", "margin_call": "0.77"},
+    "market_usd": "1000000", "thresholds": {"initial": "0.72", "margin_call": "0.77"}, "band": "margin_call",
+    "next_line": {"name": "liquidation", "ltv": "0.91", "distance_percent": "14.28"}, "zone": "Europe/Stockholm",
     "cure": {"to_ltv": "0.72", "repay_usd": "60000", "add_recognised_usd": "83333.34", "by_asset": {"BTC": "2"}},
     "liquidation_price": {"BTC": "30000"}, "inputs_cut": 1, "debts_cut": 0, "deadline": "2026-01-06T10:00:00.000Z",
     "inputs": [{"asset": "BTC", "quantity": "25", "price": "40000", "value_usd": "1000000", "recognised_usd": "1000000",
@@ -237,9 +272,19 @@ _FACTS = {
     "closes_at": "2026-01-06T10:00:00.000Z", "matured_at": "2026-01-06T10:00:00.000Z", "assumed": True,
     "liquidation_at": "2026-01-06T10:00:00.000Z", "balance": "1", "short": "0.5",
     "called_usd": "83333.34", "received_usd": "20000", "outstanding_usd": "63333.34", "due": "2026-01-06T10:00:00.000Z",
-    "paid_usd": "20000", "returnable_usd": "50000", "disputed_usd": "10000",
+    "paid_usd": "20000", "returnable_usd": "50000", "disputed_usd": "10000", "was": "2026-01-06T10:00:00.000Z",
 }  # fmt: skip
-_UNKNOWN = ("ltv", "debt_usd", "recognised_usd", "market_usd", "cure", "liquidation_price", "deadline", "stage")
+_UNKNOWN = (
+    "next_line",
+    "ltv",
+    "debt_usd",
+    "recognised_usd",
+    "market_usd",
+    "cure",
+    "liquidation_price",
+    "deadline",
+    "stage",
+)
 
 
 def examples() -> Iterator[Notice]:
@@ -248,15 +293,22 @@ def examples() -> Iterator[Notice]:
         facts = {fact.name: _FACTS[fact.name] for fact in CATALOGUE[type_].facts if fact.name in _FACTS}
         whole = Notice(type_, "2026-01-05T10:00:00.000Z", _EXAMPLE | ({"facts": facts} if facts else {}))
         bare = dict.fromkeys(_UNKNOWN) | {"test": False, "blind": False, "inputs": [], "debts": [], "inputs_cut": 0}
-        level = {"metric": "margin_level", "margin_level": "1.04", "ltv": None}
+        level: dict[str, Any] = {"metric": "margin_level", "margin_level": "1.04", "ltv": None}
+        level["next_line"] = {"name": "liquidation", "level": "1.1", "distance_percent": "5"}
         for data in (whole.data, whole.data | bare, whole.data | level):
             yield for_borrower(msgspec.structs.replace(whole, data=data), {}, ())
+
+
+def _example_of(fact: Fact) -> Any:
+    if fact.schema.get("format") == "date-time":
+        return "2026-01-06T10:00:00.000Z"
+    return [] if fact.schema.get("type") == "array" else "1"
 
 
 def desk_examples() -> Iterator[Notice]:
     """A notice of each type as the desk gets it."""
     for type_, row in CATALOGUE.items():
-        facts = {fact.name: (fact.schema.get("type") == "array" and []) or "1" for fact in row.facts}
+        facts = {fact.name: _example_of(fact) for fact in row.facts}
         data = (
             _EXAMPLE if is_for_borrowers(type_) else {"id": "evt_example", "severity": row.severity, "subject": "BTC"}
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.payload import alert_item
+from monitor.core.alerts.payload import OnlyInNotices, alert_item
 from monitor.core.instants import micros_of
 from monitor.core.rules.product import Product
 from monitor.core.text import as_json
@@ -27,5 +27,5 @@ def sample(
     """
     facts = {"message": f"This is a test from {monitor}. Nobody needs to act."}
     alert = compose(monitor, Statement("monitor.heartbeat", "test", micros_of(now), facts), now)
-    item = alert_item(alert, 0, products, test=True, url=link(alert) if link else None)
+    item = alert_item(alert, 0, products, test=True, only=OnlyInNotices(link(alert) if link else None))
     return Notice(item.type, item.timestamp, as_json(item.data), to)

@@ -13,15 +13,16 @@ from monitor.notifiers._base import (
     coins_apart,
     fact_of,
     figure_of,
+    is_stamp,
     lender_says,
     moment,
     number,
     one_line,
     subject_of,
-    usd_down,
-    usd_up,
+    usd,
     whole_usd_up,
 )
+from monitor.notifiers._stage_words import ahead, called, in_time, way_out
 
 LONGEST_FACT = 300
 MOST_FACTS = 16
@@ -36,15 +37,15 @@ def facts_of(notice: Notice) -> list[tuple[str, str]]:
     found = [("about", subject_of(notice))]
     if (says := lender_says(data)) is not None:
         found.append(("the lender", says.removeprefix("the lender: ")))
+    if (late := in_time(notice.type, data)) is not None:
+        found.append(("reason", late))
     if (figure := figure_of(data)) is not None:
         name, _, value = figure.rpartition(" ") if not figure.startswith("LTV ") else ("LTV", "", figure[4:])
         found.append((name, value))
     found += _figures(data)
-    found += [
-        (one_line(name, 40).replace("_", " "), _value(value))
-        for name, value in (fact_of(*fact) for fact in (data.get("facts") or {}).items())
-        if name != "says"
-    ]
+    said = {"says"} | ({"outstanding_usd", "due"} if called(data) is not None else set())
+    facts = (fact_of(k, v) for k, v in (data.get("facts") or {}).items() if k not in said)
+    found += [(one_line(k, 40).replace("_", " "), _value(v, data.get("zone"))) for k, v in facts]
     labels = (data.get("group") or {}).get("labels") or {}
     found += [(one_line(k, 40), one_line(v, 80)) for k, v in labels.items()]
     shown = [(name, value) for name, value in found if value][: MOST_FACTS - 1]
@@ -56,7 +57,7 @@ def _digest(data: dict[str, Any]) -> list[tuple[str, str]]:
     rows = data["largest"][: MOST_FACTS - 2]
     found = []
     for row in rows:
-        debt = f", debt {usd_up(row['debt_usd'])} USD" if row.get("debt_usd") else ""
+        debt = f", debt {usd(row['debt_usd'])} USD" if row.get("debt_usd") else ""
         found.append((one_line(row["subject"], 128), one_line(title_of(row["type"])) + debt))
     if more := data["cut"] + len(data["largest"]) - len(rows):
         found.append(("more", f"{more:,}, see the log from {data['from_cursor']} on"))
@@ -64,15 +65,21 @@ def _digest(data: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _figures(data: dict[str, Any]) -> list[tuple[str, str]]:
-    found = []
+    found, zone = [], data.get("zone")
+    if (call := called(data)) is not None:
+        found += [("outstanding", f"{usd(call[0])} USD"), ("due", moment(call[1], zone))]
     if data.get("deadline"):
-        found.append(("cure by", moment(data["deadline"])))
+        found.append(("cure by", moment(data["deadline"], zone)))
+    if (words := ahead(data)) is not None:
+        found.append(("next", words))
+    if (way := way_out(data)) is not None:
+        found.append((way[0].lower(), way[1]))
     if (repay := (data.get("cure") or {}).get("repay_usd")) not in (None, "0"):
         found.append(("to cure", f"repay {whole_usd_up(repay)} USD or add collateral"))
     if data.get("debt_usd") is not None:
-        found.append(("debt", f"{usd_up(data['debt_usd'])} USD"))
+        found.append(("debt", f"{usd(data['debt_usd'])} USD"))
     if data.get("recognised_usd") is not None:
-        found.append(("recognised", f"{usd_down(data['recognised_usd'])} USD"))
+        found.append(("recognised", f"{usd(data['recognised_usd'])} USD"))
     for asset, price in list((data.get("liquidation_price") or {}).items())[:4]:
         if price is not None:
             found.append((f"liquidation at {one_line(asset, 20)}", number(price)))
@@ -86,8 +93,10 @@ def _figures(data: dict[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def _value(value: object) -> str:
+def _value(value: object, zone: str | None) -> str:
     if isinstance(value, str):
+        if is_stamp(value):
+            return moment(value, zone)
         return one_line(value, LONGEST_FACT)
     if value is None:
         return ""

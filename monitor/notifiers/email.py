@@ -26,6 +26,7 @@ from monitor.addresses import check_certificates, check_port, is_host, shown_url
 from monitor.clock import Clock, SystemClock
 from monitor.core.alerts.catalogue import DIGEST, title_of
 from monitor.notifiers import _base as base
+from monitor.notifiers import _stage_words as stage_words
 from monitor.notifiers._addresses import mail_address
 from monitor.notifiers._base import Accepted, DeliveryError, Fault, Notice, Receipt, RefusedRecipient
 from monitor.notifiers._borrowers import BROKEN, BorrowerTexts, desk_examples
@@ -368,26 +369,11 @@ def _store(folder: Path, notice: Notice, message: EmailMessage) -> str:
 
 # What the templates show: finished texts. The templates decide their order and their looks.
 
-_LINES = {
-    "initial": "initial level",
-    "margin_call": "margin call",
-    "liquidation": "liquidation",
-    "immediate": "immediate liquidation",
-}
-_REASONS = {
-    "immediate": "{metric} is {side} the immediate line: no grace period is left",
-    "grace_expired": "the grace period ended",
-    "call_expired": "a margin call was not met in time",
-    "overdue": "a loan was not repaid in time",
-    "lender": "the lender's own system liquidates",
-    "repayment": "more was repaid than was owed",
-}
-
 
 def view(notice: Notice) -> dict[str, Any]:
     """Every name that the templates use. What the alert lacks is None or empty, never an error."""
     data = notice.data
-    crossed, following = _lines(data)
+    zone = data.get("zone")
     group = data.get("group") or {}
     return {
         "headline": base.headline(notice),
@@ -399,23 +385,25 @@ def view(notice: Notice) -> dict[str, Any]:
         "test": bool(data.get("test")),
         "blind": bool(data.get("blind")),
         "durable": data.get("durable", True),
-        "at": base.moment(notice.timestamp),
+        "at": base.moment(notice.timestamp, zone),
         "is_group": bool(group),
         "product": base.one_line(group.get("product") or ""),
         "labels": [(base.isolated(k, 60), base.isolated(v, 120)) for k, v in (group.get("labels") or {}).items()],
         "figure": base.metric_of(data),
         "ltv": _ltv(data),
         "stage": _stage(data),
-        "reason": _reason(data) if _is_why_told(notice) else None,
-        "crossed": crossed,
-        "following": following,
-        "deadline": base.moment(data["deadline"]) if data.get("deadline") else None,
+        "reason": stage_words.why_liquidated(notice.type, data),
+        "crossed": stage_words.crossed(data),
+        "following": stage_words.ahead_with_distance(data),
+        "way_out": stage_words.way_out(data),
+        "deadline": base.moment(data["deadline"], zone) if data.get("deadline") else None,
+        "called": _called(data),
         "sums": [
             (words, text)
             for words, text in (
-                ("debt", _maybe(base.usd_up, data.get("debt_usd"))),
-                ("recognised collateral", _maybe(base.usd_down, data.get("recognised_usd"))),
-                ("market value", _maybe(base.usd_down, data.get("market_usd"))),
+                ("debt", _maybe(base.usd, data.get("debt_usd"))),
+                ("recognised collateral", _maybe(base.usd, data.get("recognised_usd"))),
+                ("market value", _maybe(base.usd, data.get("market_usd"))),
             )
             if text is not None
         ],
@@ -427,18 +415,13 @@ def view(notice: Notice) -> dict[str, Any]:
         "debts": [_debt(d) for d in data.get("debts") or ()],
         "acknowledge": data.get("acknowledge"),
         "facts": [
-            (base.one_line(name.replace("_", " "), 60), _fact(value))
+            (base.one_line(name.replace("_", " "), 60), _fact(value, zone))
             for name, value in (base.fact_of(*fact) for fact in (data.get("facts") or {}).items())
         ],
         "digest": base.digest_lines(notice) if notice.type == DIGEST else [],
         "suppressed": [base.one_line(title_of(t)) for t in data.get("suppressed") or ()],
         "foot": _foot(data),
     }
-
-
-def _is_why_told(notice: Notice) -> bool:
-    """Its line does not say why."""
-    return notice.type.endswith("liquidation.triggered") or notice.data.get("reason") == "call_expired"
 
 
 def _maybe(words: Any, value: object) -> str | None:
@@ -452,55 +435,16 @@ def _ltv(data: dict[str, Any]) -> str | None:
     return "none: no collateral is recognised" if data.get("recognised_usd") == "0" else None
 
 
-def _reason(data: dict[str, Any]) -> str | None:
-    """Why a group is liquidated, in the word of the metric that judges it."""
-    reason, metric = data.get("reason") or "", base.metric_of(data)
-    if reason in ("ltv", data.get("metric")):
-        return f"the {metric} line was {'passed' if data.get('metric') else 'reached'}"
-    words = _REASONS.get(reason)
-    return None if words is None else words.format(metric=metric, side="below" if data.get("metric") else "above")
-
-
 def _stage(data: dict[str, Any]) -> str | None:
     stage = data.get("stage") or {}
     was, now = (base.one_line(stage.get(k) or "").replace("_", " ") for k in ("from", "to"))
     return f"{was} → {now}" if was and now and was != now else now or None
 
 
-def _lines(data: dict[str, Any]) -> tuple[str | None, str | None]:
-    """The highest line that LTV has reached, and the next one above it with the distance."""
-    thresholds, ltv = data.get("thresholds") or {}, data.get("ltv")
-    if data.get("metric"):
-        return _levels(thresholds, data.get(data["metric"]))
-    if ltv is None:
-        return None, None
-    value = Decimal(ltv)
-    past, ahead = None, None
-    for key, words in _LINES.items():
-        if key not in thresholds:
-            continue
-        line = Decimal(thresholds[key])
-        # Grace ends only above the immediate line (rule 14). The reason knows digits that the shown LTV has lost.
-        is_immediate = key == "immediate" and (value > line or data.get("reason") == "immediate")
-        if is_immediate or (key != "immediate" and value >= line):
-            past = f"{words} at {base.line_percent(line)}"
-        elif ahead is None:
-            ahead = f"{words} at {base.line_percent(line)} ({base.points(line - value)} away)"
-    return past, ahead
-
-
-def _levels(thresholds: dict[str, str], level: str | None) -> tuple[str | None, str | None]:
-    """The same for a product whose figure gets worse as it falls."""
-    past, ahead = None, None
-    for key, words in _LINES.items():
-        if level is None or key not in thresholds:
-            continue
-        line = thresholds[key]
-        if Decimal(level) <= Decimal(line):
-            past = f"{words} at {line}"
-        elif ahead is None:
-            ahead = f"{words} at {line} ({Decimal(level) - Decimal(line):f} away)"
-    return past, ahead
+def _called(data: dict[str, Any]) -> tuple[str, str] | None:
+    """What is outstanding of the margin call, and when it is due."""
+    call = stage_words.called(data)
+    return None if call is None else (base.usd(call[0]), base.moment(call[1], data.get("zone")))
 
 
 def _cure(cure: dict[str, Any] | None) -> dict[str, str] | None:
@@ -508,7 +452,7 @@ def _cure(cure: dict[str, Any] | None) -> dict[str, str] | None:
     if not cure or Decimal(cure["repay_usd"]) == 0:
         return None
     return {
-        "to": base.line_percent(cure["to_ltv"]) if "to_ltv" in cure else cure["to_level"],
+        "to": stage_words.line_percent(cure["to_ltv"]) if "to_ltv" in cure else cure["to_level"],
         "repay": base.usd_up(cure["repay_usd"]),
         "add": base.usd_up(cure["add_recognised_usd"]),
     }
@@ -538,8 +482,8 @@ def _input(one: dict[str, Any]) -> dict[str, str]:
         "quantity": base.number(one["quantity"]),
         "price": _maybe(base.number, one.get("price")) or "no price",
         "source": base.one_line(one.get("source") or "-", 40) + ("" if trust == "good" else f" ({trust})"),
-        "value": _maybe(base.usd_down, one.get("value_usd")) or "-",
-        "recognised": _maybe(base.usd_down, one.get("recognised_usd")) or "-",
+        "value": _maybe(base.usd, one.get("value_usd")) or "-",
+        "recognised": _maybe(base.usd, one.get("recognised_usd")) or "-",
     }
 
 
@@ -549,12 +493,14 @@ def _debt(one: dict[str, Any]) -> dict[str, str]:
         "asset": base.one_line(one["asset"], 40),
         "principal": base.number(one["principal"]),
         "interest": base.number(one["interest"]),
-        "value": _maybe(base.usd_up, one.get("value_usd")) or "-",
+        "value": _maybe(base.usd, one.get("value_usd")) or "-",
     }
 
 
-def _fact(value: object) -> str:
+def _fact(value: object, zone: str | None) -> str:
     if isinstance(value, str):
+        if base.is_stamp(value):
+            return base.moment(value, zone)
         return base.isolated(value, 500)
     if isinstance(value, list | tuple):
         words = [word for v in value if isinstance(word := v.get("text") if isinstance(v, dict) else v, str)]

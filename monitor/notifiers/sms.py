@@ -11,7 +11,6 @@ import errno
 import os
 import re
 from collections.abc import Awaitable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import urlencode
@@ -23,6 +22,7 @@ from monitor.addresses import shown_url
 from monitor.clock import Clock, SystemClock
 from monitor.core.alerts.catalogue import DIGEST
 from monitor.notifiers import _base as base
+from monitor.notifiers import _stage_words as stage_words
 from monitor.notifiers._addresses import phone_number
 from monitor.notifiers._base import (
     DeliveryError,
@@ -52,7 +52,7 @@ _PART, _UCS2_PART = 153, 67
 UCS2_MOST = 3 * _UCS2_PART
 """The desk's text in another alphabet: as much as 160 characters, and the longest name we show of a coin or a book."""
 NAME_LENGTH = 20
-"""The wording shrinks before less than this of a group's name is left."""
+"""The wording shrinks before less than this of a group's name is left; a character of another alphabet may take two units."""
 GATEWAY_TIMEOUT_S = 15.0
 
 # The characters of GSM 03.38 that cost one place, and those of its extension table, which cost two.
@@ -297,11 +297,12 @@ def text(notice: Notice) -> str:
     ref = f" Reply OK {code}" if code else f" Ref {notice.id[:12]}"
     limit = LENGTH if _is_gsm(name) else UCS2_MOST
     size = _places if _is_gsm(name) else _units
+    least = min(size(name), NAME_LENGTH if _is_gsm(name) else 2 * NAME_LENGTH)
     room, tail = 0, ""
     for words in _wordings(notice):
         tail = _gsm(f"{title(notice)}.{words}{ref}")
         room = limit - size(start) - size(tail)
-        if room >= min(size(name), NAME_LENGTH):
+        if room >= least:
             break
     if size(name) > room:
         while name and size(name) > max(room - 3, 0):
@@ -339,22 +340,47 @@ def _units(line: str) -> int:
 
 
 def _wordings(notice: Notice) -> Iterator[str]:
-    """LTV, what to do by when, and whether the prices are current: in full, then shorter."""
+    """What was not done in time, the figure, what to do by when, what counts next, and whether the prices are current: in
+    full, then shorter."""
     data = notice.data
     figure = figure_of(data)
-    ltv = "" if figure is None else f" {figure.replace(' %', '%')}."
-    by = f" by {_short(data['deadline'])}" if data.get("deadline") else ""
-    repay = (data.get("cure") or {}).get("repay_usd", "0")
-    amount = f" Repay {whole_usd_up(repay)} USD"
-    deadline = f" Deadline{by}." if by else ""
+    late = stage_words.in_time(notice.type, data)
+    ltv = f" {late.capitalize()}." if late else ""
+    ltv += "" if figure is None else f" {_tight(figure)}."
     blind = _coins_apart(data)
     if data.get("blind") and not data.get("missing"):
         blind += " Prices not current."
-    if repay != "0":
-        yield f"{ltv}{amount} or add collateral{by}.{blind}"
-        yield f"{ltv}{amount}{by}.{blind}"
-    yield ltv + deadline + blind
-    yield ltv + deadline
+    then = "".join(f" {_brief(words)}." for words in stage_words.next_words(data))
+    *_, shortest = plain = _asked(data, None)
+    for in_zone, asked in zip(_asked(data, data.get("zone")), plain, strict=True):
+        yield f"{ltv}{in_zone}{then}{blind}"
+        yield f"{ltv}{asked}{then}{blind}"
+        yield f"{ltv}{in_zone}{blind}"
+        yield f"{ltv}{asked}{blind}"
+    yield ltv + shortest
+
+
+def _asked(data: dict[str, Any], zone: str | None) -> list[str]:
+    """What to do by when, in full, then shorter."""
+    if (call := stage_words.called(data)) is not None:
+        return [f" Outstanding {whole_usd_up(call[0])} USD, due {base.short_moment(call[1], zone)}."]
+    by = f" by {base.short_moment(data['deadline'], zone)}" if data.get("deadline") else ""
+    repay = (data.get("cure") or {}).get("repay_usd", "0")
+    deadline = f" Deadline{by}." if by else ""
+    if repay == "0":
+        return [deadline]
+    amount = f" Repay {whole_usd_up(repay)} USD"
+    initial = (data.get("thresholds") or {}).get("initial")
+    to = "" if initial is None else f" to {_tight(stage_words.level_text(data, initial))}"
+    return [f"{amount} or add collateral{to}{by}.", f"{amount}{to}{by}.", f"{amount}{by}.", deadline]
+
+
+def _brief(words: str) -> str:
+    return _tight(words).capitalize().replace("Immediate liquidation", "Immediate")
+
+
+def _tight(words: str) -> str:
+    return words.replace(" %", "%")
 
 
 def _coins_apart(data: dict[str, Any]) -> str:
@@ -364,10 +390,6 @@ def _coins_apart(data: dict[str, Any]) -> str:
     if rows:
         words += f" {base.number(rows[0]['quantity'])} {one_line(rows[0]['asset'], 20)} not counted."
     return words
-
-
-def _short(timestamp: str) -> str:
-    return datetime.fromisoformat(timestamp).strftime("%H:%M UTC %d %b")
 
 
 def _gsm(line: str) -> str:

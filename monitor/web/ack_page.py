@@ -25,7 +25,7 @@ from monitor.core.groups.watcher_states import OpenEscalation
 from monitor.core.money import ZERO, plain
 from monitor.core.valuation.shown_figures import shown_figure
 from monitor.core.valuation.valuation import Weight
-from monitor.notifiers._base import moment, one_line, percent, usd_up
+from monitor.notifiers._base import moment, one_line, percent, usd
 from monitor.web.guessing import Failures
 from monitor.web.http import READ_TIMEOUT_S, Rejected, unreadable
 from monitor.web.proxy import client_of
@@ -101,10 +101,13 @@ class AckPage:
             return self._page_of(asked)
         refused = await self._take_in_hand(asked.step, asked.person, "by the link of a notice")
         if refused is not None:
-            return _page(409, "Not acknowledged", refused, asked.step)
-        return _page(
-            200, "You have it in hand", f"Acknowledged by {asked.person}. You may close this page.", asked.step
-        )
+            return _page(409, "Not acknowledged", refused, asked.step, self._zone)
+        words = f"Acknowledged by {asked.person}. You may close this page."
+        return _page(200, "You have it in hand", words, asked.step, self._zone)
+
+    @property
+    def _zone(self) -> str | None:
+        return self._site.daemon.zone()
 
     async def _asked(self, token: str) -> _Asked | None:
         links = self._site.daemon.links
@@ -127,12 +130,12 @@ class AckPage:
         state, step = asked.state, asked.step
         if state is not None and state.answers and (state.due is None or asked.person in {a.by for a in state.answers}):
             who = ", ".join(a.by for a in state.answers)
-            return _page(200, "Somebody has it in hand", f"Acknowledged by {who}.", step)
+            return _page(200, "Somebody has it in hand", f"Acknowledged by {who}.", step, self._zone)
         if state is None or self._is_late(asked):
             words = "A newer notice was sent, somebody acknowledged, or what it told of is over. Nothing was changed."
-            return _page(410, "This link counts no longer", words, step)
-        words = f"You are asked as {asked.person}. The link counts until {moment(step.facts['expires'])}."
-        return _page(200, "Nobody has acknowledged this yet", words, step, has_button=True)
+            return _page(410, "This link counts no longer", words, step, self._zone)
+        words = f"You are asked as {asked.person}. The link counts until {moment(step.facts['expires'], self._zone)}."
+        return _page(200, "Nobody has acknowledged this yet", words, step, self._zone, has_button=True)
 
     async def _take_in_hand(self, step: Alert, person: str, note: str) -> str | None:
         """Acknowledges; returns why not."""
@@ -219,8 +222,10 @@ def _said(words: str) -> web.Response:
     return web.Response(text=xml, content_type="text/xml")
 
 
-def _page(status: int, head: str, words: str, step: Alert | None, *, has_button: bool = False) -> web.Response:
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in _rows(step))
+def _page(
+    status: int, head: str, words: str, step: Alert | None, zone: str | None = None, *, has_button: bool = False
+) -> web.Response:
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in _rows(step, zone))
     button = '<form method="post"><button type="submit">I have it in hand</button></form>' if has_button else ""
     html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -239,14 +244,14 @@ def _figure(figures: Figures) -> tuple[str, str]:
     return lines.metric.name.replace("_", " "), "-" if level is None else plain(level)
 
 
-def _rows(step: Alert | None) -> list[tuple[str, str]]:
+def _rows(step: Alert | None, zone: str | None) -> list[tuple[str, str]]:
     """What the alert says, for somebody who may see nothing else."""
     if step is None:
         return []
     rows = [("Alert", title_of(step.facts["alert_type"])), ("About", one_line(step.subject, 128))]
-    rows.append(("Since", moment(step.facts["since"])))
+    rows.append(("Since", moment(step.facts["since"], zone)))
     if step.figures is not None and step.figures.ltv is not None and step.figures.debt_usd is not None:
-        rows += [_figure(step.figures), ("Debt", f"{usd_up(str(step.figures.debt_usd))} USD")]
+        rows += [_figure(step.figures), ("Debt", f"{usd(str(step.figures.debt_usd))} USD")]
     if step.deadline is not None:
-        rows.append(("Cure by", moment(step.deadline.isoformat())))
+        rows.append(("Cure by", moment(step.deadline.isoformat(), zone)))
     return rows

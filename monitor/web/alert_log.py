@@ -9,10 +9,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from monitor.contacts import is_for_borrowers
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.payload import alert_item
 from monitor.stores._base import AlertFilter
 from monitor.web.auth import Caller
+from monitor.web.borrowers import alert_for
 from monitor.web.http import MAX_LIMIT
 from monitor.web.view import Daemon
 
@@ -22,8 +24,13 @@ SCANNED_PAGES = 10
 """Pages of the store that one request of a scoped token may read; what is left comes with the next cursor."""
 
 
+_Key = tuple[int | None, str, tuple[str, ...] | None]
+
+
 def may_see(caller: Caller, alert: Alert) -> bool:
     """A token with a scope sees the alerts of its groups, by the labels that the group had then, and no others."""
+    if caller.is_borrower and not is_for_borrowers(alert.type):
+        return False
     return caller.sees(alert.group.labels if alert.group is not None else None)
 
 
@@ -37,7 +44,7 @@ class AlertLog:
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
-        self._texts: OrderedDict[tuple[int | None, str], bytes] = OrderedDict()
+        self._texts: OrderedDict[_Key, bytes] = OrderedDict()
         self._lock = threading.Lock()
         self._rendering = asyncio.Lock()
 
@@ -68,7 +75,7 @@ class AlertLog:
 
         A cursor counts the alerts of all: a token with a scope does not get it.
         """
-        known = [self._texts.get(_key(a, caller)) for a in alerts]
+        known = [self._texts.get(self._key(a, caller)) for a in alerts]
         cached = [t for t in known if t is not None]
         if len(cached) == len(known):
             return cached
@@ -76,17 +83,19 @@ class AlertLog:
             return await asyncio.to_thread(lambda: [self._text(a, caller) for a in alerts])
 
     def _text(self, logged: LoggedAlert, caller: Caller) -> bytes:
-        key = _key(logged, caller)
+        key = self._key(logged, caller)
         text = self._texts.get(key)
         if text is None:
             products = self._daemon.rules().products
-            text = msgspec.json.encode(alert_item(logged.alert, key[0], products, durable=logged.durable))
+            item = alert_item(logged.alert, key[0], products, durable=logged.durable)
+            text = msgspec.json.encode(item if key[2] is None else alert_for(key[2], item))
             with self._lock:
                 self._texts[key] = text
                 while len(self._texts) > KEPT_RENDERINGS:
                     self._texts.popitem(last=False)
         return text
 
-
-def _key(logged: LoggedAlert, caller: Caller) -> tuple[int | None, str]:
-    return None if caller.scope else logged.cursor, logged.alert.id
+    def _key(self, logged: LoggedAlert, caller: Caller) -> _Key:
+        """Borrowers have texts of their own, which differ by the labels that are public."""
+        public = tuple(self._daemon.public_labels()) if caller.is_borrower else None
+        return None if caller.scope else logged.cursor, logged.alert.id, public

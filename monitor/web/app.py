@@ -17,6 +17,7 @@ from monitor.core.portfolio.group_list import BadCursor
 from monitor.core.schema import Invalid
 from monitor.stores._base import StoreUnavailable
 from monitor.telemetry import log
+from monitor.web import borrowers
 from monitor.web.ack_page import HEADERS, AckPage
 from monitor.web.auth import LOOPBACK, NOBODY, OPEN, SAFE_METHODS, Caller, Tokens, is_local_host, is_same_origin
 from monitor.web.connections import HEALTH_PATHS, GuardedConnection, Port, PortLimits
@@ -183,6 +184,8 @@ class Server:
             raise Rejected("cross-origin", f"send the header {CSRF_HEADER}: monitor with every change by a cookie")
         if not caller.may(route.needs):
             raise Rejected("forbidden", f"role {caller.role} does not include {route.needs!r}, which this path needs")
+        if caller.is_borrower and (route.method, route.path) not in borrowers.PATHS:
+            raise Rejected("forbidden", "this is the desk's; a borrower's token reads groups, alerts, calls and prices")
         return caller
 
     def _admit(self, request: web.Request) -> None:

@@ -26,7 +26,10 @@ OPERATE = "operate"
 ADMIN = "admin"
 OPEN = "open"
 """Needs no token: liveness, readiness, the contract."""
+BORROWER = "borrower"
+"""Reads the own groups, without what is the desk's (`borrowers.py`)."""
 MAY: Mapping[str, frozenset[str]] = {
+    BORROWER: frozenset({READ}),
     "viewer": frozenset({READ}),
     "feeder": frozenset({READ, FEED}),
     "operator": frozenset({READ, OPERATE}),
@@ -50,6 +53,11 @@ class Caller(msgspec.Struct, frozen=True):
     """The session, where a cookie names the caller."""
     until: datetime | None = None
     """When that session ends."""
+
+    @property
+    def is_borrower(self) -> bool:
+        """The token is a borrower's, and no team of the desk's."""
+        return self.role == BORROWER
 
     def may(self, action: str) -> bool:
         """The role permits the action."""

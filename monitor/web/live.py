@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,8 @@ from monitor.core.prices.decisions import Decision
 from monitor.core.queries.explain import GroupRow, row
 from monitor.core.queries.prices_shown import PriceItem
 from monitor.core.text import stamp
+from monitor.web.auth import Caller
+from monitor.web.borrowers import price_without_sources, row_for
 from monitor.web.causes import feed_causes, price_item
 from monitor.web.http import encoded
 from monitor.web.view import Daemon, Made, Paced, View
@@ -133,10 +135,11 @@ def frame(event: str, data: bytes | msgspec.Struct, id_: int | str | None = None
 class StreamReader:
     """The reader of one stream: what it wants to see, and what it was shown last."""
 
-    def __init__(self, events: frozenset[str], wanted: GroupQuery, scope: Scope) -> None:
+    def __init__(self, events: frozenset[str], wanted: GroupQuery, caller: Caller) -> None:
         self.events = events
         self.wanted = wanted
-        self.scope = scope
+        self.caller = caller
+        self.scope = caller.scope
         self.rows: dict[str, bytes] = {}
         self.counts: GroupCounts | None = None
         self.generation = -1
@@ -171,7 +174,7 @@ class LiveFigures:
         readers = [*all_readers]
         if self._generation != self._view.generation:
             self._generation = self._view.generation
-            self._pages.keep_only({(s.wanted, s.scope) for s in readers})
+            self._pages.keep_only({self._key(s) for s in readers})
         if self._ticks % self._limits.prices_every == 0:
             self._count_tick += 1
             if any("prices" in s.events for s in readers):
@@ -182,7 +185,7 @@ class LiveFigures:
         frames = b""
         if "status" in reader.events and reader.status != self._status_version:
             reader.status = self._status_version
-            frames += frame("status", self._status(is_scoped=bool(reader.scope)))
+            frames += frame("status", self._status(reader.caller))
         elif reader.beat != self._beat:
             frames += b": alive\n\n"
         reader.beat = self._beat
@@ -197,7 +200,7 @@ class LiveFigures:
     async def _changed_rows(self, reader: StreamReader) -> bytes:
         is_first = reader.generation < 0
         generation = self._generation
-        made = await self._rows(reader.wanted, reader.scope)
+        made = await self._rows(reader)
         rows: dict[str, bytes] = made.value
         changed = [text for id_, text in rows.items() if reader.rows.get(id_) != text]
         gone = [id_ for id_ in reader.rows if id_ not in rows]
@@ -226,25 +229,39 @@ class LiveFigures:
         known = (
             self._prices.values() if not reader.scope else [x for x in self._prices.values() if x[1][:2] != _UNPRICED]
         )
+        if reader.caller.is_borrower:
+            known = await asyncio.to_thread(self._own_prices, reader.scope)
         items = [text for version, _, text in known if version > since]
         reader.prices = self._price_version
         if not items and not is_first:
             return b""
         return frame("prices", PricesEvent(self._now(), is_first, encoded(items)))
 
-    async def _rows(self, wanted: GroupQuery, scope: Scope) -> Made:
+    def _own_prices(self, scope: Scope) -> list[tuple[int, tuple[object, ...], bytes]]:
+        """The prices of a borrower's own coins, without where they come from. For a worker thread."""
+        own = [self._prices[asset] for asset in sorted(self._view.needed(scope)) if asset in self._prices]
+        read = msgspec.json.Decoder(PriceItem).decode
+        return [
+            (version, state, msgspec.json.encode(price_without_sources(read(text)))) for version, state, text in own
+        ]
+
+    def _key(self, reader: StreamReader) -> tuple[Any, ...]:
+        public = tuple(self._daemon.public_labels()) if reader.caller.is_borrower else None
+        return reader.wanted, reader.scope, public
+
+    async def _rows(self, reader: StreamReader) -> Made:
         """The rows of a filter, by id and encoded, worst first; made once for all streams that ask the same."""
-        key = (wanted, scope)
+        key = self._key(reader)
         async with self._making:
             generation = self._view.generation
             made = self._pages.get(key, generation)
             if made is None:
-                made = await asyncio.to_thread(self._pages.make, key, generation, lambda: self._page(wanted, scope))
+                made = await asyncio.to_thread(self._pages.make, key, generation, lambda: self._page(reader))
             return made
 
-    def _page(self, wanted: GroupQuery, scope: Scope) -> dict[str, bytes]:
-        sights = self._view.groups(wanted, scope).rows
-        return {s.group.id: msgspec.json.encode(row(s)) for s in sights}
+    def _page(self, reader: StreamReader) -> dict[str, bytes]:
+        sights, public = self._view.groups(reader.wanted, reader.scope).rows, self._daemon.public_labels()
+        return {s.group.id: msgspec.json.encode(row_for(reader.caller, public, row(s))) for s in sights}
 
     def _look_at_status(self) -> None:
         """A status that changed, or is due again, becomes a new version."""
@@ -284,8 +301,11 @@ class LiveFigures:
         reasons = dict(self._daemon.health.reasons)
         return Pulse(not reasons, reasons, {name: feed.connected for name, feed in self._daemon.feeds.items()})
 
-    def _status(self, *, is_scoped: bool) -> StatusEvent:
-        pulse = self._pulse()
+    def _status(self, caller: Caller) -> StatusEvent:
+        """Parts and feeds are the desk's, so a borrower hears only whether the monitor does its work."""
+        pulse, is_scoped = self._pulse(), bool(caller.scope)
+        if caller.is_borrower:
+            return StatusEvent(self._now(), pulse.ready, {}, {}, None)
         reasons = reasons_told(pulse.reasons, scoped=is_scoped)
         return StatusEvent(self._now(), pulse.ready, reasons, pulse.feeds, None if is_scoped else self._view.cursor)
 

@@ -38,7 +38,7 @@ class Client:
     def __init__(self, caller: Caller, events: frozenset[str], wanted: GroupQuery, after: int | None) -> None:
         self.caller = caller
         self.events = events
-        self.reader = StreamReader(events, wanted, caller.scope)
+        self.reader = StreamReader(events, wanted, caller)
         self.after = after
         self.wake = asyncio.Event()
         self.place = 0

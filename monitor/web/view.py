@@ -7,7 +7,7 @@ million groups and other dear answers are made at a bounded rate for all who ask
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -211,6 +211,10 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """How the people of the desk are reached."""
     owners: Callable[[], Mapping[str, str]] = dict
     """Whose a token is, by its name."""
+    zone: Callable[[], str | None] = lambda: None
+    """The desk's time zone, in which people read deadlines beside UTC."""
+    public_labels: Callable[[], Collection[str]] = tuple
+    """Labels that borrowers are told."""
     sms_secret: str = ""
     """With it a gateway signs the replies that it hands over; empty where none are taken."""
     enable: Callable[[str, Audit], Awaitable[bool]] | None = None

@@ -134,7 +134,7 @@ async def test_lists_have_the_columns_labels_and_times_that_a_reader_chooses(des
     await page.reload()
     await page.wait_for_selector(LIVE)
     heads = page.locator(".vhead [role=columnheader]")
-    await expect(heads).to_have_text(["Group", "Stage", "LTV", "To next line", "Deadline", "Labels"])
+    await expect(heads).to_have_text(["Group", "Stage", "LTV or level", "What counts next", "Deadline", "Labels"])
     async with page.expect_download() as saved:
         await page.get_by_role("button", name="Save as CSV").click()
     rows = list(csv.DictReader((await (await saved.value).path()).read_text("utf-8-sig").splitlines()))

@@ -26,7 +26,7 @@ async def test_a_lever_is_pulled_as_it_was_looked_at(house: House, venue: Venue,
         await page.get_by_label("Level, such as 0.93").fill("0.85")
         await page.get_by_label("Reason", exact=True).fill("as agreed")
         await page.get_by_role("button", name="See what it would do").click()
-        await expect(page.locator(".maker .effects")).to_contain_text("next line margin call 0.85")
+        await expect(page.locator(".maker .effects")).to_contain_text("next line liquidation 91%")
         assert (await daemon.get("/v1/levers"))["items"] == []
         await page.get_by_role("button", name="Pull it").click()
         await expect(page.locator(".lever")).to_contain_text("L-1 override: margin_call 0.85")

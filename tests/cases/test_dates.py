@@ -11,6 +11,7 @@ import pytest
 
 from monitor.books._base import PlainReader
 from monitor.books._lines import judge
+from monitor.cli.main import check_config
 from monitor.core.alerts.catalogue import BOOK_LEFT_OUT
 from monitor.core.loans.loan_dates import line_problems
 from monitor.core.schema import Invalid
@@ -110,3 +111,15 @@ def test_a_packed_book_leaves_such_lines_to_the_exact_path(is_live: bool) -> Non
     raws = [json.dumps(line).encode() for line in (fine, *LINES)]
     packed = BlockReader(lambda: PRODUCTS, Names(), is_live=is_live).pack(raws, NOW, "book")
     assert list(packed.rest) == ([1, 2, 3] if is_live else [1, 2])
+
+
+def test_check_config_names_them_without_a_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = CASES / CASE
+    for name in ("monitor.toml", "vip_loan.toml", "book.jsonl"):
+        (tmp_path / name).write_text((case / name).read_text())
+    config = tmp_path / "monitor.toml"
+    config.write_text(config.read_text() + '\n[[book]]\nname = "loans"\nkind = "file"\npath = "book.jsonl"\n')
+    assert check_config(config=config) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    for number, (group, field) in enumerate((("M-1", "matures_at"), ("M-2", "matures_at"), ("M-3", "opened_at")), 1):
+        assert f"book.jsonl:{number}: group {group} is watched without these dates: loans[0].{field}" in said

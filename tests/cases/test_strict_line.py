@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from monitor.clock import SystemClock
+from monitor.notifiers import sms
 from monitor.notifiers._base import Notice, headline
-from monitor.notifiers.email import view
+from monitor.notifiers._borrowers import BorrowerTexts, for_borrower
+from monitor.notifiers.email import compose, view
 from tests.cases.test_lending import TRIGGERED, Line, of_group, replayed
 
 CASE = "a-strict-line"
+LANGUAGES = ("en", "pl", "pt", "ru", "sv")
 
 
 def noticed(alert: Line) -> Notice:
@@ -61,3 +66,44 @@ def test_levels_just_beside_a_line_are_shown_there(
     for alert in mine:
         assert alert["data"]["ltv"] == figure
         assert Decimal(alert["data"]["debt_usd"]) == Decimal(owed)
+
+
+def test_every_text_has_the_metrics_own_word_and_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Mail, short message, chat and all languages of borrowers, for a level a hair beyond its line."""
+    _, alerts, _ = replayed(CASE, tmp_path, capsys)
+    w, v = (noticed(of_group(alerts, group)) for group in "WV")
+    texts = desk_texts(w)
+    for language in LANGUAGES:
+        mine = for_borrower(w, {}, ("a@b.example",))
+        mine = Notice(mine.type, mine.timestamp, mine.data, mine.to, mine.manner._replace(language=language))
+        texts += [BorrowerTexts(LANGUAGES).mail(mine).body, BorrowerTexts(LANGUAGES).short(mine)]
+    for text in texts:
+        assert "LTV" not in text, text
+        assert re.search(r"0[.,]999999999998717949", text), text
+    mail = texts[1]
+    assert re.search(r"Line reached +liquidation at 1\n", mail)
+    assert re.search(r"Cleared at +1.1, or when nothing is owed", mail)
+    assert re.search(r"Line reached +immediate liquidation at 95 %", desk_texts(v)[1])
+
+
+def test_exactly_on_a_strict_line_a_mail_says_that_it_is_still_ahead(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def owes(line: Line) -> Line:
+        return line if line["id"] != "V" else line | {"loans": [line["loans"][0] | {"principal": "57000"}]}
+
+    _, alerts, _ = replayed(CASE, tmp_path, capsys, owes)
+    subject, mail, short = desk_texts(noticed(of_group(alerts, "V")))
+    assert "LTV 95.00 %, cure to 72 % by" in subject
+    assert "immediate liquidation above 95 %" in subject
+    assert re.search(r"Line reached +liquidation at 91 %", mail)
+    assert re.search(r"Next line +immediate liquidation above 95 % \(0.00 points away\)", mail)
+    assert "LTV 95.00%." in short
+    assert "Immediate above 95%." in short
+
+
+def desk_texts(notice: Notice) -> list[str]:
+    message = compose(notice, "monitor@desk.example", ["risk@desk.example"], SystemClock())
+    part = message.get_body(("plain",))
+    assert part is not None
+    return [headline(notice), str(part.get_content()), sms.text(notice)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from rich.console import Console
 from structlog.testing import CapturingLogger
 
 from monitor.cli import output
-from monitor.cli.main import FINE, check_config
+from monitor.cli.main import FINE, check_config, commands
 from monitor.cli.output import BookBars
 from tests.faults.house import House
 
@@ -108,3 +109,9 @@ def test_channels_show_what_quiet_times_hold(monkeypatch: pytest.MonkeyPatch) ->
     output.channels([{"name": "mail", "kind": "email", "breaker": "closed", "queued": 3, "held": 41, **plain}])
     assert "held" in shown.getvalue()
     assert "41" in shown.getvalue()
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    commands(["--version"], exit_on_error=False)
+    stated = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["version"]
+    assert capsys.readouterr().out.strip() == stated

@@ -280,3 +280,12 @@ def test_what_was_done_alone_goes_to_every_channel_and_a_proposal_to_those_who_m
     asked = [Target("mail", ("bo@desk.example",)), Target("phone", ("+46701740605",))]
     assert list(route(proposed, routes, CHANNELS, people)) == asked
     assert list(route(proposed, (Route(("hook",)),), CHANNELS, people)) == [Target("hook"), *asked]
+
+
+def test_another_deadline_goes_to_those_who_were_told_the_old_one() -> None:
+    routes = (
+        Route(("phone", "mail"), Match(type="loan_group.delayed_liquidation.started")),
+        Route(("hook",), Match(type="loan_group.*")),
+    )
+    assert names(alert("loan_group.delayed_liquidation.extended"), *routes) == ["phone", "mail"]
+    assert names(alert("loan_group.delayed_liquidation.cured"), *routes) == ["hook"]

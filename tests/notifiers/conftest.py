@@ -27,6 +27,7 @@ STARTED: dict[str, Any] = {
     "sequence": 7, "episode": 3, "stage": {"from": "margin_call", "to": "delayed_liquidation"}, "reason": "ltv",
     "ltv": "0.91839999", "debt_usd": "1000000.001", "recognised_usd": "1088914.119", "market_usd": "1310000",
     "thresholds": {"initial": "0.72", "margin_call": "0.77", "liquidation": "0.91", "immediate": "0.95"},
+    "band": "liquidation", "next_line": {"name": "immediate", "ltv": "0.95", "distance_percent": "3.32", "strict": True},
     "deadline": "2026-11-22T14:05:59.000Z", "detected_at": "2026-11-21T14:05:59.004Z",
     "cure": {
         "to_ltv": "0.72", "repay_usd": "66395.3", "add_recognised_usd": "92215.69",

@@ -7,6 +7,7 @@ import pytest
 
 from monitor.addresses import shown_url
 from monitor.notifiers import _base as base
+from monitor.notifiers import _stage_words as stage_words
 from monitor.notifiers._base import Accepted
 from monitor.notifiers._words import facts_of
 from monitor.secret_files import BadSecret, read_secret
@@ -96,9 +97,9 @@ def test_figures_never_show_a_line_as_crossed_nor_ask_for_too_little() -> None:
     assert base.percent("0.91999", {"liquidation": "0.92"}) == "91.999 %"
     assert base.percent("0.91999999") == "91.999999 %"
     assert base.percent("1.2") == "120.00 %"
-    assert base.line_percent("0.77") == "77 %"
-    assert base.line_percent("0.775") == "77.5 %"
-    assert base.usd_down("1234567.999") == "1,234,567.99"
+    assert stage_words.line_percent("0.77") == "77 %"
+    assert stage_words.line_percent("0.775") == "77.5 %"
+    assert base.usd("1234567.996") == "1,234,568.00"
     assert base.usd_up("1234567.001") == "1,234,567.01"
     assert base.whole_usd_up("66395.3") == "66,396"
     assert base.number("81250000000.00000001") == "81,250,000,000.00000001"
@@ -106,7 +107,7 @@ def test_figures_never_show_a_line_as_crossed_nor_ask_for_too_little() -> None:
 
 
 def test_the_headline_says_who_what_how_far_and_until_when(make_notice: MakeNotice, plain_notice: MakeNotice) -> None:
-    line = "[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %, cure by 2026-11-22 14:05 UTC"
+    line = "[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %, cure to 72 % by 2026-11-22 14:05 UTC, immediate liquidation above 95 %"
     assert base.headline(make_notice()) == line
     assert base.headline(make_notice(test=True)) == f"TEST {line}"
     assert base.headline(make_notice(blind=True)) == f"{line}, prices not current"
@@ -119,7 +120,10 @@ def test_the_headline_leads_with_what_the_lender_says(make_notice: MakeNotice) -
     says = "the lender: delayed liquidation (delayed), deadline 2026-11-22T12:00:00.000Z; here: margin call at LTV 0.8"
     data = {**notice.data, "facts": {"says": says, "causes": ["stage"]}, "reason": "lender", "deadline": None}
     drift = msgspec.structs.replace(notice, type="book.drift", data=data)
-    assert base.headline(drift) == f"[CRITICAL] G-1001 the lender says otherwise: {says}, LTV 91.84 %"
+    assert (
+        base.headline(drift)
+        == f"[CRITICAL] G-1001 the lender says otherwise: {says}, LTV 91.84 %, immediate liquidation above 95 %"
+    )
     assert facts_of(drift)[1] == ("the lender", says.removeprefix("the lender: "))
     data = {**notice.data, "facts": {"lender": "liquidation (Liquidating)"}, "reason": "lender"}
     triggered = msgspec.structs.replace(notice, type="loan_group.liquidation.triggered", data=data)

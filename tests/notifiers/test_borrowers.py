@@ -225,3 +225,12 @@ def test_labels_in_right_to_left_names_reach_the_mail_whole(make_notice: MakeNot
     plain, html = (part.get_content() for part in mail.iter_parts())
     assert "borrower: \u2068\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645\u2069" in plain
     assert "\u2068\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645\u2069" in html
+
+
+def test_public_labels_stand_in_a_borrowers_mail(make_notice: MakeNotice) -> None:
+    group = {"id": "G-1", "product": "vip_loan", "labels": {"contract": "C-7", "desk": "SECRETDESK"}}
+    told = for_borrower(make_notice(group=group), {}, ("a@b.example",), ("contract", "region"))
+    assert told.data["group"]["labels"] == {"contract": "C-7"}
+    letter = BorrowerTexts().mail(told)
+    assert "Contract: C-7" in letter.body
+    assert "SECRETDESK" not in letter.body

@@ -79,7 +79,10 @@ async def test_slack_gets_blocks_with_a_plain_text_beside(
     body = service.last.json
     check_slack(body)
     assert service.last.headers["content-type"] == "application/json"
-    assert body["text"] == "[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %, cure by 2026-11-22 14:05 UTC"
+    assert (
+        body["text"]
+        == "[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %, cure to 72 % by 2026-11-22 14:05 UTC, immediate liquidation above 95 %"
+    )
     fields = [f["text"] for b in body["blocks"] if b["type"] == "section" for f in b["fields"]]
     assert "LTV\n91.84 %" in fields
     assert "to cure\nrepay 66,396 USD or add collateral" in fields
@@ -170,7 +173,10 @@ async def test_teams_gets_an_adaptive_card(
     card = check_card(service.last.json)
     assert service.last.path == "/workflows/1?sig=secret"
     first, *rows = ["".join(run["text"] for run in row["inlines"]) for row in card["body"]]
-    assert first == "[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %, cure by 2026-11-22 14:05 UTC"
+    assert (
+        first
+        == "[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %, cure to 72 % by 2026-11-22 14:05 UTC, immediate liquidation above 95 %"
+    )
     assert "cure by: 2026-11-22 14:05 UTC" in rows
     assert card["actions"] == [
         {"type": "Action.OpenUrl", "title": "Open", "url": "https://risk.desk.example/groups/G-1001"}
@@ -397,7 +403,7 @@ async def test_a_digest_names_the_groups_that_owe_most_and_how_many_more(
     check_slack(body)
     assert "990 notices: 800 liquidation, 190 margin call" in body["text"]
     fields = [f["text"] for b in body["blocks"] if b["type"] == "section" for f in b["fields"]]
-    assert fields[0].endswith("liquidation, debt 1,000,000.01 USD")
+    assert fields[0].endswith("liquidation, debt 1,000,000.00 USD")
     assert "more\n976, see the log from 17 on" in fields
 
 

@@ -16,7 +16,7 @@ async def test_it_prints_one_plain_line_to_stderr(capfd: pytest.CaptureFixture[s
     out, err = capfd.readouterr()
     assert out == ""
     assert err == (
-        "2026-11-21T14:05:59.000Z [CRITICAL] G-1001 delayed liquidation: LTV 91.84 %, cure by 2026-11-22 14:05 UTC "
+        "2026-11-21T14:05:59.000Z [CRITICAL] G-1001 delayed liquidation: LTV 91.84 %, cure to 72 % by 2026-11-22 14:05 UTC, immediate liquidation above 95 % "
         "(evt_abcdefghijklmnopqrstuvwxyz)\n"
     )
 

@@ -95,7 +95,10 @@ async def test_a_mail_arrives_with_text_and_html(post: Post, make_notice: MakeNo
     ((to, message),) = post.took
     assert to == [RISK]
     assert receipt.detail == "accepted: taken"
-    assert message["Subject"] == "[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %, cure by 2026-11-22 14:05 UTC"
+    assert (
+        message["Subject"]
+        == "[CRITICAL] G-1001 delayed liquidation: LTV 91.84 %, cure to 72 % by 2026-11-22 14:05 UTC, immediate liquidation above 95 %"
+    )
     assert message["From"] == "Monitor <monitor@desk.example>"
     assert message["Message-ID"] == "<evt_abcdefghijklmnopqrstuvwxyz@desk.example>"
     assert re.fullmatch(r"<episode-[0-9a-f]{32}@desk.example> <evt_before@desk.example>", message["References"])

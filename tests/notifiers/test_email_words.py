@@ -62,10 +62,10 @@ def written(notice: Notice) -> EmailMessage:
 
 
 SHOWN = [
-    "91.84 %", "liquidation at 91 %", "immediate liquidation at 95 % (3.16 points away)", "2026-11-22 14:05 UTC",
-    "1,000,000.01", "1,088,914.11", "66,395.30 USD", "92,215.69 USD", "72 %", "2.41336623", "not by this asset",
+    "91.84 %", "liquidation at 91 %", "immediate liquidation above 95 % (3.16 points away)", "2026-11-22 14:05 UTC",
+    "1,000,000.00", "1,088,914.12", "66,395.30 USD", "92,215.69 USD", "72 %", "2.41336623", "not by this asset",
     "31,250.5", "12.5", "38,210.4", "binance-futures", "477,630.00", "81,250,000,000", "no price", "(missing)",
-    "and 3 more", "L-1", "900,000", "144.000001", "900,144.01", "margin call → delayed liquidation",
+    "and 3 more", "L-1", "900,000", "144.000001", "900,144.00", "margin call → delayed liquidation",
     "Not sent separately: margin call", "ACME", "vip_loan@2024-04-29", "cursor 1042", "evt_abcdefghijklmnopqrstuvwxyz",
 ]  # fmt: skip
 
@@ -94,18 +94,28 @@ def test_a_blind_group_and_a_notice_that_is_not_durable_say_so(make_notice: Make
 def test_good_news_asks_for_nothing(make_notice: MakeNotice) -> None:
     cure = {"to_ltv": "0.72", "repay_usd": "0", "add_recognised_usd": "0", "by_asset": {"BTC": "0"}}
     message = written(
-        make_notice("loan_group.margin_call.cured", severity="info", ltv="0.7", cure=cure, deadline=None, reason=None)
+        make_notice(
+            "loan_group.margin_call.cured",
+            severity="info",
+            ltv="0.7",
+            cure=cure,
+            deadline=None,
+            reason=None,
+            stage={"from": "margin_call", "to": "normal"},
+            band="normal",
+            next_line={"name": "initial", "ltv": "0.72", "distance_percent": "2.77"},
+        )
     )
     assert "WHAT TO DO" not in text_of(message)
     assert "margin call at 77 % (7.00 points away)" not in text_of(message)
     assert "initial level at 72 % (2.00 points away)" in text_of(message)
 
 
-def test_just_above_the_immediate_line_the_reason_decides_what_is_shown_as_crossed(make_notice: MakeNotice) -> None:
+def test_the_band_decides_what_is_shown_as_crossed_whatever_the_shown_figure_has_lost(make_notice: MakeNotice) -> None:
     triggered = "loan_group.liquidation.triggered"
     at_95 = text_of(written(make_notice(triggered, ltv="0.95", reason="ltv")))
     assert "Line reached           liquidation at 91 %" in at_95
-    above = text_of(written(make_notice(triggered, ltv="0.95", reason="immediate")))
+    above = text_of(written(make_notice(triggered, ltv="0.95", reason="immediate", band="immediate")))
     assert "Line reached           immediate liquidation at 95 %" in above
     assert "no grace period is left" in above
 

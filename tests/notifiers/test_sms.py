@@ -22,8 +22,8 @@ AT = "2026-11-21T14:05:59.000Z"
 
 def test_it_says_group_stage_ltv_what_to_do_by_when_and_where_to_find_it(make_notice: MakeNotice) -> None:
     assert sms.text(make_notice()) == (
-        "CRITICAL G-1001 delayed liquidation. LTV 91.84%. Repay 66,396 USD or add collateral by 14:05 UTC 22 Nov."
-        " Ref evt_abcdefgh"
+        "CRITICAL G-1001 delayed liquidation. LTV 91.84%. Repay 66,396 USD or add collateral to 72% by 14:05 UTC 22 Nov."
+        " Immediate above 95%. Ref evt_abcdefgh"
     )
 
 
@@ -38,7 +38,7 @@ def test_the_address_of_the_page_follows_where_all_of_it_fits(
 ) -> None:
     page = "https://risk.desk.example/#/prices"
     assert sms.text(plain_notice(url=page)) == f"WARNING BTC price stale. Ref evt_plain {page}"
-    assert sms.text(make_notice(url="https://r.example/#/group/G-1001")) == (
+    assert sms.text(make_notice(url="https://r.example/#/group/G-1001", next_line=None, thresholds={})) == (
         "CRITICAL G-1001 delayed liquidation. LTV 91.84%. Repay 66,396 USD or add collateral by 14:05 UTC 22 Nov."
         " Ref evt_abcdefgh https://r.example/#/group/G-1001"
     )

@@ -277,6 +277,7 @@ class WebDesk:
         self.clock, self.store = DeskClock(), DeskStore()
         self.health, self.metrics = Health(), Metrics()
         self.health.set("startup", None)
+        self.public_labels: tuple[str, ...] = ()
         self.feeds = {"tape": FeedStats()}
         self.book = PlainBook()
         self.risk = RiskMonitor(self.rules, book=self.book)
@@ -429,6 +430,7 @@ class WebDesk:
             scenarios=scenarios,
             imports=self.imports,
             owners=lambda: self.owners,
+            public_labels=lambda: self.public_labels,
         )
 
 

@@ -52,6 +52,8 @@ class AlertData(TypedDict):
     recognised_usd: NotRequired[str | None]
     market_usd: NotRequired[str | None]
     thresholds: NotRequired[dict[str, str]]
+    band: NotRequired[str | None]
+    next_line: NotRequired[NextLineShown | None]
     cure: NotRequired[CureShown | None]
     liquidation_price: NotRequired[dict[str, str | None] | None]
     inputs: NotRequired[list[InputShown]]
@@ -76,6 +78,7 @@ class AlertData(TypedDict):
     facts_cut: NotRequired[int]
     acknowledged: NotRequired[AckShown]
     url: NotRequired[str]
+    zone: NotRequired[str]
 
 
 class AlertItem(TypedDict):
@@ -1455,6 +1458,7 @@ class NextLineShown(TypedDict):
     ltv: NotRequired[str]
     level: NotRequired[str]
     distance_percent: str
+    strict: NotRequired[bool]
 
 
 class OffBody(TypedDict):
@@ -1937,6 +1941,7 @@ class SessionItem(TypedDict):
     tokens: bool
     cookie: bool
     until: str | None
+    zone: str | None
 
 
 class SetBalanceEntry(TypedDict):
@@ -2065,6 +2070,8 @@ class StandShown(TypedDict):
     next_line: str | None
     next_level: str | None
     liquidated_at: str | None
+    metric: str
+    lines: list[str]
 
 
 class Status(TypedDict):
@@ -2110,7 +2117,7 @@ class StressAnswer(TypedDict):
     shortfall_usd: str
     expected_shortfall_usd: str
     fees_usd: str
-    fund_draw_usd: str
+    fund_draw_usd: NotRequired[str]
     scenario: str | None
     newly: dict[str, NewInStage]
 

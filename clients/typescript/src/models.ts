@@ -43,6 +43,8 @@ export interface AlertData {
   readonly recognised_usd?: string | null;
   readonly market_usd?: string | null;
   readonly thresholds?: Readonly<Record<string, string>>;
+  readonly band?: string | null;
+  readonly next_line?: NextLineShown | null;
   readonly cure?: CureShown | null;
   readonly liquidation_price?: Readonly<Record<string, string | null>> | null;
   readonly inputs?: ReadonlyArray<InputShown>;
@@ -67,6 +69,7 @@ export interface AlertData {
   readonly facts_cut?: number;
   readonly acknowledged?: AckShown;
   readonly url?: string;
+  readonly zone?: string;
 }
 
 /** An alert: the same object in the log, the stream and webhooks. */
@@ -1322,6 +1325,7 @@ export interface NextLineShown {
   readonly ltv?: string;
   readonly level?: string;
   readonly distance_percent: string;
+  readonly strict?: boolean;
 }
 
 /** Why a channel is switched off. */
@@ -1751,6 +1755,7 @@ export interface SessionItem {
   readonly tokens: boolean;
   readonly cookie: boolean;
   readonly until: string | null;
+  readonly zone: string | null;
 }
 
 /** SetBalanceEntry */
@@ -1861,6 +1866,8 @@ export interface StandShown {
   readonly next_line: string | null;
   readonly next_level: string | null;
   readonly liquidated_at: string | null;
+  readonly metric: string;
+  readonly lines: ReadonlyArray<string>;
 }
 
 /** The daemon at a glance. `reasons` have no texts for a token with a scope: these may name other groups. */
@@ -1903,7 +1910,7 @@ export interface StressAnswer {
   readonly shortfall_usd: string;
   readonly expected_shortfall_usd: string;
   readonly fees_usd: string;
-  readonly fund_draw_usd: string;
+  readonly fund_draw_usd?: string;
   readonly scenario: string | null;
   readonly newly: Readonly<Record<string, NewInStage>>;
 }

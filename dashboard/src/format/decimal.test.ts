@@ -30,6 +30,8 @@ describe("figures as the reader writes them", () => {
     expect(en.usd("1234567.891", 2)).toBe("$1,234,567.89");
     expect(sv.exact("1234567.5").replace(/\s/g, " ")).toBe("1 234 567,5");
     expect(hi.exact("1234567")).toBe("12,34,567");
+    expect(en.usd("999.996", 2)).toBe("$1,000.00");
+    expect(en.usd("57000.0000001", 2)).toBe("$57,000.00");
   });
 
   test("a share is rounded to the nearest, and never onto a line on which it is not or past it", () => {
@@ -57,7 +59,9 @@ describe("figures as the reader writes them", () => {
   });
 
   test("large sums are short", () => {
-    expect(en.short("999999.99")).toBe("$999,999");
+    expect(en.short("999999.49")).toBe("$999,999");
+    expect(en.short("999999.99")).toBe("$1.00M");
+    expect(en.short("35615001")).toBe("$35.62M");
     expect(en.short("35610000")).toBe("$35.61M");
     expect(en.short("1234567890")).toBe("$1.23B");
     expect(en.short("5000000000000")).toBe("$5.00T");

@@ -141,14 +141,15 @@ export class Numbers {
     return `${this.exact(shift(shown, 2), Math.max(places, digits), true)}%`;
   }
 
+  /** To the nearest, as mails and the terminal say it; amounts that must suffice come rounded up already. */
   usd(value: string, places = 0): string {
-    const shown = this.exact(value, places, places > 0);
+    const shown = this.exact(nearest(value, places), places, places > 0);
     return shown.startsWith("−") ? `−$${shown.slice(1)}` : `$${shown}`;
   }
 
   /** Large sums in three to four digits: `$12.34M`. The exact figure belongs into the title. */
   short(value: string): string {
-    const size = cut(value, 0).replace("-", "").length;
+    const size = nearest(value, 0).replace("-", "").length;
     if (size > 12) return `${this.usd(shift(value, -12), 2)}T`;
     if (size > 9) return `${this.usd(shift(value, -9), 2)}B`;
     if (size > 6) return `${this.usd(shift(value, -6), 2)}M`;

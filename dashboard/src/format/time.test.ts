@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { rough, span, Times, utc } from "./time";
+import { inZone, rough, span, Times, utc } from "./time";
 
 test("a time of today is a time of day, another has its date; both in the reader's zone", () => {
   const stockholm = new Times("en-GB", "Europe/Stockholm");
@@ -8,6 +8,12 @@ test("a time of today is a time of day, another has its date; both in the reader
   expect(stockholm.short("2026-01-04T10:00:00.000Z", now)).toBe("04 Jan 11:00:00");
   // Half past eleven in UTC is the next day already in Stockholm.
   expect(stockholm.short("2026-01-05T23:30:00.000Z", now)).toBe("06 Jan 00:30:00");
+});
+
+test("a deadline is told in the desk's zone, by its name", () => {
+  expect(inZone("2026-11-22T14:05:59.000Z", "Europe/Stockholm")).toContain("15:05");
+  expect(inZone("2026-11-22T23:30:00.000Z", "Europe/Stockholm")).toContain("23 Nov");
+  expect(inZone("2026-11-22T14:05:59.000Z", "No/Where")).toBe("");
 });
 
 test("UTC is at hand with all that is known", () => {

@@ -35,6 +35,16 @@ export function utc(at: string | number): string {
   return new Date(at).toISOString().replace("T", " ").replace("Z", " UTC");
 }
 
+/** A time in the desk's own zone, with the zone's name: `15:05 CET`. Empty where this browser does not know the zone. */
+export function inZone(at: string | number, zone: string): string {
+  try {
+    const how = { timeZone: zone, day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit" } as const;
+    return new Intl.DateTimeFormat("en-GB", { ...how, timeZoneName: "short" }).format(new Date(at));
+  } catch {
+    return "";
+  }
+}
+
 /** Two units at most: `23 h 59 min`, `4 min 05 s`, `12 s`. */
 export function span(ms: number): string {
   const left = Math.max(0, Math.floor(ms / SECOND) * SECOND);

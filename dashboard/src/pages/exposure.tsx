@@ -53,8 +53,9 @@ function Table({ answer, name }: { answer: ExposureList; name: string }) {
       <p class="body quiet">
         <Time at={answer.at} /> · {numbers.exact(String(answer.total.groups))} groups, debt{" "}
         <ShortUsd value={answer.total.debt_usd} />
-        {answer.unknown > 0 && ` · ${answer.unknown} groups cannot be valued and are left out`} ·{" "}
-        {answer.is_exact ? "every figure is exact" : "sums are rounded to cents"} · shares are of the{" "}
+        {answer.unknown > 0 &&
+          ` · ${answer.unknown} ${answer.unknown === 1 ? "group" : "groups"} cannot be valued and are left out`}{" "}
+        · {answer.is_exact ? "every figure is exact" : "sums are rounded to cents"} · shares are of the{" "}
         {isCoin ? "market value of the collateral" : "debt"}
       </p>
       <Scroll label="Exposure" high>
@@ -182,15 +183,12 @@ function WrongWay({ pairs }: { pairs: readonly IssuerPair[] }) {
 /** What the insurance fund would have to pay now. A monitor for which none is configured has no such answer. */
 function Fund() {
   const found = usePolled<FundShown>("/v1/fund", 10_000);
+  if (found.error?.status === 404 || (!found.data && !found.error)) return null;
   return (
     <Panel title="Insurance fund" class="wide">
-      {found.error?.status === 404 ? (
-        <p class="quiet">There is no fund in the configuration of this monitor.</p>
-      ) : (
-        <Fresh of={found} what="an insurance fund">
-          {(fund) => <FundFigures fund={fund} />}
-        </Fresh>
-      )}
+      <Fresh of={found} what="an insurance fund">
+        {(fund) => <FundFigures fund={fund} />}
+      </Fresh>
     </Panel>
   );
 }

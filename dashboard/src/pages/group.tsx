@@ -9,11 +9,12 @@ import { useStore } from "../live/store";
 import { Acknowledge } from "../parts/acknowledge";
 import { MarginCall } from "../parts/call";
 import { Entries } from "../parts/entries";
-import { Countdown, Panel, Quantity, StagePill, Time, Usd, words } from "../parts/figures";
+import { Deadline, numbers, Panel, Quantity, StagePill, Time, Usd, words } from "../parts/figures";
 import { Cure, Lender, Lines, Loans, Permitted, Terms, Why } from "../parts/groupparts";
 import { Levers } from "../parts/levers";
 import { LevelText, LtvBar } from "../parts/ltvbar";
 import { LtvOverTime } from "../parts/ltvhistory";
+import { NextLine } from "../parts/nextline";
 import { Fresh } from "../parts/notices";
 import { Timeline } from "../parts/timeline";
 import { to } from "../router";
@@ -89,16 +90,10 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
         <Fact name="May still borrow">
           <Usd value={group.borrowable_usd} places={2} />
         </Fact>
-        <Fact name="To next line">
-          {group.next_line ? (
-            <>
-              {group.next_line.distance_percent}% <small>to {words(group.next_line.name)}</small>
-            </>
-          ) : (
-            "–"
-          )}
+        <Fact name="What counts next">
+          <NextLine group={group} isLevel={isByLevel(group)} />
         </Fact>
-        <Fact name="Deadline">{group.deadline ? <Countdown at={group.deadline} /> : "none"}</Fact>
+        <Fact name="Deadline">{group.deadline ? <Deadline at={group.deadline} /> : "none"}</Fact>
         <Fact name="In this stage since">
           <Time at={group.since} />
         </Fact>
@@ -128,7 +123,7 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
             <Lender said={group.lender} />
           </Panel>
         )}
-        <Panel title="Why this LTV" class="wide" aside={<small>rules {group.rules}</small>}>
+        <Panel title={`Why this ${metricOf(group)}`} class="wide" aside={<small>rules {group.rules}</small>}>
           <Why group={group} />
         </Panel>
         <Panel title="Loans and interest" class="wide">
@@ -170,7 +165,9 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
 
 /** Where a group stands with its missing coins at one end; nothing limits an end that is null. */
 function end(at: NonNullable<GroupDetail["bounds"]>["best"]): string {
-  return at === null ? "without limit" : `${at.level ?? at.ltv ?? "debt on nothing"} (${words(at.band)})`;
+  if (at === null) return "without limit";
+  const figure = at.level ? numbers.level(at.level, 4) : at.ltv ? numbers.percent(at.ltv) : "debt on nothing";
+  return `${figure} (${words(at.band)})`;
 }
 
 /** Newest alerts of a group that the page keeps; a line through all others would hide the chart. */
@@ -212,4 +209,13 @@ function Fact({ name, children }: { name: string; children: preact.ComponentChil
       <dd>{children}</dd>
     </div>
   );
+}
+
+function metricOf(group: GroupDetail): string {
+  if (group.health_factor !== undefined) return "health factor";
+  return group.margin_level !== undefined ? "margin level" : "LTV";
+}
+
+function isByLevel(group: GroupDetail): boolean {
+  return group.margin_level !== undefined || group.health_factor !== undefined;
 }

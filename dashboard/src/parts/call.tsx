@@ -3,7 +3,8 @@
 import { useEffect, useState } from "preact/hooks";
 import type { CallItem, CallList, CallShown, GroupDetail } from "../answers.generated";
 import { get, path, query } from "../api";
-import { Countdown, Panel, Scroll, Time, Usd, words } from "./figures";
+import { Deadline, Panel, Scroll, Time, Usd, words } from "./figures";
+import { levelText } from "./nextline";
 
 /** Rows that the page keeps of a group's calls, the newest. */
 const KEPT = 500;
@@ -13,7 +14,9 @@ export function MarginCall({ group }: { group: GroupDetail }) {
   if (!group.call && !group.returnable_usd && items.length === 0) return null;
   return (
     <Panel title="Margin call" class="wide">
-      {group.call && <Amounts call={group.call} />}
+      {group.call && (
+        <Amounts call={group.call} isLevel={group.margin_level !== undefined || group.health_factor !== undefined} />
+      )}
       {group.returnable_usd && (
         <p>
           May be asked back: <Usd value={group.returnable_usd} places={2} /> of recognised value.
@@ -48,7 +51,7 @@ function useItems(group: GroupDetail): readonly CallItem[] {
   return found;
 }
 
-function Amounts({ call }: { call: CallShown }) {
+function Amounts({ call, isLevel }: { call: CallShown; isLevel: boolean }) {
   return (
     <>
       <dl class="facts">
@@ -85,17 +88,13 @@ function Amounts({ call }: { call: CallShown }) {
         <div>
           <dt>Due</dt>
           <dd>
-            {call.status === "open" || call.status === "disputed" ? (
-              <Countdown at={call.due} />
-            ) : (
-              <Time at={call.due} />
-            )}
+            {call.status === "open" || call.status === "disputed" ? <Deadline at={call.due} /> : <Time at={call.due} />}
           </dd>
         </div>
       </dl>
       <p class="quiet">
-        Target {call.target}. At expiry: {words(call.on_expiry)}. The amount recomputes from the figures of alert{" "}
-        {call.alert}.
+        Target {levelText(call.target, isLevel)}. At expiry: {words(call.on_expiry)}. The amount recomputes from the
+        figures of alert {call.alert}.
       </p>
     </>
   );

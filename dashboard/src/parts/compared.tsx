@@ -2,9 +2,10 @@
 
 import type { ComponentChildren } from "preact";
 import type { WhatIfAnswer, WhatIfStanding } from "../answers.generated";
-import { alertTitle, Scroll, StagePill, Usd, words } from "./figures";
+import { alertTitle, numbers, Scroll, StagePill, Usd } from "./figures";
 import type { Lines } from "./ltvbar";
 import { LevelText, LtvBar } from "./ltvbar";
+import { lineWords } from "./nextline";
 
 export function Compared({ answer, lines }: { answer: WhatIfAnswer; lines: Lines }) {
   const { before, after } = answer;
@@ -69,7 +70,7 @@ export function Compared({ answer, lines }: { answer: WhatIfAnswer; lines: Lines
 }
 
 function next(s: WhatIfStanding) {
-  return s.next_line ? `${s.next_line.distance_percent}% to ${words(s.next_line.name)}` : "–";
+  return s.next_line ? `${numbers.exact(s.next_line.distance_percent, 2, true)}% to ${lineWords(s.next_line)}` : "–";
 }
 
 function may(s: WhatIfStanding): string {
@@ -81,7 +82,7 @@ function may(s: WhatIfStanding): string {
     p.new_order && "borrow",
     ...Object.keys(p.not_stated).map((name) => `${name} not stated`),
   ].filter(Boolean);
-  return found.join(", ") || "nothing";
+  return found.join(", ") || "only to add collateral or repay";
 }
 
 function Row(props: {

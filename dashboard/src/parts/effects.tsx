@@ -2,7 +2,8 @@
 
 import type { EffectShown, EffectsShown, StandShown } from "../answers.generated";
 import { to } from "../router";
-import { Scroll, Share, StagePill, Time, words } from "./figures";
+import { numbers, Scroll, Share, StagePill, Time, words } from "./figures";
+import { levelText } from "./nextline";
 
 export function Effects({ of, title }: { of: EffectsShown; title: string }) {
   const moves = Object.entries(of.moves);
@@ -66,7 +67,7 @@ function Stand({ of }: { of: StandShown | null }) {
   if (!of) return <>–</>;
   return (
     <>
-      <StagePill stage={of.stage} /> <Share value={of.figure} />
+      <StagePill stage={of.stage} /> <Figure of={of} />
       <br />
       <small>
         {lineOf(of)}
@@ -80,7 +81,20 @@ function Stand({ of }: { of: StandShown | null }) {
   );
 }
 
+/** An LTV in percent, or a level under its own name, on its side of the group's lines. */
+export function Figure({ of }: { of: StandShown }) {
+  const lines = of.lines.length ? of.lines : undefined;
+  if (of.figure === null || of.metric === "ltv")
+    return <Share value={of.figure} lines={lines && Object.fromEntries(lines.entries())} />;
+  return (
+    <span class="num" title={of.figure}>
+      {words(of.metric)} {numbers.level(of.figure, 4, lines)}
+    </span>
+  );
+}
+
 function lineOf(of: StandShown): string {
-  if (of.next_line) return `next line ${words(of.next_line)} ${of.next_level}`;
-  return of.figure === null ? "not known: a price is missing" : "past its lines";
+  if (of.next_line) return `next line ${words(of.next_line)} ${levelText(of.next_level ?? "0", of.metric !== "ltv")}`;
+  if (of.figure === null) return "not known: a price is missing";
+  return of.stage === "liquidation" ? "cleared at its initial level" : "past its lines";
 }

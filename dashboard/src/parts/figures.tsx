@@ -5,9 +5,10 @@ import { useRef } from "preact/hooks";
 import { type Severity, STAGE_NAMES, type Stage, TITLES } from "../alerts.generated";
 import type { AlertData, PinnedShown } from "../answers.generated";
 import { Numbers } from "../format/decimal";
-import { rough, span, Times, utc } from "../format/time";
+import { inZone, rough, span, Times, utc } from "../format/time";
 import { daemonNow } from "../live/live";
 import { clock, useStore } from "../live/store";
+import { access } from "../session";
 import { useNamedCells } from "./cards";
 import { useNarrow } from "./narrow";
 
@@ -105,6 +106,20 @@ export function Countdown({ at }: { at: string }) {
   );
 }
 
+/** A deadline that nobody may read in the wrong zone: how long is left, the desk's time, and UTC beside it. */
+export function Deadline({ at }: { at: string }) {
+  const zone = useStore(access).who?.zone;
+  return (
+    <>
+      <Countdown at={at} />{" "}
+      <small class="num">
+        {zone && `${inZone(at, zone)}, `}
+        {utc(at).slice(0, 16)} UTC
+      </small>
+    </>
+  );
+}
+
 export function StagePill({ stage }: { stage: Stage | string | null }) {
   return <span class={`pill stage-${stage}`}>{STAGE_NAMES[stage as Stage] ?? stage ?? "–"}</span>;
 }
@@ -129,6 +144,11 @@ export function PinnedPill({ by }: { by: PinnedShown | undefined }) {
       pinned
     </span>
   );
+}
+
+/** `1 group`, `2,000 groups`. */
+export function many(count: number, of: string): string {
+  return `${numbers.exact(String(count))} ${of}${count === 1 ? "" : "s"}`;
 }
 
 export function words(name: string): string {

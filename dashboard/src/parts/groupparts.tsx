@@ -292,21 +292,26 @@ export function Cure({ group }: { group: GroupDetail }) {
 export function Permitted({ group }: { group: GroupDetail }) {
   const may = group.permitted;
   const what: readonly [string, boolean][] = [
+    ["Add collateral", true],
+    ["Repay", group.loans.length > 0],
     ["Trade on spot", may.trade],
     ["Move within the group", may.move_within_group],
     ["Withdraw", may.withdraw],
     ["Take a new loan", may.new_order],
   ];
+  const refused = what.filter(([name, yes]) => !yes && name !== "Repay").map(([name]) => name.toLowerCase());
   return (
     <>
       <ul class="permitted">
-        {what.map(([name, yes]) => (
-          <li key={name} class={yes ? "yes" : "no"}>
-            <span aria-hidden="true">{yes ? "✓" : "✕"}</span> {name}
-            <span class="hidden">{yes ? ": permitted" : ": not permitted"}</span>
-          </li>
-        ))}
+        {what
+          .filter(([, yes]) => yes)
+          .map(([name]) => (
+            <li key={name} class="yes">
+              <span aria-hidden="true">✓</span> {name}
+            </li>
+          ))}
       </ul>
+      {refused.length > 0 && <p class="quiet">Not now: {refused.join(", ")}.</p>}
       {Object.entries(may.not_stated).map(([name, why]) => (
         <p key={name} class="none">
           {name.replaceAll("_", " ")}: not stated. {why.text}.

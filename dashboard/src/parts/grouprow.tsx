@@ -6,8 +6,9 @@ import { type Filter, live } from "../live/live";
 import type { Sort } from "../live/rows";
 import { to } from "../router";
 import type { Column } from "./columns";
-import { Countdown, numbers, ShortUsd, StagePill, words } from "./figures";
+import { Countdown, ShortUsd, StagePill, words } from "./figures";
 import { LevelText, LtvBar } from "./ltvbar";
+import { NextLineCell } from "./nextline";
 
 export const SORTS: Readonly<Record<Sort, string>> = {
   ltv: "Worst first",
@@ -46,7 +47,7 @@ export function groupColumns(now: () => number): readonly GroupColumn[] {
     },
     {
       key: "level",
-      name: "LTV",
+      name: "LTV or level",
       sort: "ltv",
       width: "minmax(126px, 1.5fr)",
       show: (g) => <Level group={g} />,
@@ -54,7 +55,7 @@ export function groupColumns(now: () => number): readonly GroupColumn[] {
     },
     {
       key: "next",
-      name: "To next line",
+      name: "What counts next",
       width: "minmax(106px, 0.9fr)",
       show: (g) => <Next group={g} now={now()} />,
       text: (g) => g.next_line?.distance_percent,
@@ -204,12 +205,11 @@ function Level({ group }: { group: GroupRow }) {
 }
 
 function Next({ group, now }: { group: GroupRow; now: number }) {
-  if (!group.next_line) return <span class="none">{group.unknown ? "–" : "beyond all"}</span>;
   // The drift of old figures tells nothing.
   const drift = live.pulse.get().phase === "live" ? live.drift.toLine(group, now) : null;
   return (
     <>
-      <span class="num">{numbers.exact(group.next_line.distance_percent, 2, true)}%</span>
+      <NextLineCell group={group} isLevel={group.margin_level !== undefined || group.health_factor !== undefined} />
       {drift !== null && (
         <span
           class={`num drift ${drift < 600_000 ? "soon" : ""}`}
@@ -218,7 +218,6 @@ function Next({ group, now }: { group: GroupRow; now: number }) {
           ≈ {rough(drift)}
         </span>
       )}
-      <small>to {words(group.next_line.name)}</small>
     </>
   );
 }

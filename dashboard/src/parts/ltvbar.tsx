@@ -10,7 +10,8 @@ interface Level {
   readonly ltv: string | null;
   readonly margin_level?: string | null;
   readonly health_factor?: string | null;
-  readonly band: string | null;
+  /** It gives the bar its colour: what a group is in counts, not where its level is just now. */
+  readonly stage: string;
   readonly thresholds: Lines;
   readonly blind: boolean;
 }
@@ -46,7 +47,7 @@ export function LtvBar({ group }: { group: Level }) {
   const told = lines.map((l) => `${words(l.name)} ${l.text}`).join(", ");
   return (
     <svg
-      class={`ltvbar band-${group.band} ${group.blind ? "blind" : ""}`}
+      class={`ltvbar stage-${group.stage} ${group.blind ? "blind" : ""}`}
       viewBox="0 0 100 10"
       preserveAspectRatio="none"
       role="img"
@@ -66,7 +67,7 @@ export function LtvBar({ group }: { group: Level }) {
 export function LevelText({
   group,
 }: {
-  group: Omit<Level, "thresholds" | "band"> & { thresholds?: Lines; unknown: boolean };
+  group: Omit<Level, "thresholds" | "stage"> & { thresholds?: Lines; unknown: boolean };
 }) {
   const level = group.margin_level ?? group.health_factor;
   const lines = group.thresholds && Object.values(group.thresholds);

@@ -4,13 +4,13 @@ import { useState } from "preact/hooks";
 import { STAGE_NAMES, STAGES, type Stage } from "../alerts.generated";
 import type { FallReach, ReverseAnswer, StressAnswer } from "../answers.generated";
 import { to } from "../router";
-import { numbers, Scroll, Share, ShortUsd, StagePill, Time, Usd } from "./figures";
+import { many, numbers, Scroll, Share, ShortUsd, StagePill, Time, Usd } from "./figures";
 
 export function Outcome({ answer }: { answer: StressAnswer }) {
   return (
     <div aria-live="polite">
       <p class="body quiet">
-        <Time at={answer.at} /> · {answer.groups} groups
+        <Time at={answer.at} /> · {many(answer.groups, "group")}
         {answer.unknown > 0 && `, ${answer.unknown} more cannot be valued`} ·{" "}
         {answer.is_exact.sums ? "every figure is exact" : "counts are exact, sums rounded to cents"} ·{" "}
         {Object.entries(answer.shocks)
@@ -19,7 +19,7 @@ export function Outcome({ answer }: { answer: StressAnswer }) {
       </p>
       <dl class="facts body">
         <Figure name="Shortfall" value={answer.shortfall_usd} />
-        <Figure name="Draw on the fund" value={answer.fund_draw_usd} />
+        {answer.fund_draw_usd !== undefined && <Figure name="Draw on the fund" value={answer.fund_draw_usd} />}
         <Figure name="Liquidation fees" value={answer.fees_usd} />
         <div>
           <dt>Bankrupt groups</dt>

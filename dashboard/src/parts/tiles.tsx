@@ -5,7 +5,7 @@ import { sum } from "../format/decimal";
 import { live } from "../live/live";
 import { useStore } from "../live/store";
 import { to } from "../router";
-import { numbers, ShortUsd } from "./figures";
+import { many, numbers, ShortUsd } from "./figures";
 
 export function Tiles() {
   const counts = useStore(live.counts);
@@ -35,9 +35,7 @@ export function Tiles() {
         <div class="tile risk" title="What is owed by groups past a line">
           <span class="name">Debt at risk</span>
           <span class="count">{risk ? <ShortUsd value={risk} /> : "…"}</span>
-          <span class="sum">
-            {counts && `${numbers.exact(String(counts.total - counts.stages.normal))} groups past a line`}
-          </span>
+          <span class="sum">{counts && `${many(counts.total - counts.stages.normal, "group")} past a line`}</span>
         </div>
       </li>
       <PriceTile />
@@ -63,7 +61,7 @@ function PriceTile() {
                 .map((p) => `${p.asset} ${p.trust}`)
                 .join(", ")
             : counts
-              ? `${prices.size} assets · ${counts.blind} groups blind`
+              ? `${many(prices.size, "asset")} · ${many(counts.blind, "group")} blind`
               : ""}
         </span>
       </a>

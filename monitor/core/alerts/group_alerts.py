@@ -100,6 +100,7 @@ GROUP_ROWS = (
         "loan_group.margin_call.reminder", WARNING, "margin call (reminder)", GROUP,
         "The margin call is still open.",
         "The same, with the figures of now.",
+        OPENED_FACTS[:-1],
     ),
     AlertType(
         "loan_group.margin_call.cured", INFO, "margin call cured", GROUP,
@@ -117,6 +118,13 @@ GROUP_ROWS = (
         "loan_group.delayed_liquidation.reminder", CRITICAL, "delayed liquidation (reminder)", GROUP,
         "The deadline comes nearer.",
         "The same.",
+    ),
+    AlertType(
+        "loan_group.delayed_liquidation.extended", CRITICAL, "delayed liquidation, new deadline", GROUP,
+        "The end of the grace period was moved: it was extended, or the extension was taken back. It goes where the alert "
+        "goes that starts a grace period.",
+        "Tell the borrower that `deadline` holds in place of `facts.was`.",
+        (Fact("was", TIME, "the deadline that was told before"),),
     ),
     AlertType(
         "loan_group.delayed_liquidation.cured", INFO, "delayed liquidation cured", GROUP,

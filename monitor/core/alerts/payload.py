@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -21,11 +21,19 @@ from monitor.core.money import EXACT, ZERO, plain
 from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.product import Product
 from monitor.core.rules.thresholds import metric_reason
+from monitor.core.stages.ahead import lines_ahead
 from monitor.core.stages.stages import CLOSED, Ack, Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
-from monitor.core.valuation.remedies import CureShown, cure_shown, liquidation_prices, valued
+from monitor.core.valuation.remedies import (
+    CureShown,
+    NextLineShown,
+    cure_shown,
+    liquidation_prices,
+    next_line_shown,
+    valued,
+)
 from monitor.core.valuation.shown_figures import shown_figure
-from monitor.core.valuation.valuation import Position, Weight
+from monitor.core.valuation.valuation import Position, Weight, band
 
 BODY_LIMIT = 19_000
 """Bytes of `data` above which long lists are cut: a webhook body stays below 20 kB (Standard Webhooks)."""
@@ -127,6 +135,10 @@ class AlertData(msgspec.Struct, frozen=True, kw_only=True):
     recognised_usd: str | UnsetType | None = UNSET
     market_usd: str | UnsetType | None = UNSET
     thresholds: dict[str, str] | UnsetType = UNSET
+    band: str | UnsetType | None = UNSET
+    """Between which lines the figure stands, as it was decided: a strict line is crossed only beyond it."""
+    next_line: NextLineShown | UnsetType | None = UNSET
+    """The line that counts next in the stage that the alert leads to; null where none does."""
     cure: CureShown | UnsetType | None = UNSET
     liquidation_price: dict[str, str | None] | UnsetType | None = UNSET
     inputs: list[InputShown] | UnsetType = UNSET
@@ -155,6 +167,20 @@ class AlertData(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged: AckShown | UnsetType = UNSET
     url: str | UnsetType = UNSET
     """The page of what it is about: in notices alone, where the monitor has a `public_url`."""
+    zone: str | UnsetType = UNSET
+    """The desk's time zone: in notices alone, where the configuration states one."""
+
+
+class OnlyInNotices(NamedTuple):
+    """What the log does not have: it is the configuration's of now."""
+
+    url: str | None = None
+    """The page that a notice leads to."""
+    zone: str | None = None
+    """The desk's time zone, in which people read deadlines beside UTC."""
+
+
+NOT_A_NOTICE = OnlyInNotices()
 
 
 class AlertItem(msgspec.Struct, frozen=True):
@@ -176,23 +202,28 @@ def alert_item(
     *,
     durable: bool = True,
     test: bool = False,
-    url: str | None = None,
+    only: OnlyInNotices = NOT_A_NOTICE,
 ) -> AlertItem:
-    """An item of the log, a webhook's body. `url` is the page that a notice leads to."""
-    data, _ = _cut(_data_of(alert, cursor, products, durable=durable, test=test, url=url))
+    """An item of the log, a webhook's body."""
+    data, _ = _cut(_data_of(alert, cursor, products, durable=durable, test=test, only=only))
     return AlertItem(alert.type, _shared_stamp(alert.at), data)
 
 
 def alert_body(
-    alert: Alert, cursor: int, products: Mapping[str, Product], *, durable: bool = True, url: str | None = None
+    alert: Alert,
+    cursor: int,
+    products: Mapping[str, Product],
+    *,
+    durable: bool = True,
+    only: OnlyInNotices = NOT_A_NOTICE,
 ) -> bytes:
     """The same item as JSON: the bytes that its size was judged by, so that nothing is encoded twice."""
-    _, encoded = _cut(_data_of(alert, cursor, products, durable=durable, test=False, url=url))
+    _, encoded = _cut(_data_of(alert, cursor, products, durable=durable, test=False, only=only))
     return b'{"type":%b,"timestamp":%b,"data":%b}' % (_json(alert.type), _json(_shared_stamp(alert.at)), encoded)
 
 
 def _data_of(
-    alert: Alert, cursor: int | None, products: Mapping[str, Product], *, durable: bool, test: bool, url: str | None
+    alert: Alert, cursor: int | None, products: Mapping[str, Product], *, durable: bool, test: bool, only: OnlyInNotices
 ) -> AlertData:
     fields: dict[str, Any] = {
         "id": alert.id,
@@ -205,16 +236,17 @@ def _data_of(
         "episode": alert.episode,
         "detected_at": _shared_stamp(alert.detected_at),
         "silenced_by": alert.silenced_by or UNSET,
-        "url": url or UNSET,
+        "url": only.url or UNSET,
+        "zone": only.zone or UNSET,
     }
     if alert.group is None:
         fields["subject"] = alert.subject
         fields["facts"] = dict(alert.facts)
     else:
         if alert.figures is not None:
-            fields |= _with_figures(alert.figures, products.get(alert.group.product))
+            fields |= _with_figures(alert.figures, products.get(alert.group.product), alert.stage_to)
         if alert.type == CLOSED:
-            fields |= {"cure": None, "liquidation_price": None}  # nobody is asked for anything
+            fields |= {"cure": None, "liquidation_price": None, "next_line": None}  # nobody is asked for anything
         fields |= _of_group(alert, alert.group)
     return AlertData(**fields)
 
@@ -254,14 +286,17 @@ def reason_of(alert: Alert) -> str | None:
     return metric_reason(alert.reason, alert.figures.thresholds.metric)
 
 
-def _with_figures(figures: Figures, product: Product | None) -> dict[str, Any]:
+def _with_figures(figures: Figures, product: Product | None, stage: str | None) -> dict[str, Any]:
     lines, metric = figures.thresholds, figures.thresholds.metric
     version = product.version_named(figures.rules) if product else None
     level: str | None = None
+    where: str | None = None
+    ahead: NextLineShown | None = None
     way: CureShown | None = None
     prices: dict[str, str | None] | None = None
     if figures.debt_usd is not None and figures.recognised_usd is not None:
         weight = Weight(figures.debt_usd, figures.recognised_usd)
+        where = band(weight, lines)
         warnings = version.warnings if version is not None else ()
         level = plain_or_none(shown_figure(weight, lines, warnings)) if metric.falls else None
         if not figures.missing and version is not None:
@@ -269,6 +304,7 @@ def _with_figures(figures: Figures, product: Product | None) -> dict[str, Any]:
             held = [Position(i.asset, i.quantity, i.price, i.value_usd, i.recognised_usd) for i in figures.inputs]
             of = valued(weight, held, lines, version)
             way = cure_shown(of, lines)
+            ahead = next_line_shown(weight, lines, of.terms, lines_ahead(stage))
             usd = {debt.asset: debt.price for debt in figures.debts if debt.price is not None}
             found = liquidation_prices(of, lines.liquidation, _owed(figures.debts), usd)
             prices = {asset: plain_or_none(price) for asset, price in found.items()}
@@ -278,6 +314,8 @@ def _with_figures(figures: Figures, product: Product | None) -> dict[str, Any]:
         "recognised_usd": plain_or_none(figures.recognised_usd),
         "market_usd": plain_or_none(figures.market_usd),
         "thresholds": lines.shown,
+        "band": where,
+        "next_line": ahead,
         "cure": way,
         "liquidation_price": prices,
         "inputs": [_input_shown(each) for each in figures.inputs],

@@ -20,7 +20,7 @@ from monitor.core.alerts.alert_type import CRITICAL, INFO, SEVERITY_RANK, WARNIN
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, CATALOGUE, GOOD_STAGE_NEWS, GROUP_ESCALATED, LEVER_EMERGENCY
 from monitor.core.alerts.matching import Match, takes
 from monitor.core.prices.decisions import PriceAct
-from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGE_RANK, Stage
+from monitor.core.stages.stages import DEADLINE_MOVED, DELAYED, LIQUIDATION, MARGIN_CALL, NORMAL, STAGE_RANK, Stage
 
 UpTo = Literal[Severity, Stage]
 
@@ -86,7 +86,7 @@ class Silence(msgspec.Struct, frozen=True):
 
 CRITICAL_STAGES: frozenset[Stage] = frozenset({DELAYED, LIQUIDATION})
 _CRITICAL_NEWS = frozenset(type_ for type_ in BAD_STAGE_NEWS if CATALOGUE[type_].severity == CRITICAL)
-_TELLS_OF_CRITICAL = _CRITICAL_NEWS | {GROUP_ESCALATED, "loan_group.delayed_liquidation.reminder"}
+_TELLS_OF_CRITICAL = _CRITICAL_NEWS | {GROUP_ESCALATED, "loan_group.delayed_liquidation.reminder", DEADLINE_MOVED}
 
 
 def may_hide_critical_stage(said: MakeSilence) -> bool | None:

@@ -13,6 +13,7 @@ from monitor.core.loans.group import Group
 from monitor.core.loans.interest import timeline
 from monitor.core.money import EIGHT_PLACES, ZERO, divide_down, plain, round_down
 from monitor.core.rules.product import DAY, Product, Version
+from monitor.core.rules.thresholds import Metric
 from monitor.core.stages.stages import NORMAL, Stage
 from monitor.core.text import plain_or_none
 from monitor.core.valuation.valuation import Holding
@@ -118,7 +119,7 @@ def in_call(stage: str) -> list[Reason]:
     return [Reason(MARGIN_CALL, f"the group is in {stage.replace('_', ' ')} (VIP FAQ 7, 27)")]
 
 
-def order_reasons(stage: str, room_usd: Decimal, doubted: Sequence[str]) -> list[Reason]:
+def order_reasons(stage: str, room_usd: Decimal, doubted: Sequence[str], metric: Metric) -> list[Reason]:
     """Why the group may take no new order now, whatever the coin (rule 7).
 
     `doubted`: coins of the group without a price that is believed.
@@ -128,9 +129,8 @@ def order_reasons(stage: str, room_usd: Decimal, doubted: Sequence[str]) -> list
         named = ", ".join(doubted[:5]) + (" ..." if len(doubted) > 5 else "")
         reasons.append(Reason(PRICE, f"not every price is there and believed: {named}"))
     elif not reasons and room_usd <= 0:
-        reasons.append(
-            Reason(COLLATERAL, "collateral does not suffice: an order would take LTV above the initial level")
-        )
+        move = f"the {metric.title} below" if metric.falls else "LTV above"
+        reasons.append(Reason(COLLATERAL, f"collateral does not suffice: an order would take {move} the initial level"))
     return reasons
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from monitor.core.borrowing.limits import PRICE, Reason
 from monitor.core.money import plain
+from monitor.core.rules.thresholds import Metric
 from monitor.core.stages.stages import LIQUIDATION
 from monitor.core.valuation.remedies import Permitted
 
@@ -21,6 +23,16 @@ class DetachableAccount(msgspec.Struct, frozen=True):
 
     detachable: bool
     reasons: list[Reason]
+
+
+class NotAllowed(NamedTuple):
+    """Why not: in whose word, why no new order is taken, which coins have no price that is believed, and the figures beside
+    what the lender does not publish."""
+
+    metric: Metric
+    orders: Sequence[Reason]
+    doubted: Sequence[str]
+    unpublished: Reason | None = None
 
 
 class PermittedShown(msgspec.Struct, frozen=True):
@@ -38,48 +50,39 @@ class PermittedShown(msgspec.Struct, frozen=True):
     accounts: dict[str, DetachableAccount]
 
 
-def permitted_shown(
-    accounts: Sequence[str],
-    stage: str,
-    allowed: Permitted,
-    orders: Sequence[Reason],
-    doubted: Sequence[str],
-    unpublished: Reason | None = None,
-) -> PermittedShown:
-    """`orders`: why no new order is taken. `doubted`: coins of the group without a price that is believed.
-
-    `unpublished`: the figures beside what the lender does not publish.
-    """
+def permitted_shown(accounts: Sequence[str], stage: str, allowed: Permitted, why: NotAllowed) -> PermittedShown:
+    """What is allowed, and why the rest is not."""
     return PermittedShown(
         trade=allowed.trade,
         move_within_group=allowed.move_within_group,
         withdraw=allowed.withdraw,
         new_order=allowed.new_order,
-        new_order_refusals=list(orders),
-        not_stated={name: unpublished for name in allowed.not_stated if unpublished is not None},
+        new_order_refusals=list(why.orders),
+        not_stated={name: why.unpublished for name in allowed.not_stated if why.unpublished is not None},
         withdrawable={asset: plain(quantity) for asset, quantity in allowed.withdrawable.items()},
         removable_accounts=list(allowed.removable_accounts),
-        accounts={account: _detachable(account, stage, allowed, doubted, unpublished) for account in accounts},
+        accounts={account: _detachable(account, stage, allowed, why) for account in accounts},
     )
 
 
-def _detachable(
-    account: str, stage: str, allowed: Permitted, doubted: Sequence[str], unpublished: Reason | None
-) -> DetachableAccount:
-    reason = _kept(account, stage, allowed, doubted)
-    if reason is not None and reason.reason == LTV_NOW and unpublished is not None:
-        reason = unpublished
+def _detachable(account: str, stage: str, allowed: Permitted, why: NotAllowed) -> DetachableAccount:
+    reason = _kept(account, stage, allowed, why)
+    if reason is not None and reason.reason == LTV_NOW and why.unpublished is not None:
+        reason = why.unpublished
     return DetachableAccount(reason is None, [] if reason is None else [reason])
 
 
-def _kept(account: str, stage: str, allowed: Permitted, doubted: Sequence[str]) -> Reason | None:
+def _kept(account: str, stage: str, allowed: Permitted, why: NotAllowed) -> Reason | None:
     """Why an account may not leave (rule 8): LTV must be below initial now, and at most initial without it (reading A15)."""
+    by, doubted = why.metric, why.doubted
     if stage == LIQUIDATION:
         return Reason(LIQUIDATED, "the group is being liquidated")
     if doubted:
         return Reason(PRICE, f"not every price is there and believed: {', '.join(doubted[:5])}")
     if not allowed.withdraw:
-        return Reason(LTV_NOW, "LTV is not below the initial level (VIP FAQ 8)")
+        text = f"{by.title} is not above the level at which assets may leave"
+        return Reason(LTV_NOW, text if by.falls else "LTV is not below the initial level (VIP FAQ 8)")
     if account not in allowed.removable_accounts:
-        return Reason(LTV_AFTER, "without it LTV would be above the initial level (VIP FAQ 8)")
+        text = f"without it the {by.title} would be below the level at which assets may leave"
+        return Reason(LTV_AFTER, text if by.falls else "without it LTV would be above the initial level (VIP FAQ 8)")
     return None

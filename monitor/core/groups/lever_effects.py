@@ -15,6 +15,7 @@ from monitor.core.groups.levers import Changed
 from monitor.core.groups.record import GroupRecord
 from monitor.core.prices.board import PriceBoard
 from monitor.core.rules.settings import Lifecycle
+from monitor.core.stages.ahead import lines_ahead
 from monitor.core.stages.decision import WeighedGroup, judge
 from monitor.core.stages.maturity import overdue_at
 from monitor.core.stages.stages import DELAYED, LIQUIDATION
@@ -74,10 +75,20 @@ def _stand(of: Changed, held: Holding, weight: Weight | None) -> LeverStand:
     lines = held.lines
     name = None
     if weight is not None:
-        name = next((n for n in lines.stated if n != "initial" and not crossed(weight, lines, n)), None)
+        ahead = [n for n in lines_ahead(of.state.stage) if n in lines.stated and n != "initial"]
+        name = next((n for n in ahead if not crossed(weight, lines, n)), None)
     figure = None if weight is None else figure_of(held, weight)
     level = None if name is None else lines.stated[name]
-    return LeverStand(of.group.product, of.state.stage, figure, name, level, _liquidated_at(of, held))
+    return LeverStand(
+        product=of.group.product,
+        stage=of.state.stage,
+        figure=figure,
+        next_line=name,
+        next_level=level,
+        liquidated_at=_liquidated_at(of, held),
+        metric=lines.metric.name if lines.falls else "",
+        lines=tuple(lines.stated.values()),
+    )
 
 
 def _liquidated_at(of: Changed, held: Holding) -> datetime | None:

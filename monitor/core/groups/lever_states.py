@@ -36,6 +36,10 @@ class LeverStand(msgspec.Struct, frozen=True, omit_defaults=True):
     next_level: Decimal | None = None
     liquidated_at: datetime | None = None
     """When it is liquidated if nothing happens: the end of its grace period, or of an overdue loan."""
+    metric: str = ""
+    """The level that the figure is; empty for an LTV, so that a stand of before is one of now."""
+    lines: tuple[Decimal, ...] = ()
+    """Beside which the figure must not be shown on the wrong side; empty in older stores."""
 
 
 class LeverEffect(msgspec.Struct, frozen=True, omit_defaults=True):

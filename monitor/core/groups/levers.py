@@ -84,7 +84,7 @@ def check_lever(record: GroupRecord, lever: Lever) -> None:
             text = "is in liquidation already, and a waiver takes no liquidation back; it comes before it"
             raise Refused("too_late", f"group {state.group} {text}")
         if not any(loan.matures_at is not None and loan.is_owed for loan in record.group.loans):
-            text = 'owes no term loan that could be overdue; for the lines of LTV use "override"'
+            text = 'owes no term loan that could be overdue; for its lines use "override"'
             raise Refused("nothing_to_waive", f"group {state.group} {text}")
     elif isinstance(lever, MoveProduct) and lever.product == record.group.product:
         raise Refused("same_product", f"group {state.group} is under {lever.product} already")

@@ -18,6 +18,7 @@ from monitor.core.portfolio.under_rules import renewed
 from monitor.core.refusal import Refused
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import Rules
+from monitor.core.stages.ahead import lines_ahead
 from monitor.core.stages.stages import STAGES, Stage
 from monitor.core.text import plain_or_none, stamp
 from monitor.core.valuation.remedies import NextLineShown, next_line_shown, terms_of
@@ -140,7 +141,7 @@ def _row(book: WholeBook, rules: Rules, after: Sight, stage: Stage) -> Previewed
             debt_usd=plain(now.owed),
             recognised_before_usd=plain(was.weight.recognised) if was is not None else None,
             recognised_usd=plain(now.weight.recognised),
-            next_line=next_line_shown(now.weight, lines, terms_of(lines, after.held.version)),
+            next_line=next_line_shown(now.weight, lines, terms_of(lines, after.held.version), lines_ahead(stage)),
         )
 
 

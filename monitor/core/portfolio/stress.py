@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Annotated
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict, astuple
 
 from monitor.core.groups.outcome import Sight
@@ -168,7 +169,8 @@ class StressAnswer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     shortfall_usd: str
     expected_shortfall_usd: OldShortfall
     fees_usd: str
-    fund_draw_usd: str
+    fund_draw_usd: str | UnsetType = UNSET
+    """Only where an insurance fund is configured."""
     scenario: str | None
     newly: dict[str, NewInStage]
 

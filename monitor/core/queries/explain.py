@@ -14,7 +14,7 @@ from monitor.core.borrowing.margin_account import (
     margin_of,
     not_stated,
 )
-from monitor.core.borrowing.permissions import PermittedShown, permitted_shown
+from monitor.core.borrowing.permissions import NotAllowed, PermittedShown, permitted_shown
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.renewal import Renewal, renewal_of
 from monitor.core.loans.interest import daily_rate, is_settling, late_factor
@@ -30,6 +30,7 @@ from monitor.core.queries.terms_shown import TermShown, terms_shown
 from monitor.core.rules.ladders import ByAmount, at_price
 from monitor.core.rules.product import Ladder, Product
 from monitor.core.rules.thresholds import metric_reason
+from monitor.core.stages.ahead import lines_ahead
 from monitor.core.stages.decision import is_overdue
 from monitor.core.stages.stages import Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none, texts
@@ -263,7 +264,7 @@ def row(sight: Sight) -> GroupRow:
             unknown=weight is None,
             version=sight.version,
             thresholds=lines.shown,
-            next_line=next_line_shown(weight, lines, terms_of(lines, sight.held.version)) if weight else None,
+            next_line=_next(sight, weight) if weight else None,
             acknowledged=acknowledged(state.ack) if state.ack else None,
             margin_level=_level("margin_level", sight.held, weight),
             health_factor=_level("health_factor", sight.held, weight),
@@ -329,7 +330,7 @@ def standing(look: Look) -> Standing:
             of = valued(weight, positions(held, look.usd), held.lines, held.version)
             figures = _figures(look, weight, of)
             allowed = allowed_now(look, of, blind=bool(doubted))
-        orders = order_reasons(stage, allowed.borrowable_usd, doubted)
+        orders = order_reasons(stage, allowed.borrowable_usd, doubted, held.lines.metric)
         margin = None if missing or held.tiers is None else margin_of(of, held, look.usd)
         orders = on_margin(orders, margin)
         borrower = Borrower(group, stage, product_of(look), held, look.usd)
@@ -342,7 +343,10 @@ def standing(look: Look) -> Standing:
             missing=missing,
             bounds=bounds_shown(bounds(held, look.usd), held) if missing else None,
             permitted=permitted_shown(
-                sorted(group.collateral), stage, allowed, orders, doubted, not_stated(margin) if margin else None
+                sorted(group.collateral),
+                stage,
+                allowed,
+                NotAllowed(held.lines.metric, orders, doubted, not_stated(margin) if margin else None),
             ),
             borrowable_usd=plain(allowed.borrowable_usd),
             borrowable=borrowable(borrower, look.at, orders, allowed.borrowable_usd, allowed.rooms),
@@ -400,10 +404,15 @@ def _figures(look: Look, weight: Weight, of: Valued) -> FiguresShown:
         cure=cure_shown(of, held.lines),
         liquidation_price={asset: plain_or_none(price) for asset, price in prices.items()},
         liquidation_together=joint_factors(held, usd) if held.version.links else UNSET,
-        next_line=next_line_shown(weight, held.lines, of.terms),
+        next_line=_next(look.sight, weight),
         liquidation=ClearanceShown(**texts(clearance(held, usd))),
         closable=UNSET if held.version.close_factor is None else closable(held, weight, usd),
     )
+
+
+def _next(sight: Sight, weight: Weight) -> NextLineShown | None:
+    lines = sight.held.lines
+    return next_line_shown(weight, lines, terms_of(lines, sight.held.version), lines_ahead(sight.state.stage))
 
 
 def _level(name: str, held: Holding, weight: Weight | None) -> str | UnsetType | None:

@@ -27,6 +27,9 @@ class Lifecycle(msgspec.Struct, frozen=True):
     reopen: Wait = timedelta(0)
     """A group that a snapshot left out goes on as it was if it comes back within this. An event log from before this was
     there folds without it; a configuration that does not state it means an hour (monitor.config)."""
+    tell_deadlines: bool = False
+    """Another end of a grace period is told. An event log from before this was there folds without it; a configuration that
+    does not state it means yes."""
 
 
 class FeedTrust(msgspec.Struct, frozen=True):

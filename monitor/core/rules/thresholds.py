@@ -29,6 +29,11 @@ class Metric(msgspec.Struct, frozen=True):
     strict: tuple[str, ...] = ("immediate",)
     """Lines that are crossed only beyond them; the others are when they are reached (rules 10, 11 and 14)."""
 
+    @property
+    def title(self) -> str:
+        """Its own word in sentences for people."""
+        return self.name.replace("_", " ") if self.falls else "LTV"
+
 
 LTV = Metric()
 

@@ -49,6 +49,7 @@ DELAY_CURED = "loan_group.delayed_liquidation.cured"
 CLEARED = "loan_group.liquidation.cleared"
 CALL_REMINDER = "loan_group.margin_call.reminder"
 DELAY_REMINDER = "loan_group.delayed_liquidation.reminder"
+DEADLINE_MOVED = "loan_group.delayed_liquidation.extended"
 EARLY_WARNING = "loan_group.early_warning"
 CLOSED = "loan_group.closed"
 

@@ -6,7 +6,7 @@ always suffice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from itertools import product
@@ -92,6 +92,9 @@ def valued(weight: Weight, held: Sequence[Position], lines: Thresholds, version:
     return Valued(weight.debt, weight.recognised, held, ladders, terms_of(lines, version))
 
 
+ALL_LINES = ("initial", "margin_call", "liquidation", "immediate")
+
+
 class NextLine(NamedTuple):
     """The line that a group meets next; its recognised value may fall by `distance_percent` until then."""
 
@@ -107,13 +110,22 @@ class NextLineShown(msgspec.Struct, frozen=True, kw_only=True):
     ltv: str | UnsetType = UNSET
     level: str | UnsetType = UNSET
     distance_percent: str
+    strict: bool | UnsetType = UNSET
+    """True where the line is crossed only beyond it."""
 
 
-def next_line(weight: Weight, lines: Thresholds, terms: LineFactors, unit: Decimal) -> NextLine | None:
-    """The distance is rounded down to a unit, 100 without debt. None beyond all lines, and where nothing is recognised."""
+def next_line(
+    weight: Weight, lines: Thresholds, terms: LineFactors, unit: Decimal, ahead: Collection[str] = ALL_LINES
+) -> NextLine | None:
+    """The first line of those `ahead` that is not crossed; a stage has only some before it.
+
+    The distance is rounded down to a unit, 100 without debt. None beyond all lines, and where nothing is recognised.
+    """
     if weight.debt and weight.recognised <= 0:
         return None
     for name, level in lines.stated.items():
+        if name not in ahead:
+            continue
         if not weight.debt:
             return NextLine(name, level, HUNDRED)
         if not crossed(weight, lines, name):
@@ -123,9 +135,11 @@ def next_line(weight: Weight, lines: Thresholds, terms: LineFactors, unit: Decim
     return None
 
 
-def next_line_shown(weight: Weight, lines: Thresholds, terms: LineFactors) -> NextLineShown | None:
+def next_line_shown(
+    weight: Weight, lines: Thresholds, terms: LineFactors, ahead: Collection[str]
+) -> NextLineShown | None:
     """The next line with its distance to the cent; a product whose metric is a level says `level`, not `ltv`."""
-    found = next_line(weight, lines, terms, CENT)
+    found = next_line(weight, lines, terms, CENT, ahead)
     if found is None:
         return None
     level = plain(found.level)
@@ -134,6 +148,7 @@ def next_line_shown(weight: Weight, lines: Thresholds, terms: LineFactors) -> Ne
         ltv=UNSET if lines.falls else level,
         level=level if lines.falls else UNSET,
         distance_percent=plain(found.distance_percent),
+        strict=found.name in lines.metric.strict or UNSET,
     )
 
 

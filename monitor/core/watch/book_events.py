@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+import msgspec
+
 from monitor.core.events.entries import Lever, OverrideLines, Repay, payment
 from monitor.core.events.events import BookEntry, BookSeen, GroupClosed, GroupPut, GroupsPut, LenderSaid
 from monitor.core.groups import loan_history
@@ -17,6 +19,8 @@ from monitor.core.money import plain
 from monitor.core.prices.quote import PriceChange
 from monitor.core.refusal import Refused
 from monitor.core.stages.decision import close, say
+from monitor.core.stages.stages import DEADLINE_MOVED, DELAYED
+from monitor.core.text import stamp
 from monitor.core.watch.effects import GroupEffects
 from monitor.core.watch.watcher import NO_CAUSE, BookChange, Ground
 from monitor.core.watch.watchers.books import BookWatch
@@ -156,6 +160,19 @@ class BookEvents:
         said = say(self._ground.rules.name, record.state, "loan.overpaid", event.at, "repayment")
         self._effects.follow(record, said, out, facts)
 
+    def _tell_deadline(
+        self, replaced: GroupRecord | None, record: GroupRecord, at: datetime, out: Outcome, cause: Mapping[str, str]
+    ) -> None:
+        """Those who were told when a grace period ends are told when it ends now."""
+        was = None if replaced is None else replaced.state.deadline
+        if was is None or record.state.stage != DELAYED or record.state.deadline in (None, was):
+            return
+        if not self._ground.rules.lifecycle.tell_deadlines:
+            return
+        state, said = say(self._ground.rules.name, record.state, DEADLINE_MOVED, at)
+        said = msgspec.structs.replace(said, supersedes=record.state.last_alert)
+        self._effects.follow_and_plan(record, (state, said), out, {"was": stamp(was), **cause})
+
     def _changed(
         self, record: GroupRecord, event: GroupPut | BookEntry, out: Outcome, cause: Mapping[str, str] = NO_CAUSE
     ) -> None:
@@ -167,6 +184,7 @@ class BookEvents:
         left_at = self._book_changes.left_at if isinstance(event, GroupPut) else None
         change = BookChange(event.at, groups=(record,), needed=record.held.assets, left_at=left_at, cause=cause)
         self._follow(change, out)
+        self._tell_deadline(replaced, record, event.at, out, cause)
         self._effects.calls.tell(record, found, event.at, out, place)
         # Made last, as a repayment says what LTV it led to, and put first: what was decided followed from it.
         usd = self._ground.board.usd

@@ -16,6 +16,7 @@ from monitor.core.groups.loan_book import weigh_now
 from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.renewal import overdue_facts, renewal_facts
+from monitor.core.stages.calls import facts_of as call_facts
 from monitor.core.stages.decision import Verdict, WeighedGroup, calm, judge, move, say
 from monitor.core.stages.maturity import NEWS, Due, ran
 from monitor.core.stages.stages import CALL_REMINDER, DELAY_REMINDER, DELAYED, MARGIN_CALL, Signal, unacknowledged
@@ -159,7 +160,9 @@ class GroupEffects:
             type_ = DELAY_REMINDER if record.state.stage == DELAYED else CALL_REMINDER
             # An extended deadline or other settings move reminders; those for which it is too late are passed over.
             is_past = handled is not None and at < handled
-            self.follow(record, (state, None) if is_past else say(name, state, type_, at), out)
+            call = state.call if type_ == CALL_REMINDER else None
+            facts = call_facts(call) if call is not None and call.is_open else {}
+            self.follow(record, (state, None) if is_past else say(name, state, type_, at), out, facts)
         else:
             dates = [due for due in record.loan_deadlines() if due[0] == at]
             self._run_dates(record, dates, self._rules.stamped(at), out)

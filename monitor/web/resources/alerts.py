@@ -162,7 +162,7 @@ def _with_ack(call: Call, alert: Alert, text: bytes) -> bytes:
     if alert.group is None or alert.stage_to is None or alert.stage_to == NORMAL:
         return text
     state = call.daemon.view.state(alert.group.id)
-    if state is None or state.ack is None or not call.caller.sees(state.ack.labels):
+    if state is None or state.ack is None or call.caller.is_borrower or not call.caller.sees(state.ack.labels):
         return text
     if (state.episode, state.stage) != (alert.episode, alert.stage_to):
         return text

@@ -28,6 +28,7 @@ from monitor.core.schema import ID_EXPECTED, Id, Invalid, Problem, is_id, read_o
 from monitor.core.stages.stages import STAGES
 from monitor.core.text import stamp_or_none
 from monitor.web.auth import FEED, OPERATE, READ, Caller
+from monitor.web.borrowers import detail_for, row_for
 from monitor.web.http import (
     AFTER,
     INLINE_BYTES,
@@ -104,14 +105,23 @@ def group_query(query: Query) -> GroupQuery:
     )
 
 
+def check_asked(call: Call, wanted: GroupQuery) -> None:
+    """Raises Rejected for a filter by which a borrower could find out labels that are not public."""
+    hidden = [name for name, _ in wanted.labels if name not in call.daemon.public_labels()]
+    if call.caller.is_borrower and (wanted.q or hidden):
+        raise Rejected("bad-query", "a borrower's token filters by stage, product and the labels that are public")
+
+
 async def list_(call: Call) -> GroupList:
     """Groups, worst first."""
     wanted = msgspec.structs.replace(group_query(call.query), after=call.query.cursor())
+    check_asked(call, wanted)
     call.query.done()
 
     def page() -> GroupList:
         found = call.daemon.view.groups(wanted, call.caller.scope)
-        return GroupList([row(sight) for sight in found.rows], found.next)
+        public = call.daemon.public_labels()
+        return GroupList([row_for(call.caller, public, row(sight)) for sight in found.rows], found.next)
 
     return await asyncio.to_thread(page)
 
@@ -120,7 +130,9 @@ async def detail(call: Call) -> Reply:
     """One group, exact. Its version is in ETag."""
     look = await visible(call)
     call.site.ltv.opened(look.sight.group.id)
-    return Reply(await asyncio.to_thread(explain.detail, look), headers=_etag(look.sight.version))
+    found = await asyncio.to_thread(explain.detail, look)
+    theirs = detail_for(call.caller, call.daemon.public_labels(), found)
+    return Reply(theirs, headers=_etag(look.sight.version))
 
 
 async def put(call: Call) -> Reply:

@@ -20,6 +20,7 @@ from monitor.core.events.levers import (
     until_of,
 )
 from monitor.core.groups.lever_states import LeverEffect, LeverInForce, LeverStand, OpenProposal, digest_of
+from monitor.core.money import plain
 from monitor.core.portfolio.group_list import GroupQuery
 from monitor.core.queries.inbox import Acted, Preview
 from monitor.core.refusal import Refused
@@ -46,6 +47,10 @@ class StandShown(msgspec.Struct, frozen=True):
     next_level: str | None
     liquidated_at: str | None
     """When it is liquidated if nothing happens."""
+    metric: str
+    """`ltv`, `margin_level` or `health_factor`: what `figure` is."""
+    lines: list[str]
+    """The group's lines, none of a proposal of an older version."""
 
 
 class EffectShown(msgspec.Struct, frozen=True):
@@ -258,6 +263,8 @@ def _shown(stand: LeverStand | None) -> StandShown | None:
         stand.next_line,
         plain_or_none(stand.next_level),
         stamp_or_none(stand.liquidated_at),
+        stand.metric or "ltv",
+        [plain(line) for line in stand.lines],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated
@@ -18,6 +18,7 @@ from monitor.core.queries.prices_shown import PriceItem, source_shown
 from monitor.core.schema import Pattern
 from monitor.core.text import plain_or_none
 from monitor.web.auth import OPERATE, READ
+from monitor.web.borrowers import price_without_sources
 from monitor.web.causes import feed_causes, price_item
 from monitor.web.http import AFTER, LIMIT, Param, Rejected, paged_by_name, read_as, read_body
 from monitor.web.resources.alerts import Text
@@ -79,10 +80,15 @@ async def prices(call: Call) -> PriceList:
     """Prices, their trust and their sources."""
     after, limit = call.query.page()
     call.query.done()
-    daemon = call.daemon
-    assets = await asyncio.to_thread(daemon.view.priced, call.caller.scope)
+    assets = await asyncio.to_thread(_known, call)
     page, cursor = paged_by_name({asset: asset for asset in assets}, after, limit)
     return PriceList(await _with_sources(call, page), cursor)
+
+
+def _known(call: Call) -> Collection[str]:
+    """The coins that the caller may ask about: a borrower about those of the own groups. For a worker thread."""
+    view, caller = call.daemon.view, call.caller
+    return view.needed(caller.scope) if caller.is_borrower else view.priced(caller.scope)
 
 
 async def price_of(call: Call) -> PriceItem:
@@ -116,7 +122,7 @@ async def release(call: Call) -> None:
 
 async def _shown(call: Call) -> PriceItem:
     """The price of the path. Raises Rejected where no such coin is known to the caller."""
-    if call.id not in await asyncio.to_thread(call.daemon.view.priced, call.caller.scope):
+    if call.id not in await asyncio.to_thread(_known, call):
         raise Rejected("not-found", f"{call.id[:40]}: no feed prices this coin and no group needs it")
     (item,) = await _with_sources(call, [call.id])
     return item
@@ -124,7 +130,8 @@ async def _shown(call: Call) -> PriceItem:
 
 async def _with_sources(call: Call, assets: Sequence[str]) -> list[PriceItem]:
     look = await call.daemon.inbox.look_at_prices(assets)
-    return await asyncio.to_thread(_items, call.daemon, assets, look)
+    items = await asyncio.to_thread(_items, call.daemon, assets, look)
+    return [price_without_sources(item) for item in items] if call.caller.is_borrower else items
 
 
 def _items(daemon: Daemon, assets: Sequence[str], look: PriceLook) -> list[PriceItem]:

@@ -24,7 +24,10 @@ class SignIn(msgspec.Struct, frozen=True):
 
 
 class SessionItem(msgspec.Struct, frozen=True):
-    """Who asks. `tokens`: the daemon has some; `cookie`: the caller has a session, which lasts `until`."""
+    """Who asks. `tokens`: the daemon has some; `cookie`: the caller has a session, which lasts `until`.
+
+    `zone` is the desk's time zone, in which deadlines are shown beside UTC; null where the configuration states none.
+    """
 
     name: str
     role: str
@@ -33,6 +36,7 @@ class SessionItem(msgspec.Struct, frozen=True):
     tokens: bool
     cookie: bool
     until: str | None
+    zone: str | None
 
 
 async def sign_in(call: Call) -> web.StreamResponse | SessionItem:
@@ -41,14 +45,14 @@ async def sign_in(call: Call) -> web.StreamResponse | SessionItem:
     request = call.request
     token = read_as(SignIn, await read_body(request)).token
     if not site.tokens:
-        return _item(LOOPBACK, has_tokens=False)
+        return _item(call, LOOPBACK, has_tokens=False)
     digest = site.tokens.digest_of(token)
     caller = None if digest is None else site.tokens.of_digest(digest)
     if digest is None or caller is None:
         site.failures.count(client_of(request, site.trusted_proxies))
         raise Rejected("unauthorized", "there is no such token", headers={"WWW-Authenticate": "Bearer"})
     id_, until = site.sessions.open(digest)
-    response = json_response(_item(msgspec.structs.replace(caller, until=until), has_tokens=True))
+    response = json_response(_item(call, msgspec.structs.replace(caller, until=until), has_tokens=True))
     response.set_cookie(
         COOKIE,
         id_,
@@ -63,7 +67,7 @@ async def sign_in(call: Call) -> web.StreamResponse | SessionItem:
 
 async def session(call: Call) -> SessionItem:
     """Who asks, and what they may do."""
-    return _item(call.caller, has_tokens=bool(call.site.tokens))
+    return _item(call, call.caller, has_tokens=bool(call.site.tokens))
 
 
 async def sign_out(call: Call) -> web.StreamResponse:
@@ -76,7 +80,7 @@ async def sign_out(call: Call) -> web.StreamResponse:
     return response
 
 
-def _item(caller: Caller, *, has_tokens: bool) -> SessionItem:
+def _item(call: Call, caller: Caller, *, has_tokens: bool) -> SessionItem:
     """Who asks, and what they may do."""
     return SessionItem(
         name=caller.name,
@@ -86,6 +90,7 @@ def _item(caller: Caller, *, has_tokens: bool) -> SessionItem:
         tokens=has_tokens,
         cookie=bool(caller.session),
         until=stamp_or_none(caller.until),
+        zone=call.daemon.zone(),
     )
 
 

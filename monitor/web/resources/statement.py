@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from monitor.core.text import stamp
 from monitor.stores._base import AlertFilter, HistoryFilter
 from monitor.web.alert_log import may_see
 from monitor.web.auth import READ
+from monitor.web.borrowers import labels_of
 from monitor.web.http import MAX_LIMIT, Param, Rejected, encoded
 from monitor.web.resources._balance import CoinBalance, OwedThen, balance_of
 from monitor.web.resources.history import (
@@ -129,7 +130,7 @@ async def of_group(call: Call, asked: AskedHistory, day: date, most_alerts: int)
     return DayStatement(
         group=asked.group,
         product=None if group is None else group.product,
-        labels={} if group is None else dict(group.labels),
+        labels={} if group is None else _labels(call, group.labels),
         receiving_account=None if group is None else group.receiving_account,
         day=day.isoformat(),
         since=stamp(start),
@@ -147,9 +148,13 @@ async def of_group(call: Call, asked: AskedHistory, day: date, most_alerts: int)
         liquidations=_of(rows, LiquidationItem),
         call=standing,
         call_sums=_call_sums(calls, standing),
-        calls=calls,
+        calls=[msgspec.structs.replace(x, by=None) if call.caller.is_borrower else x for x in calls],
         alerts=alerts,
     )
+
+
+def _labels(call: Call, labels: Mapping[str, str]) -> dict[str, str]:
+    return labels_of(labels, call.daemon.public_labels()) if call.caller.is_borrower else dict(labels)
 
 
 def _worked_out(

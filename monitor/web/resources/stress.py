@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET
 
 from monitor.core.portfolio.snapshot import WholeBook
 from monitor.core.portfolio.stress import (
@@ -69,7 +70,9 @@ async def _answer(
         case = await asyncio.to_thread(Shocked, book, asked.shocks, call.caller.scope)
         await asyncio.to_thread(case.run)
         if not is_csv:
-            return await asyncio.to_thread(case.answer, asked.limit, name)
+            found = await asyncio.to_thread(case.answer, asked.limit, name)
+            has_fund = call.daemon.rules().fund is not None
+            return found if has_fund else msgspec.structs.replace(found, fund_draw_usd=UNSET)
     # A slow reader holds up only the next list.
     async with call.site.turns.sending(call.caller):
         return await _csv(call.request, case)

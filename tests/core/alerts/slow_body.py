@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal
+from fractions import Fraction
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from monitor.core.alerts.alert import Alert, Debt, Figures, Input
 from monitor.core.alerts.payload import reason_of
 from monitor.core.money import EIGHT_PLACES, ZERO, exact
 from monitor.core.rules.product import Ladder, Product
+from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.remedies import Valued, valued
 from monitor.core.valuation.shown_figures import shown_figure
 from monitor.core.valuation.valuation import Position, Weight
@@ -44,8 +46,16 @@ def slow_body(alert: Alert, cursor: int, products: Mapping[str, Product]) -> byt
             "group": msgspec.to_builtins(alert.group),
             "stage": {"from": alert.stage_from, "to": alert.stage_to},
             "reason": reason_of(alert),
-            **(figures_of(alert.figures, products.get(alert.group.product)) if alert.figures is not None else {}),
-            **({"cure": None, "liquidation_price": None} if alert.type == "loan_group.closed" else {}),
+            **(
+                figures_of(alert.figures, products.get(alert.group.product), alert.stage_to)
+                if alert.figures is not None
+                else {}
+            ),
+            **(
+                {"next_line": None, "cure": None, "liquidation_price": None}
+                if alert.type == "loan_group.closed"
+                else {}
+            ),
             "deadline": None if alert.deadline is None else stamp(alert.deadline),
             "supersedes": alert.supersedes,
             "suppressed": list(alert.suppressed),
@@ -67,18 +77,20 @@ def text(value: Decimal | None) -> str | None:
     return "0" if plain in ("-0", "") else plain
 
 
-def figures_of(figures: Figures, product: Product | None) -> dict[str, Any]:
+def figures_of(figures: Figures, product: Product | None, stage: str | None) -> dict[str, Any]:
     lines, metric = figures.thresholds, figures.thresholds.metric
-    cure = prices = level = None
+    cure = prices = level = where = ahead = None
     if figures.debt_usd is not None and figures.recognised_usd is not None:
         weight = Weight(figures.debt_usd, figures.recognised_usd)
         names = {} if product is None else {product.rules_name(version): version for version in product.versions}
         warnings = names[figures.rules].warnings if figures.rules in names else ()
         level = shown_figure(weight, lines, warnings)
+        where = band_of(weight, lines)
         if figures.rules in names and not figures.missing:
             held = [Position(i.asset, i.quantity, i.price, i.value_usd, i.recognised_usd) for i in figures.inputs]
             of = valued(weight, held, lines, names[figures.rules])
             owed: dict[str, Decimal] = {}
+            ahead = next_line(weight, lines, stage)
             with exact():
                 for debt in figures.debts:
                     owed[debt.asset] = owed.get(debt.asset, ZERO) + debt.principal + debt.interest
@@ -92,6 +104,8 @@ def figures_of(figures: Figures, product: Product | None) -> dict[str, Any]:
     return {
         **{name: text(getattr(figures, name)) for name in sums},
         "thresholds": {name: text(line) for name, line in lines.stated.items()},
+        "band": where,
+        "next_line": ahead,
         "cure": cure,
         "liquidation_price": prices,
         "inputs": [row(each) for each in figures.inputs],
@@ -102,6 +116,43 @@ def figures_of(figures: Figures, product: Product | None) -> dict[str, Any]:
         "rules": figures.rules,
         **({"metric": metric.name, metric.name: text(level)} if metric.falls else {}),
     }
+
+
+def is_crossed(weight: Weight, lines: Thresholds, name: str) -> bool:
+    """Of a group that owes; in fractions."""
+    line, debt, counted = (Fraction(x) for x in (lines.stated[name], weight.debt, weight.recognised))
+    if counted <= 0:
+        return True
+    past = line * debt - counted if lines.falls else debt - line * counted
+    return past > 0 or (past == 0 and name not in lines.metric.strict)
+
+
+def band_of(weight: Weight, lines: Thresholds) -> str:
+    if not weight.debt:
+        return "normal"
+    if weight.recognised <= 0:
+        return "immediate"
+    crossed = [name for name in lines.stated if is_crossed(weight, lines, name)]
+    return crossed[-1].replace("initial", "restricted") if crossed else "normal"
+
+
+def next_line(weight: Weight, lines: Thresholds, stage: str | None) -> dict[str, Any] | None:
+    names = {"margin_call": ("liquidation", "immediate"), "delayed_liquidation": ("immediate",), "liquidation": ()}
+    for name in names.get(stage or "", tuple(lines.stated)):
+        if name not in lines.stated or (weight.debt and is_crossed(weight, lines, name)):
+            continue
+        line, debt, counted = (Fraction(x) for x in (lines.stated[name], weight.debt, weight.recognised))
+        far = Fraction(100)
+        if debt:
+            far = (counted - line * debt if lines.falls else line * counted - debt) * 100
+            far /= counted if lines.falls else line * counted
+        return {
+            "name": name,
+            ("level" if lines.falls else "ltv"): text(lines.stated[name]),
+            "distance_percent": text(Decimal(far.numerator * 100 // far.denominator).scaleb(-2)),
+            **({"strict": True} if name in lines.metric.strict else {}),
+        }
+    return None
 
 
 def row(of: Input | Debt) -> dict[str, Any]:

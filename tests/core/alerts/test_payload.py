@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from monitor.core.alerts.catalogue import CATALOGUE
-from monitor.core.alerts.payload import BODY_LIMIT, alert_body, alert_item
+from monitor.core.alerts.payload import BODY_LIMIT, OnlyInNotices, alert_body, alert_item
 from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.settings import Trust
 from monitor.core.stages.stages import TABLE
@@ -23,7 +23,7 @@ RULES = product(version(ladders=LADDERS, rates={"USDT": "0", "COIN": "0"}))
 KEYS = [
     "id", "cursor", "severity", "test", "durable", "blind", "sequence", "episode", "detected_at", "group", "stage", "reason",
     "ltv", "debt_usd", "recognised_usd", "market_usd", "thresholds", "cure", "liquidation_price", "inputs", "debts",
-    "inputs_cut", "rules", "deadline", "supersedes", "suppressed",
+    "inputs_cut", "rules", "band", "next_line", "deadline", "supersedes", "suppressed",
 ]  # fmt: skip
 
 
@@ -69,6 +69,8 @@ def test_the_whole_object_of_the_example() -> None:
         "market_usd": "1387678",
         "thresholds": {"initial": "0.72", "margin_call": "0.77", "liquidation": "0.91", "immediate": "0.95"},
         "deadline": None,
+        "band": "margin_call",
+        "next_line": {"name": "liquidation", "ltv": "0.91", "distance_percent": "15.25"},
         "detected_at": "2026-01-05T12:58:00.000Z",
         "cure": {
             "to_ltv": "0.72",
@@ -222,7 +224,11 @@ def test_a_test_and_a_not_durable_alert_say_so() -> None:
 @both_books
 def test_a_notice_leads_to_its_page_and_the_log_does_not() -> None:
     desk = example()
-    body = as_json(alert_item(desk.alerts[0], 7, RULES_BY_KIND, url="https://risk.desk.example/#/group/G-1").data)
+    body = as_json(
+        alert_item(
+            desk.alerts[0], 7, RULES_BY_KIND, only=OnlyInNotices(url="https://risk.desk.example/#/group/G-1")
+        ).data
+    )
     assert body["url"] == "https://risk.desk.example/#/group/G-1"
     assert "url" not in desk.told(desk.alerts[0])["data"]
 
@@ -372,7 +378,7 @@ def test_the_bytes_of_every_type_are_those_of_the_long_way(about: str) -> None:
 
 def test_a_body_that_is_cut_is_the_item_that_is_cut() -> None:
     alert = msgspec.structs.replace(example().alerts[0], facts={"long": "x" * 50_000})
-    url = "https://risk.desk.example/#/group/G-1"
-    body = alert_body(alert, 3, RULES_BY_KIND, durable=False, url=url)
-    assert body == msgspec.json.encode(as_json(alert_item(alert, 3, RULES_BY_KIND, durable=False, url=url)))
+    only = OnlyInNotices("https://risk.desk.example/#/group/G-1", "Europe/Stockholm")
+    body = alert_body(alert, 3, RULES_BY_KIND, durable=False, only=only)
+    assert body == msgspec.json.encode(as_json(alert_item(alert, 3, RULES_BY_KIND, durable=False, only=only)))
     assert len(body) < 20_000

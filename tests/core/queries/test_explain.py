@@ -176,8 +176,29 @@ def test_nothing_is_permitted_while_the_lender_liquidates() -> None:
 )
 def test_the_next_line_is_named_with_the_fall_that_reaches_it(owed: str, name: str, distance: str) -> None:
     """Rounded down, so that the way to the line is never shown longer than it is."""
-    following = detail(look_of(line(owed=owed)))["next_line"]
+    following = detail(look_of(line(owed=owed, delayed_liquidation=True)))["next_line"]
     assert (following["name"], following["distance_percent"]) == (name, distance)
+
+
+@pytest.mark.parametrize(
+    ("stage", "owed", "name"),
+    [
+        ("normal", "280000", "initial"),
+        ("normal", "300000", "margin_call"),
+        ("margin_call", "280000", "liquidation"),  # below its line again, within the clear hold
+        ("margin_call", "320000", "liquidation"),
+        ("delayed_liquidation", "280001", "immediate"),
+        ("delayed_liquidation", "320000", "immediate"),  # below liquidation again: the clock runs on all the same
+        ("liquidation", "320000", None),
+        ("liquidation", "370000", None),
+    ],
+)
+def test_what_counts_next_depends_on_the_stage(stage: str, owed: str, name: str | None) -> None:
+    look = look_of(line(owed=owed, delayed_liquidation=True))
+    sight = look.sight._replace(state=msgspec.structs.replace(look.sight.state, stage=stage))
+    full, listed = detail(look._replace(sight=sight)), row(sight)
+    assert (full["next_line"] or {}).get("name") == name
+    assert (None if listed.next_line is None else listed.next_line.name) == name
 
 
 @pytest.mark.parametrize("stated", [line(owed="380001"), line(collateral={"a": {"DOGE": "5"}})])

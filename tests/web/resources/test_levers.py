@@ -67,7 +67,7 @@ async def test_a_lever_is_looked_at_pulled_listed_and_ended(desk: WebDesk, http:
     assert (seen["act"], seen["change"], seen["needs_approval"]) == ("override", "margin_call 0.85", False)
     item = seen["effects"]["items"][0]
     assert (item["before"]["stage"], item["before"]["next_line"]) == ("margin_call", "liquidation")
-    assert (item["after"]["next_line"], item["after"]["next_level"]) == ("margin_call", "0.85")
+    assert (item["after"]["next_line"], item["after"]["next_level"]) == ("liquidation", "0.91")
     assert item["before"]["figure"] == item["after"]["figure"]
     assert desk.risk.operators.levers == ()
     status, _, made = await ask(http, "POST", "/v1/levers", override())

@@ -23,7 +23,9 @@ async def previewed(http: aiohttp.ClientSession, **body: Any) -> tuple[int, Any]
 async def test_a_preview_names_what_would_change(desk: WebDesk, http: aiohttp.ClientSession) -> None:
     """BTC costs 40,000: the group owes a quarter of what it holds."""
     await ask(http, "PUT", "/v1/groups/G-1", line())
-    status, found = await previewed(http, products=[GOOD], lifecycle={"clear_hold": "1m", "reopen": "0s"})
+    status, found = await previewed(
+        http, products=[GOOD], lifecycle={"clear_hold": "1m", "reopen": "0s", "tell_deadlines": False}
+    )
     assert status == 200, found
     assert [(m["from"], m["to"], m["groups"]) for m in found["moves"]] == [("normal", "margin_call", 1)]
     assert (found["refused"], found["lifecycle"], found["cut"], found["is_exact"]) == (None, ["clear_hold"], 0, True)

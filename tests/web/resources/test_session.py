@@ -71,6 +71,7 @@ async def test_a_cookie_stands_for_the_token(desk: WebDesk) -> None:
             "role": "operator",
             "may": ["operate", "read"],
             "scope": {},
+            "zone": None,
             "tokens": True,
             "cookie": True,
             "until": "2026-03-03T00:00:00.000Z",

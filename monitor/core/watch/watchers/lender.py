@@ -225,7 +225,7 @@ def _facts(record: GroupRecord) -> dict[str, Any]:
     assert view is not None, "only of a reading something is told"
     reading = view.reading
     level = figure_of(record.held, weight) if weight is not None else None
-    metric = record.held.lines.metric.name.replace("_", " ") if record.held.lines.falls else "LTV"
+    metric = record.held.lines.metric.title
     ours = stage_words(state.stage)
     ours += f" at {metric} {plain(level)}" if level is not None else ""
     ours += f", deadline {stamp(state.deadline)}" if state.deadline is not None else ""

@@ -153,6 +153,8 @@ def test_a_waiver_is_of_overdue_loans_and_says_so_where_there_is_none_or_it_is_t
         "margin_call",
         desk.sight().held.lines.margin_call,
         clock("50:00"),
+        "",
+        tuple(desk.sight().held.lines.stated.values()),
     )
     end(desk, "07:00")
     desk.play("29:00 0.5 liquidation.triggered(overdue)")
@@ -166,7 +168,8 @@ def test_a_group_moves_between_products_and_stays_though_its_book_goes_on_naming
     seen = look_ahead(desk, "01:00", lever(type="move", product="soft"))[0]
     assert seen.before is not None
     assert seen.after is not None
-    assert (seen.before.next_line, seen.after.next_line) == ("liquidation", "margin_call")
+    assert (seen.before.next_line, seen.after.next_line) == ("liquidation", "liquidation")
+    assert (seen.after.product, seen.after.stage) == ("soft", "margin_call")
     assert pull(desk, "01:00", lever(type="move", product="soft")) == "lever.pulled:L-1"
     desk.put("02:00", line(collateral={"acct-G-1": {"USDT": "100.5"}}))
     assert desk.sight().group.product == "soft"
@@ -246,3 +249,24 @@ def test_a_group_that_was_left_out_comes_back_with_its_levers() -> None:
     assert desk.sight().held.lines.shown["margin_call"] == "0.85"
     desk.pass_time("10:00")
     assert desk.sight().held.lines.shown["margin_call"] == "0.8"
+
+
+def test_another_deadline_is_told_and_the_alert_says_which_one_was_told_before() -> None:
+    desk = Desk(line(delayed_liquidation=True), grace_reminders=(), tell_deadlines=True)
+    desk.play("00:00 0.92 delayed_liquidation.started")
+    started = desk.alerts[-1]
+    said = pull(desk, "01:00", lever(type="extend_grace", until="30:00"))
+    assert said == "delayed_liquidation.extended lever.pulled:L-1"
+    told = desk.told(desk.alerts[-2])["data"]
+    assert (told["deadline"], told["facts"]) == ("2026-01-06T06:00:00.000Z", {"was": "2026-01-06T00:00:00.000Z"})
+    assert (told["severity"], told["supersedes"], told["lever"]) == ("critical", started.id, "L-1")
+    desk.restart()
+    assert end(desk, "02:00") == "delayed_liquidation.extended lever.ended:L-1"
+    assert desk.told(desk.alerts[-2])["data"]["deadline"] == "2026-01-06T00:00:00.000Z"
+    assert desk.pass_time("24:00") == "liquidation.triggered(grace_expired)"
+
+
+def test_a_log_of_before_folds_without_it() -> None:
+    desk = Desk(line(delayed_liquidation=True), grace_reminders=())
+    desk.play("00:00 0.92 delayed_liquidation.started")
+    assert pull(desk, "01:00", lever(type="extend_grace", until="30:00")) == "lever.pulled:L-1"
