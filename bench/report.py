@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench import deliveries, path, peers, plot, sources, storm
+from bench import deliveries, path, peers, plot, scrolling, sources, storm
 from bench.lateness import Lateness
 from bench.memory import Figures as Memory
 from bench.misses import WHY
@@ -44,6 +44,8 @@ class Measured(NamedTuple):
     sources: dict[int, sources.Cost]
     """By number of feeds."""
     memory: Memory
+    scrolled: scrolling.Scrolled | None
+    """None where there was no browser."""
     took_s: float
 
 
@@ -85,6 +87,7 @@ def results(m: Measured) -> dict[str, Any]:
         "sources_ms": {str(n): cost.median_us / 1e3 for n, cost in m.sources.items()},
         "bytes_per_group": m.memory.total,
         "loop_lateness_p99_ms": m.lateness.p99_ms,
+        "scroll_task_ms": None if m.scrolled is None else m.scrolled.longest_ms,
         "machine": {**m.machine, "read_gb_per_s": bandwidth(m.engine) / 1e9},
     }
 
@@ -134,6 +137,10 @@ def rows(m: Measured) -> list[Row]:
         Row("loop_lateness_p99_ms", "lateness of the event loop during sweeps, 1M, p99", 5, r["loop_lateness_p99_ms"],
             " ms"),
         Row("bytes_per_group", "memory a group, 1M", 400, r["bytes_per_group"], " bytes"),
+        *(
+            [Row("scroll_task_ms", f"longest task of the page while {m.scrolled.rows:,} rows scroll by", 50,
+                m.scrolled.longest_ms, " ms")] if m.scrolled else []
+        ),
     ]  # fmt: skip
 
 

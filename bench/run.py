@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from bench import deliveries, desk, lateness, machine, memory, path, peers, report, sources, storm, sweep
+from bench import deliveries, desk, lateness, machine, memory, path, peers, report, scrolling, sources, storm, sweep
 from bench.book import Book, book, market
 from bench.contender import ticks
 from bench.ours import Ours
@@ -59,6 +59,8 @@ METHOD = """\
 - A storm and single commits go through the journal and the SQLite store as the daemon's do, on this disk, synced.
 - Webhooks: a storm goes through the store, the dispatcher and a signed webhook, each alert alone and then in batches. The
   sending process has one core and the receiver the other. A body has the figures of eight coins at most.
+- Scrolling: a real Chromium scrolls by the wheel from the first of 100,000 rows to the last, while the stream changes all of
+  its 500 rows four times a second. The longest task of the page's thread is told by the processor's time.
 - Memory is resident memory of a process that read the book from JSON lines and took prices, less that of the same process
   with an empty file; before it, both processes load, use and drop another small book. Here the groups owe seven tenths, so
   that none is past a line: after the first prices of the book as it is, 18,861 alerts at once left the process at 442 bytes.
@@ -91,10 +93,12 @@ def measure(plan: Plan, bars: Bars, folder: Path) -> report.Measured:
     with bars.part("memory", 1):
         desk.write_lines(desk.calm(one_product), lines)
         held = memory.run(GROUPS, lines, folder)
+    with bars.part(f"scrolling through {scrolling.ROWS:,} rows", 1):
+        scrolled = scrolling.measure()
     positions = (len(whole.collateral) + len(whole.debts)) / GROUPS
     took_s = time.perf_counter() - started
     return report.Measured(
-        facts, positions, engine, side_by_side, growth, late, whole_path, stormed, posted, fed, held, took_s
+        facts, positions, engine, side_by_side, growth, late, whole_path, stormed, posted, fed, held, scrolled, took_s
     )  # fmt: skip
 
 

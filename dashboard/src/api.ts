@@ -38,12 +38,25 @@ export function post<T>(path: string, body: unknown, signal?: AbortSignal): Prom
   return ask<T>("POST", path, body, signal);
 }
 
+/** Only if the group is still at this version: otherwise nothing happens, and the failure says so. */
+export function postIfAt<T>(path: string, body: unknown, version: number): Promise<T> {
+  return ask<T>("POST", path, body, undefined, { "If-Match": `"${version}"` });
+}
+
 export function remove<T>(path: string): Promise<T> {
   return ask<T>("DELETE", path);
 }
 
-async function ask<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  const response = await send(method, path, "application/json", body, signal);
+type Headers = Readonly<Record<string, string>>;
+
+async function ask<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+  more: Headers = {},
+): Promise<T> {
+  const response = await send(method, path, "application/json", body, signal, more);
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
@@ -57,9 +70,16 @@ export async function postFile<T>(path: string, file: Blob): Promise<T> {
   return (await send("POST", path, "application/json", file)).json() as Promise<T>;
 }
 
-async function send(method: string, path: string, accept: string, body?: unknown, signal?: AbortSignal) {
+async function send(
+  method: string,
+  path: string,
+  accept: string,
+  body?: unknown,
+  signal?: AbortSignal,
+  more: Headers = {},
+) {
   // A form on another site cannot set this header, so a change is ours.
-  const headers: Record<string, string> = { Accept: accept, "X-Requested-With": "monitor" };
+  const headers: Record<string, string> = { Accept: accept, "X-Requested-With": "monitor", ...more };
   const isFile = body instanceof Blob;
   if (body !== undefined) headers["Content-Type"] = isFile ? "application/octet-stream" : "application/json";
   const timeout = isFile ? FILE_TIMEOUT_MS : TIMEOUT_MS;

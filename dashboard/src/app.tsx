@@ -1,7 +1,7 @@
 /** Which page is shown. */
 
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { announce } from "./alarm";
 import { whenUnauthorized } from "./api";
 import { live } from "./live/live";
@@ -27,10 +27,14 @@ const LATER: Readonly<Record<string, Load>> = {
   exposure: () => import("./pages/exposure").then((m) => m.ExposurePage),
   books: () => import("./pages/books").then((m) => m.BooksPage),
   import: () => import("./pages/import").then((m) => m.ImportPage),
+  channels: () => import("./pages/channels").then((m) => m.ChannelsPage),
+  audit: () => import("./pages/audit").then((m) => m.AuditPage),
+  wall: () => import("./pages/wall").then((m) => m.WallPage),
 };
 
 export function App() {
   const { state } = useStore(access);
+  const { page } = useStore(route);
   useEffect(() => {
     whenUnauthorized(() => access.set({ state: "sign-in", who: null }));
     void look();
@@ -45,6 +49,8 @@ export function App() {
   }, [isIn]);
   if (state === "sign-in") return <SignIn />;
   if (!isIn) return null;
+  // A wall is looked at from across the room: nothing on it can be touched.
+  if (page === "wall") return <Current />;
   return (
     <Shell>
       <Current />
@@ -52,10 +58,23 @@ export function App() {
   );
 }
 
+/** Another page begins at its top, also for who reads by ear or goes by keyboard. */
+function useNewPage(page: string, id: string): void {
+  const first = useRef(true);
+  useEffect(() => {
+    if (!first.current) {
+      window.scrollTo(0, 0);
+      document.getElementById("main")?.focus({ preventScroll: true });
+    }
+    first.current = false;
+  }, [page, id]);
+}
+
 function Current() {
   const { page, id } = useStore(route);
   const [shown, setShown] = useState<{ page: string; Page: ComponentType<{ id: string }> } | null>(null);
   const [failed, setFailed] = useState(false);
+  useNewPage(page, id);
   useEffect(() => {
     const load = LATER[page];
     setFailed(false);

@@ -35,4 +35,7 @@ export const to = {
   imports: "#/import",
   proposals: "#/proposals",
   books: "#/books",
+  channels: "#/channels",
+  audit: "#/audit",
+  wall: "#/wall",
 };

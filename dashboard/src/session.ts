@@ -45,6 +45,12 @@ export function mayOperate(): boolean {
   return who === null || who.may.includes("operate");
 }
 
+/** Enters what happened to the loans. */
+export function mayFeed(): boolean {
+  const { who } = access.get();
+  return who === null || who.may.includes("feed");
+}
+
 /** An admin of the whole desk; where no sign-in is asked for, everybody is. */
 export function mayAdminister(): boolean {
   const { who } = access.get();

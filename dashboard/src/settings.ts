@@ -9,10 +9,12 @@ export interface Settings {
   readonly sound: boolean;
   readonly notices: boolean;
   readonly hintSeen: boolean;
+  /** The columns that this reader chose, by list. */
+  readonly columns: Readonly<Record<string, readonly string[]>>;
 }
 
 const KEY = "loan-monitor";
-const DEFAULTS: Settings = { theme: "auto", sound: false, notices: false, hintSeen: false };
+const DEFAULTS: Settings = { theme: "auto", sound: false, notices: false, hintSeen: false, columns: {} };
 
 function kept(): Settings {
   try {

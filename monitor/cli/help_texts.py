@@ -69,6 +69,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "--template loans.xlsx",
     ),
     "init": ("my-desk",),
+    "kernels": ("",),
     "levers": ("", '--end L-3 --reason "the borrower has paid"'),
     "move": (
         f"--group G-1 --product cross_margin_pro {_LEVER} --preview",

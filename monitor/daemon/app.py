@@ -114,7 +114,6 @@ class App:
         self._memory = upkeep.MemoryTrim(self.clock)
         self.view = View(ColumnarGroupLists(self.book), self.clock, snapshot.cursor)
         self.view.listeners.append(self._memory.note_storm)
-        recorder = self._recorder(now)
         self.deliveries = Deliveries(
             self.config,
             running,
@@ -124,7 +123,7 @@ class App:
             made=self.subscriptions,
         )
         self.journal = Journal(running, self.deliveries)
-        self.sequencer = Sequencer(running, self.monitor, self.journal, self.view.publish, recorder)
+        self.sequencer = Sequencer(running, self.monitor, self.journal, self.view.publish, self._recorder(now))
         self.requests = Requests(self.monitor, self.store, self.journal, self.sequencer)
         self.sources = Sources(running, self.monitor, self.book, self.sequencer, self._progress, self._memory.note)
         self.sequencer.show()
@@ -147,6 +146,7 @@ class App:
             sms_secret=wiring.sms_secret(self.config),
             enable=self.deliveries.enable,
             disable=self.deliveries.disable,
+            test=self.deliveries.test,
             route=self.deliveries.route,
             endpoints=self.subscriptions,
             tell=lambda event: self.tasks.begin("word of the web", self._tell(event)),

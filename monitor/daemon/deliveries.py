@@ -23,7 +23,7 @@ from monitor.core.text import stamp
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import subscriptions, wiring
 from monitor.daemon.journal import DEGRADED
-from monitor.daemon.subscriptions import MadeEndpoints
+from monitor.daemon.subscriptions import MadeEndpoints, tried_once
 from monitor.dispatch.channel import Setting
 from monitor.dispatch.digests import Firsts
 from monitor.dispatch.last_resort import LastResort
@@ -34,6 +34,7 @@ from monitor.people import reads_alone
 from monitor.running import Running
 from monitor.stores._base import Audit, Committed, Delivery, StoreUnavailable, Target
 from monitor.web.proxy import link_of
+from monitor.web.subscriptions import TestedEndpoint
 
 STOP_DELIVERIES_S = 5.0
 """Deliveries in flight have this long at a stop; SIGTERM to exit takes at most ten seconds in all."""
@@ -178,6 +179,13 @@ class Deliveries:
     async def disable(self, name: str, reason: str, audit: Audit | None = None) -> bool:
         """Switches a channel off; False where it was off. Raises KeyError where there is none."""
         return await self._dispatcher.disable(name, reason, audit)
+
+    async def test(self, name: str, notice: Notice) -> TestedEndpoint:
+        """One attempt with a test notice, beside the queue and whether the channel is on or off."""
+        notifier = self._all().get(name)
+        if notifier is None:
+            return TestedEndpoint(False, "it is switched off, or cannot be used by the configuration of now", 0.0)
+        return await tried_once(notifier, notice, self._running.clock)
 
     def _kinds(self) -> dict[str, str]:
         return {part.name: part.kind for part in self._config.notifiers}

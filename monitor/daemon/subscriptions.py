@@ -30,6 +30,23 @@ REMOVE_S = 2.0
 """Attempts under way have this long when an endpoint is switched off; what is cut off goes out again under its id."""
 
 
+TRY_S = 14.0
+"""A test has this long: somebody waits for its answer, and the page waits 15 s."""
+
+
+async def tried_once(notifier: Notifier, notice: Notice, clock: Clock) -> TestedEndpoint:
+    """One attempt, and how it ended."""
+    began_s = clock.monotonic_s()
+    try:
+        receipt = await asyncio.wait_for(notifier.send(notice), TRY_S)
+        is_delivered, detail = True, receipt.detail
+    except DeliveryError as e:
+        is_delivered, detail = False, e.reason
+    except TimeoutError:
+        is_delivered, detail = False, f"no answer within {TRY_S:.0f} s"
+    return TestedEndpoint(is_delivered, detail, round((clock.monotonic_s() - began_s) * 1000, 3))
+
+
 class Sender(Protocol):
     """What sends: the dispatcher of now, which a reload replaces."""
 
@@ -197,13 +214,7 @@ class MadeEndpoints:
         notifier = self._notifiers.get(name)
         if notifier is None:
             return TestedEndpoint(False, self._problems.get(name, "it cannot be used"), 0.0)
-        began_s = self._clock.monotonic_s()
-        try:
-            receipt = await notifier.send(notice)
-            is_delivered, detail = True, receipt.detail
-        except DeliveryError as e:
-            is_delivered, detail = False, e.reason
-        return TestedEndpoint(is_delivered, detail, round((self._clock.monotonic_s() - began_s) * 1000, 3))
+        return await tried_once(notifier, notice, self._clock)
 
     async def _replace(self, kept: Subscription, audited: AuditedChange | None) -> None:
         notifier = self._notifier(kept)

@@ -34,6 +34,8 @@ FINE_S = 60
 COARSE_S = 900
 FINE_FOR = timedelta(hours=24)
 COARSE_FOR = timedelta(days=30)
+SLACK = timedelta(minutes=15)
+"""Who asks for a day gets its minutes, though the question was on its way for a while."""
 FOLLOWED = 400
 """Groups of the list that are followed, and as many that were until lately. Together they take a thread a tenth of a second
 in ten, and 60 MB of the store a day."""
@@ -110,7 +112,7 @@ class LtvFollower:
         """How many seconds each point covers, and the points of a group in [start, end) for a scope: at most `most`."""
         start, end = span
         span_s = max((end - start).total_seconds(), 1.0)
-        kept_s = FINE_S if start >= self._clock.utc() - FINE_FOR else COARSE_S
+        kept_s = FINE_S if start >= self._clock.utc() - FINE_FOR - SLACK else COARSE_S
         step_s = kept_s * max(1, -(-int(span_s) // (kept_s * most)))
         start = _start(start, step_s)
         waiting = [p for p in self._pending.values() if p.group == group and start <= p.at < end]

@@ -35,11 +35,11 @@ from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.clearance import FundSight
 from monitor.feeds._base import FeedStats
 from monitor.imports.desk import ImportDesk
-from monitor.notifiers._base import ChannelState
+from monitor.notifiers._base import ChannelState, Notice
 from monitor.people import Contacts
 from monitor.stores._base import Audit, Delivery, Store, Target
 from monitor.telemetry import Health, Metrics
-from monitor.web.subscriptions import SubscriptionDesk
+from monitor.web.subscriptions import SubscriptionDesk, TestedEndpoint
 
 T = TypeVar("T")
 
@@ -256,6 +256,8 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """Switches a channel on; False where it was on, and then nothing is audited."""
     disable: Callable[[str, str, Audit], Awaitable[bool]] | None = None
     """Switches a channel off, with a reason."""
+    test: Callable[[str, Notice], Awaitable[TestedEndpoint]] | None = None
+    """Makes one attempt at a channel with a test notice."""
     route: Callable[[Alert], Sequence[Target]] = lambda _: ()
     """Where an alert goes by the routes and endpoints of now."""
     endpoints: SubscriptionDesk | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import deliveries, lateness, machine, memory, path, peers, plot, report, sources, storm, sweep
+from bench import deliveries, lateness, machine, memory, path, peers, plot, report, scrolling, sources, storm, sweep
 from bench.report import LARGE, MIDDLE, SMALL, Measured
 
 LATE = lateness.Lateness(np.array([0.5, 1.0]), np.array([0.1, 0.5, 1.0]), 3)
@@ -49,6 +49,7 @@ def measured() -> Measured:
         ),
         {n: sources.Cost(n, 100.0 + 50 * n, 900.0) for n in (1, 3, 5)},
         memory.Figures(390.0, {"arena": 50.0}),
+        scrolling.Scrolled(100_000, 51.0),
         60.0,
     )
 
@@ -69,6 +70,7 @@ def test_the_results_have_the_keys_that_were_agreed(measured: Measured) -> None:
         "sources_ms",
         "bytes_per_group",
         "loop_lateness_p99_ms",
+        "scroll_task_ms",
         "machine",
     }
     assert set(found["speedup"]) == {
@@ -97,13 +99,31 @@ def test_ratios_are_of_medians(measured: Measured) -> None:
 
 def test_what_is_missed_is_said(measured: Measured) -> None:
     missed = [row.key for row in report.rows(measured) if not row.is_met]
-    assert missed == ["python_decimal", "python_decimal", "path_over_sweep"]
+    assert missed == ["python_decimal", "python_decimal", "path_over_sweep", "scroll_task_ms"]
     text = report.markdown(measured, "growth.svg", "As it was.")
     assert (
         "- whole path, 1M, frame received to alert durable, against the sweep: 2.5x, to reach at most 2x: 25% off."
         in text
     )
     assert "![Cost of a tick by number of groups](growth.svg)" in text
+
+
+def test_without_a_browser_the_page_has_no_figure(measured: Measured) -> None:
+    blind = measured._replace(scrolled=None)
+    assert "scroll_task_ms" not in [row.key for row in report.rows(blind)]
+    assert report.results(blind)["scroll_task_ms"] is None
+
+
+def test_the_longest_task_is_of_the_page_s_own_thread() -> None:
+    def event(name: str, tid: int, **more: object) -> dict[str, object]:
+        return {"name": name, "pid": 1, "tid": tid, **more}
+
+    events = [
+        event("thread_name", 7, args={"name": scrolling.MAIN}),
+        event("thread_name", 8, args={"name": "Compositor"}),
+    ]
+    events += [event("RunTask", 7, tdur=2_000), event("RunTask", 8, tdur=90_000), event("Layout", 7, tdur=80_000)]
+    assert scrolling.longest_task(events) == 2.0
 
 
 def test_a_run_writes_three_files(measured: Measured, tmp_path: Path) -> None:

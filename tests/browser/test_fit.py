@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from monitor.web.page import FOLDER
 from tests.book_lines import one_btc
-from tests.browser.reader import AXE, PAGES, Reader, expect
+from tests.browser.reader import PAGES, Reader, expect
 from tests.faults.house import Daemon, House
 from tests.feeds.venue import Venue
 
@@ -46,29 +45,6 @@ async def test_the_page_keeps_its_policy_everywhere(house: House, venue: Venue, 
             await reader.page.wait_for_timeout(250)
         assert reader.complaints == []
         assert [url for url in asked if not url.startswith((daemon.url, "data:"))] == []
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "dark"), (1440, "light"), (320, "dark")])
-async def test_no_page_has_a_serious_barrier(
-    house: House, venue: Venue, browser: Browser, width: int, scheme: Any
-) -> None:
-    """Contrast, names, roles and keyboard, as axe-core finds them; and nothing is wider than the screen."""
-    if not AXE.is_file():
-        pytest.skip("axe-core is not installed; make check fetches it")
-    (house.folder / "book.jsonl").write_text(
-        json.dumps({**one_btc("BAD"), "lables": {}, "collateral": {"x": {"BTC": "-1"}}})
-    )
-    house.write('[[book]]\nname = "loans"\nkind = "file"\npath = "book.jsonl"\n')
-    async with Daemon(house) as daemon, Reader.at(browser, width, color_scheme=scheme) as reader:
-        await filled(daemon, venue)
-        await reader.look(daemon.url)
-        found = {}
-        for page in PAGES:
-            await reader.turn(page)
-            await reader.page.wait_for_timeout(400)
-            found[page] = await reader.barriers()
-            assert await reader.page.evaluate("document.documentElement.scrollWidth") <= width, page
-        assert {page: v for page, v in found.items() if v} == {}
 
 
 async def test_figures_and_times_are_the_reader_s_own(house: House, venue: Venue, browser: Browser) -> None:

@@ -54,6 +54,11 @@ async def test_a_cut_greys_the_page_out_and_it_recovers(house: House, venue: Ven
         await reader.page.wait_for_selector("main[data-live=false]")
         await expect(reader.page.locator(".banner")).to_contain_text("not live")
         await expect(reader.page.locator("main")).to_have_css("filter", "grayscale(1)")
+        await reader.page.set_viewport_size({"width": 320, "height": 500})
+        await reader.page.evaluate("scrollTo(0, 1e6)")
+        await expect(reader.page.locator(".banner")).to_be_in_viewport(ratio=1)
+        assert await reader.page.evaluate("scrollY") > 0
+        await reader.page.set_viewport_size({"width": 1440, "height": 900})
         await daemon.again()
         await venue.marks({"BTCUSDT": "64000"})
         await reader.page.wait_for_selector("main[data-live=true]", timeout=20_000)

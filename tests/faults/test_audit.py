@@ -45,6 +45,7 @@ ACTS: dict[tuple[str, str], Act] = {
     ("POST", "/v1/deliveries/replay"): Act("replay", "", {"notifier": "desk", "after": 0}),
     ("POST", "/v1/channels/{id}/disable"): Act("disable channel", "/v1/channels/desk/disable", {"reason": "a test"}),
     ("POST", "/v1/channels/{id}/enable"): Act("enable channel", "/v1/channels/desk/enable"),
+    ("POST", "/v1/channels/{id}/test"): Act("test channel", "/v1/channels/desk/test"),
     ("POST", "/v1/silences"): Act("silence", "", {"match": {"type": "book.*"}, "until": "{soon}", "reason": "a test"}),
     ("DELETE", "/v1/silences/{id}"): Act("unsilence", "/v1/silences/{silence}"),
     ("POST", "/v1/prices/{id}/decisions"): Act(
@@ -79,8 +80,8 @@ ELSEWHERE = {
     ("POST", "/v1/proposals/{id}/approve"),
     ("POST", "/v1/proposals/{id}/reject"),
 }
-"""`test_imports.py` looks at the record of a file, `tests/web/resources/test_levers.py` at that of levers and
-proposals, `test_calls.py` beside it at what is said of calls."""
+"""`test_imports.py` looks at the record of a file, `tests/web/resources/test_levers.py` at that of levers and proposals,
+`tests/web/resources/test_calls.py` at that of what is said of a margin call."""
 
 
 def test_every_route_that_changes_something_is_an_act() -> None:

@@ -74,6 +74,7 @@ MATRIX: list[tuple[str, str, Any, set[str], int]] = [
     ("GET", "/v1/channels", None, {*ROLES}, 200),
     ("POST", "/v1/channels/none/enable", None, {"operator", "admin"}, 404),
     ("POST", "/v1/channels/none/disable", {"reason": "x"}, {"operator", "admin"}, 404),
+    ("POST", "/v1/channels/none/test", None, {"operator", "admin"}, 404),
     ("POST", "/v1/deliveries/retry", {"notifier": "none"}, {"operator", "admin"}, 200),
     ("GET", "/v1/escalations", None, {*ROLES}, 200),
     ("GET", "/v1/rota", None, {*ROLES}, 200),

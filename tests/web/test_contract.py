@@ -173,6 +173,7 @@ CALM: list[tuple[str, str, Any]] = [
     ("POST", "/v1/channels/hook/disable", {}),
     ("POST", "/v1/channels/hook/enable", None),
     ("POST", "/v1/channels/none/enable", None),
+    ("POST", "/v1/channels/hook/test", None),
 ]
 """Asked one after the other before prices fall."""
 FALLEN: list[tuple[str, str, Any]] = [

@@ -142,6 +142,7 @@ VERDICTS: dict[tuple[str, str], Verdict] = {
     ("GET", "/v1/channels"): Verdict(DESK),
     ("POST", "/v1/channels/{id}/enable"): Verdict(DESK, whole=404),
     ("POST", "/v1/channels/{id}/disable"): Verdict(DESK, body={"reason": "x"}, whole=404),
+    ("POST", "/v1/channels/{id}/test"): Verdict(DESK, whole=404),
     ("GET", "/v1/endpoints"): Verdict(DESK),
     ("POST", "/v1/endpoints"): Verdict(DESK, body={"url": "http://10.0.0.1/x"}, whole=422),
     ("GET", "/v1/endpoints/{id}"): Verdict(DESK, whole=404),

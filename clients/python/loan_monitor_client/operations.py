@@ -1178,6 +1178,20 @@ class MonitorClient:
             ),
         )
 
+    def test_channel(
+        self,
+        id_: str,
+    ) -> TestedEndpoint:
+        """Sends one test notice through a channel, and says how that went. It passes the queue and supersedes nothing."""
+        return cast(
+            "TestedEndpoint",
+            self._to.ask(
+                "POST",
+                "/v1/channels/{}/test",
+                ids=(id_,),
+            ),
+        )
+
     def test_endpoint(
         self,
         id_: str,

@@ -346,6 +346,11 @@ export class MonitorClient {
     return this.#to.ask("POST", "/v1/groups/{}/calls", { ids: [id], query: { "dry_run": options.dryRun }, headers: { "If-Match": options.ifMatch, "Idempotency-Key": options.idempotencyKey }, body });
   }
 
+  /** Sends one test notice through a channel, and says how that went. It passes the queue and supersedes nothing. */
+  testChannel(id: string): Promise<m.TestedEndpoint> {
+    return this.#to.ask("POST", "/v1/channels/{}/test", { ids: [id] });
+  }
+
   /** Sends one test notice, and says what the endpoint answered. */
   testEndpoint(id: string): Promise<m.TestedEndpoint> {
     return this.#to.ask("POST", "/v1/endpoints/{}/test", { ids: [id] });

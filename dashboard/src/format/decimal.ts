@@ -48,6 +48,12 @@ export function subtract(a: string, b: string): string {
   return text(x - y, places);
 }
 
+export function times(a: string, b: string): string {
+  const x = scaled(a);
+  const y = scaled(b);
+  return text(x.units * y.units, x.places + y.places);
+}
+
 export function sum(values: Iterable<string>): string {
   let total = "0";
   for (const value of values) total = add(total, value);
@@ -100,12 +106,15 @@ export function position(value: string | null | undefined): number {
 /** The reader's way to write numbers: separators from the locale, digits from the text. */
 export class Numbers {
   private readonly whole: Intl.NumberFormat;
-  private readonly point: string;
+  readonly point: string;
+  /** What stands between thousands. */
+  readonly group: string;
 
   constructor(readonly locale?: string) {
     this.whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0, numberingSystem: "latn" });
     const parts = new Intl.NumberFormat(locale, { numberingSystem: "latn" }).formatToParts(1.5);
     this.point = parts.find((p) => p.type === "decimal")?.value ?? ".";
+    this.group = this.whole.formatToParts(10_000_000).find((p) => p.type === "group")?.value ?? "";
   }
 
   /** All digits that there are, or cut to `places` (and filled up to them where `fixed`). */

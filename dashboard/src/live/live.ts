@@ -14,6 +14,7 @@ import type {
 } from "../answers.generated";
 import { get, query, served } from "../api";
 import { Drift } from "./drift";
+import { labelQuery } from "./label";
 import { added, gapBefore, KEPT } from "./log";
 import { cut, heard, looked, type Pulse, START } from "./pulse";
 import { applied, NO_ROWS, type Rows, type Sort } from "./rows";
@@ -23,13 +24,15 @@ export interface Filter {
   readonly stages: readonly string[];
   readonly product: string;
   readonly q: string;
+  /** Such as borrower=ACME; empty for any. */
+  readonly label: string;
   readonly sort: Sort;
 }
 
-export const EVERY_GROUP: Filter = { stages: [], product: "", q: "", sort: "ltv" };
+export const EVERY_GROUP: Filter = { stages: [], product: "", q: "", label: "", sort: "ltv" };
 
 export function filterQuery(filter: Filter): Record<string, string | readonly string[]> {
-  return { stage: filter.stages, product: filter.product, q: filter.q, sort: filter.sort };
+  return { stage: filter.stages, product: filter.product, q: filter.q, sort: filter.sort, ...labelQuery(filter) };
 }
 
 /** Alerts that the page begins with. */

@@ -86,8 +86,12 @@ export class More {
   }
 }
 
-/** Ids of rows that were read so long ago that they must not look new. */
-export function oldIds(parts: readonly Part[], now: number): ReadonlySet<string> {
-  const old = parts.filter((p) => now - p.at > 4 * RENEW_MS);
-  return new Set(old.flatMap((p) => p.rows.map((r) => r.id)));
+/** Whether a row was read so long ago that it must not look new. */
+export function isOld(parts: readonly Part[], row: number, now: number): boolean {
+  let end = 0;
+  const part = parts.find((p) => {
+    end += p.rows.length;
+    return row < end;
+  });
+  return part !== undefined && now - part.at > 4 * RENEW_MS;
 }

@@ -1,31 +1,24 @@
 /** One group: why it stands where it stands, what was said of it, and what would cure it. */
 
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { AlertItem, AlertList, GroupDetail, LtvHistory, LtvItem } from "../answers.generated";
+import type { AlertItem, AlertList, GroupDetail } from "../answers.generated";
 import { get, path, query } from "../api";
-import { seen } from "../history";
 import { live } from "../live/live";
 import { usePolled } from "../live/polled";
 import { useStore } from "../live/store";
 import { Acknowledge } from "../parts/acknowledge";
 import { MarginCall } from "../parts/call";
-import { LtvChart } from "../parts/chart";
-import { Deadline, numbers, Panel, Quantity, Share, StagePill, Time, Usd, words } from "../parts/figures";
+import { Entries } from "../parts/entries";
+import { Deadline, numbers, Panel, Quantity, StagePill, Time, Usd, words } from "../parts/figures";
 import { Cure, Lender, Lines, Loans, Permitted, Terms, Why } from "../parts/groupparts";
 import { Levers } from "../parts/levers";
 import { LevelText, LtvBar } from "../parts/ltvbar";
+import { LtvOverTime } from "../parts/ltvhistory";
 import { NextLine } from "../parts/nextline";
 import { Fresh } from "../parts/notices";
 import { Timeline } from "../parts/timeline";
 import { to } from "../router";
-
-const HISTORY_MS = 60_000;
-const SPANS: readonly [string, number][] = [
-  ["1 h", 3600_000],
-  ["6 h", 6 * 3600_000],
-  ["24 h", 24 * 3600_000],
-  ["30 d", 30 * 24 * 3600_000],
-];
+import { mayFeed, mayOperate } from "../session";
 
 export function GroupPage({ id }: { id: string }) {
   // Exact figures are asked for every two seconds, and at once when something was said.
@@ -115,7 +108,7 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
         )}
       </dl>
       <div class="grid">
-        <History group={group} alerts={alerts} />
+        <LtvOverTime group={group} alerts={alerts} />
         <Panel title="Lines" class="third">
           <Lines group={group} />
         </Panel>
@@ -142,6 +135,11 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
         <Panel title="Permitted now">
           <Permitted group={group} />
         </Panel>
+        {(mayFeed() || mayOperate()) && (
+          <Panel title="Daily entries" class="wide">
+            <Entries group={group} again={again} />
+          </Panel>
+        )}
         <Panel title="Levers" class="wide">
           <Levers group={group} again={again} />
         </Panel>
@@ -220,46 +218,4 @@ function metricOf(group: GroupDetail): string {
 
 function isByLevel(group: GroupDetail): boolean {
   return group.margin_level !== undefined || group.health_factor !== undefined;
-}
-
-function History({ group, alerts }: { group: GroupDetail; alerts: readonly AlertItem[] }) {
-  const [span, setSpan] = useState(3600_000);
-  const [own, setOwn] = useState<readonly LtvItem[]>([]);
-  const from = useMemo(
-    () => new Date(Math.floor(Date.parse(group.at) / HISTORY_MS) * HISTORY_MS - span).toISOString(),
-    [span, Math.floor(Date.parse(group.at) / HISTORY_MS)],
-  );
-  const kept = usePolled<LtvHistory>(`${path("groups", group.id, "ltv")}${query({ from, points: 600 })}`, 0);
-  const points = useMemo(() => {
-    const grown = seen(own, group.at, group.ltv);
-    if (grown !== own) setOwn(grown);
-    const before = kept.data?.items ?? [];
-    const end = before.at(-1)?.at ?? "";
-    return [...before, ...grown.filter((p) => p.at > end)];
-  }, [group.at, kept.data]);
-  const aside = (
-    <div class="spans">
-      {SPANS.map(([name, ms]) => (
-        <button key={name} type="button" class="small" aria-pressed={span === ms} onClick={() => setSpan(ms)}>
-          {name}
-        </button>
-      ))}
-    </div>
-  );
-  return (
-    <Panel title="LTV over time" class="two-thirds" aside={aside}>
-      {points.length > 1 ? (
-        <LtvChart group={group.id} points={points} lines={group.thresholds} alerts={alerts} />
-      ) : (
-        <p class="empty">One moment: a line needs two points.</p>
-      )}
-      {kept.error?.isAbsent && (
-        <p class="quiet">This monitor keeps no history; the line begins when the page was opened.</p>
-      )}
-      {kept.error && !kept.error.isAbsent && <p class="quiet">The history could not be read: {kept.error.message}</p>}
-      <p class="hidden">
-        Now <Share value={group.ltv} lines={isByLevel(group) ? undefined : group.thresholds} />.
-      </p>
-    </Panel>
-  );
 }

@@ -2,22 +2,28 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { STAGES } from "../alerts.generated";
-import { EVERY_GROUP, type Filter, live } from "../live/live";
-import { FOLLOWED, More, oldIds } from "../live/more";
-import { ordered, type Sort } from "../live/rows";
+import type { GroupList } from "../answers.generated";
+import { get, query } from "../api";
+import { EVERY_GROUP, type Filter, filterQuery, live } from "../live/live";
+import { FOLLOWED, isOld, More } from "../live/more";
+import { ordered, type Rows, type Sort } from "../live/rows";
 import { clock, useStore } from "../live/store";
 import { AlertFeed } from "../parts/alertfeed";
+import { ChooseColumns, useColumns } from "../parts/columns";
 import { Panel, words } from "../parts/figures";
-import { GroupCells, GroupHead, SORTS } from "../parts/grouprow";
+import { LabelFilter } from "../parts/filters";
+import { GroupCells, type GroupColumn, GroupHead, groupColumns, SORTS } from "../parts/grouprow";
 import { FirstHint } from "../parts/help";
 import { useNarrow } from "../parts/narrow";
 import { NotInOrder } from "../parts/notinorder";
+import { SaveList } from "../parts/save";
 import { Tiles } from "../parts/tiles";
 import { Virtual } from "../parts/virtual";
 import { to } from "../router";
 
 const more = new More();
 const REORDER_MS = 1000;
+const COLUMNS = groupColumns(() => clock.get());
 
 export function Overview() {
   const filter = useStore(live.filter);
@@ -51,8 +57,9 @@ function Toolbar({ filter }: { filter: Filter }) {
     const later = window.setTimeout(() => live.show({ ...live.filter.get(), q: text.trim() }), 250);
     return () => window.clearTimeout(later);
   }, [text]);
-  const all = filter.q || filter.product ? null : counted(counts, filter);
+  const all = filter.q || filter.product || filter.label ? null : counted(counts, filter);
   const shown = rows.byId.size;
+  const saved = useColumns("groups", COLUMNS);
   return (
     <div class="toolbar">
       <label class="search">
@@ -93,7 +100,8 @@ function Toolbar({ filter }: { filter: Filter }) {
           ))}
         </select>
       )}
-      {(filter.stages.length > 0 || filter.q || filter.product) && (
+      <LabelFilter value={filter.label} onValue={(label) => live.show({ ...filter, label })} />
+      {(filter.stages.length > 0 || filter.q || filter.product || filter.label) && (
         <button
           type="button"
           onClick={() => {
@@ -104,6 +112,8 @@ function Toolbar({ filter }: { filter: Filter }) {
           Show all
         </button>
       )}
+      <ChooseColumns list="groups" all={COLUMNS} />
+      <SaveList name="groups" columns={saved} read={(after) => page(filter, after)} />
       <output class="quiet" aria-live="off">
         {rows.complete
           ? `${shown >= FOLLOWED ? `${shown}+` : shown} ${all === null || all === shown ? "groups" : `of ${all} groups`}`
@@ -111,6 +121,10 @@ function Toolbar({ filter }: { filter: Filter }) {
       </output>
     </div>
   );
+}
+
+function page(filter: Filter, after: string | number | null): Promise<GroupList> {
+  return get(`/v1/groups${query({ ...filterQuery(filter), after, limit: 1000 })}`);
 }
 
 function counted(counts: ReturnType<typeof live.counts.get>, filter: Filter): number | null {
@@ -133,12 +147,14 @@ function Groups({ filter }: { filter: Filter }) {
     const ids = ordered(rows.byId.values(), filter.sort).map((r) => r.id);
     order.current = { at: Date.now(), ids, size: rows.byId.size };
   }
+  // Which groups are followed changes seldom, their values four times a second: 100,000 rows are not looked through for that.
+  const followed = useFollowed(rows);
+  const rest = useMemo(() => parts.flatMap((p) => p.rows.filter((r) => !followed.has(r.id))), [parts, followed]);
   const items = useMemo(() => {
     const first = order.current.ids.flatMap((id) => rows.byId.get(id) ?? []);
-    const rest = parts.flatMap((p) => p.rows.filter((r) => !rows.byId.has(r.id)));
-    return rest.length ? [...first, ...rest] : first;
-  }, [rows, parts, order.current]);
-  const old = useMemo(() => oldIds(parts, now), [parts, now]);
+    return rest.length ? first.concat(rest) : first;
+  }, [rows, rest, order.current]);
+  const columns = useColumns("groups", COLUMNS) as readonly GroupColumn[];
   const sight = useRef(0);
   useEffect(() => {
     if (sight.current >= FOLLOWED) void more.renew(sight.current - FOLLOWED);
@@ -148,12 +164,15 @@ function Groups({ filter }: { filter: Filter }) {
     <Virtual
       label="Groups, worst first"
       items={items}
-      total={filter.q || filter.product ? null : (counted(counts, filter) ?? null)}
+      total={filter.q || filter.product || filter.label ? null : (counted(counts, filter) ?? null)}
       keyOf={(g) => g.id}
       rowHeight={narrow ? 92 : 44}
-      head={<GroupHead filter={filter} />}
-      row={(g) => <GroupCells group={g} now={now} />}
-      rowClass={(g) => `stage-${g.stage} ${g.blind ? "blind" : ""} ${old.has(g.id) ? "old" : ""}`}
+      widths={columns.map((c) => c.width).join(" ")}
+      head={<GroupHead filter={filter} columns={columns} />}
+      row={(g) => <GroupCells group={g} columns={columns} />}
+      rowClass={(g, row) =>
+        `stage-${g.stage} ${g.blind ? "blind" : ""} ${isOld(parts, row - rows.byId.size, now) ? "old" : ""}`
+      }
       onEnd={() => {
         if (rows.byId.size >= FOLLOWED) void more.next();
       }}
@@ -164,8 +183,16 @@ function Groups({ filter }: { filter: Filter }) {
   );
 }
 
+/** The ids of the rows that the stream follows: the same set as long as they are the same. */
+function useFollowed(rows: Rows): ReadonlySet<string> {
+  const known = useRef<ReadonlySet<string>>(new Set());
+  const isSame = known.current.size === rows.byId.size && [...rows.byId.keys()].every((id) => known.current.has(id));
+  if (!isSame) known.current = new Set(rows.byId.keys());
+  return known.current;
+}
+
 function NoGroups({ filter }: { filter: Filter }) {
-  const all = filter === EVERY_GROUP || (!filter.q && !filter.stages.length && !filter.product);
+  const all = filter === EVERY_GROUP || (!filter.q && !filter.stages.length && !filter.product && !filter.label);
   return (
     <p class="empty">
       {all

@@ -1,35 +1,28 @@
-/** Which prices may be believed, what the feeds do, and whether the channels deliver. */
+/** Which prices may be believed, and what the feeds do. */
 
 import { useState } from "preact/hooks";
-import type { ChannelItem, ChannelList, FeedList, NamedFeed, PriceItem } from "../answers.generated";
-import { rough } from "../format/time";
+import type { FeedList, NamedFeed, PriceItem } from "../answers.generated";
 import { live } from "../live/live";
 import { usePolled } from "../live/polled";
 import { useStore } from "../live/store";
-import { Age, ExchangeAge, numbers, Panel, PinnedPill, Scroll, Time, TrustPill, Usd } from "../parts/figures";
+import { Age, ExchangeAge, numbers, Panel, PinnedPill, Scroll, TrustPill, Usd } from "../parts/figures";
 import { Fresh } from "../parts/notices";
 import { PriceDetail } from "../parts/pricedetail";
 
 const BAD_FIRST: readonly string[] = ["missing", "suspect", "stale", "good"];
 
 export function PricesPage() {
-  const channels = usePolled<ChannelList>("/v1/channels", 3000);
   const feeds = usePolled<FeedList>("/v1/feeds", 3000);
   return (
     <article>
       <header class="pagehead">
-        <h1>Prices and channels</h1>
+        <h1>Prices</h1>
       </header>
       <div class="grid">
         <Prices />
         <Panel title="Feeds" class="wide">
           <Fresh of={feeds} what="a list of feeds">
             {(page) => <Feeds feeds={page.items} />}
-          </Fresh>
-        </Panel>
-        <Panel title="Channels" class="wide">
-          <Fresh of={channels} what="a list of channels">
-            {(page) => <Channels channels={page.items} />}
           </Fresh>
         </Panel>
       </div>
@@ -51,7 +44,7 @@ function Prices() {
       aside={<small>{bad ? `${bad} of ${shown.length} not trusted` : `${shown.length}, all trusted`}</small>}
     >
       {shown.length ? (
-        <Scroll label="Prices">
+        <Scroll label="Price of each coin">
           <table>
             <thead>
               <tr>
@@ -133,7 +126,7 @@ function PriceRow(props: { price: PriceItem; withReason: boolean; open: boolean;
 function Feeds({ feeds }: { feeds: readonly NamedFeed[] }) {
   if (!feeds.length) return <p class="empty">No feed is configured: prices come from nowhere.</p>;
   return (
-    <Scroll label="Feeds">
+    <Scroll label="State of each feed">
       <table>
         <thead>
           <tr>
@@ -170,48 +163,6 @@ function Feeds({ feeds }: { feeds: readonly NamedFeed[] }) {
                 {[...Object.entries(f.refused), ...Object.entries(f.dropped)]
                   .map(([why, n]) => `${why} ${n}`)
                   .join(", ") || "–"}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
-  );
-}
-
-function Channels({ channels }: { channels: readonly ChannelItem[] }) {
-  if (!channels.length) return <p class="empty">No channel is configured: alerts stand in the log alone.</p>;
-  return (
-    <Scroll label="Channels">
-      <table>
-        <thead>
-          <tr>
-            <th>Channel</th>
-            <th>Kind</th>
-            <th>State</th>
-            <th class="right">In the queue</th>
-            <th class="right">Oldest of it</th>
-            <th>Delivered last</th>
-            <th>Failed last</th>
-          </tr>
-        </thead>
-        <tbody>
-          {channels.map((c) => (
-            <tr key={c.name}>
-              <th scope="row">{c.name}</th>
-              <td>{c.kind}</td>
-              <td>
-                <span class={`pill ${c.breaker === "closed" && !c.off_at ? "good" : "bad"}`}>
-                  {c.off_at ? "off" : c.breaker === "closed" ? "sending" : "fails, probed"}
-                </span>
-              </td>
-              <td class="right num">{c.queued}</td>
-              <td class="right num">{c.oldest_age_s === null ? "–" : rough(c.oldest_age_s * 1000)}</td>
-              <td>
-                <Time at={c.last_delivered_at} />
-              </td>
-              <td class="wrap">
-                <Time at={c.last_failed_at} /> {c.last_failure}
               </td>
             </tr>
           ))}

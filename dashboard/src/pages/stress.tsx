@@ -3,16 +3,33 @@
 import { useState } from "preact/hooks";
 import type { MatrixAnswer, ReverseAnswer, StressAnswer } from "../answers.generated";
 import { type ApiError, post, postFor } from "../api";
+import { saveFile } from "../export";
 import { asTyped } from "../format/coin";
+import { shift } from "../format/decimal";
+import { amountOf, shockOf } from "../format/entered";
 import { live } from "../live/live";
 import { useStore } from "../live/store";
+import { EnteredInput } from "../parts/enteredfield";
 import { numbers, Panel, Time } from "../parts/figures";
 import { HeatMap } from "../parts/heatmap";
 import { Failure } from "../parts/notices";
 import { Outcome, Sides } from "../parts/stressparts";
 import { Slider } from "./whatif";
 
+/** As typed. */
 type Shocks = Readonly<Record<string, string>>;
+
+/** The shocks that are asked, or null while one of them could mean two things. */
+function readShocks(shocks: Shocks): Shocks | null {
+  const read: Record<string, string> = {};
+  for (const [asset, text] of Object.entries(shocks)) {
+    const entered = shockOf(text, numbers);
+    if (entered.kind === "ask" || entered.kind === "wrong") return null;
+    // A coin without a change is part of the question too: its price is needed.
+    read[asset] = entered.kind === "value" ? entered.value : "0%";
+  }
+  return read;
+}
 
 const PRESETS: readonly [string, Shocks][] = [
   ["Crypto −10%", { BTC: "-10%", ETH: "-10%", SOL: "-10%" }],
@@ -60,10 +77,12 @@ function ShockPanel() {
   const [scenario, setScenario] = useState("");
   const { answer, error, busy, ask } = useQuestion<StressAnswer>();
   const [saving, setSaving] = useState<ApiError | null>(null);
-  const body = scenario ? { scenario } : { shocks };
+  const read = readShocks(shocks);
+  const body = scenario ? { scenario } : { shocks: read };
+  const isAsked = scenario !== "" || (read !== null && Object.keys(read).length > 0);
   const save = (): void => {
     setSaving(null);
-    postFor("/v1/stress", body, "text/csv").then(saved, setSaving);
+    postFor("/v1/stress", body, "text/csv").then((list) => saveFile("stress.csv", list), setSaving);
   };
   return (
     <Panel title="Shocks" class="wide">
@@ -92,7 +111,7 @@ function ShockPanel() {
           </label>
         </p>
         <p class="buttons">
-          <button type="submit" class="primary" disabled={busy || (!scenario && !Object.keys(shocks).length)}>
+          <button type="submit" class="primary" disabled={busy || !isAsked}>
             {busy ? "Weighing…" : "Stress the book"}
           </button>
           <button type="button" onClick={save} disabled={!answer}>
@@ -117,21 +136,34 @@ function ShockFields({ shocks, onChange }: { shocks: Shocks; onChange: (shocks: 
   };
   return (
     <>
-      {Object.entries(shocks).map(([asset, value]) => (
-        <div class="shock" key={asset}>
-          <span class="asset">{asset}</span>
-          <Slider label={`Change of ${asset} in percent`} value={value} onValue={(v) => set(asset, v || "0%")} />
-          <input
-            class="num"
-            aria-label={`Change or price of ${asset}`}
-            value={value}
-            onChange={(e) => set(asset, e.currentTarget.value.trim())}
-          />
-          <button type="button" class="small" onClick={() => drop(asset)} aria-label={`No shock of ${asset}`}>
-            ✕
-          </button>
-        </div>
-      ))}
+      {Object.entries(shocks).map(([asset, text]) => {
+        const entered = shockOf(text, numbers);
+        return (
+          <div class="shock" key={asset}>
+            <span class="asset">{asset}</span>
+            <Slider
+              label={`Change of ${asset} in percent`}
+              value={entered.kind === "value" ? entered.value : undefined}
+              onValue={(v) => set(asset, v.replace("-", "−"))}
+            />
+            <EnteredInput
+              label={`Change or price of ${asset}`}
+              placeholder="% or price"
+              text={text}
+              entered={entered}
+              onText={(v) => set(asset, v)}
+            />
+            <button
+              type="button"
+              class="small drop-shock"
+              onClick={() => drop(asset)}
+              aria-label={`No shock of ${asset}`}
+            >
+              ✕
+            </button>
+          </div>
+        );
+      })}
       <label>
         Another coin{" "}
         <select value="" onChange={(e) => e.currentTarget.value && set(e.currentTarget.value, "-20%")}>
@@ -143,14 +175,6 @@ function ShockFields({ shocks, onChange }: { shocks: Shocks; onChange: (shocks: 
       </label>
     </>
   );
-}
-
-function saved(list: Blob): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(list);
-  link.download = "stress.csv";
-  link.click();
-  URL.revokeObjectURL(link.href);
 }
 
 const STEPS = ["-60%", "-50%", "-40%", "-30%", "-20%", "-10%", "0%", "10%", "20%"];
@@ -188,7 +212,7 @@ function ReversePanel() {
   const [percent, setPercent] = useState("10");
   const [assets, setAssets] = useState("");
   const { answer, error, busy, ask } = useQuestion<ReverseAnswer>();
-  const share = (): string => (Number(percent) / 100).toFixed(4);
+  const entered = amountOf(percent, numbers, "%", null);
   return (
     <Panel title="How far must it fall" class="wide">
       <form
@@ -199,7 +223,8 @@ function ReversePanel() {
             .split(/[\s,]+/)
             .filter(Boolean)
             .map(asTyped);
-          void ask({ reverse: { share: share(), ...(named.length && { assets: named }) } });
+          if (entered.kind === "value")
+            void ask({ reverse: { share: shift(entered.value, -2), ...(named.length && { assets: named }) } });
         }}
       >
         <label>
@@ -209,6 +234,7 @@ function ReversePanel() {
             size={4}
             inputMode="decimal"
             value={percent}
+            aria-invalid={entered.kind !== "value"}
             onInput={(e) => setPercent(e.currentTarget.value)}
           />{" "}
           % of the debt is at its liquidation line
@@ -222,7 +248,7 @@ function ReversePanel() {
             onInput={(e) => setAssets(e.currentTarget.value)}
           />
         </label>
-        <button type="submit" class="primary" disabled={busy}>
+        <button type="submit" class="primary" disabled={busy || entered.kind !== "value"}>
           {busy ? "Searching…" : "Search"}
         </button>
       </form>

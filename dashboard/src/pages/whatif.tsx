@@ -1,24 +1,43 @@
 /** What would follow: shocks, repayments, additions and withdrawals of one group, answered by the monitor itself. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
-import type { GroupDetail, WhatIfAnswer, WhatIfStanding } from "../answers.generated";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { GroupDetail, WhatIfAnswer } from "../answers.generated";
 import { ApiError, path, post } from "../api";
 import { asTyped } from "../format/coin";
-import { isDecimal } from "../format/decimal";
+import { sum } from "../format/decimal";
+import { amountOf, type Entered, shockOf } from "../format/entered";
 import { usePolled } from "../live/polled";
-import { alertTitle, numbers, Panel, Scroll, StagePill, Usd } from "../parts/figures";
-import type { Lines } from "../parts/ltvbar";
-import { LevelText, LtvBar } from "../parts/ltvbar";
-import { lineWords } from "../parts/nextline";
+import { Compared } from "../parts/compared";
+import { EnteredField, EnteredInput } from "../parts/enteredfield";
+import { numbers, Panel } from "../parts/figures";
 import { Failure, Fresh } from "../parts/notices";
 import { to } from "../router";
 
 type Kind = "shock" | "repay" | "add" | "remove";
-type Asked = Readonly<Record<Kind, Readonly<Record<string, string>>>>;
+/** What stands in the fields, as it was typed. */
+type Texts = Readonly<Record<Kind, Readonly<Record<string, string>>>>;
+type Read = Readonly<Record<Kind, Readonly<Record<string, Entered>>>>;
 
-const NOTHING: Asked = { shock: {}, repay: {}, add: {}, remove: {} };
+const NOTHING: Texts = { shock: {}, repay: {}, add: {}, remove: {} };
 /** Long enough that a slider that is drawn along asks a few times a second. */
 const PAUSE_MS = 120;
+
+/** What is asked of the monitor, or what must be said first: no answer stands for a number that was not understood. */
+export function askedOf(read: Read): { asked: string } | { unclear: string[] } {
+  const unclear: string[] = [];
+  const asked = Object.fromEntries(
+    Object.entries(read).map(([kind, fields]) => [
+      kind,
+      Object.fromEntries(
+        Object.entries(fields).flatMap(([asset, entered]) => {
+          if (entered.kind === "ask" || entered.kind === "wrong") unclear.push(asset);
+          return entered.kind === "value" ? [[asset, entered.value]] : [];
+        }),
+      ),
+    ]),
+  );
+  return unclear.length ? { unclear } : { asked: JSON.stringify(asked) };
+}
 
 export function WhatIfPage({ id }: { id: string }) {
   const group = usePolled<GroupDetail>(path("groups", id), 5000);
@@ -38,75 +57,95 @@ export function WhatIfPage({ id }: { id: string }) {
 }
 
 function Question({ group }: { group: GroupDetail }) {
-  const [asked, setAsked] = useState<Asked>(NOTHING);
-  const { answer, error, busy } = useAnswer(group.id, asked, group.at);
+  const [texts, setTexts] = useState<Texts>(NOTHING);
+  const read = useMemo(() => readOf(texts, group), [texts, group.contributions, group.loans]);
+  const what = askedOf(read);
+  const { answer, error, busy } = useAnswer(group.id, "asked" in what ? what.asked : null, group.at);
   const set = (kind: Kind, asset: string, value: string): void =>
-    setAsked((old) => {
+    setTexts((old) => {
       const { [asset]: _, ...rest } = old[kind];
-      return { ...old, [kind]: value === "" ? rest : { ...rest, [asset]: value } };
+      return { ...old, [kind]: value === "" && kind !== "add" ? rest : { ...rest, [asset]: value } };
     });
   const held = group.contributions.map((c) => c.asset);
   const owed = [...new Set(group.loans.map((l) => l.asset))];
   const moved = [...new Set([...held, ...owed])];
+  const field = (kind: Kind) => ({
+    texts: texts[kind],
+    read: read[kind],
+    set: (a: string, v: string) => set(kind, a, v),
+  });
   return (
     <div class="grid whatif">
-      <Panel title="Prices" aside={<Reset asked={asked} onReset={() => setAsked(NOTHING)} />}>
+      <Panel title="Prices" aside={<Reset texts={texts} onReset={() => setTexts(NOTHING)} />}>
         <div class="body">
-          <Shocks assets={moved} asked={asked.shock} set={(a, v) => set("shock", a, v)} />
-          <All assets={held} set={(v) => setAsked((old) => ({ ...old, shock: shockAll(old.shock, held, v) }))} />
+          <Shocks assets={moved} {...field("shock")} />
+          <All assets={held} set={(v) => setTexts((old) => ({ ...old, shock: shockAll(old.shock, held, v) }))} />
         </div>
       </Panel>
       <Panel title="Result" class={busy ? "busy" : ""}>
-        {error && <Failure error={error} what="what-if" />}
-        {answer && <Result answer={answer} lines={group.thresholds} />}
+        {"unclear" in what ? (
+          <p class="unclear" role="status">
+            First say what you mean for {[...new Set(what.unclear)].join(", ")}: no figure stands for a guess.
+          </p>
+        ) : (
+          <>
+            {error && <Failure error={error} what="what-if" />}
+            {answer && <Compared answer={answer} lines={group.thresholds} />}
+          </>
+        )}
       </Panel>
       <Panel title="Repay">
-        <Amounts
-          kind="repay"
-          assets={owed}
-          asked={asked.repay}
-          set={(a, v) => set("repay", a, v)}
-          hint={(a) => owes(group, a)}
-        />
+        <Amounts kind="repay" assets={owed} {...field("repay")} hint={(a) => owes(group, a)} />
       </Panel>
       <Panel title="Withdraw">
-        <Amounts
-          kind="remove"
-          assets={held}
-          asked={asked.remove}
-          set={(a, v) => set("remove", a, v)}
-          hint={(a) => holds(group, a)}
-        />
+        <Amounts kind="remove" assets={held} {...field("remove")} hint={(a) => holds(group, a)} />
       </Panel>
       <Panel title="Add" class="wide">
         <Amounts
           kind="add"
-          assets={[...new Set([...held, ...Object.keys(asked.add)])]}
-          asked={asked.add}
-          set={(a, v) => set("add", a, v)}
+          assets={[...new Set([...held, ...Object.keys(texts.add)])]}
+          {...field("add")}
           hint={() => ""}
         />
-        <Another onAsset={(a) => set("add", a, "1")} />
+        <Another onAsset={(a) => set("add", a, "")} />
       </Panel>
     </div>
   );
+}
+
+function readOf(texts: Texts, group: GroupDetail): Read {
+  const amounts = (of: Readonly<Record<string, string>>, whole: (asset: string) => string | null) =>
+    Object.fromEntries(
+      Object.entries(of).map(([asset, text]) => [asset, amountOf(text, numbers, asset, whole(asset))]),
+    );
+  const has = (asset: string): string | null => group.contributions.find((c) => c.asset === asset)?.quantity ?? null;
+  return {
+    shock: Object.fromEntries(Object.entries(texts.shock).map(([asset, text]) => [asset, shockOf(text, numbers)])),
+    repay: amounts(texts.repay, (asset) => owedOf(group, asset)),
+    add: amounts(texts.add, has),
+    remove: amounts(texts.remove, has),
+  };
 }
 
 function holds(group: GroupDetail, asset: string): string {
   return `holds ${numbers.exact(group.contributions.find((c) => c.asset === asset)?.quantity ?? "0")}`;
 }
 
-function owes(group: GroupDetail, asset: string): string {
-  const loans = group.loans.filter((l) => l.asset === asset);
-  return `owes ${loans.map((l) => numbers.exact(l.principal)).join(" + ")}`;
+/** What is owed in a coin now, with its interest. */
+function owedOf(group: GroupDetail, asset: string): string {
+  return sum(group.loans.filter((l) => l.asset === asset).flatMap((l) => [l.principal, l.interest]));
 }
 
-function shockAll(old: Asked["shock"], assets: readonly string[], value: string): Asked["shock"] {
+function owes(group: GroupDetail, asset: string): string {
+  return `owes ${numbers.exact(owedOf(group, asset), 8)}`;
+}
+
+function shockAll(old: Texts["shock"], assets: readonly string[], value: string): Texts["shock"] {
   return { ...old, ...Object.fromEntries(assets.map((a) => [a, value])) };
 }
 
 /** Asks a moment after the last change, and again when the group was valued again. Only the newest answer counts. */
-function useAnswer(id: string, asked: Asked, at: string) {
+function useAnswer(id: string, asked: string | null, at: string) {
   const [state, setState] = useState<{ answer: WhatIfAnswer | null; error: ApiError | null }>({
     answer: null,
     error: null,
@@ -114,11 +153,12 @@ function useAnswer(id: string, asked: Asked, at: string) {
   const [busy, setBusy] = useState(false);
   const first = useRef(true);
   useEffect(() => {
+    if (asked === null) return;
     const stop = new AbortController();
     setBusy(true);
     const ask = async (): Promise<void> => {
       try {
-        const answer = await post<WhatIfAnswer>(path("groups", id, "what-if"), asked, stop.signal);
+        const answer = await post<WhatIfAnswer>(path("groups", id, "what-if"), JSON.parse(asked), stop.signal);
         setState({ answer, error: null });
       } catch (e) {
         // The answer to another question must not stand beside what could not be asked.
@@ -137,8 +177,8 @@ function useAnswer(id: string, asked: Asked, at: string) {
   return { ...state, busy };
 }
 
-function Reset({ asked, onReset }: { asked: Asked; onReset: () => void }) {
-  const some = Object.values(asked).some((part) => Object.keys(part).length > 0);
+function Reset({ texts, onReset }: { texts: Texts; onReset: () => void }) {
+  const some = Object.values(texts).some((part) => Object.keys(part).length > 0);
   return (
     <button type="button" class="small" disabled={!some} onClick={onReset}>
       Start over
@@ -148,26 +188,36 @@ function Reset({ asked, onReset }: { asked: Asked; onReset: () => void }) {
 
 interface Field {
   readonly assets: readonly string[];
-  readonly asked: Readonly<Record<string, string>>;
+  readonly texts: Readonly<Record<string, string>>;
+  readonly read: Readonly<Record<string, Entered>>;
   readonly set: (asset: string, value: string) => void;
 }
 
-function Shocks({ assets, asked, set }: Field) {
+const EMPTY: Entered = { kind: "nothing" };
+
+function Shocks({ assets, texts, read, set }: Field) {
   return (
     <>
-      {assets.map((asset) => (
-        <div class="shock" key={asset}>
-          <span class="asset">{asset}</span>
-          <Slider label={`Change of ${asset} in percent`} value={asked[asset]} onValue={(v) => set(asset, v)} />
-          <input
-            aria-label={`Change or price of ${asset}`}
-            class="num"
-            placeholder="% or price"
-            value={asked[asset] ?? ""}
-            onChange={(e) => set(asset, e.currentTarget.value.trim().replace("−", "-"))}
-          />
-        </div>
-      ))}
+      {assets.map((asset) => {
+        const entered = read[asset] ?? EMPTY;
+        return (
+          <div class="shock" key={asset}>
+            <span class="asset">{asset}</span>
+            <Slider
+              label={`Change of ${asset} in percent`}
+              value={entered.kind === "value" ? entered.value : undefined}
+              onValue={(v) => set(asset, v.replace("-", "−"))}
+            />
+            <EnteredInput
+              label={`Change or price of ${asset}`}
+              placeholder="% or price"
+              text={texts[asset] ?? ""}
+              entered={entered}
+              onText={(v) => set(asset, v)}
+            />
+          </div>
+        );
+      })}
     </>
   );
 }
@@ -202,23 +252,19 @@ function All({ assets, set }: { assets: readonly string[]; set: (value: string) 
   );
 }
 
-function Amounts({ kind, assets, asked, set, hint }: Field & { kind: Kind; hint: (asset: string) => string }) {
+function Amounts({ kind, assets, texts, read, set, hint }: Field & { kind: Kind; hint: (asset: string) => string }) {
   const names: Partial<Record<Kind, string>> = { repay: "Repay", add: "Add", remove: "Withdraw" };
   return (
     <div class="body amounts">
       {assets.map((asset) => (
-        <label class="field" key={asset}>
-          <span>
-            {names[kind]} {asset} <small>{hint(asset)}</small>
-          </span>
-          <input
-            class="num"
-            inputMode="decimal"
-            value={asked[asset] ?? ""}
-            aria-invalid={asked[asset] !== undefined && !isDecimal(asked[asset])}
-            onInput={(e) => set(asset, e.currentTarget.value.trim())}
-          />
-        </label>
+        <EnteredField
+          key={asset}
+          label={`${names[kind]} ${asset}`}
+          hint={hint(asset)}
+          text={texts[asset] ?? ""}
+          entered={read[asset] ?? EMPTY}
+          onText={(v) => set(asset, v)}
+        />
       ))}
       {!assets.length && <p class="quiet">There is nothing of this kind.</p>}
     </div>
@@ -241,100 +287,5 @@ function Another({ onAsset }: { onAsset: (asset: string) => void }) {
       </label>
       <button type="submit">Add it</button>
     </form>
-  );
-}
-
-function Result({ answer, lines }: { answer: WhatIfAnswer; lines: Lines }) {
-  const { before, after } = answer;
-  return (
-    <>
-      <div class="body">
-        <LtvBar group={{ ...after, thresholds: lines }} />
-      </div>
-      <Scroll label="Now and then">
-        <table class="compare">
-          <thead>
-            <tr>
-              <th>
-                <span class="hidden">Figure</span>
-              </th>
-              <th class="right">Now</th>
-              <th class="right">Then</th>
-            </tr>
-          </thead>
-          <tbody>
-            <Row name="LTV" of={(s) => <LevelText group={s} />} before={before} after={after} />
-            <Row name="Stage" of={(s) => <StagePill stage={s.stage} />} before={before} after={after} />
-            <Row name="Debt" of={(s) => <Usd value={s.debt_usd} places={2} />} before={before} after={after} />
-            <Row
-              name="Recognised"
-              of={(s) => <Usd value={s.recognised_usd} places={2} />}
-              before={before}
-              after={after}
-            />
-            <Row
-              name="Market value"
-              of={(s) => <Usd value={s.market_usd} places={2} />}
-              before={before}
-              after={after}
-            />
-            <Row
-              name="May still borrow"
-              of={(s) => <Usd value={s.borrowable_usd} places={2} />}
-              before={before}
-              after={after}
-            />
-            <Row name="To next line" of={next} before={before} after={after} />
-            <Row
-              name="Repay to cure"
-              of={(s) => <Usd value={s.cure?.repay_usd} places={2} />}
-              before={before}
-              after={after}
-            />
-            <Row name="Permitted" of={may} before={before} after={after} />
-          </tbody>
-        </table>
-      </Scroll>
-      <p aria-live="polite">
-        {after.alerts.length ? (
-          <strong>It would raise: {after.alerts.map(alertTitle).join(", ")}</strong>
-        ) : (
-          <span class="quiet">It would raise no alert.</span>
-        )}
-      </p>
-    </>
-  );
-}
-
-function next(s: WhatIfStanding) {
-  return s.next_line ? `${numbers.exact(s.next_line.distance_percent, 2, true)}% to ${lineWords(s.next_line)}` : "–";
-}
-
-function may(s: WhatIfStanding): string {
-  const p = s.permitted;
-  const found = [
-    p.trade && "trade",
-    p.move_within_group && "move",
-    p.withdraw && "withdraw",
-    p.new_order && "borrow",
-    ...Object.keys(p.not_stated).map((name) => `${name} not stated`),
-  ].filter(Boolean);
-  return found.join(", ") || "only to add collateral or repay";
-}
-
-function Row(props: {
-  name: string;
-  of: (s: WhatIfStanding) => preact.ComponentChildren;
-  before: WhatIfStanding;
-  after: WhatIfStanding;
-}) {
-  return (
-    <tr>
-      <th scope="row">{props.name}</th>
-      <td class="right">{props.of(props.before)}</td>
-      <td class="right" data-after={props.name}>
-        {props.of(props.after)}
-      </td>
-    </tr>
   );
 }

@@ -1,38 +1,47 @@
-/** LTV over time with the group's own lines and its alerts on it. */
+/** LTV over time: each value at its time, the group's own lines, and what happened as marks. A pointer tells the values. */
 
-import { useEffect, useRef } from "preact/hooks";
+import type { RefObject } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import type { AlertItem, LtvItem } from "../answers.generated";
-import { position } from "../format/decimal";
-import { columns, marks } from "../history";
-import { times, words } from "./figures";
+import { bounds, columns, type Mark, nearest, type Range, type Seen, SMALLEST_MS, zoomed } from "../history";
+import { numbers, times } from "./figures";
 import type { Lines } from "./ltvbar";
+import { type Colour, drawBands, drawLines, drawMarks, picture, resolved } from "./plotted";
 
 interface Props {
   readonly group: string;
-  readonly points: readonly LtvItem[];
+  readonly points: readonly Seen[];
   readonly lines: Lines;
-  readonly alerts: readonly AlertItem[];
+  readonly marks: readonly Mark[];
+  readonly range: Range;
+  /** Somebody drew a range on the chart, or asked for another by a key. */
+  readonly onRange: (range: Range) => void;
+  /** Filled with what makes a picture of the chart as it is. */
+  readonly picture: RefObject<(() => Promise<Blob | null>) | null>;
 }
 
 const HEIGHT = 260;
-
+/** Marks so near to the pointer, in pixels, are told with it. */
+const NEAR = 7;
 export function LtvChart(props: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const now = useRef(props);
   now.current = props;
+  const [pointer, setPointer] = useState<number | null>(null);
   useEffect(() => {
     const element = box.current;
     if (!element) return;
     const make = (): uPlot =>
       new uPlot(
-        options(element, () => now.current),
+        options(element, () => now.current, setPointer),
         columns(now.current.points),
         element,
       );
     plot.current = make();
+    props.picture.current = () =>
+      plot.current ? picture(plot.current, element, now.current.group) : Promise.resolve(null);
     const size = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
     size.observe(element);
     // Colours are read when a chart is made, so another scheme makes another chart.
@@ -52,122 +61,111 @@ export function LtvChart(props: Props) {
       plot.current = null;
     };
   }, []);
-  useEffect(() => plot.current?.setData(columns(props.points)), [props.points, props.alerts]);
-  const last = props.points.at(-1);
+  useEffect(() => {
+    plot.current?.setData(columns(props.points));
+  }, [props.points, props.marks, props.range.from, props.range.to]);
+  const told = toldAt(props, pointer, box.current?.clientWidth ?? 1);
   return (
-    <div
-      class="chart"
-      ref={box}
-      role="img"
-      aria-label={`LTV of ${props.group} over time, ${props.points.length} points, now ${last?.last ?? "unknown"}`}
-    />
+    <>
+      <div
+        class="chart"
+        ref={box}
+        role="slider"
+        tabIndex={0}
+        aria-label={`LTV of ${props.group} over time`}
+        aria-valuemin={0}
+        aria-valuemax={Math.max(0, props.points.length - 1)}
+        aria-valuenow={pointer ?? Math.max(0, props.points.length - 1)}
+        aria-valuetext={told}
+        onKeyDown={(e) => onKey(e, plot.current, props)}
+      />
+      <p class="readout num">{told}</p>
+    </>
   );
 }
 
-function options(element: HTMLElement, now: () => Props): uPlot.Options {
-  const colour = (name: string): string => resolved(element, name);
+function toldAt(props: Props, pointer: number | null, width: number): string {
+  const point = props.points[pointer ?? props.points.length - 1];
+  if (!point) return "";
+  const share = (text: string | null): string => (text === null ? "–" : numbers.percent(text));
+  const spread = point.low !== point.high ? `, lowest ${share(point.low)}, highest ${share(point.high)}` : "";
+  const reach = ((props.range.to - props.range.from) / width) * NEAR;
+  const near = pointer === null ? [] : props.marks.filter((m) => Math.abs(m.at - point.to) <= reach);
+  const happened = near.map((m) => ` · ${m.says} ${times.clockOf(m.at)}`).join("");
+  return `${times.short(point.to, Date.now())} · LTV ${share(point.last)}${spread}${happened}`;
+}
+
+/** Arrows move the pointer, Page keys from mark to mark, + and - zoom about it, Escape lets it go. */
+function onKey(event: KeyboardEvent, plot: uPlot | null, props: Props): void {
+  if (!plot || event.ctrlKey || event.metaKey || event.altKey) return;
+  const ends = props.points.map((p) => p.to);
+  const last = ends.length - 1;
+  const at = plot.cursor.idx ?? null;
+  const go = (index: number): void => {
+    const point = ends[Math.max(0, Math.min(last, index))];
+    if (point !== undefined) plot.setCursor({ left: plot.valToPos(point / 1000, "x"), top: 10 });
+  };
+  const pointed = ends[at ?? last] ?? props.range.to;
+  const toMark = (by: 1 | -1): void => {
+    const marks =
+      by === 1 ? props.marks.filter((m) => m.at > pointed) : props.marks.filter((m) => m.at < pointed).reverse();
+    const mark = marks.find((m) => nearest(ends, m.at) !== at);
+    if (mark) go(nearest(ends, mark.at));
+  };
+  if (event.key === "ArrowLeft") go((at ?? last + 1) - 1);
+  else if (event.key === "ArrowRight") go((at ?? last) + 1);
+  else if (event.key === "Home") go(0);
+  else if (event.key === "End") go(last);
+  else if (event.key === "PageUp") toMark(-1);
+  else if (event.key === "PageDown") toMark(1);
+  else if (event.key === "+") props.onRange(zoomed(props.range, 0.5, pointed));
+  else if (event.key === "-") props.onRange(zoomed(props.range, 2, pointed));
+  else if (event.key === "Escape") plot.setCursor({ left: -10, top: -10 });
+  else return;
+  event.preventDefault();
+}
+
+function options(element: HTMLElement, now: () => Props, point: (index: number | null) => void): uPlot.Options {
+  const colour: Colour = (name) => resolved(element, name);
   const axis = {
     stroke: colour("--soft"),
     grid: { stroke: colour("--edge"), width: 1 },
     ticks: { stroke: colour("--edge") },
   };
-  const line = { stroke: colour("--accent"), width: 2, spanGaps: false };
+  const accent = colour("--accent");
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    cursor: { points: { size: 6 } },
-    legend: { show: true, live: true },
-    scales: { y: { range: (_, low, high) => bounds(low, high, now().lines) } },
+    padding: [null, 28, null, null],
+    cursor: { points: { size: 7 }, drag: { x: true, y: false, setScale: false }, y: false },
+    legend: { show: false },
+    scales: {
+      x: { range: () => [now().range.from / 1000, now().range.to / 1000] },
+      y: { range: () => bounds(now().points, now().lines) },
+    },
     axes: [
-      { ...axis, space: 80, values: (_, at) => at.map((s) => times.clockOf(s * 1000)) },
-      { ...axis, size: 56, values: (_, at) => at.map((v) => `${v}%`) },
+      { ...axis, size: 34, space: 160, values: (_, at) => at.map((s) => timeOf(s * 1000, now().range)) },
+      { ...axis, size: 56, values: (_, at) => at.map((v) => `${numbers.exact(String(v))}%`) },
     ],
-    series: [
-      { label: "Time", value: (_, s) => (s === null ? "–" : times.clockOf(s * 1000)) },
-      { ...line, label: "LTV", value: told },
-      { ...line, label: "lowest", width: 0, points: { show: false }, value: told },
-      { ...line, label: "highest", width: 0, points: { show: false }, value: told },
-    ],
-    bands: [{ series: [3, 2], fill: `color-mix(in srgb, ${colour("--accent")} 18%, transparent)` }],
-    hooks: { draw: [(u) => drawLines(u, now().lines, colour), (u) => drawAlerts(u, now(), colour)] },
+    series: [{}, { stroke: accent, width: 2, spanGaps: false }],
+    hooks: {
+      drawAxes: [(u) => drawBands(u, now().points, accent)],
+      draw: [(u) => drawLines(u, now().lines, colour), (u) => drawMarks(u, now().marks, colour)],
+      setCursor: [(u) => point(u.cursor.left !== undefined && u.cursor.left >= 0 ? (u.cursor.idx ?? null) : null)],
+      setSelect: [(u) => drawnRange(u, now())],
+    },
   };
 }
 
-/** A colour of the style sheet as the canvas takes it: it knows neither variables nor light-dark(). */
-function resolved(element: HTMLElement, name: string): string {
-  const probe = document.createElement("i");
-  probe.style.color = `var(${name})`;
-  element.append(probe);
-  const colour = getComputedStyle(probe).color;
-  probe.remove();
-  return colour;
+/** The time of day, with its date where the range is longer than a day. */
+function timeOf(at: number, range: Range): string {
+  return range.to - range.from > 22 * 3600_000 ? times.short(at, 0) : times.clockOf(at);
 }
 
-function told(_: uPlot, value: number | null): string {
-  return value === null ? "–" : `${value.toFixed(2)}%`;
-}
-
-/** What was seen, and every line that lies within ten points of it: the next line is what the reader looks for. */
-export function bounds(low: number | null, high: number | null, lines: Lines): [number, number] {
-  const from = low ?? 0;
-  const to = high ?? 100;
-  const near = Object.values(lines)
-    .map((text) => position(text) * 100)
-    .filter((v) => v > from - 10 && v < to + 10);
-  const bottom = Math.min(from, ...near);
-  const top = Math.max(to, ...near);
-  const room = Math.max((top - bottom) * 0.08, 0.5);
-  return [bottom - room, top + room];
-}
-
-const LINE_COLOURS: Readonly<Record<string, string>> = {
-  initial: "--soft",
-  margin_call: "--warn",
-  liquidation: "--high",
-  immediate: "--bad",
-};
-
-function drawLines(u: uPlot, lines: Lines, colour: (name: string) => string): void {
-  const { ctx, bbox } = u;
-  ctx.save();
-  ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-  ctx.textAlign = "left";
-  ctx.textBaseline = "bottom";
-  for (const [name, text] of Object.entries(lines)) {
-    const y = u.valToPos(position(text) * 100, "y", true);
-    if (y < bbox.top || y > bbox.top + bbox.height) continue;
-    ctx.strokeStyle = ctx.fillStyle = colour(LINE_COLOURS[name] ?? "--soft");
-    ctx.lineWidth = devicePixelRatio;
-    ctx.setLineDash([5 * devicePixelRatio, 4 * devicePixelRatio]);
-    ctx.beginPath();
-    ctx.moveTo(bbox.left, y);
-    ctx.lineTo(bbox.left + bbox.width, y);
-    ctx.stroke();
-    ctx.fillText(words(name), bbox.left + 6 * devicePixelRatio, y - 2 * devicePixelRatio);
-  }
-  ctx.restore();
-}
-
-function drawAlerts(u: uPlot, { alerts, group }: Props, colour: (name: string) => string): void {
-  const { ctx, bbox } = u;
-  const [from, to] = [u.scales.x?.min ?? 0, u.scales.x?.max ?? 0];
-  ctx.save();
-  for (const alert of marks(alerts, group, from, to)) {
-    const { severity } = alert.data;
-    const x = u.valToPos(Date.parse(alert.timestamp) / 1000, "x", true);
-    ctx.strokeStyle = ctx.fillStyle = colour(
-      severity === "critical" ? "--bad" : severity === "warning" ? "--warn" : "--good",
-    );
-    ctx.lineWidth = devicePixelRatio;
-    ctx.beginPath();
-    ctx.moveTo(x, bbox.top);
-    ctx.lineTo(x, bbox.top + bbox.height);
-    ctx.globalAlpha = 0.35;
-    ctx.stroke();
-    ctx.globalAlpha = 1;
-    ctx.beginPath();
-    ctx.arc(x, bbox.top + 5 * devicePixelRatio, 4 * devicePixelRatio, 0, 2 * Math.PI);
-    ctx.fill();
-  }
-  ctx.restore();
+function drawnRange(u: uPlot, { onRange }: Props): void {
+  const { left, width } = u.select;
+  const [from, to] = [u.posToVal(left, "x") * 1000, u.posToVal(left + width, "x") * 1000];
+  if (width === 0) return;
+  u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  if (to - from >= SMALLEST_MS) onRange({ from: Math.round(from), to: Math.round(to) });
 }

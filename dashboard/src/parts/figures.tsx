@@ -1,6 +1,7 @@
 /** Figures, times and states as every page shows them. The exact text is always at hand in the title. */
 
 import type { ComponentChildren } from "preact";
+import { useRef } from "preact/hooks";
 import { type Severity, STAGE_NAMES, type Stage, TITLES } from "../alerts.generated";
 import type { AlertData, PinnedShown } from "../answers.generated";
 import { Numbers } from "../format/decimal";
@@ -8,6 +9,8 @@ import { inZone, rough, span, Times, utc } from "../format/time";
 import { daemonNow } from "../live/live";
 import { clock, useStore } from "../live/store";
 import { access } from "../session";
+import { useNamedCells } from "./cards";
+import { useNarrow } from "./narrow";
 
 export const numbers = new Numbers();
 export const times = new Times();
@@ -174,7 +177,10 @@ export function Panel(props: {
   return (
     <section class={`panel ${props.class ?? ""}`} aria-labelledby={id}>
       <header>
-        <h2 id={id}>{props.title}</h2>
+        <h2 id={id}>
+          {props.title}
+          {props.of && <span class="hidden"> of {props.of}</span>}
+        </h2>
         {props.aside}
       </header>
       {props.children}
@@ -182,12 +188,29 @@ export function Panel(props: {
   );
 }
 
-/** A table that scrolls by itself on a narrow screen, and by keyboard. */
-export function Scroll({ label, children, high }: { label: string; children: ComponentChildren; high?: boolean }) {
+interface Scrolled {
+  readonly label: string;
+  readonly children: ComponentChildren;
+  readonly high?: boolean;
+  /** The table stays one on a narrow screen, as it fits there or is a map. */
+  readonly whole?: boolean;
+}
+
+/** A table that scrolls by itself, and by keyboard; on a narrow screen its rows are cards. */
+export function Scroll({ label, children, high, whole }: Scrolled) {
+  const box = useRef<HTMLDivElement>(null);
+  useNamedCells(box, useNarrow() && !whole);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <section class={`scroll ${high ? "high" : ""}`} tabIndex={0} aria-label={label}>
+    <div
+      class={`scroll ${high ? "high" : ""} ${whole ? "" : "cards"}`}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
+      tabIndex={0}
+      // Not a landmark of its own: the panel around it is one, often of the same name.
+      role="group"
+      aria-label={label}
+      ref={box}
+    >
       {children}
-    </section>
+    </div>
   );
 }

@@ -5,7 +5,8 @@ import { rough } from "../format/time";
 import { type Filter, live } from "../live/live";
 import type { Sort } from "../live/rows";
 import { to } from "../router";
-import { Countdown, ShortUsd, StagePill } from "./figures";
+import type { Column } from "./columns";
+import { Countdown, ShortUsd, StagePill, words } from "./figures";
 import { LevelText, LtvBar } from "./ltvbar";
 import { NextLineCell } from "./nextline";
 
@@ -20,19 +21,107 @@ export const SORTS: Readonly<Record<Sort, string>> = {
   "-id": "Id, Z to A",
 };
 
-const COLUMNS: readonly [string, string, Sort | null][] = [
-  ["id", "Group", "id"],
-  ["stage", "Stage", "ltv"],
-  ["level", "LTV or level", "ltv"],
-  ["next", "What counts next", null],
-  ["deadline", "Deadline", "deadline"],
-  ["debt", "Debt", "debt_usd"],
-];
+/** A column of the list: how it is shown, what is saved of it, and how wide it is. */
+export interface GroupColumn extends Column<GroupRow> {
+  readonly sort?: Sort;
+  readonly width: string;
+}
 
-export function GroupHead({ filter }: { filter: Filter }) {
+export function groupColumns(now: () => number): readonly GroupColumn[] {
+  return [
+    {
+      key: "id",
+      name: "Group",
+      sort: "id",
+      width: "minmax(100px, 1.4fr)",
+      show: (g) => <Id group={g} />,
+      text: (g) => g.id,
+    },
+    {
+      key: "stage",
+      name: "Stage",
+      sort: "ltv",
+      width: "146px",
+      show: (g) => <Stage group={g} />,
+      text: (g) => g.stage,
+    },
+    {
+      key: "level",
+      name: "LTV or level",
+      sort: "ltv",
+      width: "minmax(126px, 1.5fr)",
+      show: (g) => <Level group={g} />,
+      text: (g) => g.ltv,
+    },
+    {
+      key: "next",
+      name: "What counts next",
+      width: "minmax(106px, 0.9fr)",
+      show: (g) => <Next group={g} now={now()} />,
+      text: (g) => g.next_line?.distance_percent,
+    },
+    {
+      key: "deadline",
+      name: "Deadline",
+      sort: "deadline",
+      width: "104px",
+      show: (g) => (g.deadline ? <Countdown at={g.deadline} /> : <span class="none">–</span>),
+      text: (g) => g.deadline,
+    },
+    {
+      key: "debt",
+      name: "Debt",
+      sort: "debt_usd",
+      width: "72px",
+      show: (g) => <ShortUsd value={g.debt_usd} />,
+      text: (g) => g.debt_usd,
+    },
+    {
+      key: "recognised",
+      name: "Recognised",
+      width: "84px",
+      extra: true,
+      show: (g) => <ShortUsd value={g.recognised_usd} />,
+      text: (g) => g.recognised_usd,
+    },
+    {
+      key: "product",
+      name: "Product",
+      width: "110px",
+      extra: true,
+      show: (g) => words(g.product),
+      text: (g) => g.product,
+    },
+    { key: "labels", name: "Labels", width: "minmax(120px, 1fr)", extra: true, show: labelsOf, text: labelsOf },
+    {
+      key: "hand",
+      name: "In hand of",
+      width: "110px",
+      extra: true,
+      show: (g) => g.acknowledged?.by ?? <span class="none">–</span>,
+      text: (g) => g.acknowledged?.by,
+    },
+    {
+      key: "book",
+      name: "Version",
+      width: "72px",
+      extra: true,
+      show: (g) => g.version,
+      text: (g) => String(g.version),
+    },
+  ];
+}
+
+function labelsOf(group: GroupRow): string {
+  return Object.entries(group.labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(", ");
+}
+
+export function GroupHead({ filter, columns }: { filter: Filter; columns: readonly GroupColumn[] }) {
   return (
     <>
-      {COLUMNS.map(([key, name, sort]) => (
+      {columns.map(({ key, name, sort }) => (
         <div
           key={key}
           role="columnheader"
@@ -68,48 +157,67 @@ function turned(now: Sort, column: Sort): Sort {
   return column === "debt_usd" ? "-debt_usd" : column;
 }
 
-export function GroupCells({ group, now }: { group: GroupRow; now: number }) {
-  // The drift of old figures tells nothing.
-  const drift = live.pulse.get().phase === "live" ? live.drift.toLine(group, now) : null;
+export function GroupCells({ group, columns }: { group: GroupRow; columns: readonly GroupColumn[] }) {
+  return (
+    <>
+      {columns.map((c) => (
+        <div key={c.key} class={`cell ${c.key}`} role="cell">
+          {c.show(group)}
+        </div>
+      ))}
+    </>
+  );
+}
+
+function Id({ group }: { group: GroupRow }) {
   const who = group.labels.borrower ?? Object.values(group.labels)[0];
   return (
     <>
-      <div class="cell id" role="cell">
-        <a class="id" href={to.group(group.id)} title={group.id}>
-          {group.id}
-        </a>
-        {who && <small>{who}</small>}
-      </div>
-      <div class="cell stage" role="cell">
-        <StagePill stage={group.stage} />
-        {group.blind && <Blind group={group} />}
-        {group.acknowledged && (
-          <span class="pill ack" title={`acknowledged by ${group.acknowledged.by}`}>
-            ack
-          </span>
-        )}
-      </div>
-      <div class="cell level" role="cell">
-        <LevelText group={group} />
-        <LtvBar group={group} />
-      </div>
-      <div class="cell next" role="cell">
-        <NextLineCell group={group} isLevel={group.margin_level !== undefined || group.health_factor !== undefined} />
-        {drift !== null && (
-          <span
-            class={`num drift ${drift < 600_000 ? "soon" : ""}`}
-            title="At the movement of the last five minutes: an estimate"
-          >
-            ≈ {rough(drift)}
-          </span>
-        )}
-      </div>
-      <div class="cell deadline" role="cell">
-        {group.deadline ? <Countdown at={group.deadline} /> : <span class="none">–</span>}
-      </div>
-      <div class="cell debt" role="cell">
-        <ShortUsd value={group.debt_usd} />
-      </div>
+      <a class="id" href={to.group(group.id)} title={group.id}>
+        {group.id}
+      </a>
+      {who && <small>{who}</small>}
+    </>
+  );
+}
+
+function Stage({ group }: { group: GroupRow }) {
+  return (
+    <>
+      <StagePill stage={group.stage} />
+      {group.blind && <Blind group={group} />}
+      {group.acknowledged && (
+        <span class="pill ack" title={`acknowledged by ${group.acknowledged.by}`}>
+          ack
+        </span>
+      )}
+    </>
+  );
+}
+
+function Level({ group }: { group: GroupRow }) {
+  return (
+    <>
+      <LevelText group={group} />
+      <LtvBar group={group} />
+    </>
+  );
+}
+
+function Next({ group, now }: { group: GroupRow; now: number }) {
+  // The drift of old figures tells nothing.
+  const drift = live.pulse.get().phase === "live" ? live.drift.toLine(group, now) : null;
+  return (
+    <>
+      <NextLineCell group={group} isLevel={group.margin_level !== undefined || group.health_factor !== undefined} />
+      {drift !== null && (
+        <span
+          class={`num drift ${drift < 600_000 ? "soon" : ""}`}
+          title="At the movement of the last five minutes: an estimate"
+        >
+          ≈ {rough(drift)}
+        </span>
+      )}
     </>
   );
 }

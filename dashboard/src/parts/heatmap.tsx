@@ -14,48 +14,50 @@ export function heat(value: number, most: number): number {
 export function HeatMap({ answer: { at, x, y, cells } }: { answer: MatrixAnswer }) {
   const most = Math.max(...cells.flat().map((c) => position(c.liquidation_debt_usd)));
   return (
-    <Scroll label={`Debt at the liquidation line by ${x.asset} and ${y.asset}`}>
-      <table class="heatmap">
-        <caption>
-          Debt at or beyond the liquidation line, and so many groups. {x.asset} across, {y.asset} down. <Time at={at} />
-        </caption>
-        <thead>
-          <tr>
-            <th scope="col">
-              {y.asset} ╲ {x.asset}
-            </th>
-            {x.shocks.map((s) => (
-              <th key={s} scope="col" class="right num">
-                {shown(s)}
+    <>
+      <p class="body quiet">
+        Debt at or beyond the liquidation line, and so many groups. {x.asset} across, {y.asset} down. <Time at={at} />
+      </p>
+      <Scroll label={`Debt at the liquidation line by ${x.asset} and ${y.asset}`} whole>
+        <table class="heatmap">
+          <thead>
+            <tr>
+              <th scope="col">
+                {y.asset} ╲ {x.asset}
               </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {cells.map((row, i) => (
-            <tr key={y.shocks[i]}>
-              <th scope="row" class="num">
-                {shown(y.shocks[i] ?? "")}
-              </th>
-              {row.map((cell, j) => {
-                const debt = cell.liquidation_debt_usd;
-                const groups = cell.stages.liquidation + cell.stages.delayed_liquidation;
-                return (
-                  <td
-                    key={x.shocks[j]}
-                    class={`right num heat-${heat(position(debt), most)}`}
-                    title={`${debt} USD of ${groups} groups; shortfall ${cell.shortfall_usd} USD`}
-                  >
-                    {numbers.short(debt)}
-                    <small>{groups}</small>
-                  </td>
-                );
-              })}
+              {x.shocks.map((s) => (
+                <th key={s} scope="col" class="right num">
+                  {shown(s)}
+                </th>
+              ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
+          </thead>
+          <tbody>
+            {cells.map((row, i) => (
+              <tr key={y.shocks[i]}>
+                <th scope="row" class="num">
+                  {shown(y.shocks[i] ?? "")}
+                </th>
+                {row.map((cell, j) => {
+                  const debt = cell.liquidation_debt_usd;
+                  const groups = cell.stages.liquidation + cell.stages.delayed_liquidation;
+                  return (
+                    <td
+                      key={x.shocks[j]}
+                      class={`right num heat-${heat(position(debt), most)}`}
+                      title={`${debt} USD of ${groups} groups; shortfall ${cell.shortfall_usd} USD`}
+                    >
+                      {numbers.short(debt)}
+                      <small>{groups}</small>
+                    </td>
+                  );
+                })}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+    </>
   );
 }
 

@@ -1,19 +1,18 @@
 /** What surrounds every page: where one may go, whether the figures are live, and what this reader chose. */
 
-import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import type { ComponentChildren, RefObject } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { enableNotices, enableSound } from "../alarm";
-import { rough } from "../format/time";
 import icon from "../icon.svg";
 import { live } from "../live/live";
-import type { Pulse } from "../live/pulse";
-import { clock, useStore } from "../live/store";
+import { useStore } from "../live/store";
 import { route, to } from "../router";
-import { access, signOut } from "../session";
+import { access, mayAdminister, signOut } from "../session";
 import { settings, type Theme } from "../settings";
-import { times } from "./figures";
 import { Help } from "./help";
 import { Icon } from "./icon";
+import { useMenu } from "./narrow";
+import { Banner, PulseLamp } from "./pulselamp";
 
 const PAGES: readonly [string, string, string][] = [
   ["", "Overview", to.overview],
@@ -22,35 +21,35 @@ const PAGES: readonly [string, string, string][] = [
   ["exposure", "Exposure", to.exposure],
   ["prices", "Prices", to.prices],
   ["books", "Books", to.books],
+  ["channels", "Channels", to.channels],
   ["import", "Import", to.imports],
   ["proposals", "Proposals", to.proposals],
+  ["audit", "Audit", to.audit],
+  ["wall", "Wall", to.wall],
 ];
 
 export function Shell({ children }: { children: ComponentChildren }) {
-  const { page } = useStore(route);
   const pulse = useStore(live.pulse);
   const isLive = pulse.phase === "live";
+  const pinned = useRef<HTMLDivElement>(null);
+  usePinnedHeight(pinned);
   return (
     <>
       <button type="button" class="skip" onClick={() => document.getElementById("main")?.focus()}>
         Skip to the content
       </button>
-      <header class="top">
-        <a class="brand" href={to.overview} aria-label="Loan monitor">
-          <img src={icon} alt="" width="24" height="24" />
-          <span>Loan monitor</span>
-        </a>
-        <nav aria-label="Pages">
-          {PAGES.map(([name, title, href]) => (
-            <a key={name} href={href} aria-current={page === name ? "page" : undefined}>
-              {title}
-            </a>
-          ))}
-        </nav>
-        <PulseLamp pulse={pulse} />
-        <Choices />
-      </header>
-      <Banner pulse={pulse} />
+      <div class="pinned" ref={pinned}>
+        <header class="top">
+          <a class="brand" href={to.overview} aria-label="Loan monitor">
+            <img src={icon} alt="" width="24" height="24" />
+            <span>Loan monitor</span>
+          </a>
+          <Pages />
+          <PulseLamp pulse={pulse} />
+          <Choices />
+        </header>
+        <Banner pulse={pulse} />
+      </div>
       <main id="main" tabIndex={-1} class={isLive ? "" : "old"} data-live={isLive}>
         {children}
       </main>
@@ -58,40 +57,47 @@ export function Shell({ children }: { children: ComponentChildren }) {
   );
 }
 
-function PulseLamp({ pulse }: { pulse: Pulse }) {
-  const now = useStore(clock);
-  const names = { connecting: "Connecting", live: "Live", quiet: "Quiet", cut: "Cut off", refused: "Refused" };
+/** What is pinned above must never cover what has the focus: the page scrolls by so much less. */
+function usePinnedHeight(pinned: RefObject<HTMLDivElement | null>): void {
+  useEffect(() => {
+    const element = pinned.current;
+    if (!element) return;
+    const size = new ResizeObserver(() =>
+      document.documentElement.style.setProperty("--pinned", `${element.offsetHeight}px`),
+    );
+    size.observe(element);
+    return () => size.disconnect();
+  }, []);
+}
+
+/** The names of the pages: in a line, or in a menu where the line would not hold them. */
+function Pages() {
+  const { page } = useStore(route);
+  const inMenu = useMenu();
+  const menu = useRef<HTMLDetailsElement>(null);
+  useEffect(() => {
+    if (menu.current) menu.current.open = false;
+  }, [page]);
+  const links = PAGES.filter(([name]) => name !== "audit" || mayAdminister()).map(([name, title, href]) => (
+    <a key={name} href={href} aria-current={page === name ? "page" : undefined}>
+      {title}
+    </a>
+  ));
+  if (!inMenu) return <nav aria-label="Pages">{links}</nav>;
   return (
-    <span class={`lamp ${pulse.phase}`} role="status" title={`All times are shown in ${times.zone}`}>
-      <i aria-hidden="true" />
-      {names[pulse.phase]}
-      <time class="num" aria-hidden="true">
-        {times.clockOf(now)}
-      </time>
-    </span>
+    <nav aria-label="Pages">
+      <details class="menu" ref={menu} onKeyDown={(e) => closeByKey(e, menu.current)}>
+        <summary>{PAGES.find(([name]) => name === page)?.[1] ?? "Pages"}</summary>
+        <div>{links}</div>
+      </details>
+    </nav>
   );
 }
 
-/** Why what is shown may be wrong: the line, or the monitor itself. */
-function Banner({ pulse }: { pulse: Pulse }) {
-  const status = useStore(live.status);
-  const now = useStore(clock);
-  if (pulse.phase === "cut" || pulse.phase === "quiet") {
-    const since = pulse.heard ? `These figures are ${rough(now - pulse.heard)} old and not live: ` : "";
-    return (
-      <p class="banner bad" role="alert">
-        {since}
-        {pulse.reason}. Trying again.
-      </p>
-    );
-  }
-  const reasons = Object.entries(status?.reasons ?? {});
-  if (!reasons.length) return null;
-  return (
-    <p class="banner bad" role="alert">
-      The monitor is not ready. {reasons.map(([part, text]) => (text ? `${part}: ${text}` : part)).join("; ")}
-    </p>
-  );
+function closeByKey(event: KeyboardEvent, menu: HTMLDetailsElement | null): void {
+  if (event.key !== "Escape" || !menu) return;
+  menu.open = false;
+  menu.querySelector("summary")?.focus();
 }
 
 const NEXT_THEME: Record<Theme, Theme> = { auto: "light", light: "dark", dark: "auto" };

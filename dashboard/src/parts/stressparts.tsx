@@ -51,11 +51,11 @@ function Stages({ answer }: { answer: StressAnswer }) {
           <tr>
             <th>Stage</th>
             <th class="right">Groups now</th>
-            <th class="right">then</th>
+            <th class="right">Groups then</th>
             <th class="right">Debt now</th>
-            <th class="right">then</th>
+            <th class="right">Debt then</th>
             <th class="right">Recognised now</th>
-            <th class="right">then</th>
+            <th class="right">Recognised then</th>
             <th>Comes from</th>
           </tr>
         </thead>
@@ -118,7 +118,7 @@ function Movers({ answer }: { answer: StressAnswer }) {
                 <th>Group</th>
                 <th>From</th>
                 <th class="right">LTV now</th>
-                <th class="right">then</th>
+                <th class="right">LTV then</th>
                 <th class="right">Debt</th>
                 <th class="right">Market value</th>
                 <th class="right">Shortfall</th>
@@ -168,36 +168,38 @@ export function Sides({ answer }: { answer: ReverseAnswer }) {
     ["just before", answer.below],
   ];
   return (
-    <table>
-      <thead>
-        <tr>
-          <th>
-            <span class="hidden">Side</span>
-          </th>
-          <th class="right">Fall</th>
-          <th class="right">Groups at the line</th>
-          <th class="right">Their debt</th>
-          <th class="right">Share of the debt</th>
-        </tr>
-      </thead>
-      <tbody>
-        {sides.map(
-          ([name, side]) =>
-            side && (
-              <tr key={name}>
-                <th scope="row">{name}</th>
-                <td class="right num">{numbers.exact(side.fall_percent)}%</td>
-                <td class="right num">{numbers.exact(String(side.groups))}</td>
-                <td class="right">
-                  <Usd value={side.debt_usd} />
-                </td>
-                <td class="right">
-                  <Share value={side.share} />
-                </td>
-              </tr>
-            ),
-        )}
-      </tbody>
-    </table>
+    <Scroll label="At the fall and just before">
+      <table>
+        <thead>
+          <tr>
+            <th>
+              <span class="hidden">Side</span>
+            </th>
+            <th class="right">Fall</th>
+            <th class="right">Groups at the line</th>
+            <th class="right">Their debt</th>
+            <th class="right">Share of the debt</th>
+          </tr>
+        </thead>
+        <tbody>
+          {sides.map(
+            ([name, side]) =>
+              side && (
+                <tr key={name}>
+                  <th scope="row">{name}</th>
+                  <td class="right num">{numbers.exact(side.fall_percent)}%</td>
+                  <td class="right num">{numbers.exact(String(side.groups))}</td>
+                  <td class="right">
+                    <Usd value={side.debt_usd} />
+                  </td>
+                  <td class="right">
+                    <Share value={side.share} />
+                  </td>
+                </tr>
+              ),
+          )}
+        </tbody>
+      </table>
+    </Scroll>
   );
 }

@@ -14,7 +14,9 @@ export interface VirtualProps<T> {
   readonly rowHeight: number;
   readonly head: ComponentChildren;
   readonly row: (item: T) => ComponentChildren;
-  readonly rowClass: (item: T) => string;
+  readonly rowClass: (item: T, index: number) => string;
+  /** The widths of the columns, as a grid has them. */
+  readonly widths: string;
   /** The last drawn row came near the end: more are wanted. */
   readonly onEnd: () => void;
   /** The rows in sight, for the code that keeps them fresh. */
@@ -51,8 +53,16 @@ export function Virtual<T>(props: VirtualProps<T>) {
     if (last >= items.length - 2 * BEYOND) props.onEnd();
   }, [first, last, items.length]);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-    <div class="virtual" ref={box} tabIndex={0} role="table" aria-label={props.label} aria-rowcount={props.total ?? -1}>
+    <div
+      class="virtual"
+      ref={box}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
+      tabIndex={0}
+      role="table"
+      aria-label={props.label}
+      aria-rowcount={props.total ?? -1}
+      style={{ "--columns": props.widths }}
+    >
       <div class="vhead" role="rowgroup">
         <div class="vrow" role="row" aria-rowindex={1}>
           {props.head}
@@ -62,7 +72,7 @@ export function Virtual<T>(props: VirtualProps<T>) {
         {items.slice(first, last).map((item, i) => (
           <div
             key={props.keyOf(item)}
-            class={`vrow ${props.rowClass(item)}`}
+            class={`vrow ${props.rowClass(item, first + i)}`}
             role="row"
             aria-rowindex={first + i + 2}
             style={{ transform: `translateY(${(first + i) * rowHeight}px)`, height: `${rowHeight}px` }}

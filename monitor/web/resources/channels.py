@@ -8,10 +8,12 @@ import msgspec
 
 from monitor.core.text import stamp, stamp_or_none
 from monitor.notifiers._base import ChannelState
+from monitor.notifiers._sample import sample
 from monitor.web.auth import OPERATE, READ
 from monitor.web.http import AFTER, LIMIT, Rejected, age_s, paged_by_name, read_as, read_body
 from monitor.web.resources.alerts import Text
 from monitor.web.site import Call, Endpoint
+from monitor.web.subscriptions import TestedEndpoint
 
 
 class ChannelItem(msgspec.Struct, frozen=True):
@@ -98,6 +100,18 @@ async def disable(call: Call) -> ChannelItem:
     return _item(_known(call), call.daemon.clock.utc())
 
 
+async def test(call: Call) -> TestedEndpoint:
+    """Sends one test notice through a channel, and says how that went. It passes the queue and supersedes nothing."""
+    known = _known(call)
+    if call.daemon.test is None:
+        raise Rejected("not-found", "this monitor sends nothing")
+    rules = call.daemon.rules()
+    notice = sample(rules.name, rules.products, call.daemon.clock.utc())
+    # Before it goes out: what was sent cannot be taken back where the record fails.
+    await call.daemon.inbox.record(call.caller.name, "test channel", known.name, None, None)
+    return await call.daemon.test(known.name, notice)
+
+
 def _known(call: Call) -> ChannelState:
     """The channel of the path. Raises Rejected."""
     call.query.done()
@@ -117,4 +131,5 @@ ROUTES = (
     Endpoint("GET", "/v1/channels", channels, READ, (LIMIT, AFTER)),
     Endpoint("POST", "/v1/channels/{id}/enable", enable, OPERATE),
     Endpoint("POST", "/v1/channels/{id}/disable", disable, OPERATE, body=OffBody),
+    Endpoint("POST", "/v1/channels/{id}/test", test, OPERATE),
 )

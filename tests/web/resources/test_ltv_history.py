@@ -133,6 +133,18 @@ async def test_so_many_groups_are_followed_and_no_more(desk: WebDesk, followed: 
     assert {p.group for p in followed.follower._pending.values()} == {"G-0", "G-1", "G-2", "G-4", "G-5"}
 
 
+async def test_who_asks_for_a_day_gets_its_minutes_though_the_question_took_a_while(
+    desk: WebDesk, followed: Followed
+) -> None:
+    await ask(followed.http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
+    await followed.pass_minutes(2)
+    await followed.follower.flush()
+    day = timedelta(hours=24)
+    for late, step_s in ((timedelta(minutes=1), 60), (timedelta(minutes=16), 900)):
+        found = await followed.ltv(query=f"?points=5000&from={stamp(desk.clock.now - day - late)}")
+        assert found["step_s"] == step_s
+
+
 async def test_old_points_go_and_the_coarse_ones_stay_longer(desk: WebDesk, followed: Followed) -> None:
     await ask(followed.http, "PUT", "/v1/groups/G-1", line(btc="3.2"))
     await followed.pass_minutes(2)
