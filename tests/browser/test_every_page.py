@@ -15,12 +15,16 @@ from monitor.notifiers._base import Notice
 from tests.browser.conftest import missing
 from tests.browser.reader import AXE, PAGES, RULES, Reader
 from tests.browser.standing import LONG, Standing, standing
+from tests.effort import IS_LONG, more_in_a_soak
 from tests.notifiers.conftest import STARTED
 from tests.notifiers.test_email_words import html_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), more_in_a_soak]
 
-WINDOWS = ((320, "dark"), (768, "light"), (1440, "dark"), (1440, "light"))
+EVERY = ((320, "dark"), (768, "light"), (1440, "dark"), (1440, "light"))
+WINDOWS = EVERY if IS_LONG else (EVERY[0], EVERY[3])
+"""The narrowest and the widest in the other colours; all in the soak."""
+WITH_KEYS = EVERY[::2] if IS_LONG else WINDOWS
 WALL = "#/wall"
 """It has no bar of pages, so nothing is pinned there."""
 
@@ -90,7 +94,7 @@ async def visits(desk: Standing) -> Visits:
 
 async def visited(desk: Standing, width: int, scheme: Any) -> dict[str, Visit]:
     """A tablet has the barriers of a phone or of a wide screen; the other scheme has only other colours."""
-    rules = ("color-contrast",) if (width, scheme) == WINDOWS[-1] else RULES
+    rules = ("color-contrast",) if (width, scheme) == EVERY[-1] and IS_LONG else RULES
     has_axe = AXE.is_file() and width != 768
     found = {}
     async with Reader.at(desk.browser, width, color_scheme=scheme, reduced_motion="reduce") as reader:
@@ -101,7 +105,7 @@ async def visited(desk: Standing, width: int, scheme: Any) -> dict[str, Visit]:
             found[page] = Visit(
                 await reader.barriers(rules) if has_axe else [],
                 await reader.run(LAID_OUT),
-                await reader.run(FOCUSED) if (width, scheme) in WINDOWS[::2] else [],
+                await reader.run(FOCUSED) if (width, scheme) in WITH_KEYS else [],
             )
         assert reader.complaints == []
     return found
@@ -146,7 +150,7 @@ async def test_every_answer_is_inside_a_phone(visits: Visits) -> None:
         assert visit.laid_out["cut"] == [], page
 
 
-@pytest.mark.parametrize("window", WINDOWS[::2])
+@pytest.mark.parametrize("window", WITH_KEYS)
 async def test_the_keyboard_goes_everywhere(visits: Visits, window: tuple[int, str]) -> None:
     assert {page: v.focused for page, v in visits[window].items() if v.focused} == {}
 

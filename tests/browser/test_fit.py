@@ -118,7 +118,7 @@ async def updates(house: House, venue: Venue, reader: Reader, seconds: int) -> N
 
 
 async def test_updates_do_not_make_the_page_grow(house: House, venue: Venue, reader: Reader) -> None:
-    await updates(house, venue, reader, 10)
+    await updates(house, venue, reader, 4)
 
 
 @pytest.mark.soak

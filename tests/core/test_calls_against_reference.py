@@ -101,7 +101,7 @@ in_calls = st.lists(
 
 
 @settings(
-    max_examples=examples(20, 1000),
+    max_examples=examples(8, 1000),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(

@@ -26,7 +26,7 @@ from tests.effort import examples, more_in_a_soak
 pytestmark = [both_books, more_in_a_soak]
 
 MANY = settings(
-    max_examples=examples(28, 120),
+    max_examples=examples(14, 120),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 END = TimePassed(START + timedelta(days=40))
@@ -97,7 +97,7 @@ def test_a_restart_after_any_event_neither_loses_nor_repeats_anything(desk: Any,
     assert plainly(alerts) == told(now, run)
 
 
-@settings(MANY, max_examples=examples(20, 60))
+@settings(MANY, max_examples=examples(10, 60))
 @given(desks, st.sets(st.integers(0, 60), max_size=3))
 def test_the_event_log_folds_to_the_same_alerts(desk: Any, cuts: set[int]) -> None:
     """Written by the log and read by the replay, file by file; each begins with what core knew."""

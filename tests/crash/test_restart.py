@@ -148,7 +148,7 @@ async def test_kills_while_it_starts_lose_nothing(tmp_path: Path) -> None:
         await trial.step(trial.market.swing(0.5))
         await trial.daemon.kill()
         await trial.bury()
-        for after_s in (0, 0.03, 0.1, 0.01, 0.06)[: examples(3, 5)]:
+        for after_s in (0, 0.03, 0.1, 0.01, 0.06)[: examples(2, 5)]:
             await _killed_while_starting(trial, lambda: "store opened" in trial.daemon.errors, after_s)
         await trial.start()
         await trial.step(trial.market.swing(0.5))
@@ -173,7 +173,7 @@ async def test_kills_while_it_stops_lose_nothing(tmp_path: Path) -> None:
     async with Trial(tmp_path, seed=4, groups=12, trouble=0.25) as trial:
         await trial.start()
         await trial.put_book()
-        for number, after_s in enumerate((0, 0.01, 0.06, 0.005, 0.03, 0.12)[: examples(3, 6)]):
+        for number, after_s in enumerate((0, 0.01, 0.06, 0.005, 0.03, 0.12)[: examples(2, 6)]):
             await trial.step(trial.market.swing(number / 6))
             trial.terminate()
             await asyncio.sleep(after_s)

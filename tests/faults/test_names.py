@@ -42,7 +42,7 @@ def _played(folder: Path, names: int) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("names", [0, 2, 12])
+@pytest.mark.parametrize("names", [0, 2, pytest.param(12, marks=pytest.mark.soak)])
 def test_names_that_hang_delay_neither_others_nor_the_stop(tmp_path: Path, names: int) -> None:
     found = _played(tmp_path, names)
     assert found["quick_s"] < 5, found

@@ -243,10 +243,8 @@ async def _is_at(daemon: Daemon, price: str) -> bool:
 
 
 @pytest.mark.parametrize("seed", [1])
-async def test_ten_seconds_of_all_faults_give_the_alerts_of_the_true_market(
-    house: House, venue: Venue, seed: int
-) -> None:
-    await soaked(house, venue, seed, 10)
+async def test_seconds_of_all_faults_give_the_alerts_of_the_true_market(house: House, venue: Venue, seed: int) -> None:
+    await soaked(house, venue, seed, 5)
 
 
 @pytest.mark.soak

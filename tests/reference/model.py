@@ -333,7 +333,9 @@ class Model:
             self._say_of_call(group, at, calls.DUE, self._transit(group.call, at))
         elif kind == state.REMINDER:
             group.reminded = at
-            self._say(group, at, state.REMINDED[group.stage])
+            said = self._say(group, at, state.REMINDED[group.stage])
+            if group.stage == MARGIN_CALL and group.call is not None and group.call.is_open:
+                said["facts"] = group.call.facts
         else:
             # New rules that move a date into the past bring it about when they come into force.
             self._run_loan_deadline(group, max(at, self.replaced[1]) if self.replaced else at, deadline)

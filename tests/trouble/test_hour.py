@@ -41,7 +41,7 @@ def played(folder: Path, seed: int, seconds: float) -> dict[str, Any]:
 
 
 def test_seconds_of_trouble_give_the_alerts_of_the_reference(tmp_path: Path) -> None:
-    found = played(tmp_path, seed=5, seconds=5)
+    found = played(tmp_path, seed=5, seconds=3)
     assert found["kills"] >= 1
     assert found["alerts"] >= 10
     assert sum(found["faults"].values()) >= 4

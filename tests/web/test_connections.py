@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from monitor import descriptors
-from monitor.web import connections
+from monitor.web import connections, http
 from monitor.web.app import Server
 from monitor.web.connections import network_of
 from monitor.web_table import WebConfig
@@ -310,8 +310,9 @@ GARBAGE = [
 
 
 async def test_what_is_no_http_is_one_line_of_the_log_and_never_a_traceback(
-    desk: WebDesk, capsys: pytest.CaptureFixture[str]
+    desk: WebDesk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(http, "READ_TIMEOUT_S", 0.5)
     async with opened(desk, WebConfig(port=0)) as door:
         with capture_logs() as logs:
             for n, garbage in enumerate(GARBAGE * 2):
