@@ -111,7 +111,9 @@ class MissingWatch(Watcher):
         at, board, wait = deadline.at, self._ground.board, self._ground.rules.trust.missing_after
         needed = self._ground.book.needed()
         self.look = MissingLook(at, has_changed=False)
-        self._end([asset for asset in self._open() if asset in board.usd or asset not in needed], at, out)
+        self._end(
+            [asset for asset in self._open() if asset in board.usd or not self._is_needed(asset, needed)], at, out
+        )
         late = [asset for asset, told in self._open().items() if told.since + wait <= at]
         found = self._endangered(late) if late else {}
         news = {asset: dangers for asset, dangers in found.items() if self._coins[asset].is_news(_known(dangers))}
@@ -126,6 +128,11 @@ class MissingWatch(Watcher):
 
     def _open(self) -> dict[str, MissingTold]:
         return {asset: told for asset, told in self._coins.items() if not told.is_over}
+
+    def _is_needed(self, asset: str, needed: Collection[str]) -> bool:
+        """Columns may name coins that only closed groups held: what was told does not go on for those."""
+        is_named = asset in needed
+        return is_named and (not self._coins[asset].is_told or bool(self._ground.book.holders([asset], 1)))
 
     def _note(self, assets: Collection[str], at: datetime) -> None:
         trust = self._ground.rules.trust

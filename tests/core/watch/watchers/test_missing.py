@@ -71,6 +71,15 @@ def test_nothing_is_said_of_a_group_that_is_safe_without_the_coin_until_it_is_no
     desk.play("00:00 COIN=0.5 -; 00:30 ... -; 00:30:01 COIN=0.8 -; 00:30:12 ... price.missing:NEW@00:30:01")
 
 
+def test_what_was_said_is_over_when_the_last_group_that_needs_the_coin_is_closed() -> None:
+    """Columns name the coins of closed groups on; a restart forgets them, so both must say the end at the same time."""
+    idle = (line(f"G-{n}", collateral={f"acct-{n}": {"USDT": "1"}}, loans=[]) for n in range(2, 9))
+    desk = desk_of(holding("NEW"), *idle)
+    desk.play("00:00 COIN=0.92 -; 00:01:01 ... price.missing:NEW@00:01")
+    assert desk.close("00:02") == "-"
+    desk.play("00:02:11 ... price.found:NEW@00:02")
+
+
 def test_many_groups_of_one_coin_are_one_alert_and_many_coins_are_five() -> None:
     desk = desk_of(*(holding("NEW", group=f"G-{i}") for i in range(40)))
     desk.play("00:00 COIN=0.92 -; 00:01:01 ... price.missing:NEW@00:01")
