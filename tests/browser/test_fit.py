@@ -55,13 +55,8 @@ async def test_figures_and_times_are_the_reader_s_own(house: House, venue: Venue
         debt = reader.page.locator(".facts dd").first
         await expect(debt).to_have_text("$80.000,00")
         valued = reader.page.locator(".facts time").last
-        at, title, text = [
-            await valued.get_attribute("datetime"),
-            await valued.get_attribute("title"),
-            await valued.inner_text(),
-        ]
-        assert at is not None
-        assert title is not None
+        # At once: the next price may come between two questions.
+        at, title, text = await valued.evaluate("e => [e.getAttribute('datetime'), e.title, e.innerText]")
         assert title.startswith(at.replace("T", " ").removesuffix("Z"))
         assert int(text[:2]) == (int(at[11:13]) + 9) % 24
 
@@ -117,8 +112,9 @@ async def updates(house: House, venue: Venue, reader: Reader, seconds: int) -> N
         assert abs(after[1] - before[1]) < 100, (before, after)
 
 
+@pytest.mark.soak
 async def test_updates_do_not_make_the_page_grow(house: House, venue: Venue, reader: Reader) -> None:
-    await updates(house, venue, reader, 4)
+    await updates(house, venue, reader, 10)
 
 
 @pytest.mark.soak

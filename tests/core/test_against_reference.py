@@ -63,7 +63,7 @@ def follow(model: Model, each: Step, out: Outcome) -> list[Alert]:
 
 
 @settings(
-    max_examples=examples(80, 400),
+    max_examples=examples(40, 400),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(steps([*TRADING, *[step("entry", entries)] * 3], most=60), st.sampled_from((4, 24, 31)), clocks)

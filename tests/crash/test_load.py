@@ -13,6 +13,7 @@ import pytest
 from tests.crash.harness import Trial
 from tests.crash.load import SETS_A_SECOND, load
 from tests.crash.test_points import PLACES
+from tests.effort import examples
 
 TROUBLE = 0.25
 SETS_OF_THOUSAND = 125
@@ -21,8 +22,8 @@ LONGEST_LIFE_S = 1.0
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in (2, 3, 4, 5))])
-async def test_ten_random_kills_under_load_lose_nothing(seed: int, tmp_path: Path) -> None:
-    await killed_under_load(tmp_path, seed, kills=10)
+async def test_random_kills_under_load_lose_nothing(seed: int, tmp_path: Path) -> None:
+    await killed_under_load(tmp_path, seed, kills=examples(5, 10))
 
 
 @pytest.mark.soak

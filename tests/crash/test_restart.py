@@ -183,6 +183,7 @@ async def test_kills_while_it_stops_lose_nothing(tmp_path: Path) -> None:
         await trial.finish()
 
 
+@pytest.mark.soak
 async def test_kills_in_the_middle_of_a_checkpoint_lose_nothing(tmp_path: Path) -> None:
     async with Trial(tmp_path, seed=5, groups=12, plan=["during checkpoint"] * 3) as trial:
         await trial.start()
@@ -195,7 +196,7 @@ async def test_kills_in_the_middle_of_a_checkpoint_lose_nothing(tmp_path: Path) 
         await trial.finish()
 
 
-@more_in_a_soak
+@pytest.mark.soak
 async def test_kills_while_it_reloads_lose_nothing(tmp_path: Path) -> None:
     """The reload brings other keys, so that the channels are made again, and a version of the rules to come."""
     another = PRODUCT + PRODUCT[: PRODUCT.index("[[version]]", 5)].replace("2020-01-01", "2090-01-01")

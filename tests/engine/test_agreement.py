@@ -73,6 +73,7 @@ def test_agreements_with_terms_by_label_and_line_are_decided_as_without_columns(
     assert len(names.others) > 20
 
 
+@pytest.mark.soak
 def test_a_larger_book_decides_alike() -> None:
     run(5, 1500, 3, "trusted", 64, steps=20)
 
@@ -81,7 +82,8 @@ seeds = st.integers(0, 2**32 - 1)
 SLOW = [HealthCheck.too_slow]
 
 
-@settings(max_examples=2, suppress_health_check=SLOW)
+@pytest.mark.soak
+@settings(max_examples=5, suppress_health_check=SLOW)
 @given(seeds, st.integers(300, 400), st.sampled_from((0, 3)), st.sampled_from(list(KINDS)), st.sampled_from(FOLDS))
 def test_any_book_and_market_is_decided_alike(seed: int, groups: int, near: int, kind: str, fold_at: int) -> None:
     products = LOANS if seed % 2 else DAILY_AND_HOURLY if kind == "trusted" else ALL

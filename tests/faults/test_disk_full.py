@@ -71,7 +71,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-on_both = pytest.mark.parametrize("disk", ["tmpfs", "rlimit"], indirect=True)
+on_both = pytest.mark.parametrize("disk", [pytest.param("tmpfs", marks=pytest.mark.soak), "rlimit"], indirect=True)
 
 
 @pytest.fixture
