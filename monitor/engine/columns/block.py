@@ -76,9 +76,12 @@ class Block:
 
     def id(self, i: int) -> str:
         """The id of a group."""
-        c = self.columns
-        at = c.start.item(i)
-        return c.arena[at + 1 : at + 1 + c.arena.item(at)].tobytes().decode("latin-1")
+        return self.text(self.columns.start.item(i))
+
+    def text(self, at: int) -> str:
+        """The text that begins at a place of the arena, such as an account of `account_keys`."""
+        arena = self.columns.arena
+        return arena[at + 1 : at + 1 + arena.item(at)].tobytes().decode("latin-1")
 
     def ids(self) -> list[str]:
         """All ids."""

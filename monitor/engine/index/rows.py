@@ -9,7 +9,7 @@ Only core's thread changes anything here. Lists read in other threads (engine/gr
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from sys import getsizeof
 from typing import TypeVar, cast
 
@@ -100,7 +100,7 @@ class RowIndex:
         named = self._named.get(group_id)
         if named is not None:
             return named
-        return self._ids.find(group_id.encode(), lambda row: self._has_id(row, group_id))
+        return self._ids.find(*self._id_key(group_id))
 
     def name(self, rows: Iterable[int]) -> list[str]:
         """The ids of some rows; until the next call these groups are found without a search."""
@@ -199,8 +199,12 @@ class RowIndex:
     def are_new(self, block: Block, fresh: PlainBook, retired: Collection[str]) -> Bools:
         """[n] Neither the id nor an account is in the book, is retired, or stands earlier in the block."""
         is_new = self._ids.absent(block.columns.arena, block.id_keys()[0])
+        for row in np.flatnonzero(~is_new).tolist():  # a hash alone makes no group known
+            is_new[row] = self._ids.find(*self._id_key(block.id(row))) < 0
         at, rows = block.account_keys()
-        is_new[rows[~self._accounts.absent(block.columns.arena, at)]] = False
+        for place in np.flatnonzero(~self._accounts.absent(block.columns.arena, at)).tolist():
+            row = rows.item(place)
+            is_new[row] = is_new[row] and self.owner(block.text(at.item(place))) is None
         first_id: dict[str, int] = {}
         for row, id_ in enumerate(block.ids()):
             if first_id.setdefault(id_, row) != row or id_ in retired or fresh.find(id_) is not None:
@@ -251,9 +255,14 @@ class RowIndex:
             "states": states + self.stage.nbytes,
         }
 
-    def _has_id(self, row: int, group_id: str) -> bool:
-        block = self.blocks[row // GROUPS]
-        return block is not None and block.id(row % GROUPS) == group_id
+    def _id_key(self, group_id: str) -> tuple[bytes, Callable[[int], bool]]:
+        """What `Index.find` looks for, and which row has it."""
+
+        def same(row: int) -> bool:
+            block = self.blocks[row // GROUPS]
+            return block is not None and block.id(row % GROUPS) == group_id
+
+        return group_id.encode(), same
 
 
 def _mark(by_row: dict[int, T], row: int, value: T, is_there: bool) -> None:
