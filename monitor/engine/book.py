@@ -166,7 +166,8 @@ class ColumnarBook:
         return chain(self.fresh.in_stages(stages), self.columnar.rows.in_stages(stages) if self.columnar else ())
 
     def needed(self) -> Collection[str]:
-        return {*self.fresh.needed(), *(self.columnar.screen.coins() if self.columnar else ())}
+        columns = self.columnar
+        return {*self.fresh.needed(), *(columns.screen.coins(columns.rows.living_of) if columns else ())}
 
     def holding(self, asset: str) -> Collection[str]:
         fresh = self.fresh.holding(asset)

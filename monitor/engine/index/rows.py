@@ -70,9 +70,8 @@ class RowIndex:
 
     def ids_in(self, number: int) -> list[str]:
         """The living groups of a block."""
-        block = self.block(number)
-        alive = self.alive(number, block).tolist()
-        return [id_ for id_, is_alive in zip(block.ids(), alive, strict=True) if is_alive]
+        block, alive = self.living_of(number)
+        return [id_ for id_, is_alive in zip(block.ids(), alive.tolist(), strict=True) if is_alive]
 
     def of_source(self, source: str) -> list[str]:
         """Ids of the groups that a source put."""
@@ -187,6 +186,11 @@ class RowIndex:
         """[n] Which places of the block of this number have a group."""
         alive: Bools = self.stage[number * GROUPS : number * GROUPS + len(block)] != NO_GROUP
         return alive
+
+    def living_of(self, number: int) -> tuple[Block, Bools]:
+        """A block that is there, and which of its places have a group."""
+        block = self.block(number)
+        return block, self.alive(number, block)
 
     def dumped(self) -> tuple[StoredBlock, ...]:
         """All blocks as bytes, without their dead groups."""

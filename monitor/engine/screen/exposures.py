@@ -121,7 +121,7 @@ class Instruments:
         instrument = self._held(block, group)
         counts = (instrument != _NONE) & alive[group]
         side = BlockSide(group[counts].astype(np.uint16), instrument[counts], block.quantities()[counts])
-        return self._in_parts(side) if self._by_amount else side, self._coins(c.asset[counts])
+        return self._in_parts(side) if self._by_amount else side, self.coins(c.asset[counts])
 
     def _in_parts(self, side: BlockSide) -> BlockSide:
         """With each coin that has tiers by its amount as one position a tier that the amount reaches."""
@@ -197,7 +197,7 @@ class Instruments:
         for kind in np.unique(kinds).tolist():
             numbers[kinds == kind] = self._numbered(_LIABLE, kind, coin[kinds == kind])
         liabilities = BlockSide(row, numbers, np.bincount(places, amounts[liable], len(pairs)).astype(np.float64))
-        return OwedSides(debts, liabilities, self._coins(c.loan_asset[owing]))
+        return OwedSides(debts, liabilities, self.coins(c.loan_asset[owing]))
 
     def _numbered(self, kind: int, product: int, assets: U16) -> U32:
         """The instruments of these coins, which are of one kind and product."""
@@ -237,7 +237,8 @@ class Instruments:
                     self._table[product, asset] = number
         return self._table
 
-    def _coins(self, places: U16) -> frozenset[str]:
+    def coins(self, places: U16) -> frozenset[str]:
+        """The coins at these places."""
         return frozenset(self._names.assets[p] for p in np.unique(places).tolist())
 
 
