@@ -39,7 +39,7 @@ WHY: dict[str, str] = {
         "them in Python. Most of the rest are texts of decimals. A core that others use takes half as much again."
     ),
     "first_read_over_decode": (
-        "One thread packs a line in some 20 us: half of it are checks of each line and loan in Python, a seventh the decode "
+        "One thread packs a line in some 20 us: half of it are checks of each line and loan in Python, a ninth the decode "
         "itself. Times and terms are remembered by text. Packing in processes of its own is not built yet."
     ),
     "midnight_sweeps": (
