@@ -38,6 +38,14 @@ WHY: dict[str, str] = {
         "Half of it are cure amounts and liquidation prices: exact divisions of sums with thirty digits, and the steps to "
         "them in Python. Most of the rest are texts of decimals. A core that others use takes half as much again."
     ),
+    "first_read_over_decode": (
+        "One thread packs a line in some 20 us: half of it are checks of each line and loan in Python, a ninth the decode "
+        "itself. Times and terms are remembered by text. Packing in processes of its own is not built yet."
+    ),
+    "midnight_sweeps": (
+        "Each kind of loan has its sum of rates exactly, once for all blocks: 20 us a kind, 600 kinds. What is left are the "
+        "debts of each block by column, put in order for the screen once more."
+    ),
     "webhooks_single": (
         "Of a webhook a quarter is its body, a third the post (one write and one read of a socket, a signature) and a fifth "
         "the two writes of its record: the largest debt goes first, so each touches three pages of the store."

@@ -11,6 +11,7 @@ from functools import partial
 from monitor import contacts, plugins
 from monitor.books._aliases import aliased
 from monitor.books._base import BookProgress, BookSource, KeptBook, Unshown
+from monitor.books._unchanged import KeptLines
 from monitor.config import Config, Part
 from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED
 from monitor.core.alerts.trouble import FEW
@@ -19,6 +20,7 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import wiring
 from monitor.daemon.applied_entries import stored_of
 from monitor.daemon.feed_reports import FeedReports
+from monitor.daemon.kept_lines import kept_lines
 from monitor.daemon.sequencer import Sequencer
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
@@ -181,6 +183,7 @@ class Sources:
             told(BOOK_REFUSED),
             told(BOOK_LEFT_OUT),
             seen.position if seen is not None else "",
+            partial(self._kept_lines, part),
         )
         progress = partial(self._progress.step, part.name)
         reader = BlockReader(
@@ -199,6 +202,10 @@ class Sources:
                 await self._take_batch(batch)
         finally:
             self._progress.end(part.name)
+
+    def _kept_lines(self, part: Part) -> KeptLines:
+        names = part.names.aliases
+        return kept_lines(self._book, part.name, self._monitor.rules, names, self._clock.utc())
 
     async def _take_batch(self, batch: Sequence[Event]) -> None:
         """Hands events over in commits of bounded size; what a failing store does not take now waits in core."""

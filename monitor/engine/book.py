@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from monitor.books._unchanged import LineSums
 from monitor.core.groups.loan_book import Counted, Exposure, KeptGroups, TakenBatch
 from monitor.core.groups.outcome import Memory, StoredBlock
 from monitor.core.groups.record import GroupRecord
@@ -55,6 +56,11 @@ class ColumnarBook:
         """Ids of the groups that a source put. Any thread may ask."""
         fresh = [record.group.id for record in self.fresh.records() if record.source == source]
         return fresh if self.columnar is None else [*fresh, *self.columnar.rows.of_source(source)]
+
+    def lines_of(self, source: str) -> LineSums:
+        """Of the lines that put the groups of a source. Any thread may ask."""
+        fresh = LineSums.of(record.group.line for record in self.fresh.records() if record.source == source)
+        return fresh if self.columnar is None else fresh.plus(self.columnar.rows.lines_of(source))
 
     def find(self, group_id: str) -> GroupRecord | None:
         record = self.fresh.find(group_id)

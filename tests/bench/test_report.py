@@ -9,7 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import deliveries, lateness, machine, memory, path, peers, plot, report, scrolling, sources, storm, sweep
+from bench import (
+    deliveries,
+    lateness,
+    machine,
+    memory,
+    path,
+    peers,
+    plot,
+    reading,
+    report,
+    scrolling,
+    sources,
+    storm,
+    sweep,
+)
 from bench.report import LARGE, MIDDLE, SMALL, Measured
 
 LATE = lateness.Lateness(np.array([0.5, 1.0]), np.array([0.1, 0.5, 1.0]), 3)
@@ -25,7 +39,7 @@ def measured() -> Measured:
         swept_bytes={"amounts": 8 * 10**7, "members": 2 * 10**7},
     )
     whole = path.Figures(
-        {"path": [0.05], "parse": [0.001], "handle": [0.03], "commit": [0.019], "sweep": [0.02]}, [0.0005], LATE
+        {"path": [0.05], "parse": [0.001], "handle": [0.03], "commit": [0.019], "sweep": [0.02]}, [0.0005], LATE, [0.1]
     )
     return Measured(
         {
@@ -42,12 +56,14 @@ def measured() -> Measured:
         LATE,
         whole,
         storm.Figures({"storm": [1e-5], "single": [1e-3]}, 12_000, 0.5),
+        LATE,
         deliveries.Storm(
             10_000,
             55.0,
             {"single": deliveries.Figures(10_000, 2.0, 1.9), "batched": deliveries.Figures(1_700, 0.8, 0.7)},
         ),
         {n: sources.Cost(n, 100.0 + 50 * n, 900.0) for n in (1, 3, 5)},
+        reading.Figures(10, [0.7], [0.1], [0.11], [0.1]),
         memory.Figures(390.0, {"arena": 50.0}),
         scrolling.Scrolled(100_000, 51.0),
         60.0,
@@ -68,7 +84,12 @@ def test_the_results_have_the_keys_that_were_agreed(measured: Measured) -> None:
         "webhooks_per_s",
         "sources",
         "sources_ms",
+        "frame_ms",
+        "first_read_over_decode",
+        "reread_over_digest",
+        "midnight_sweeps",
         "bytes_per_group",
+        "loop_lateness_storm_p99_ms",
         "loop_lateness_p99_ms",
         "scroll_task_ms",
         "machine",
@@ -94,6 +115,9 @@ def test_ratios_are_of_medians(measured: Measured) -> None:
     assert found["tick_ten"] == pytest.approx(0.2)
     assert found["path_over_sweep"] == pytest.approx(2.5)
     assert found["storm_gain"] == pytest.approx(100)
+    assert found["first_read_over_decode"] == pytest.approx(7)
+    assert found["reread_over_digest"] == pytest.approx(1.1)
+    assert found["midnight_sweeps"] == pytest.approx(5)
     assert found["machine"]["read_gb_per_s"] == pytest.approx(10)
 
 

@@ -16,12 +16,14 @@ from typing import TypeVar, cast
 import msgspec
 import numpy as np
 
+from monitor.books._unchanged import LineSums
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
 from monitor.core.loans.group import Group
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.stages.stages import NORMAL, STAGES, UNTOUCHED, GroupState, Stage
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import GROUPS, I64, NO_GROUP, U8, Bools
+from monitor.engine.columns.line_sums import sums_of
 from monitor.engine.columns.names import Names
 from monitor.engine.index.index import Index
 
@@ -80,6 +82,13 @@ class RowIndex:
         for number, block in self.living() if place is not None else ():
             is_theirs = (block.columns.source == place) & self.alive(number, block)
             found += [block.id(i) for i in np.flatnonzero(is_theirs).tolist()]
+        return found
+
+    def lines_of(self, source: str) -> LineSums:
+        """Of the lines that put the groups of a source."""
+        place, found = self.names.sources.find(source), LineSums()
+        for number, block in self.living() if place is not None else ():
+            found = found.plus(sums_of(block.columns.line[(block.columns.source == place) & self.alive(number, block)]))
         return found
 
     def of_product(self, product: int | None) -> I64:

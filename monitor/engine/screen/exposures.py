@@ -201,8 +201,10 @@ class Instruments:
 
     def _numbered(self, kind: int, product: int, assets: U16) -> U32:
         """The instruments of these coins, which are of one kind and product."""
-        distinct, places = np.unique(assets, return_inverse=True)
-        return np.array([self._number((kind, product, a)) for a in distinct.tolist()], np.uint32)[places]
+        distinct = _used(assets)
+        number = np.zeros(int(distinct.max(initial=0)) + 1, np.uint32)
+        number[distinct] = [self._number((kind, product, a)) for a in distinct.tolist()]
+        return number[assets]
 
     def _meet(self, product: U16, asset: U16) -> None:
         """Numbers unlisted coins: those that are held, not all that there might be."""
@@ -239,7 +241,7 @@ class Instruments:
 
     def coins(self, places: U16) -> frozenset[str]:
         """The coins at these places."""
-        return frozenset(self._names.assets[p] for p in np.unique(places).tolist())
+        return frozenset(self._names.assets[p] for p in _used(places).tolist())
 
 
 def examples(block: Block, names: Names, alive: Bools, seen: set[tuple[int, ...]]) -> Iterable[int]:
@@ -267,6 +269,11 @@ def examples(block: Block, names: Names, alive: Bools, seen: set[tuple[int, ...]
     odd = [row for key, row in new.items() if key not in seen]
     seen.update(new)
     return {*rows[owed[by_loan]].tolist(), *living[by_kind].tolist(), *living[order[fullest]].tolist(), *odd}
+
+
+def _used(places: U16) -> I64:
+    """The distinct ones, ascending: to count is several times faster than to sort."""
+    return np.flatnonzero(np.bincount(places))
 
 
 def _floats(ladder: Ladder) -> FloatLadder:
