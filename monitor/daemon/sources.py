@@ -150,7 +150,7 @@ class Sources:
             self._needed_s = now_s
             # Core's thread may change the book meanwhile; then what was known serves for another while.
             with contextlib.suppress(RuntimeError):
-                self._needed = frozenset((*self._monitor.book.needed(), *self._monitor.board.parity_assets))
+                self._needed = frozenset((*self._book.named_coins(), *self._monitor.board.parity_assets))
         return self._needed
 
     def _trusted_usd(self, asset: str) -> Decimal | None:

@@ -175,6 +175,13 @@ class ColumnarBook:
         columns = self.columnar
         return {*self.fresh.needed(), *(columns.screen.coins(columns.rows.living_of) if columns else ())}
 
+    def named_coins(self) -> Collection[str]:
+        """What is needed, and perhaps coins that only groups of the past needed.
+
+        Any thread may ask. Raises RuntimeError where the book changes meanwhile.
+        """
+        return {*self.fresh.needed(), *(self.columnar.screen.named_coins() if self.columnar else ())}
+
     def holding(self, asset: str) -> Collection[str]:
         fresh = self.fresh.holding(asset)
         if self.columnar is None:

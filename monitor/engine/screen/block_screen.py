@@ -120,6 +120,13 @@ class BlockScreen:
             self._thinned.discard(number)
         return self._coins[number]
 
+    def named_coins(self) -> frozenset[str]:
+        """As `coins`, and perhaps coins that only dead groups held.
+
+        Any thread may ask. Raises RuntimeError where blocks come or go meanwhile.
+        """
+        return frozenset().union(*self._coins.values())
+
     def coins(self, living: Living) -> frozenset[str]:
         """Whose price decides about some group. Blocks that lost groups are looked up until all coins are found."""
         sure: frozenset[str] = frozenset().union(*(c for n, c in self._coins.items() if n not in self._thinned))
