@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
@@ -67,6 +68,8 @@ class Sources:
         """By kind and name."""
         self._opened: dict[str, RateSource] = {}
         """Sources of rates whose opening was taken at the start."""
+        self.rates_seen: dict[str, datetime] = {}
+        """When each source of rates was read last."""
         self._rated: set[tuple[str, str]] = set()
         self._reports = FeedReports()
         self._log = BoundedLog(every_s=600.0)
@@ -77,7 +80,9 @@ class Sources:
     async def open_rates(self, config: Config) -> None:
         """Rates come before the loans, and before the deadlines that passed while the daemon was down."""
         self._opened = {part.name: wiring.rate_source(part, self._clock) for part in config.rates}
-        await self._sequencer.catch_up([event for s in self._opened.values() for event in await s.opening()])
+        opening = {name: await source.opening() for name, source in self._opened.items()}
+        await self._sequencer.catch_up([event for events in opening.values() for event in events])
+        self.rates_seen |= dict.fromkeys(opening, self._clock.utc())
 
     def run(self, config: Config, *, judge_again: bool = False) -> None:
         """Stops what changed or went, starts what is new, leaves the rest alone.
@@ -171,9 +176,13 @@ class Sources:
         source = self._opened.pop(part.name, None)
         if source is None:  # a reload has brought it
             source = wiring.rate_source(part, self._clock)
-            await self._take_batch(await source.opening())
+            await self._take_rates(part.name, await source.opening())
         async for batch in source.changes():
-            await self._take_batch(batch)
+            await self._take_rates(part.name, batch)
+
+    async def _take_rates(self, name: str, batch: Sequence[Event]) -> None:
+        await self._take_batch(batch)
+        self.rates_seen[name] = self._clock.utc()
 
     async def _run_book(self, part: Part) -> None:
         told = self._monitor.standing
