@@ -24,7 +24,7 @@ Tell = Callable[[Noticed], Coroutine[Any, Any, None]]
 
 
 def stated_sources(config: Config, seen: Mapping[str, datetime] = {}) -> tuple[StatedSource, ...]:
-    """Where loans and rates come from, and when rates were read last. Of addresses nothing is shown: they may hold secrets."""
+    """Where loans and rates come from, and when rates were read last. Addresses may hold secrets, so none is shown."""
     kinds = {"loans": config.books, "rates": config.rates}
     return tuple(
         StatedSource(part.name, part.kind, gives, _path(part), seen.get(part.name) if gives == "rates" else None)
