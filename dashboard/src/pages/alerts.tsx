@@ -275,7 +275,7 @@ function Opened({ alert: { data }, onDone }: { alert: AlertItem; onDone: () => v
   return (
     <>
       <SentAlerts alert={data.id} />
-      {data.facts && <p class="quiet">{JSON.stringify(data.facts)}</p>}
+      {data.facts && <p class="quiet">{factsOf(data.facts)}</p>}
       {isBad && <Acknowledge alert={data.id} acknowledged={data.acknowledged} onDone={onDone} />}
       <small>
         {data.id}
@@ -283,4 +283,18 @@ function Opened({ alert: { data }, onDone }: { alert: AlertItem; onDone: () => v
       </small>
     </>
   );
+}
+
+/** Whatever a kind of alert says beside its figures, each fact by its name. */
+function factsOf(facts: Readonly<Record<string, unknown>>): string {
+  return Object.entries(facts)
+    .map(([name, value]) => `${words(name)}: ${factOf(value)}`)
+    .join(" · ");
+}
+
+function factOf(value: unknown): string {
+  if (value === null || value === undefined) return "–";
+  if (Array.isArray(value)) return value.map(factOf).join(", ") || "–";
+  if (typeof value === "object") return `(${factsOf(value as Readonly<Record<string, unknown>>)})`;
+  return String(value);
 }

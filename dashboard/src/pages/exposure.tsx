@@ -177,7 +177,7 @@ function WrongWay({ pairs }: { pairs: readonly IssuerPair[] }) {
                   <th scope="row">{p.issuer}</th>
                   <td>{p.debt}</td>
                   <td>{p.collateral}</td>
-                  <td class="right num">{p.groups}</td>
+                  <td class="right num">{count(p.groups)}</td>
                   <td class="right">
                     <ShortUsd value={p.debt_usd} />
                   </td>
@@ -233,14 +233,15 @@ function FundFigures({ fund }: { fund: FundShown }) {
         <div>
           <dt>{say("groupsWithAShortfall")}</dt>
           <dd class="num">
-            {fund.groups} <small>{say("ofInliquidationInLiquidation", { inLiquidation: fund.in_liquidation })}</small>
+            {count(fund.groups)}{" "}
+            <small>{say("ofInliquidationInLiquidation", { inLiquidation: count(fund.in_liquidation) })}</small>
           </dd>
         </div>
         <div>
           <dt>{say("lookedAt")}</dt>
           <dd>
             <Time at={fund.at} /> {fund.blind && <span class="pill blind">{say("blind")}</span>}
-            {fund.unknown > 0 && <small> {say("unknownCannotBeValued", { unknown: fund.unknown })}</small>}
+            {fund.unknown > 0 && <small> {say("unknownCannotBeValued", { unknown: count(fund.unknown) })}</small>}
           </dd>
         </div>
       </dl>

@@ -139,7 +139,11 @@ function Drop(props: { busy: boolean; name: string | undefined; onFile: (file: F
 /** What became of it, and what was done with rows that are no loans. */
 function Said({ answer }: { answer: ImportAnswer }) {
   const { counts } = answer;
-  const groups = say("newNewChangedChanged", { new: counts.new, changed: counts.changed, same: counts.same });
+  const groups = say("newNewChangedChanged", {
+    new: count(counts.new),
+    changed: count(counts.changed),
+    same: count(counts.same),
+  });
   const outcome = answer.taken
     ? say("takenIntoSourceGroups", {
         source: answer.source,

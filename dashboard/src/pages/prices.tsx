@@ -5,7 +5,7 @@ import type { FeedList, NamedFeed, PriceItem } from "../answers.generated";
 import { live } from "../live/live";
 import { usePolled } from "../live/polled";
 import { useStore } from "../live/store";
-import { Age, count, ExchangeAge, numbers, Panel, PinnedPill, Scroll, TrustPill, Usd } from "../parts/figures";
+import { Age, count, ExchangeAge, numbers, Panel, PinnedPill, Scroll, TrustPill, Usd, words } from "../parts/figures";
 import { Fresh } from "../parts/notices";
 import { PriceDetail } from "../parts/pricedetail";
 import { say } from "../words/say";
@@ -160,15 +160,15 @@ function Feeds({ feeds }: { feeds: readonly NamedFeed[] }) {
               <td class="right">
                 <Age at={f.last_frame_at} />
               </td>
-              <td class="right num">{f.lag_s === null ? "–" : `${f.lag_s} s`}</td>
-              <td class="right num">{f.clock_offset_s === null ? "–" : `${f.clock_offset_s} s`}</td>
+              <td class="right num">{f.lag_s === null ? "–" : `${thousandths(f.lag_s)} s`}</td>
+              <td class="right num">{f.clock_offset_s === null ? "–" : `${thousandths(f.clock_offset_s)} s`}</td>
               <td>{f.instruments}</td>
               <td class="right num">{count(f.frames)}</td>
               <td class="right num">{count(f.quotes)}</td>
-              <td class="right num">{f.reconnects}</td>
+              <td class="right num">{count(f.reconnects)}</td>
               <td class="wrap">
                 {[...Object.entries(f.refused), ...Object.entries(f.dropped)]
-                  .map(([why, n]) => `${why} ${n}`)
+                  .map(([why, n]) => `${words(why)} ${numbers.exact(String(n))}`)
                   .join(", ") || "–"}
               </td>
             </tr>
@@ -177,4 +177,9 @@ function Feeds({ feeds }: { feeds: readonly NamedFeed[] }) {
       </table>
     </Scroll>
   );
+}
+
+/** Seconds as the desk reads them; a figure of a clock means nothing beyond its thousandths. */
+function thousandths(seconds: number): string {
+  return numbers.exact(String(Number(seconds.toFixed(3))));
 }

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { CallItem, CallList, CallShown, GroupDetail } from "../answers.generated";
 import { get, path, query } from "../api";
 import { say } from "../words/say";
-import { Deadline, Panel, Scroll, Time, Usd, words } from "./figures";
+import { Deadline, numbers, Panel, Scroll, Time, Usd, words } from "./figures";
 import { levelText } from "./nextline";
 
 /** Rows that the page keeps of a group's calls, the newest. */
@@ -150,7 +150,11 @@ export function amountOf(item: CallItem): string {
 export function moreOf(item: CallItem): string {
   const parts = [
     item.announced &&
-      say("quantityAssetAsAnnounced", { quantity: item.quantity, asset: item.asset, announced: item.announced }),
+      say("quantityAssetAsAnnounced", {
+        quantity: item.quantity && numbers.exact(item.quantity),
+        asset: item.asset,
+        announced: item.announced,
+      }),
     item.expected && say("expectedExpected", { expected: item.expected }),
     item.why && `“${item.why}”`,
     item.by && say("byBy", { by: item.by }),

@@ -3,7 +3,7 @@
 import type { EffectShown, EffectsShown, StandShown } from "../answers.generated";
 import { to } from "../router";
 import { say } from "../words/say";
-import { numbers, Scroll, Share, StagePill, Time, words } from "./figures";
+import { count, many, numbers, Scroll, Share, StagePill, Time, words } from "./figures";
 import { levelText } from "./nextline";
 
 export function Effects({ of, title }: { of: EffectsShown; title: string }) {
@@ -11,11 +11,11 @@ export function Effects({ of, title }: { of: EffectsShown; title: string }) {
   return (
     <div class="effects">
       <p>
-        <strong>{title}</strong>: {of.groups} {of.groups === 1 ? "group" : "groups"},{" "}
+        <strong>{title}</strong>: {many(of.groups, "group")},{" "}
         {moves.length
           ? moves.map(([move, n]) => say("nFromMove", { n, move: moved(move) })).join(", ")
           : say("noStageChanges")}
-        {of.refused > 0 && say("refusedCannotBeChanged", { refused: of.refused })}.
+        {of.refused > 0 && say("refusedCannotBeChanged", { refused: count(of.refused) })}.
       </p>
       <Scroll label={title}>
         <table>

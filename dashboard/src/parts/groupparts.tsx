@@ -149,7 +149,7 @@ export function Loans({ group }: { group: GroupDetail }) {
               </td>
               <td>{l.term}</td>
               <td>
-                {l.matures_at ? <Time at={l.matures_at} /> : "open"}
+                {l.matures_at ? <Time at={l.matures_at} /> : term("open")}
                 {l.overdue && <span class="pill bad">{say("overdue")}</span>}
               </td>
               <td class="right">

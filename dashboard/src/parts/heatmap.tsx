@@ -3,7 +3,7 @@
 import type { MatrixAnswer } from "../answers.generated";
 import { position } from "../format/decimal";
 import { say } from "../words/say";
-import { numbers, Scroll, Time } from "./figures";
+import { count, numbers, Scroll, Time } from "./figures";
 
 /** Steps of colour: more could not be told apart. */
 export const HEATS = 6;
@@ -46,10 +46,14 @@ export function HeatMap({ answer: { at, x, y, cells } }: { answer: MatrixAnswer 
                     <td
                       key={x.shocks[j]}
                       class={`right num heat-${heat(position(debt), most)}`}
-                      title={say("debtUsdOfGroups", { debt, groups, shortfallUsd: cell.shortfall_usd })}
+                      title={say("debtUsdOfGroups", {
+                        debt: numbers.exact(debt),
+                        groups: count(groups),
+                        shortfallUsd: numbers.exact(cell.shortfall_usd),
+                      })}
                     >
                       {numbers.short(debt)}
-                      <small>{groups}</small>
+                      <small>{count(groups)}</small>
                     </td>
                   );
                 })}

@@ -53,7 +53,11 @@ function PriceTile() {
       <a class={`tile prices ${bad.length ? "bad" : ""}`} href={to.prices}>
         <span class="name">{say("prices")}</span>
         <span class="count num">
-          {bad.length ? say("countNotTrusted", { count: bad.length }) : prices.size ? say("allGood") : say("noneYet")}
+          {bad.length
+            ? say("countNotTrusted", { count: count(bad.length) })
+            : prices.size
+              ? say("allGood")
+              : say("noneYet")}
         </span>
         <span class="sum">
           {bad.length

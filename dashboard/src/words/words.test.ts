@@ -89,12 +89,25 @@ function words(file: string): string[] {
       const text = String((node.value as { cooked: string }).cooked);
       if (/\p{L}{2,} \p{L}{2,}/u.test(text) && isSentence(text)) found.push(text);
     }
+    if (parent?.type === "JSXElement" && node.type === "JSXExpressionContainer")
+      found.push(...chosen(node.expression as Node));
     if (node.type !== "Literal" || typeof node.value !== "string" || isTechnical(parent)) return;
     const name = (parent?.name as { name?: string } | undefined)?.name ?? "";
     if (parent?.type === "JSXAttribute" ? SEEN.has(name) && isWord(node.value) : isSentence(node.value))
       found.push(node.value);
   });
   return found;
+}
+
+/** Words that an expression in an element shows in one case or another. */
+function chosen(expression: Node): string[] {
+  const cases = [
+    expression.consequent,
+    expression.alternate,
+    expression.type === "LogicalExpression" && expression.right,
+  ];
+  const shown = (cases as (Node | undefined | false)[]).filter((each) => each && each.type === "Literal") as Node[];
+  return shown.map((each) => String(each.value)).filter(isWord);
 }
 
 function isWord(text: string): boolean {
