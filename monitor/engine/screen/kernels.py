@@ -33,7 +33,6 @@ from monitor.engine.screen.arrays import (
     LinePairs,
     Positions,
     RowSums,
-    ask_for,
     kernel,
 )
 from monitor.engine.screen.lanes import add_slots, beyond, least_line
@@ -317,171 +316,17 @@ def compare(
 
 
 @kernel
-def ask_for_entries(store: Positions, block: int, moved: U32) -> None:
-    """Asks for the index of the moved assets of a block."""
-    seats, slots, far = store.entries.seat, store.entries.slot, store.head[block, FAR]
-    for asset in moved:
-        for run in range(store.run_of[asset, block], store.run_of[asset + 1, block]):
-            begin, stop = entries_of(store, block, run)
-            for entry in range(begin, stop, 32):
-                ask_for(seats, entry)
-                ask_for(slots, entry)
-        ask_for(store.far.amount, far + np.int64(store.far_of[asset, block]))
-        ask_for(store.far.seat, far + np.int64(store.far_of[asset, block]))
-
-
-@kernel
-def ask_for_seats(store: Positions, block: int, moved: U32, band: U32) -> None:
-    """Asks for what is kept by seat, and says where sums and amounts lie."""
-    seats, rows, slices = store.entries.seat, store.seats.row, store.slices.first
-    for asset in moved:
-        for run in range(store.run_of[asset, block], store.run_of[asset + 1, block]):
-            begin, stop = entries_of(store, block, run)
-            for entry in range(begin, stop):
-                seat = block * GROUPS + np.int64(seats[entry])
-                ask_for(rows, seat)
-                ask_for(slices, seat // LANES)
-                ask_for(band, seat)
-
-
-@kernel
-def ask_for_groups(store: Positions, block: int, moved: U32, debt: F64, recognised: F64) -> None:
-    """Asks for the sums and the amounts. They lie far apart in memory, so all at once is faster than in turn."""
-    seats, slots, rows, slices = store.entries.seat, store.entries.slot, store.seats.row, store.slices.first
-    amounts, origin, base = store.slots.amount, block * GROUPS, store.head[block, POSITION]
-    for asset in moved:
-        for run in range(store.run_of[asset, block], store.run_of[asset + 1, block]):
-            begin, stop = entries_of(store, block, run)
-            for entry in range(begin, stop):
-                seat = origin + np.int64(seats[entry])
-                row = origin + np.int64(rows[seat])
-                ask_for(amounts, base + np.int64(slices[seat // LANES]) + LANES * np.int64(slots[entry]) + seat % LANES)
-                ask_for(recognised, row)
-                ask_for(debt, row)
-
-
-@kernel
-def shift_runs(store: Positions, step: float, block: int, asset: int, debt: F64, recognised: F64) -> None:
-    """Takes a price step of an asset into the sums of the groups that have it in a slot."""
-    seats, slots, rows, slices = store.entries.seat, store.entries.slot, store.seats.row, store.slices.first
-    amounts, origin, base = store.slots.amount, block * GROUPS, store.head[block, POSITION]
-    for run in range(store.run_of[asset, block], store.run_of[asset + 1, block]):
-        place = store.head[block, RUN] + run
-        is_held, counts = store.runs.kind[place] == HELD, step * store.runs.share[place]
-        begin, stop = entries_of(store, block, run)
-        for entry in range(begin, stop):
-            seat = origin + np.int64(seats[entry])
-            at = base + np.int64(slices[seat // LANES]) + LANES * np.int64(slots[entry]) + seat % LANES
-            row = origin + np.int64(rows[seat])
-            if is_held:
-                recognised[row] += amounts[at] * counts
-            else:
-                debt[row] += amounts[at] * counts
-
-
-@kernel
-def shift_far(
-    store: Positions, tiers: LadderTiers, before: F64, after: F64, block: int, asset: int, rows: RowSums
-) -> None:
-    """The same for the side list."""
-    far, base, origin = store.far, store.head[block, FAR], block * GROUPS
-    for j in range(base + store.far_of[asset, block], base + store.far_of[asset + 1, block]):
-        i, row = far.instrument[j], origin + np.int64(store.seats.row[origin + far.seat[j]])
-        old, new = far.amount[j] * before[asset], far.amount[j] * after[asset]
-        if far.kind[j] == HELD:
-            rows.recognised[row] += counted(tiers, i, new) - counted(tiers, i, old)
-        elif far.kind[j] == OWED:
-            rows.debt[row] += new - old
-        else:
-            rows.debt[row] += counted(tiers, i, new) - counted(tiers, i, old)
-            rows.recognised[row] -= new - old
-            rows.owed[row] += new - old
-
-
-@kernel
-def touched(store: Positions, block: int, moved: U32, done: I64, turn: int, found: I64) -> int:
-    """Writes the seats that hold or owe a moved asset, each once. Returns how many."""
-    count, seats, far_seats, far = 0, store.entries.seat, store.far.seat, store.head[block, FAR]
-    for asset in moved:
-        for run in range(store.run_of[asset, block], store.run_of[asset + 1, block]):
-            begin, stop = entries_of(store, block, run)
-            for entry in range(begin, stop):
-                seat = np.int64(seats[entry])
-                found[count] = seat
-                count += done[seat] != turn
-                done[seat] = turn
-        for j in range(far + store.far_of[asset, block], far + store.far_of[asset + 1, block]):
-            seat = np.int64(far_seats[j])
-            found[count] = seat
-            count += done[seat] != turn
-            done[seat] = turn
-    return count
-
-
-@kernel
-def test_seats(
-    store: Positions, block: int, seats: I64, rows: RowSums, lines: LinePairs, named: U32, count: int
-) -> int:
-    """Names the groups of these seats that are beyond a line. Returns how many are named so far."""
-    origin, row_of, band = block * GROUPS, store.seats.row, rows.band
-    # Do not fetch from memory what is zero in the whole block.
-    has_liabilities, is_blind = store.head[block, LIABILITIES] != 0, store.head[block, BLIND] != 0
-    debt, recognised, low, high = rows.debt, rows.recognised, lines.low, lines.high
-    for seat in seats:
-        row, pair = origin + np.int64(row_of[origin + seat]), band[origin + seat]
-        owed = rows.owed[row] if has_liabilities else 0.0
-        blind = int(rows.blind[row]) if is_blind else 0
-        if crossed(debt[row], recognised[row], owed, low[pair], high[pair], blind):
-            named[count] = row
-            count += 1
-    return count
-
-
-@kernel
-def shift(
-    blocks: I64,
-    moved: U32,
-    store: Positions,
-    tiers: LadderTiers,
-    before: F64,
-    after: F64,
-    rows: RowSums,
-    lines: LinePairs,
-    named: U32,
-) -> int:
-    """Takes new prices of the `moved` assets into the sums of these blocks, and writes the rows to look at into `named`.
-
-    Returns how many. They ascend from block to block, but are in no order within one. What it needs of a block is asked for
-    three blocks before, step by step, as each step says where the next lies.
-    """
-    done, found, count, last = np.full(GROUPS, -1), np.empty(GROUPS + 1, np.int64), 0, blocks.size
-    for n in range(-3, last):
-        if n + 3 < last:
-            ask_for_entries(store, blocks[n + 3], moved)
-        if 0 <= n + 2 < last:
-            ask_for_seats(store, blocks[n + 2], moved, rows.band)
-        if 0 <= n + 1 < last:
-            ask_for_groups(store, blocks[n + 1], moved, rows.debt, rows.recognised)
-        if n < 0:
-            continue
-        for asset in moved:
-            shift_runs(store, after[asset] - before[asset], blocks[n], asset, rows.debt, rows.recognised)
-            shift_far(store, tiers, before, after, blocks[n], asset, rows)
-        seats = touched(store, blocks[n], moved, done, n, found)
-        count = test_seats(store, blocks[n], found[:seats], rows, lines, named, count)
-    return count
-
-
-@kernel
 def count_held(blocks: I64, store: Positions, held: I64) -> None:
     """Positions per asset."""
     held[:] = 0
+    head, run_asset, start, far_of = store.head, store.runs.asset, store.runs.start, store.far_of
     for block in blocks:
-        for asset in range(min(held.size, store.run_of.shape[0] - 1)):
-            first, stop = store.run_of[asset, block], store.run_of[asset + 1, block]
-            if first < stop:
-                held[asset] += entries_of(store, block, stop)[0] - entries_of(store, block, first)[0]
-            held[asset] += np.int64(store.far_of[asset + 1, block]) - np.int64(store.far_of[asset, block])
+        first = head[block, RUN]
+        for place in range(first + 1, first + head[block, RUNS]):
+            held[run_asset[place]] += np.int64(start[place + 1]) - np.int64(start[place])
+    for asset in range(min(held.size, far_of.shape[0] - 1)):
+        for block in blocks:
+            held[asset] += np.int64(far_of[asset + 1, block]) - np.int64(far_of[asset, block])
 
 
 @kernel

@@ -17,15 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
-from monitor.engine.screen import kernels
+from monitor.engine.screen import kernels, shift_kernels
 from monitor.engine.screen.arrays import DEAD, LINES, ROWS, UNWATCHED, LadderTiers, Positions, RowSums
 from monitor.engine.screen.layout import BlockSide, Layout
 from monitor.engine.screen.line_table import LineTable
 
-SHIFT_COST = 8
-"""A position costs this many times more to shift than to sweep, because the sums lie far apart in memory. Measured."""
+SHIFT_COST = 20
+"""A position costs this many times more to shift than to sweep, because the sums lie far apart in memory. Measured where both
+cost the same: with one asset that a third of all groups hold, or a hundred that one group in a hundred holds."""
 SHARE_FROM = 20_000
-SHARE_SWEEP_FROM = SHIFT_COST * SHARE_FROM
+SHARE_SWEEP_FROM = 160_000
 """With this many positions to shift, and to sweep, a second thread is worth its waking, which takes 50 to 100 us."""
 SHIFTS = 1000
 DRIFT = 8.0
@@ -254,7 +255,9 @@ class FastScreen:
         moved = np.flatnonzero(asked[: store.ceiling.size]).astype(np.uint32)
 
         def part(some: I64, named: U32) -> int:
-            return kernels.shift(some, moved, store, self._tiers, before, price, self._rows, self._table.lines, named)
+            return shift_kernels.shift(
+                some, moved, store, self._tiers, before, price, self._rows, self._table.lines, named
+            )
 
         return self._run(part, blocks, is_small=touched < SHARE_FROM)
 
