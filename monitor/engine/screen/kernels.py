@@ -69,9 +69,15 @@ def weigh_far(
     far, first = store.far, store.head[block, FAR]
     stop = first + store.head[block, FARS]
     if not store.head[block, MIXED]:
+        # Not by `counted`: to hand over all tiers costs as much as the lines.
+        slope, intercept, is_falling = tiers.slope, tiers.intercept, tiers.is_falling
         for j in range(first, stop):
-            i = far.instrument[j]
-            recognised[far.seat[j]] += counted(tiers, i, far.amount[j] * price[tiers.asset[i]])
+            i, seat = far.instrument[j], far.seat[j]
+            value = far.amount[j] * price[tiers.asset[i]]
+            if is_falling[i]:
+                recognised[seat] += least_line(slope, intercept, np.int64(i), value)
+            else:
+                recognised[seat] += counted(tiers, i, value)
         return
     for j in range(first, stop):
         i, seat = far.instrument[j], far.seat[j]
@@ -292,8 +298,8 @@ def sweep(
             weigh_far(store, tiers, price, block, debt, recognised, owed)
             count = weigh_and_test(store, unit, block, debt, recognised, rows.band, lines, named, count)
         for i in range(size):
-            rows.debt[first + i] = debt[store.seats.of_row[first + i]]
-            rows.recognised[first + i] = recognised[store.seats.of_row[first + i]]
+            seat = store.seats.of_row[first + i]
+            rows.debt[first + i], rows.recognised[first + i] = debt[seat], recognised[seat]
     return count
 
 
