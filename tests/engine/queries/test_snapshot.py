@@ -224,7 +224,7 @@ def test_memory_that_was_taken_before_is_used_where_it_is_large_enough(
     came: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when more groups come between: then it is taken again."""
-    monkeypatch.setattr("monitor.engine.screen.layout.SPARE", 10)
+    monkeypatch.setattr("monitor.engine.screen.copying.SPARE", 10)
     market = Market(3, 100, 2, TRUSTED, 0)
     book = market.twins.book
     book.prepare_snapshot()
@@ -235,6 +235,6 @@ def test_memory_that_was_taken_before_is_used_where_it_is_large_enough(
         market.twins.put(market.lines(came), market.now)
     ours, theirs, on = snapshots(market)
     assert isinstance(ours, monitor.engine.queries.snapshot.ColumnarBookSnapshot)
-    assert np.shares_memory(ours._copy.store.amount, room.amount) == (came == 0)
+    assert np.shares_memory(ours._copy.store.slots.amount, room.slots.amount) == (came == 0)
     assert same_sweeps(ours, theirs, on, ()) >= 0
     assert book.columnar.screen._room is None, "it is the snapshot's now"
