@@ -123,7 +123,7 @@ def test_ratios_are_of_medians(measured: Measured) -> None:
     assert found["storm_gain"] == pytest.approx(100)
     assert found["first_read_over_decode"] == pytest.approx(7)
     assert found["reread_over_digest"] == pytest.approx(1.1)
-    assert found["midnight_sweeps"] == pytest.approx(5)
+    assert found["midnight_sweeps"] == pytest.approx(0.05)  # 5 of ours: the kernels before take a hundred times as long
     assert found["machine"]["read_gb_per_s"] == pytest.approx(10)
 
 
