@@ -176,6 +176,7 @@ def test_columns_under_terms_of_labels_and_lines_say_what_an_exact_look_says() -
 )
 @given(st.integers(0, 2**32 - 1), st.sampled_from((0, 7, 512)), st.sampled_from((LOANS, DAILY_AND_HOURLY)))
 @example(269, 0, DAILY_AND_HOURLY)
+@example(3191962, 7, DAILY_AND_HOURLY)
 def test_any_book_at_any_prices(seed: int, fold_at: int, products: Sequence[str]) -> None:
     play(seed, 120, 4, "wary", fold_at, 12, products)
 
