@@ -36,8 +36,9 @@ from monitor.stores._base import (
     StoreRefused,
     StoreUnavailable,
 )
-from monitor.stores.sqlite import file, packed
-from monitor.stores.sqlite.rows import BY_ID
+from monitor.stores import _packed as packed
+from monitor.stores.sqlite import file
+from monitor.stores._rows import BY_ID
 from tests.stores import committer, folder
 from tests.stores.examples import (
     AT,
