@@ -121,8 +121,10 @@ def _disk(config: Config) -> list[Finding]:
 
 def _store(config: Config) -> list[Finding]:
     path = Path(getattr(config.store.config, "path", ""))
-    if config.store.kind != "sqlite":
+    if config.store.kind == "memory":
         return [Finding("store", "note", f"kind {config.store.kind!r} keeps nothing over a restart")]
+    if config.store.kind == "postgres":
+        return _database(config)
     if not path.exists():
         return [Finding("store", "fine", f"{path} does not exist yet; the first run makes it")]
     try:
@@ -133,6 +135,15 @@ def _store(config: Config) -> list[Finding]:
         return [Finding("store", "trouble", f"{path} is damaged: {answer}; restore it from a backup")]
     encrypted = ", encrypted" if config.store.config.is_encrypted else ""
     return [Finding("store", "fine", f"{path}, {path.stat().st_size:,} bytes, whole{encrypted}")]
+
+
+def _database(config: Config) -> list[Finding]:
+    module = plugins.module("stores", config.store.kind)
+    try:
+        seen, unsafe = module.condition(config.store.config)
+    except StoreUnavailable as e:
+        return [Finding("store", "trouble", str(e))]
+    return [Finding("store", "fine", seen), *(Finding("store", "trouble", text) for text in unsafe)]
 
 
 def _audit(config: Config) -> Finding:
