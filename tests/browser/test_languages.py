@@ -11,6 +11,7 @@ from tests.browser.conftest import missing
 from tests.browser.reader import AXE, PAGES, RULES, Reader, expect
 from tests.browser.standing import Standing, standing
 from tests.browser.test_every_page import LAID_OUT
+from tests.effort import IS_LONG, more_in_a_soak
 from tests.faults.house import Daemon, House
 
 WITH_DESK = pytest.mark.asyncio(loop_scope="module")
@@ -27,6 +28,7 @@ async def desk() -> AsyncIterator[Standing]:
 
 
 @WITH_DESK
+@more_in_a_soak
 async def test_russian_on_a_phone_has_no_barrier_and_nothing_stands_outside(desk: Standing) -> None:
     async with Reader.at(desk.browser, 320, reduced_motion="reduce") as reader:
         await reader.look(desk.daemon.url)
@@ -35,7 +37,7 @@ async def test_russian_on_a_phone_has_no_barrier_and_nothing_stands_outside(desk
         await expect(reader.page.locator("h1")).to_have_text("Обзор")
         await expect(reader.page.locator("html")).to_have_attribute("lang", "ru")
         barriers, laid_out = {}, {}
-        for page in PAGES:
+        for page in PAGES if IS_LONG else WITH_AXE:
             await reader.turn(page)
             await reader.page.wait_for_timeout(150)
             found = await reader.run(LAID_OUT)
