@@ -75,6 +75,7 @@ async def test_the_theme_can_be_switched_and_is_remembered(house: House, reader:
         assert await reader.page.evaluate("document.documentElement.dataset.theme") == "light"
 
 
+@pytest.mark.soak  # a figure of time: beside other tests it says how busy the machine is
 async def test_the_first_paint_comes_within_a_second(house: House, venue: Venue, reader: Reader) -> None:
     async with Daemon(house) as daemon:
         await filled(daemon, venue)

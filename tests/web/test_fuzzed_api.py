@@ -20,7 +20,6 @@ CHECKS = "tests.web.fuzzing"
 EXCLUDED = "positive_data_acceptance"
 """In its place stands the check of `fuzzing`, which reads why a valid request was refused."""
 SEED = "1507"
-MINUTE_S = 60
 
 
 async def seeded(desk: WebDesk, http: aiohttp.ClientSession) -> None:
@@ -54,9 +53,9 @@ async def findings(folder: Path, *options: str) -> str | None:
         return said.decode() if process.returncode else None
 
 
-async def test_a_minute_of_generated_requests_finds_no_hole_of_the_contract(tmp_path: Path) -> None:
-    """A few of each operation come first, and always the same ones; then more of each, until the minute is over."""
-    found = await findings(tmp_path, "--max-time", str(MINUTE_S), "--max-examples", "1000", "--warnings", "off")
+async def test_a_generated_request_finds_no_hole_of_the_contract(tmp_path: Path) -> None:
+    """A few of each operation, always the same ones."""
+    found = await findings(tmp_path, "--phases", "examples,fuzzing", "--max-examples", "2", "--warnings", "off")
     assert found is None, found
 
 
