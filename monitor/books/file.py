@@ -143,9 +143,9 @@ class FileBook:
         closed, is_closing = await self._apart(self._missing, bad, at, now_s)
         notices = self._comparison.say(bad, at, now_s, patience_s)
         cleared = self._comparison.clear_all_but(bad, at)
-        self._is_settled = is_at_rest and after is not None and not (self._comparison.has_doubts or is_closing)
         is_whole = file.total_bytes >= _LARGE_BYTES and not bad and not is_closing
         position = await self._apart(self._position, file.digest) if is_whole else ""
+        self._is_settled = is_at_rest and after is not None and not (self._comparison.has_doubts or is_closing)
         yield [*puts, *closed, *notices, *cleared, *self._seen(after, at, position)]
 
     async def _known(self) -> list[Event] | None:

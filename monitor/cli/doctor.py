@@ -175,7 +175,8 @@ async def _daemon(config: Config) -> tuple[Finding, DaemonSeen | None]:
     address = urlsplit(base)
     place = address.netloc
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(address.hostname, address.port), CONNECT_S)
+        async with asyncio.timeout(CONNECT_S):
+            _, writer = await asyncio.open_connection(address.hostname, address.port)
     except (OSError, TimeoutError):
         return Finding("daemon", "note", f"not running at {place}"), None
     writer.close()
@@ -208,8 +209,8 @@ async def _notifier(name: str, part: Part) -> Finding:
     if address.hostname is None:
         return Finding(name, "fine", f"{part.kind}, local")
     default = {"https": 443, "smtps": 465, "smtp": 25}.get(address.scheme, 80)
-    opening = asyncio.open_connection(address.hostname, address.port or default)
-    _, writer = await asyncio.wait_for(opening, CONNECT_S)
+    async with asyncio.timeout(CONNECT_S):
+        _, writer = await asyncio.open_connection(address.hostname, address.port or default)
     writer.close()
     return Finding(
         name, "fine", f"{address.hostname} takes connections; `monitor send-test {part.name}` goes all the way"
