@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -123,7 +124,19 @@ class House:
 
     def command(self, *args: str, timeout_s: float = 60.0, env: Mapping[str, str] | None = None) -> Ended:
         """Runs a command of the monitor to its end. Blocks: from a running loop use `ran`."""
-        return ran(args, self.folder, environment(env), timeout_s=timeout_s)
+        if not env:
+            return ran(args, self.folder, environment(), timeout_s=timeout_s)
+        # Some of it is read with the code, as SSL_CERT_FILE is.
+        done = subprocess.run(
+            [*COMMAND[:3], *args],
+            cwd=self.folder,
+            env=environment(env),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
 
     async def ran(self, *args: str, timeout_s: float = 60.0) -> Ended:
         return await asyncio.to_thread(self.command, *args, timeout_s=timeout_s)
