@@ -3,9 +3,8 @@
     make release      # what goes out
     make wheel        # wheel and source archive alone, to try them: nothing is looked up
 
-A release states its bytes in `SHA256SUMS`, and does so only when all that must be known is known: which bytes the images are,
-and that no package of the locks has a known weakness. Where that is refused, what was built is left to try, without sums.
-Each refusal names what to do.
+Nothing is built before all that must be known is known: which bytes the images are, and that no package of the locks has a
+known weakness. Each refusal names what to do.
 """
 
 from __future__ import annotations
@@ -121,17 +120,15 @@ def stated(root: Path, dist: Path) -> str:
 
 def release(root: Path, say: Callable[[str], None]) -> None:
     """All of it, in order. Raises NotReleased."""
+    say(pinned(root))
     say(versioned(root))
+    say(audited(root))
     dist = _empty(root)
     say(built(root, dist))
     try:
         say(client_release.packed(root, dist))
-        say(pinned(root))
-        say(audited(root))
     except client_release.ClientsNotBuilt as e:
         raise NotReleased(str(e)) from None
-    except NotReleased as e:
-        raise NotReleased(f"{e}\nwhat dist/ has is to try, as `make wheel` makes it; it has no SHA256SUMS") from None
     say(stated(root, dist))
 
 

@@ -169,23 +169,6 @@ def test_a_version_that_the_changelog_does_not_tell_of_is_no_release(tmp_path: P
     assert release.versioned(ROOT) == f"CHANGELOG.md says what is new in {version}"
 
 
-def test_what_is_refused_is_left_to_try_and_states_no_sums(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = tmp_path / "tagged"
-    shutil.copytree(small, root)
-    (root / "Dockerfile").write_text("FROM python:3.11-slim\n")
-    (root / "docker-compose.yml").write_text("services: {}\n")
-    (root / "CHANGELOG.md").write_text("## [0.1.0] - 2026-11-30\n")
-    monkeypatch.setenv("PATH", str(small / "bin"), prepend=":")
-    monkeypatch.setattr(release.client_release, "packed", lambda root, dist: "the clients")
-    said: list[str] = []
-    with pytest.raises(release.NotReleased, match=r"python:3\.11-slim[\s\S]*is to try[\s\S]*no SHA256SUMS"):
-        release.release(root, said.append)
-    assert sorted(path.suffix for path in (root / "dist").iterdir()) == [".gz", ".whl"]
-    assert len(said) == 3
-
-
 def test_a_release_without_a_page_is_none(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "none"
     shutil.copytree(small, root)
