@@ -21,15 +21,14 @@ from monitor.engine.ingest.packer import PackedGroups, Packer
 
 IDLE_S = 30.0
 """A page is committed in a second at most. One that comes later is the daemon's own to pack, or that of another process."""
-NICENESS = 10
-"""It gives way to core, where they share a processor."""
+NICENESS = 5
+"""It gives way to core, where they share a processor; what it loads before that may take no longer than must be."""
 
 _page = msgspec.msgpack.Decoder(Page).decode
 
 
 def main(handle: int) -> None:
     """Serves the daemon at the other end of a socket."""
-    os.nice(NICENESS)
     names = Names()
     packer = Packer(names)
     products: Mapping[str, Product] = {}
@@ -37,6 +36,7 @@ def main(handle: int) -> None:
         peer.settimeout(IDLE_S)
         packer.pack([], EPOCH, products, "")  # loads what is compiled
         send(peer, READY, b"")
+        os.nice(NICENESS)
         while (asked := receive(peer)) is not None:
             page, body = _page(asked[0]), asked[1]
             if page.products:

@@ -34,7 +34,7 @@ def process() -> Iterator[PackProcess]:
 
 
 def _wait(process: PackProcess) -> None:
-    assert select.select([process._peer], [], [], 60)[0]
+    assert select.select([process._peer], [], [], 120)[0]
     assert process.is_ready()
 
 
