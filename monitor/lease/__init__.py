@@ -1,5 +1,5 @@
 """One head decides and sends: the lease in PostgreSQL that says which (decisions 143 to 146).
 
 Begin with `terms.py`, which is arithmetic alone; `rows.py` is what stands in the database, `keeper.py` holds the lease, and
-`peer.py` asks the other head. What a head does with it is in `daemon/head.py` and `daemon/standby.py`.
+`peer.py` asks the other head. A daemon does not take it yet.
 """
