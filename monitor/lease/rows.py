@@ -164,5 +164,5 @@ def _pid(db: Any) -> int:
     return pid
 
 
-LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, EOFError)
-"""What a database that is away, or too slow, raises."""
+LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, EOFError)
+"""What a database that is away, or too slow, raises. The library has an error of its own where it is ended in a question."""

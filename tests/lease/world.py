@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -29,7 +31,11 @@ def connected(url: str, port: int | None = None) -> Connect:
 async def made_database(server: PostgresServer) -> str:
     """The address of a new database with a table for what heads commit."""
     name = f"heads_{secrets.token_hex(4)}"
-    db = await asyncpg.connect(server.url)
+    while True:
+        with suppress(asyncpg.CannotConnectNowError):  # the port answers a moment before the server does
+            db = await asyncpg.connect(server.url)
+            break
+        await asyncio.sleep(0.05)
     await db.execute(f"CREATE DATABASE {name}")
     await db.close()
     url = server.url.rpartition("/")[0] + f"/{name}"
