@@ -65,7 +65,7 @@ class WebConfig(msgspec.Struct, frozen=True):
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of proxies whose X-Forwarded-For and -Proto are believed."""
     health_port: Annotated[int, range(0, 65536)] | None = None
-    """A port that answers only /healthz, /readyz and /metrics, whatever happens at the other one."""
+    """A port that answers only /healthz, /readyz, /headz and /metrics, whatever happens at the other one."""
     max_connections: Annotated[int, range(16, 100_001)] = 1000
     """At most half of the descriptors, whatever stands here: the other half is for feeds, channels and files."""
     quotas: QuotaConfig = QuotaConfig()

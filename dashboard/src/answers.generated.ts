@@ -744,6 +744,19 @@ export interface GroupsEvent {
   readonly gone: readonly string[];
 }
 
+export interface HeadState {
+  readonly role: "active" | "standby";
+  readonly epoch: number;
+  readonly holder: string;
+  readonly version: string;
+  readonly lease_age_s: number | null;
+  readonly basis: "lease" | "none" | "over" | "peer" | null;
+  readonly clock_offset_s: number | null;
+  readonly peer: string;
+  readonly peer_says: "does not answer" | "does not reach the database" | "not asked" | "reaches the database";
+  readonly trouble: string;
+}
+
 export interface HiddenAlert {
   readonly id: string;
   readonly cursor: number | null;
@@ -1278,6 +1291,7 @@ export interface Readiness {
   readonly degraded: readonly DegradedItem[];
   readonly prices: PriceHealth | null;
   readonly oldest_undelivered_s: Readonly<Record<string, number>> | null;
+  readonly head?: HeadState | null;
 }
 
 export interface Reason {
@@ -1511,6 +1525,7 @@ export interface Status {
   readonly cursor: number | null;
   readonly streams: number;
   readonly rules: readonly string[];
+  readonly head?: HeadState | null;
 }
 
 export interface StatusEvent {

@@ -50,6 +50,12 @@ def prepare_threads(loop: asyncio.AbstractEventLoop) -> None:
     loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
 
 
+def prepare_files(config: Config) -> None:
+    """Puts the compiled loops of an image where they can be used, and closes to others what the monitor writes."""
+    take_built_kernels()
+    keep_private(config)
+
+
 def keep_private(config: Config) -> None:
     """Closes to other users what the monitor has written and will write: store, logs, mails, texts, lists, kernels."""
     private_files.use(config.monitor.group)

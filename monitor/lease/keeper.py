@@ -6,23 +6,24 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from monitor.clock import Clock
 from monitor.lease import rows
+from monitor.lease.fenced import Fenced
 from monitor.lease.peer import HeadAnswer, Peer
-from monitor.lease.rows import LOST, Fenced, HeadName, LeaseRow
-from monitor.lease.terms import BEATS, Basis, Tenure, Watch
+from monitor.lease.rows import LOST, HeadName, LeaseRow
+from monitor.lease.state import HeadState, PeerSays
+from monitor.lease.terms import BEATS, Tenure, Watch
 from monitor.telemetry import BoundedLog, log
 
 MAX_OFFSET_S = 0.25
 """Further from the clock of the database no head decides: its deadlines would fall at other times than those of its peer."""
 
 Connect = Callable[[dict[str, str]], Awaitable[Any]]
-"""Opens a connection to the database with these settings of the server."""
-PeerSays = Literal["not asked", "reaches the database", "does not reach the database", "does not answer"]
+"""Opens a connection to the database with these settings of the server. The tables of the store are there then."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -31,27 +32,6 @@ class Settings(msgspec.Struct, frozen=True):
     me: HeadName
     ttl_s: float
     peer: Peer | None = None
-
-
-class HeadState(msgspec.Struct, frozen=True):
-    """How this head stands, for people."""
-
-    role: Literal["active", "standby"]
-    epoch: int
-    holder: str
-    """The place of the head that has the lease; empty where nobody has."""
-    version: str
-    """Of the holder."""
-    lease_age_s: float | None
-    """Since its newest beat that this head knows of."""
-    basis: Basis | None
-    """Of the active head: on what it sends."""
-    clock_offset_s: float | None
-    """The clock of this machine less that of the database."""
-    peer: str
-    peer_says: PeerSays
-    trouble: str
-    """Why the database is not reached; empty where it is."""
 
 
 class Keeper:
@@ -73,6 +53,7 @@ class Keeper:
         self._log = BoundedLog()
         self._is_fenced = asyncio.Event()
         self._fenced_by = ""
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.epoch = 0
         """Of this head, once it has the lease."""
 
@@ -80,6 +61,7 @@ class Keeper:
 
     async def wait(self) -> None:
         """Until this head holds the lease."""
+        self._loop = asyncio.get_running_loop()
         while not await self._look():
             await self._clock.sleep(self._ttl_s / BEATS / 2)
         log.warning("this head has the lease: it decides and sends", epoch=self.epoch)
@@ -186,7 +168,9 @@ class Keeper:
         if self._tenure is not None:
             self._tenure.over()
         self._fenced_by = self._fenced_by or why
-        self._is_fenced.set()
+        if self._loop is not None:
+            # The store is fenced on a thread of its own.
+            self._loop.call_soon_threadsafe(self._is_fenced.set)
 
     async def fence(self, db: Any) -> None:
         """Begins a transaction of the store. Raises Fenced."""

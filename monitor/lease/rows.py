@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from monitor.lease.fenced import Fenced
 from monitor.lease.terms import Beat
 
 _TABLES = """
@@ -29,19 +30,9 @@ CREATE TABLE IF NOT EXISTS head_lease (
   ttl_s double precision NOT NULL
 );
 INSERT INTO head_lease VALUES (true, 0, '', '', '', NULL, NULL, true, 0) ON CONFLICT DO NOTHING;
-CREATE TABLE IF NOT EXISTS fence (
-  one boolean PRIMARY KEY DEFAULT true CHECK (one),
-  epoch bigint NOT NULL,
-  sequence bigint NOT NULL
-);
-INSERT INTO fence VALUES (true, 0, 0) ON CONFLICT DO NOTHING;
 """
 ASK_BLOCKERS_S = 0.1
 """A take-over that waits so long for the fence asks who holds it, and ends that."""
-
-
-class Fenced(Exception):
-    """Another head has the lease: this one must write and send nothing more. The process ends."""
 
 
 class HeadName(msgspec.Struct, frozen=True):
@@ -80,7 +71,7 @@ def server_settings(name: str, ttl_s: float) -> dict[str, str]:
 
 
 async def prepare(db: Any) -> None:
-    """Makes the tables where they are not there."""
+    """Makes the row of the lease where it is not there. That of the fence is the store's own."""
     async with db.transaction():
         for statement in _TABLES.split(";\n"):
             if statement.strip():
@@ -132,13 +123,14 @@ async def _take(db: Any, seen: Beat, me: HeadName, ttl_s: float) -> int | None:
         is_over = row.beat.is_free or beaten_at is None or not 0 <= (row.now - beaten_at).total_seconds() < longest_s
         if row.beat != seen or not is_over:
             return None
-        epoch = row.beat.epoch + 1
+        # The store counts epochs too where a daemon without a lease opens it, so the next one is beyond both.
+        take_fence = "UPDATE fence SET epoch = greatest(epoch, $1) + 1 RETURNING epoch"
+        epoch: int = await db.fetchval(take_fence, row.beat.epoch)
         await db.execute(
             "UPDATE head_lease SET epoch = $1, holder = $2, place = $3, version = $4, taken_at = clock_timestamp(), "
             "beat_at = clock_timestamp(), is_free = false, ttl_s = $5",
             *(epoch, me.holder, me.place, me.version, ttl_s),
         )
-        await db.execute("UPDATE fence SET epoch = $1", epoch)
     return epoch
 
 

@@ -11,8 +11,9 @@ import socket
 import sys
 
 from monitor.clock import SystemClock
+from monitor.lease.fenced import Fenced
 from monitor.lease.keeper import Keeper, Settings
-from monitor.lease.rows import Fenced, HeadName
+from monitor.lease.rows import HeadName
 from tests.lease.world import TTL_S, connected
 
 CODE_FENCED = 75

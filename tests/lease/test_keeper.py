@@ -16,9 +16,10 @@ import pytest
 from aiohttp import web
 
 from monitor.clock import SystemClock
+from monitor.lease.fenced import Fenced
 from monitor.lease.keeper import Keeper, Settings
 from monitor.lease.peer import PATH, Peer
-from monitor.lease.rows import LOST, Fenced, HeadName
+from monitor.lease.rows import LOST, HeadName
 from tests.effort import IS_LONG, more_in_a_soak
 from tests.faults.house import ROOT, until
 from tests.lease.frozen_head import CODE_FENCED
@@ -288,3 +289,30 @@ def drained(wire: socket.socket) -> list[bytes]:
         while True:
             found.append(wire.recv(200))
     return found
+
+
+async def test_a_new_epoch_is_beyond_that_of_a_daemon_without_a_lease(heads: Heads):
+    db = await connected(heads.url)({})
+    await db.execute("UPDATE fence SET epoch = 7")
+    first, _ = await heads.active("one")
+    assert first.epoch == 8
+    await first.fence(db)
+    await db.close()
+
+
+async def test_a_store_that_is_fenced_on_its_own_thread_ends_the_head(heads: Heads):
+    first, holding = await heads.active("one")
+    url = heads.url
+
+    async def fence() -> None:
+        db = await connected(url)({})
+        await db.execute("UPDATE fence SET epoch = epoch + 1")
+        with pytest.raises(Fenced):
+            await first.fence(db)
+        await db.close()
+
+    await asyncio.to_thread(asyncio.run, fence())
+    assert not first.may_send()
+    done, _ = await asyncio.wait({holding}, timeout=TTL_S)
+    assert done
+    assert isinstance(holding.exception(), BaseExceptionGroup)

@@ -28,8 +28,8 @@ def connected(url: str, port: int | None = None) -> Connect:
     return connect
 
 
-async def made_database(server: PostgresServer) -> str:
-    """The address of a new database with a table for what heads commit."""
+async def made_database(server: PostgresServer, *, has_tables: bool = True) -> str:
+    """The address of a new database, with a fence and a table for what heads commit where they are no daemons."""
     name = f"heads_{secrets.token_hex(4)}"
     while True:
         with suppress(asyncpg.CannotConnectNowError):  # the port answers a moment before the server does
@@ -39,7 +39,11 @@ async def made_database(server: PostgresServer) -> str:
     await db.execute(f"CREATE DATABASE {name}")
     await db.close()
     url = server.url.rpartition("/")[0] + f"/{name}"
+    if not has_tables:
+        return url
     db = await asyncpg.connect(url)
     await db.execute("CREATE TABLE said (place bigserial, epoch bigint, number int)")
+    await db.execute("CREATE TABLE fence (epoch bigint, sequence bigint)")
+    await db.execute("INSERT INTO fence VALUES (0, 0)")
     await db.close()
     return url

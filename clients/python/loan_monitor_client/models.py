@@ -1020,6 +1020,21 @@ class GroupTimeline(TypedDict):
     next: str | None
 
 
+class HeadState(TypedDict):
+    """How this head stands. `holder`: the head that has the lease; empty where nobody has. `version` is the holder's."""
+
+    role: Literal["active", "standby"]
+    epoch: int
+    holder: str
+    version: str
+    lease_age_s: float | None
+    basis: Literal["lease", "none", "over", "peer"] | None
+    clock_offset_s: float | None
+    peer: str
+    peer_says: Literal["does not answer", "does not reach the database", "not asked", "reaches the database"]
+    trouble: str
+
+
 class HiddenAlert(TypedDict):
     """An alert that a silence would have hidden."""
 
@@ -1773,6 +1788,7 @@ class Readiness(TypedDict):
     degraded: list[DegradedItem]
     prices: PriceHealth | None
     oldest_undelivered_s: dict[str, float] | None
+    head: NotRequired[HeadState | None]
 
 
 class Reason(TypedDict):
@@ -2186,6 +2202,7 @@ class Status(TypedDict):
     cursor: int | None
     streams: int
     rules: list[str]
+    head: NotRequired[HeadState | None]
 
 
 class Stress(TypedDict):

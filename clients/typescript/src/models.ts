@@ -931,6 +931,20 @@ export interface GroupTimeline {
   readonly next: string | null;
 }
 
+/** How this head stands. `holder`: the head that has the lease; empty where nobody has. `version` is the holder's. */
+export interface HeadState {
+  readonly role: "active" | "standby";
+  readonly epoch: number;
+  readonly holder: string;
+  readonly version: string;
+  readonly lease_age_s: number | null;
+  readonly basis: "lease" | "none" | "over" | "peer" | null;
+  readonly clock_offset_s: number | null;
+  readonly peer: string;
+  readonly peer_says: "does not answer" | "does not reach the database" | "not asked" | "reaches the database";
+  readonly trouble: string;
+}
+
 /** An alert that a silence would have hidden. */
 export interface HiddenAlert {
   readonly id: string;
@@ -1606,6 +1620,7 @@ export interface Readiness {
   readonly degraded: ReadonlyArray<DegradedItem>;
   readonly prices: PriceHealth | null;
   readonly oldest_undelivered_s: Readonly<Record<string, number>> | null;
+  readonly head?: HeadState | null;
 }
 
 /** Why something is refused: a word for programs, a sentence for people. */
@@ -1974,6 +1989,7 @@ export interface Status {
   readonly cursor: number | null;
   readonly streams: number;
   readonly rules: ReadonlyArray<string>;
+  readonly head?: HeadState | null;
 }
 
 /** What is asked: exactly one of the four. `limit` groups are listed of each stage. */
