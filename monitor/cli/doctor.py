@@ -47,13 +47,10 @@ class Finding(msgspec.Struct, frozen=True):
 async def examine(config: Config) -> list[Finding]:
     """All findings, in the order in which a person would look."""
     daemon, seen = await _daemon(config)
-    if config.store.kind == "postgres":
-        store = [Finding(*found) for found in await head_checks.of_database(config)]
-    else:
-        store = _store(config)
-    findings = [_clock(), *_sqlite(config), *_disk(config), *store, _audit(config), daemon]
+    findings = [_clock(), *_sqlite(config), *_disk(config), *_store(config), _audit(config), daemon]
     if config.head is not None:
-        findings += [Finding(*found) for found in await head_checks.of_heads(config.head, _base(config))]
+        about = [*await head_checks.of_database(config), *await head_checks.of_heads(config.head, _base(config))]
+        findings += [Finding(*found) for found in about]
     of_feed = partial(_feed, config, seen)
     findings += await asyncio.gather(*(_checked(f"feed {part.name}", part, of_feed) for part in config.feeds))
     for part in config.notifiers:
@@ -136,8 +133,10 @@ def _base(config: Config) -> str | None:
 
 def _store(config: Config) -> list[Finding]:
     path = Path(getattr(config.store.config, "path", ""))
-    if config.store.kind != "sqlite":
+    if config.store.kind == "memory":
         return [Finding("store", "note", f"kind {config.store.kind!r} keeps nothing over a restart")]
+    if config.store.kind == "postgres":
+        return _database(config)
     if not path.exists():
         return [Finding("store", "fine", f"{path} does not exist yet; the first run makes it")]
     try:
@@ -148,6 +147,15 @@ def _store(config: Config) -> list[Finding]:
         return [Finding("store", "trouble", f"{path} is damaged: {answer}; restore it from a backup")]
     encrypted = ", encrypted" if config.store.config.is_encrypted else ""
     return [Finding("store", "fine", f"{path}, {path.stat().st_size:,} bytes, whole{encrypted}")]
+
+
+def _database(config: Config) -> list[Finding]:
+    module = plugins.module("stores", config.store.kind)
+    try:
+        seen, unsafe = module.condition(config.store.config)
+    except StoreUnavailable as e:
+        return [Finding("store", "trouble", str(e))]
+    return [Finding("store", "fine", seen), *(Finding("store", "trouble", text) for text in unsafe)]
 
 
 def _audit(config: Config) -> Finding:

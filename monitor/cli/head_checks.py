@@ -1,4 +1,4 @@
-"""What `monitor doctor` finds of a store in PostgreSQL and of the two heads that share it."""
+"""What `monitor doctor` finds of two heads that share a store in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ from monitor.stores._base import StoreUnavailable
 from monitor.web_table import is_loopback
 
 ASK_S = 3.0
-OLDEST = 140000
-"""As the server numbers versions: the oldest that is still mended by its makers."""
 
 
 class Checked(NamedTuple):
@@ -33,41 +31,29 @@ class Checked(NamedTuple):
 
 
 async def of_database(config: Config) -> list[Checked]:
-    """The server: its version, what it keeps at a power cut, its standby, its clock beside that of this machine, and TLS."""
+    """What two heads ask of the database beyond what a store does: its standby, its clock beside ours, and TLS."""
     store = config.store.config
     try:
         db = await plugins.module("stores", "postgres").connect(store)
-    except StoreUnavailable as e:
-        return [Checked("store", "trouble", f"{e}")]
+    except StoreUnavailable:
+        return []  # which the finding about the store says
     clock = SystemClock()
     try:
         sent_s = clock.monotonic_s()
         theirs = await db.fetchval("SELECT clock_timestamp()")
         way_s = clock.monotonic_s() - sent_s
         off_s = (clock.utc() - timedelta(seconds=way_s / 2) - theirs).total_seconds()
-        names = ("server_version_num", "server_version", "fsync", "full_page_writes", "synchronous_standby_names")
-        shown = {name: str(await db.fetchval("SELECT current_setting($1)", name)) for name in names}
+        standby = str(await db.fetchval("SELECT current_setting('synchronous_standby_names')"))
     finally:
         db.terminate()
-    return [_server(store, shown), _safety(shown), _offset(off_s, way_s), *_open_wire(store)]
+    return [_standby(standby), _offset(off_s, way_s), *_open_wire(store)]
 
 
-def _server(store: Any, shown: dict[str, str]) -> Checked:
-    text = f"PostgreSQL {shown['server_version']} at {store.place}"
-    if int(shown["server_version_num"]) < OLDEST:
-        return Checked("store", "trouble", f"{text}; use 14 or newer")
-    return Checked("store", "fine", text)
-
-
-def _safety(shown: dict[str, str]) -> Checked:
-    if off := [name for name in ("fsync", "full_page_writes") if shown[name] != "on"]:
-        text = f"{' and '.join(off)} is off: a power cut may damage the store; switch it on"
-        return Checked("store safety", "trouble", text)
-    standby = shown["synchronous_standby_names"]
-    if not standby:
+def _standby(names: str) -> Checked:
+    if not names:
         text = "synchronous_standby_names is empty: what was committed last is lost with the database's machine"
-        return Checked("store safety", "note", f"{text}; name a synchronous standby")
-    return Checked("store safety", "fine", f"commits wait for the synchronous standby {standby}")
+        return Checked("store standby", "note", f"{text}; name a synchronous standby")
+    return Checked("store standby", "fine", f"commits wait for {names}")
 
 
 def _offset(off_s: float, way_s: float) -> Checked:

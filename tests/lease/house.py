@@ -61,7 +61,7 @@ class Head(Daemon):
         head: dict[str, Any] | None = found["head"]
         return head
 
-    async def stands(self, role: str, within_s: float = 40.0) -> float:
+    async def stands(self, role: str, within_s: float = 90.0) -> float:
         async def does() -> bool:
             assert self.process.returncode is None, f"ended with {self.process.returncode}:\n{self.said()[-4000:]}"
             state = await self.state()

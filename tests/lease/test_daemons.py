@@ -34,7 +34,7 @@ class Desk:
         return [str(body["data"]["id"]) for body in self.receiver.got if str(body["type"]).startswith(type_)]
 
     async def begin(self, head: Head, groups: int = 1) -> None:
-        await head.serves(within_s=40)
+        await head.serves(within_s=90)
         await self.venue.joined()
         await self.venue.marks(HIGH)
         await head.put(*(one_btc(f"G-{i}") for i in range(groups)))
@@ -128,7 +128,7 @@ async def decides(a: Head, b: Head) -> bool:
     async def one() -> bool:
         return "active" in [state["role"] for head in (a, b) if (state := await head.state())]
 
-    await until(one, "one of them decides", 40)
+    await until(one, "one of them decides", 90)
     state = await a.state()
     return state is not None and state["role"] == "active"
 
@@ -139,7 +139,7 @@ FURTHER = [f"before commit of {LIQUIDATION}", "before send of hook:2", "after se
 @pytest.mark.parametrize("place", [f"after commit of {LIQUIDATION}", *(FURTHER if IS_LONG else [])])
 async def test_a_head_that_dies_at_a_crash_point_loses_and_invents_no_alert(desk: Desk, place: str) -> None:
     async with desk.pair.daemon("a", {"MONITOR_CRASH_AT": place}) as a:
-        await a.serves(within_s=40)
+        await a.serves(within_s=90)
         async with desk.pair.daemon("b") as b:
             await b.stands("standby")
             await desk.begin(a, groups=3)
