@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.book_lines import one_btc
-from tests.effort import IS_LONG
 from tests.faults.house import SignedReceiver, until
 from tests.feeds.venue import Venue
 from tests.lease.house import SLACK_S, TTL_S, Head, Pair
@@ -20,7 +19,7 @@ from tests.lease.world import made_database
 from tests.postgres_server import PostgresServer, shared_server
 
 HIGH, LOW = {"BTCUSDT": "100000"}, {"BTCUSDT": "50000"}
-LIQUIDATION = "loan_group.liquidation"
+LIQUIDATION = "loan_group.liquidation.triggered"
 
 
 class Desk:
@@ -131,69 +130,3 @@ async def decides(a: Head, b: Head) -> bool:
     await until(one, "one of them decides", 90)
     state = await a.state()
     return state is not None and state["role"] == "active"
-
-
-FURTHER = [f"before commit of {LIQUIDATION}", "before send of hook:2", "after send of hook:2", "after tick:3"]
-
-
-@pytest.mark.parametrize("place", [f"after commit of {LIQUIDATION}", *(FURTHER if IS_LONG else [])])
-async def test_a_head_that_dies_at_a_crash_point_loses_and_invents_no_alert(desk: Desk, place: str) -> None:
-    async with desk.pair.daemon("a", {"MONITOR_CRASH_AT": place}) as a:
-        await a.serves(within_s=90)
-        async with desk.pair.daemon("b") as b:
-            await b.stands("standby")
-            await desk.begin(a, groups=3)
-            until_dead = asyncio.create_task(a.process.wait())
-            while not until_dead.done():
-                await desk.venue.marks(LOW)
-                await asyncio.wait({until_dead}, timeout=0.2)
-            assert a.process.returncode == -signal.SIGKILL
-            await b.serves(TTL_S + SLACK_S)
-            await desk.venue.joined()
-            await desk.falls(b, groups=3)
-            await desk.agree(b)
-            twice = [id_ for id_, times in Counter(desk.got()).items() if times > 1]
-            assert len(twice) <= (1 if "send" in place else 0), "only what was on the wire comes again, under its id"
-
-
-async def test_while_the_database_is_away_for_both_the_active_head_goes_on_and_nobody_takes_over(desk: Desk) -> None:
-    async with desk.pair.daemon("a") as a:
-        await desk.begin(a)
-        async with desk.pair.daemon("b") as b:
-            await b.stands("standby")
-            for door in desk.doors.values():
-                door.cut()
-            await asyncio.sleep(2 * TTL_S)
-            await desk.falls(a)
-            assert [body["data"]["durable"] for body in desk.receiver.got if body["type"].startswith(LIQUIDATION)] == [
-                False
-            ]
-            state = await b.state()
-            assert state is not None
-            assert state["role"] == "standby"
-            assert state["trouble"]
-            for door in desk.doors.values():
-                door.mend()
-
-            async def is_back() -> bool:
-                head = await a.state()
-                return head is not None and head["basis"] == "lease" and not await a.reasons()
-
-            await until(is_back, f"the lease again; it said:\n{a.said()[-4000:]}", 20)
-            await desk.agree(a)
-            assert (await a.state() or {})["epoch"] == 1
-
-
-async def test_a_head_that_alone_is_cut_off_falls_silent_and_its_standby_decides(desk: Desk) -> None:
-    async with desk.pair.daemon("a") as a:
-        await desk.begin(a)
-        async with desk.pair.daemon("b") as b:
-            await b.stands("standby")
-            desk.doors["a"].cut()
-            await b.serves(TTL_S + SLACK_S + 1.0)
-            await desk.venue.joined()
-            await desk.falls(b)
-            code, _ = await a.ended(10.0)
-            assert code == 1
-            await desk.agree(b)
-            assert Counter(desk.got(LIQUIDATION)).most_common() == [(desk.got(LIQUIDATION)[0], 1)]
