@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -23,6 +23,7 @@ from monitor.audit_keys import read_keys
 from monitor.cli import head_checks
 from monitor.cli.daemon_at import address_of
 from monitor.cli.feed_checks import DaemonSeen, ask_daemon, first_price, is_another, seen_by_daemon
+from monitor.cli.findings import Finding
 from monitor.client import NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import Config, Part
@@ -36,21 +37,13 @@ LOW_DISK_BYTES = 1 << 30
 NO_DISK_BYTES = 100 << 20
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """A part, its state, and what to do about it."""
-
-    part: str
-    status: Literal["fine", "note", "trouble"]
-    text: str
-
-
 async def examine(config: Config) -> list[Finding]:
     """All findings, in the order in which a person would look."""
     daemon, seen = await _daemon(config)
     findings = [_clock(), *_sqlite(config), *_disk(config), *_store(config), _audit(config), daemon]
     if config.head is not None:
-        about = [*await head_checks.of_database(config), *await head_checks.of_heads(config.head, _base(config))]
-        findings += [Finding(*found) for found in about]
+        findings += await head_checks.of_database(config)
+        findings += await head_checks.of_heads(config.head, _base(config))
     of_feed = partial(_feed, config, seen)
     findings += await asyncio.gather(*(_checked(f"feed {part.name}", part, of_feed) for part in config.feeds))
     for part in config.notifiers:
@@ -187,7 +180,8 @@ async def _daemon(config: Config) -> tuple[Finding, DaemonSeen | None]:
     address = urlsplit(base)
     place = address.netloc
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(address.hostname, address.port), CONNECT_S)
+        async with asyncio.timeout(CONNECT_S):
+            _, writer = await asyncio.open_connection(address.hostname, address.port)
     except (OSError, TimeoutError):
         return Finding("daemon", "note", f"not running at {place}"), None
     writer.close()
@@ -222,8 +216,8 @@ async def _notifier(name: str, part: Part) -> Finding:
     if address.hostname is None:
         return Finding(name, "fine", f"{part.kind}, local")
     default = {"https": 443, "smtps": 465, "smtp": 25}.get(address.scheme, 80)
-    opening = asyncio.open_connection(address.hostname, address.port or default)
-    _, writer = await asyncio.wait_for(opening, CONNECT_S)
+    async with asyncio.timeout(CONNECT_S):
+        _, writer = await asyncio.open_connection(address.hostname, address.port or default)
     writer.close()
     return Finding(
         name, "fine", f"{address.hostname} takes connections; `monitor send-test {part.name}` goes all the way"

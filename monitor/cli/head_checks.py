@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import msgspec
 
 from monitor import plugins
+from monitor.cli.findings import Finding
 from monitor.clock import SystemClock
 from monitor.config import Config
 from monitor.head_table import HeadTable
@@ -22,15 +23,7 @@ from monitor.web_table import is_loopback
 ASK_S = 3.0
 
 
-class Checked(NamedTuple):
-    """What was found of one part."""
-
-    part: str
-    status: Literal["fine", "note", "trouble"]
-    text: str
-
-
-async def of_database(config: Config) -> list[Checked]:
+async def of_database(config: Config) -> list[Finding]:
     """What two heads ask of the database beyond what a store does: its standby, its clock beside ours, and TLS."""
     store = config.store.config
     try:
@@ -49,53 +42,53 @@ async def of_database(config: Config) -> list[Checked]:
     return [_standby(standby), _offset(off_s, way_s), *_open_wire(store)]
 
 
-def _standby(names: str) -> Checked:
+def _standby(names: str) -> Finding:
     if not names:
         text = "synchronous_standby_names is empty: what was committed last is lost with the database's machine"
-        return Checked("store standby", "note", f"{text}; name a synchronous standby")
-    return Checked("store standby", "fine", f"commits wait for {names}")
+        return Finding("store standby", "note", f"{text}; name a synchronous standby")
+    return Finding("store standby", "fine", f"commits wait for {names}")
 
 
-def _offset(off_s: float, way_s: float) -> Checked:
+def _offset(off_s: float, way_s: float) -> Finding:
     text = f"{off_s:+.3f} s off the clock of the database"
     if max(abs(off_s) - way_s / 2, 0.0) > MAX_OFFSET_S:
         limit = f"at most {MAX_OFFSET_S * 1000:.0f} ms"
-        return Checked(
+        return Finding(
             "store clock", "trouble", f"{text}, {limit}: a head takes no lease; mend the time service of both"
         )
-    return Checked("store clock", "fine", text)
+    return Finding("store clock", "fine", text)
 
 
-def _open_wire(store: Any) -> list[Checked]:
+def _open_wire(store: Any) -> list[Finding]:
     parts = urlsplit(store.url)
     host = parse_qs(parts.query).get("host", [parts.hostname or ""])[0]
     if store.tls != "off" or not host or host.startswith("/") or is_loopback(host):
         return []
     text = 'tls = "off" beyond this machine: who is on the way reads and changes everything'
-    return [Checked("store wire", "trouble", f'{text}; set tls = "verify-full"')]
+    return [Finding("store wire", "trouble", f'{text}; set tls = "verify-full"')]
 
 
-async def of_heads(head: HeadTable, base: str | None) -> list[Checked]:
+async def of_heads(head: HeadTable, base: str | None) -> list[Finding]:
     """This head, as it says itself, and its peer."""
     found = [await _own(base)] if base is not None else []
     if head.peer is None:
         text = "[head] names no peer: a head that is cut off goes on sending, as it knows of no standby"
-        return [*found, Checked("peer", "note", text)]
+        return [*found, Finding("peer", "note", text)]
     if head.peer.startswith("http:") and not is_loopback(urlsplit(head.peer).hostname or ""):
         found.append(
-            Checked("peer wire", "note", f"{head.peer} is asked without TLS; who is on the way may answer for it")
+            Finding("peer wire", "note", f"{head.peer} is asked without TLS; who is on the way may answer for it")
         )
     answer = await Peer(head.peer, head.peer_ca_file).ask(ASK_S)
     return [*found, _peer(head.peer, answer)]
 
 
-def _peer(url: str, answer: HeadAnswer | None) -> Checked:
+def _peer(url: str, answer: HeadAnswer | None) -> Finding:
     if answer is None:
-        return Checked("peer", "trouble", f"{url} does not answer as a head; nobody takes over from this one")
+        return Finding("peer", "trouble", f"{url} does not answer as a head; nobody takes over from this one")
     text = f"{answer.place} is {answer.role}, epoch {answer.epoch}, version {answer.version}"
     if not answer.reaches_database:
-        return Checked("peer", "trouble", f"{text}, and does not reach the database")
-    return Checked("peer", "fine", text)
+        return Finding("peer", "trouble", f"{text}, and does not reach the database")
+    return Finding("peer", "fine", text)
 
 
 async def is_standby(base: str) -> bool:
@@ -104,10 +97,10 @@ async def is_standby(base: str) -> bool:
     return state is not None and state.role == "standby"
 
 
-async def _own(base: str) -> Checked:
+async def _own(base: str) -> Finding:
     state = await _state(base)
     if state is None:
-        return Checked("head", "note", "the daemon does not run, or says nothing of a lease")
+        return Finding("head", "note", "the daemon does not run, or says nothing of a lease")
     return own(state)
 
 
@@ -124,12 +117,12 @@ class _Said(msgspec.Struct):
     head: HeadState
 
 
-def own(state: HeadState) -> Checked:
+def own(state: HeadState) -> Finding:
     """How this head stands, in a line."""
     age = "never seen" if state.lease_age_s is None else f"{state.lease_age_s:.1f} s old"
     text = f"{state.role}; holder {state.holder or 'none'}, epoch {state.epoch}, lease {age}"
     if state.peer:
         text += f"; peer {state.peer}: {state.peer_says}"
     if state.trouble:
-        return Checked("head", "trouble", f"{text}; {state.trouble}")
-    return Checked("head", "fine", text)
+        return Finding("head", "trouble", f"{text}; {state.trouble}")
+    return Finding("head", "fine", text)

@@ -65,7 +65,8 @@ class LastResort:
             try:
                 # Where the lease came back meanwhile, the store takes commits: the notice goes from there, in its order.
                 if await permit.granted():
-                    await asyncio.wait_for(self._notifiers()[name].send(notice), TIMEOUT_S)
+                    async with asyncio.timeout(TIMEOUT_S):
+                        await self._notifiers()[name].send(notice)
             except permit.Silent:
                 log.warning("a notice of the last resort was held back", notifier=name, id=notice.id)
             except (DeliveryError, TimeoutError, KeyError) as e:

@@ -6,10 +6,10 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -28,6 +28,7 @@ from tests.lease.world import SLACK_S, TTL_S, connected, made_database
 from tests.postgres_server import PostgresServer, shared_server
 
 CLOCK = SystemClock()
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ class Heads:
 
     async def active(self, name: str, **more: Any) -> tuple[Keeper, asyncio.Task[None]]:
         keeper = self.head(name, **more)
-        await asyncio.wait_for(keeper.wait(), TTL_S + SLACK_S)
+        await within(TTL_S + SLACK_S, keeper.wait())
         return keeper, self.begin(keeper.hold())
 
     async def door(self) -> Door:
@@ -79,6 +80,11 @@ class Heads:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         return Peer(f"http://127.0.0.1:{runner.addresses[0][1]}")
+
+
+async def within(limit_s: float, work: Awaitable[T]) -> T:
+    async with asyncio.timeout(limit_s):
+        return await work
 
 
 async def ended(task: asyncio.Task[None]) -> None:
@@ -111,7 +117,7 @@ async def test_who_dies_is_replaced_within_the_lease(heads: Heads):
     waiting = heads.begin(second.wait())
     await asyncio.sleep(TTL_S / 2)
     await ended(holding)
-    await asyncio.wait_for(waiting, TTL_S + SLACK_S)
+    await within(TTL_S + SLACK_S, waiting)
     assert second.epoch == first.epoch + 1
 
 
@@ -123,7 +129,7 @@ async def test_a_lease_that_is_given_back_is_taken_at_once(heads: Heads):
     await ended(holding)
     given_s = CLOCK.monotonic_s()
     await first.release()
-    await asyncio.wait_for(waiting, TTL_S + SLACK_S)
+    await within(TTL_S + SLACK_S, waiting)
     assert CLOCK.monotonic_s() - given_s < TTL_S / 2
     assert not first.may_send()
 
@@ -139,7 +145,7 @@ async def test_a_head_that_stands_still_behind_the_fence_is_ended_and_commits_no
     waiting = heads.begin(second.wait())
     await asyncio.sleep(TTL_S / 2)
     await ended(holding)
-    await asyncio.wait_for(waiting, TTL_S + SLACK_S)
+    await within(TTL_S + SLACK_S, waiting)
     with pytest.raises(LOST):
         await transaction.commit()
     again = await connected(heads.url)({})
@@ -158,7 +164,7 @@ async def test_a_head_that_was_replaced_hears_of_it_by_its_next_beat(heads: Head
     await heads.active("two")
     door.mend()
     with pytest.raises(BaseExceptionGroup) as found:
-        await asyncio.wait_for(holding, TTL_S + SLACK_S)
+        await within(TTL_S + SLACK_S, holding)
     assert found.group_contains(Fenced)
     assert not first.may_send()
 
@@ -273,7 +279,7 @@ async def test_a_head_that_is_stopped_for_twice_its_lease_is_replaced_and_says_n
             said_before = drained(wire)
             await asyncio.sleep(2 * TTL_S)
             process.send_signal(signal.SIGCONT)
-            assert await asyncio.wait_for(process.wait(), 10) in (CODE_FENCED, 1)
+            assert await within(10, process.wait()) in (CODE_FENCED, 1)
             rows_there = await db.fetch("SELECT epoch, number FROM said ORDER BY place")
             await db.close()
         epochs = [row["epoch"] for row in rows_there]

@@ -189,7 +189,7 @@ async def test_no_commit_that_was_told_is_lost_when_the_database_is_killed() -> 
 
 
 async def test_a_commit_that_no_standby_has_is_not_told_until_one_has_it() -> None:
-    """PostgreSQL ends the wait for a standby at a limit of a statement, and calls it a success."""
+    """The wait for a standby has no limit of its own in PostgreSQL: the monitor ends it, and counts it as unanswered."""
     server = PostgresServer().start()
     try:
         store = PostgresStore(config(server.port))

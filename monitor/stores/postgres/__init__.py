@@ -148,7 +148,7 @@ class PostgresStore:
             writer = FencedWriter(self.config, self._fence)
             try:
                 await writer.run(writer.begin)
-            except BaseException:
+            except BaseException:  # a cancel too: the session must not outlive a start that failed
                 await writer.close()
                 raise
             self._writer, self._reader = writer, Session(self.config, "store reader")

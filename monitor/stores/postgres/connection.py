@@ -83,13 +83,13 @@ class Lost(StoreUnavailable):
 async def end(db: Any, config: Any) -> None:
     """COMMIT. Raises Lost where its answer does not come, StoreUnavailable where it says that nothing was changed.
 
-    Neither a statement's limit nor a request to cancel may end it: PostgreSQL would give up the wait for a synchronous
-    standby, and call that a success. So the connection is cut without a word.
+    No request to cancel may end it: PostgreSQL would give up the wait for a synchronous standby, and call that a success.
+    So the connection is cut without a word. The limit of a statement does not count for a COMMIT.
     """
     place, limit_s = config.place, config.timeout.total_seconds()
     cutting = asyncio.get_running_loop().call_later(limit_s, db.terminate)
     try:
-        answer = await db.execute("SET LOCAL statement_timeout = 0; COMMIT", timeout=limit_s * 2)
+        answer = await db.execute("COMMIT", timeout=limit_s * 2)
     except Exception as e:  # noqa: BLE001 - whatever cut the answer off
         db.terminate()
         raise Lost(f"store {place}: the answer to COMMIT did not come: {type(e).__name__}: {str(e)[:200]}") from None

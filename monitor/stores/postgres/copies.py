@@ -76,7 +76,7 @@ async def _copied(config: Any, new: Path) -> None:
             (verdict,) = to.execute("PRAGMA integrity_check").fetchone()
             if verdict != "ok":
                 raise StoreRefused(f"the copy of store {config.place} is damaged: {verdict}")
-    except Exception as e:
+    except Exception as e:  # all of it is raised again, in the desk's words
         raise explained(config.place, e) from e
     finally:
         await db.close(timeout=2)

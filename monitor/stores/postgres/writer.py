@@ -33,7 +33,7 @@ class Session:
         """On the thread of the connection. Raises errors in the store's words."""
         try:
             return await self._thread.run(work)
-        except Exception as e:
+        except Exception as e:  # all of it is raised again, in the desk's words
             raise explained(self.config.place, e) from e
 
     async def connected(self) -> Any:
@@ -109,7 +109,7 @@ class FencedWriter(Session):
             await self._claim(db)
             await db.execute("BEGIN")
             self._settle(*await self._position(db))
-        except BaseException:
+        except BaseException:  # a cancel too: nobody else knows this connection yet
             db.terminate()
             raise
         self._db, self._server_pid = db, db.get_server_pid()
@@ -135,7 +135,7 @@ class FencedWriter(Session):
             if await db.fetchval(sql, self._epoch, self._sequence) is None:
                 raise StoreRefused(f"store {self.config.place}: another monitor has written to it: stop one of the two")
             result = await work(db)
-        except BaseException:
+        except BaseException:  # a cancel too: a transaction must not stay open behind it
             await _rolled_back(db)
             raise
         try:
