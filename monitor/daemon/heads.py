@@ -117,7 +117,7 @@ class Lead:
         log.info("the lease is given back")
 
     async def _warm(self) -> None:
-        await startup.warm(self._config.state_dir)
+        await startup.warm(self._config.state_dir, after_s=0.0)
         log.info("the standby is warm")
 
     async def _signs(self) -> None:

@@ -152,9 +152,9 @@ ENGINE = Path(monitor.__file__).parent / "engine"
 """Where the compiled kernels are kept if the package can be written to."""
 
 
-async def warm(state_dir: Path) -> None:
+async def warm(state_dir: Path, after_s: float = WARM_AFTER_S) -> None:
     """Loads and compiles the engine. In two steps, as a stop waits for the step that has begun."""
-    await asyncio.sleep(WARM_AFTER_S)
+    await asyncio.sleep(after_s)
     engine = await asyncio.to_thread(_import_engine, state_dir)
     await asyncio.to_thread(engine.warm)
 

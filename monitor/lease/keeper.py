@@ -50,6 +50,7 @@ class Keeper:
         self._peer_says: PeerSays = "not asked"
         self._offset_s: float | None = None
         self._trouble = ""
+        self._troubled_s = float("-inf")
         self._log = BoundedLog()
         self._is_fenced = asyncio.Event()
         self._fenced_by = ""
@@ -193,8 +194,12 @@ class Keeper:
 
     def may_send(self) -> bool:
         """See `permit.Permit`."""
-        basis = self._own.basis(self._clock.monotonic_s())
-        return basis in ("lease", "peer") or (basis == "none" and self._settings.peer is None)
+        now_s = self._clock.monotonic_s()
+        basis = self._own.basis(now_s)
+        if basis == "none" and self._settings.peer is None:
+            # The database was found away just now. A head that only stood still asks it first.
+            return now_s - self._troubled_s < self._ttl_s
+        return basis in ("lease", "peer")
 
     def has_last_word(self) -> bool:
         """See `permit.Permit`: peer and database are both gone."""
@@ -262,6 +267,7 @@ class Keeper:
 
     def _lost(self, e: BaseException) -> None:
         self._trouble = str(e)[:200] or type(e).__name__
+        self._troubled_s = self._clock.monotonic_s()
         self._log.warning(self._clock.monotonic_s(), "database", "the lease is not reached", reason=self._trouble)
         self._drop()
 

@@ -1,9 +1,7 @@
-"""Two real daemons and a real PostgreSQL: one decides, the other waits and takes over, and every alert arrives once."""
+"""Two real daemons whose database goes away: for both, for the one that decides, and in the middle of a COMMIT."""
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from tests.postgres_server import PostgresServer, shared_server
 
 HIGH, LOW = {"BTCUSDT": "100000"}, {"BTCUSDT": "50000"}
 LIQUIDATION = "loan_group.liquidation.triggered"
+pytestmark = pytest.mark.soak
 
 
 class Desk:
@@ -48,10 +47,10 @@ class Desk:
         await until(is_told, f"liquidations; it said\n{head.said()[-4000:]}", 20.0, step_s=0.2)
 
     async def agree(self, head: Head) -> None:
-        """What arrived is what was committed, each once, but for what was on the wire at a death."""
+        """What arrived is in the log, by the end at the latest."""
         log = {row["data"]["id"] for row in await head.alerts()}
         stray = set(self.got()) - log
-        assert not stray, f"arrived, but were not committed: {stray}"
+        assert not stray, f"arrived, and is not in the log: {stray}"
 
 
 @pytest.fixture(scope="module")
@@ -69,64 +68,74 @@ async def desk(tmp_path: Path, database: PostgresServer) -> AsyncIterator[Desk]:
         yield Desk(pair, venue, receiver, doors)
 
 
-async def test_a_standby_says_who_decides_and_takes_over_from_a_head_that_is_killed(desk: Desk) -> None:
+async def test_while_the_database_is_away_for_both_the_active_head_goes_on_and_nobody_takes_over(desk: Desk) -> None:
     async with desk.pair.daemon("a") as a:
         await desk.begin(a)
         async with desk.pair.daemon("b") as b:
             await b.stands("standby")
-            status, told = await b.ask("PUT", "/v1/groups/G-9", one_btc("G-9"))
-            assert (status, told["type"]) == (503, "urn:loan-monitor:standby")
-            assert "the head a has the lease" in told["detail"]
-            at_a_glance = await b.get("/v1/status")
-            assert at_a_glance["head"]["holder"] == "a"
-            assert at_a_glance["head"]["epoch"] == 1
-            assert at_a_glance["head"]["lease_age_s"] < TTL_S
-            assert (await b.ask("GET", "/readyz"))[0] == 503
-            active = (await a.get("/v1/status"))["head"]
-            assert (active["role"], active["basis"], active["epoch"]) == ("active", "lease", 1)
-            assert await b.ask("GET", "/headz") == (200, {
-                "role": "standby", "holder": active_instance(await b.get("/healthz")), "place": "b",
-                "version": active["version"], "epoch": 1, "reaches_database": True,
-            })  # fmt: skip
-            a.process.kill()
-            took_s = await b.serves(TTL_S + SLACK_S)
-            assert took_s < TTL_S + SLACK_S
-            assert (await b.get("/v1/groups/G-0"))["id"] == "G-0"
+            for door in desk.doors.values():
+                door.cut()
+            await until(lambda: _basis(a, "peer"), "the word of the peer", 2 * TTL_S + SLACK_S)
+            await desk.falls(a)
+            liquidations = [body["data"] for body in desk.receiver.got if body["type"].startswith(LIQUIDATION)]
+            assert [data["durable"] for data in liquidations] == [False]
+            state = await b.state()
+            assert state is not None
+            assert state["role"] == "standby"
+            assert state["trouble"]
+            for door in desk.doors.values():
+                door.mend()
+            await until(lambda: _is_well(a), f"the lease again; it said:\n{a.said()[-4000:]}", 20)
+            await desk.agree(a)
+            assert (await a.state() or {})["epoch"] == 1
+            ids = {data["id"] for data in liquidations}
+            assert {row["data"]["id"] for row in await a.alerts(f"&type={LIQUIDATION}")} == ids, "under the same id"
+
+
+async def _basis(head: Head, wanted: str) -> bool:
+    state = await head.state()
+    return state is not None and state["basis"] == wanted
+
+
+async def _is_well(head: Head) -> bool:
+    print(await head.ask("GET", "/readyz"))
+    print(head.said()[-3000:])
+    return await _basis(head, "lease") and not await head.reasons()
+
+
+@pytest.mark.parametrize("how", ["cut", "hush"])
+async def test_a_head_that_alone_is_cut_off_falls_silent_and_its_standby_decides(desk: Desk, how: str) -> None:
+    async with desk.pair.daemon("a") as a:
+        await desk.begin(a)
+        async with desk.pair.daemon("b") as b:
+            await b.stands("standby")
+            getattr(desk.doors["a"], how)()
+            await b.serves(TTL_S + SLACK_S)
             await desk.venue.joined()
             await desk.falls(b)
+            code, _ = await a.ended(10.0)
+            assert code == 1
+            assert "has the lease" in a.said()
             await desk.agree(b)
-            assert Counter(desk.got(LIQUIDATION)).most_common(1)[0][1] == 1
+            assert Counter(desk.got(LIQUIDATION)).most_common() == [(desk.got(LIQUIDATION)[0], 1)]
 
 
-def active_instance(alive: dict[str, object]) -> object:
-    return alive["instance"]
+async def test_where_peer_and_database_are_gone_one_word_goes_and_nothing_else(desk: Desk) -> None:
+    async with desk.pair.daemon("a") as a:
+        await desk.begin(a)
+        desk.doors["a"].cut()
+        await until(lambda: bool(desk.got("monitor.degraded")), "the last word", TTL_S + 3 * SLACK_S)
+        before = len(desk.receiver.got)
 
+        async def fell() -> bool:
+            await desk.venue.marks(LOW)
+            return bool((await a.get("/v1/groups/G-0"))["stage"] == "liquidation")
 
-async def test_a_head_that_is_stopped_for_twice_the_lease_is_replaced_and_ends(desk: Desk) -> None:
-    async with desk.pair.daemon("a") as a, desk.pair.daemon("b") as b:
-        first, second = (a, b) if await decides(a, b) else (b, a)
-        await desk.begin(first)
-        await second.stands("standby")
-        first.signal(signal.SIGSTOP)
-        await asyncio.sleep(2 * TTL_S)
-        await second.serves(SLACK_S)
-        first.signal(signal.SIGCONT)
-        code, _ = await first.ended(10.0)
-        assert code == 1
-        assert "another head has the lease" in first.said()
-        assert "Traceback" not in first.said()
-        await desk.venue.joined()
-        await desk.falls(second)
-        await desk.agree(second)
-        assert set(Counter(desk.got()).values()) == {1}
-
-
-async def decides(a: Head, b: Head) -> bool:
-    """Whether the first one does: waits until one of the two."""
-
-    async def one() -> bool:
-        return "active" in [state["role"] for head in (a, b) if (state := await head.state())]
-
-    await until(one, "one of them decides", 90)
-    state = await a.state()
-    return state is not None and state["role"] == "active"
+        await until(fell, f"core decides on; it said:\n{a.said()[-4000:]}", 20, step_s=0.2)
+        assert [body["type"] for body in desk.receiver.got[before:]] == []
+        assert (await a.state() or {})["basis"] == "none"
+        desk.doors["a"].mend()
+        await until(lambda: _is_well(a), f"the lease again; it said:\n{a.said()[-4000:]}", 20)
+        await until(lambda: bool(desk.got(LIQUIDATION)), "what was held back", 20)
+        await desk.agree(a)
+        assert set(Counter(desk.got(LIQUIDATION)).values()) == {1}

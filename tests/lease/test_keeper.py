@@ -231,6 +231,13 @@ async def test_a_head_without_a_peer_goes_on(heads: Heads):
     assert first.may_send()
 
 
+async def test_a_head_without_a_peer_that_stood_still_sends_nothing_until_it_has_asked(heads: Heads):
+    first, holding = await heads.active("one")
+    await ended(holding)  # as if the process stood still
+    await asyncio.sleep(1.1 * TTL_S)
+    assert not first.may_send()
+
+
 class SlowClock(SystemClock):
     """Behind all others."""
 
