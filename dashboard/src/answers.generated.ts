@@ -360,6 +360,14 @@ export interface CureShown {
   readonly by_asset: Readonly<Record<string, string | null>>;
 }
 
+export interface DatabaseState {
+  readonly version: string;
+  readonly synchronous_standby_names: string;
+  readonly fsync: string;
+  readonly full_page_writes: string;
+  readonly is_standby: boolean;
+}
+
 export interface DayStatement {
   readonly group: string;
   readonly product: string | null;
@@ -755,6 +763,7 @@ export interface HeadState {
   readonly peer: string;
   readonly peer_says: "does not answer" | "does not reach the database" | "not asked" | "reaches the database";
   readonly trouble: string;
+  readonly database?: DatabaseState | null;
 }
 
 export interface HiddenAlert {

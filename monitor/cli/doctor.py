@@ -41,8 +41,8 @@ async def examine(config: Config) -> list[Finding]:
     """All findings, in the order in which a person would look."""
     daemon, seen = await _daemon(config)
     findings = [_clock(), *_sqlite(config), *_disk(config), *_store(config), _audit(config), daemon]
+    findings += await head_checks.of_database(config)
     if config.head is not None:
-        findings += await head_checks.of_database(config)
         findings += await head_checks.of_heads(config.head, _base(config))
     of_feed = partial(_feed, config, seen)
     findings += await asyncio.gather(*(_checked(f"feed {part.name}", part, of_feed) for part in config.feeds))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,9 +13,9 @@ from monitor.cli.findings import Finding
 from monitor.clock import SystemClock
 from monitor.config import Config
 from monitor.head_table import HeadTable
-from monitor.lease.keeper import MAX_OFFSET_S
+from monitor.lease.database import look, offset_of
 from monitor.lease.peer import HeadAnswer, Peer
-from monitor.lease.state import HeadState
+from monitor.lease.state import MAX_OFFSET_S, HeadState
 from monitor.stores._base import StoreUnavailable
 from monitor.web_table import is_loopback
 
@@ -24,22 +23,23 @@ ASK_S = 3.0
 
 
 async def of_database(config: Config) -> list[Finding]:
-    """What two heads ask of the database beyond what a store does: its standby, its clock beside ours, and TLS."""
+    """What a store in PostgreSQL asks of its server: a standby, a clock beside ours, TLS and a password."""
+    if config.store.kind != "postgres":
+        return []
     store = config.store.config
     try:
         db = await plugins.module("stores", "postgres").connect(store)
     except StoreUnavailable:
-        return []  # which the finding about the store says
+        return open_wire(store)  # that it is not reached the finding about the store says
     clock = SystemClock()
     try:
         sent_s = clock.monotonic_s()
         theirs = await db.fetchval("SELECT clock_timestamp()")
-        way_s = clock.monotonic_s() - sent_s
-        off_s = (clock.utc() - timedelta(seconds=way_s / 2) - theirs).total_seconds()
-        standby = str(await db.fetchval("SELECT current_setting('synchronous_standby_names')"))
+        off_s = offset_of(clock.utc(), theirs, clock.monotonic_s() - sent_s)
+        names = (await look(db)).synchronous_standby_names
     finally:
         db.terminate()
-    return [_standby(standby), _offset(off_s, way_s), *_open_wire(store)]
+    return [_standby(names), offset(off_s, is_head=config.head is not None), *open_wire(store)]
 
 
 def _standby(names: str) -> Finding:
@@ -49,23 +49,34 @@ def _standby(names: str) -> Finding:
     return Finding("store standby", "fine", f"commits wait for {names}")
 
 
-def _offset(off_s: float, way_s: float) -> Finding:
+def offset(off_s: float, *, is_head: bool) -> Finding:
+    """The clock of this machine beside that of the database."""
     text = f"{off_s:+.3f} s off the clock of the database"
-    if max(abs(off_s) - way_s / 2, 0.0) > MAX_OFFSET_S:
-        limit = f"at most {MAX_OFFSET_S * 1000:.0f} ms"
-        return Finding(
-            "store clock", "trouble", f"{text}, {limit}: a head takes no lease; mend the time service of both"
-        )
-    return Finding("store clock", "fine", text)
+    if abs(off_s) <= MAX_OFFSET_S:
+        return Finding("store clock", "fine", text)
+    text = f"{text}, at most {MAX_OFFSET_S * 1000:.0f} ms"
+    if is_head:
+        text += ": a head takes no lease"
+    return Finding("store clock", "trouble" if is_head else "note", f"{text}; mend the time service of both")
 
 
-def _open_wire(store: Any) -> list[Finding]:
+def open_wire(store: Any) -> list[Finding]:
+    """What is missing where the server is beyond this machine."""
     parts = urlsplit(store.url)
     host = parse_qs(parts.query).get("host", [parts.hostname or ""])[0]
-    if store.tls != "off" or not host or host.startswith("/") or is_loopback(host):
+    if not host or host.startswith("/") or is_loopback(host):
         return []
-    text = 'tls = "off" beyond this machine: who is on the way reads and changes everything'
-    return [Finding("store wire", "trouble", f'{text}; set tls = "verify-full"')]
+    found = []
+    if store.tls == "off":
+        text = 'tls = "off" beyond this machine: who is on the way reads and changes everything'
+        found.append(Finding("store wire", "trouble", f'{text}; set tls = "verify-full"'))
+    elif store.tls == "verify-ca":
+        text = 'tls = "verify-ca" checks no name: another server of the same authority may answer'
+        found.append(Finding("store wire", "note", f'{text}; set tls = "verify-full"'))
+    if store.password_file is None:
+        text = "no password_file: the server lets in whom it trusts by address"
+        found.append(Finding("store password", "trouble", f"{text}; give the user a password, and name its file"))
+    return found
 
 
 async def of_heads(head: HeadTable, base: str | None) -> list[Finding]:

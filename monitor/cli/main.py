@@ -34,6 +34,7 @@ from monitor.cli import (
     output,
     portfolio,
     reloading,
+    stores,
 )
 from monitor.cli.daemon_at import daemon_at
 from monitor.cli.help_texts import explained
@@ -107,6 +108,7 @@ for _command in (
 ):
     commands.command(_command)
 commands.command(audit.commands)
+commands.command(stores.commands)
 commands.command(importing.import_, name="import")
 
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from monitor.clock import Clock
 from monitor.lease import rows
+from monitor.lease.database import LOOK_S, DatabaseState, look, offset_of
 from monitor.lease.fenced import Fenced
 from monitor.lease.peer import HeadAnswer, Peer
 from monitor.lease.rows import LOST, HeadName, LeaseRow
-from monitor.lease.state import HeadState, PeerSays
+from monitor.lease.state import HeadState, PeerSays, clock_trouble
 from monitor.lease.terms import BEATS, Tenure, Watch
 from monitor.telemetry import BoundedLog, log
 
-MAX_OFFSET_S = 0.25
-"""Further from the clock of the database no head decides: its deadlines would fall at other times than those of its peer."""
+PEER_S = 10.0
+"""How often the peer is asked while all is well: that nobody would take over is known before it matters."""
 
 Connect = Callable[[dict[str, str]], Awaitable[Any]]
 """Opens a connection to the database with these settings of the server. The tables of the store are there then."""
@@ -49,6 +50,8 @@ class Keeper:
         self._beaten_s: float | None = None
         self._peer_says: PeerSays = "not asked"
         self._offset_s: float | None = None
+        self._database: DatabaseState | None = None
+        self._looked_s = float("-inf")
         self._trouble = ""
         self._troubled_s = float("-inf")
         self._log = BoundedLog()
@@ -140,12 +143,14 @@ class Keeper:
             await self._clock.sleep(max(rest_s, self._ttl_s / BEATS / 4))
 
     async def _ask_on(self, peer: Peer) -> None:
-        """Asks the peer while beats fail: its word must be there when the lease ends."""
+        """Asks the peer now and then, and again and again while beats fail: its word must be there when the lease ends."""
+        sent_s = float("-inf")
         while True:
             await self._clock.sleep(self._ttl_s / BEATS)
-            if self._own.left_s(self._clock.monotonic_s()) > self._ttl_s / 2:
+            now_s = self._clock.monotonic_s()
+            if self._own.left_s(now_s) > self._ttl_s / 2 and now_s - sent_s < PEER_S:
                 continue
-            sent_s = self._clock.monotonic_s()
+            sent_s = now_s
             answer = await peer.ask(self._ttl_s / 2)
             if answer is not None and answer.role == "active" and answer.epoch > self.epoch:
                 self._fence_off(f"the head at {answer.place} has the lease by epoch {answer.epoch}")
@@ -238,15 +243,13 @@ class Keeper:
             peer="" if self._settings.peer is None else self._settings.peer.url,
             peer_says=self._peer_says,
             trouble=self._trouble,
+            database=self._database,
         )
 
     @property
     def clock_trouble(self) -> str | None:
         """What is wrong with the clock of this machine beside that of the database."""
-        if self._offset_s is None or abs(self._offset_s) <= MAX_OFFSET_S:
-            return None
-        text = f"the clock of this machine is {self._offset_s:+.3f} s off that of the database"
-        return f"{text}, at most {MAX_OFFSET_S * 1000:.0f} ms; mend the time service of both"
+        return clock_trouble(self._offset_s)
 
     # -- connections --
 
@@ -260,6 +263,10 @@ class Keeper:
             self._db = await self._opened()
             if self._tenure is None and self._row is None:
                 await rows.prepare(self._db)
+            self._looked_s = float("-inf")
+        if self._clock.monotonic_s() - self._looked_s >= LOOK_S:
+            self._database = await look(self._db)
+            self._looked_s = self._clock.monotonic_s()
         return self._db
 
     async def _opened(self) -> Any:
@@ -276,10 +283,5 @@ class Keeper:
             self._db.terminate()
             self._db = None
 
-    def _note_offset(self, theirs: Any, sent_s: float) -> None:
-        """By the middle of the way there and back; half of the way is not known, and counts for neither side."""
-        way_s = self._clock.monotonic_s() - sent_s
-        middle = self._clock.utc() - timedelta(seconds=way_s / 2)
-        off_s = (middle - theirs).total_seconds()
-        sure_s = max(abs(off_s) - way_s / 2, 0.0)
-        self._offset_s = sure_s if off_s >= 0 else -sure_s
+    def _note_offset(self, theirs: datetime, sent_s: float) -> None:
+        self._offset_s = offset_of(self._clock.utc(), theirs, self._clock.monotonic_s() - sent_s)

@@ -238,6 +238,16 @@ async def test_a_head_without_a_peer_that_stood_still_sends_nothing_until_it_has
     assert not first.may_send()
 
 
+async def test_a_head_says_what_its_database_is_and_that_nobody_would_take_over(heads: Heads):
+    first, _ = await heads.active("one", peer=Peer("http://127.0.0.1:9"))
+    assert first.state.database is not None
+    assert first.state.database.version[:2].isdigit()
+    assert first.state.database.fsync == "off", "the server of the tests does not wait for its disk"
+    await until(lambda: first.state.peer_says == "does not answer", "the peer is asked", SLACK_S)
+    assert first.may_send()
+    assert len(first.state.worries) == 2
+
+
 class SlowClock(SystemClock):
     """Behind all others."""
 

@@ -483,6 +483,16 @@ class CureShown(TypedDict):
     by_asset: dict[str, str | None]
 
 
+class DatabaseState(TypedDict):
+    """What the database says of itself. `synchronous_standby_names`: those that a commit waits for; empty: for none."""
+
+    version: str
+    synchronous_standby_names: str
+    fsync: str
+    full_page_writes: str
+    is_standby: bool
+
+
 class DayStatement(TypedDict):
     """What became of a group in one UTC day."""
 
@@ -1033,6 +1043,7 @@ class HeadState(TypedDict):
     peer: str
     peer_says: Literal["does not answer", "does not reach the database", "not asked", "reaches the database"]
     trouble: str
+    database: NotRequired[DatabaseState | None]
 
 
 class HiddenAlert(TypedDict):

@@ -434,6 +434,15 @@ export interface CureShown {
   readonly by_asset: Readonly<Record<string, string | null>>;
 }
 
+/** What the database says of itself. `synchronous_standby_names`: those that a commit waits for; empty: for none. */
+export interface DatabaseState {
+  readonly version: string;
+  readonly synchronous_standby_names: string;
+  readonly fsync: string;
+  readonly full_page_writes: string;
+  readonly is_standby: boolean;
+}
+
 /** What became of a group in one UTC day. */
 export interface DayStatement {
   readonly group: string;
@@ -943,6 +952,7 @@ export interface HeadState {
   readonly peer: string;
   readonly peer_says: "does not answer" | "does not reach the database" | "not asked" | "reaches the database";
   readonly trouble: string;
+  readonly database?: DatabaseState | null;
 }
 
 /** An alert that a silence would have hidden. */
