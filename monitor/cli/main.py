@@ -214,8 +214,7 @@ async def _serve(config: Config) -> int:
         lead = Lead(config, clock, manager)
         if not await lead.taken(stopping, output.waits(config)):
             return FINE
-    keeper = None if lead is None else lead.keeper
-    app = App(config, clock, output.BookBars(clock.monotonic_s), manager, keeper)
+    app = App(config, clock, output.BookBars(clock.monotonic_s), manager, lead)
     await app.start()
     with contextlib.suppress(OSError):
         output.welcome(config, app.address)

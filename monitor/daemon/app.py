@@ -26,9 +26,7 @@ from monitor.daemon.requests import Requests
 from monitor.daemon.sequencer import Sequencer
 from monitor.daemon.sources import Sources
 from monitor.daemon.subscriptions import MadeEndpoints
-from monitor.engine.book import ColumnarBook
 from monitor.engine.group_list import ColumnarGroupLists
-from monitor.lease.keeper import Keeper
 from monitor.running import Running, Tasks
 from monitor.service_manager import ServiceManager
 from monitor.stores._base import Store, StoreUnavailable
@@ -46,12 +44,12 @@ class App:
         clock: Clock | None = None,
         progress: BookProgress | None = None,
         manager: ServiceManager | None = None,
-        keeper: Keeper | None = None,
+        lead: heads.Lead | None = None,
     ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
-        self.keeper = keeper
-        self.store: Store = heads.store_of(config, keeper)
+        self.lead = lead
+        self.store: Store = heads.store_of(config, lead)
         self.tasks = Tasks()
         self.health = Health()
         self.manager = manager or ServiceManager(None, None, self.clock)
@@ -106,8 +104,7 @@ class App:
         self.subscriptions = MadeEndpoints(self.store, self.clock, self.config.endpoints)
         await self.subscriptions.load()
         self._check_names(self.config)
-        self.book = ColumnarBook()
-        self.monitor = await asyncio.to_thread(startup.restored, self.config.rules, snapshot, self.book)
+        self.book, self.monitor = await heads.restored(self.lead, self.config, snapshot)
         await startup.rewrite_blocks(self.store, self.book, snapshot)
         now = self.clock.utc()
         self.monitor.awaken(now)
@@ -155,7 +152,7 @@ class App:
             reload=partial(_reload_for, self),
             sources=lambda: unmended.stated_sources(self.config, self.sources.rates_seen),
             imports=self._imports(),
-            head=self.keeper,
+            head=None if self.lead is None else self.lead.keeper,
         )
         self.server = Server(self.config.web, handed_over)
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from monitor import permit, plugins
 from monitor.clock import Clock
 from monitor.config import Config
+from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import startup, wiring
+from monitor.engine.book import ColumnarBook
 from monitor.lease.keeper import Keeper, Settings
 from monitor.lease.peer import Peer
 from monitor.lease.rows import HeadName
 from monitor.service_manager import ServiceManager
-from monitor.stores._base import Store, StoreUnavailable
+from monitor.stores._base import Store, StoredState, StoreUnavailable
 from monitor.telemetry import log
 from monitor.web.standby import StandbyServer
 
@@ -24,11 +27,23 @@ SIGN_S = 1.0
 """Between two signs of life of a standby: its loop has nothing else to turn for."""
 
 
-def store_of(config: Config, keeper: Keeper | None) -> Store:
+def store_of(config: Config, lead: Lead | None) -> Store:
     """The store of the configuration; behind the fence of the lease where there is one."""
     build = plugins.module("stores", config.store.kind).build
-    store: Store = build(config.store.config) if keeper is None else build(config.store.config, fence=keeper.fence)
+    if lead is None:
+        store: Store = build(config.store.config)
+    else:
+        store = build(config.store.config, fence=lead.keeper.fence, blocks=lead.follower.blocks)
     return store
+
+
+async def restored(lead: Lead | None, config: Config, snapshot: StoredState) -> tuple[ColumnarBook, RiskMonitor]:
+    """Book and core as they were committed. A standby has most of the book already. Raises BadConfig."""
+    book, blocks_fit = ColumnarBook(), False
+    if lead is not None:
+        book, blocks_fit = lead.follower.take(snapshot, config.rules)
+    restoring = partial(startup.restored, config.rules, snapshot, book, blocks_fit=blocks_fit)
+    return book, await asyncio.to_thread(restoring)
 
 
 def keeper_of(config: Config, clock: Clock) -> Keeper:
@@ -71,6 +86,9 @@ class Lead:
         self._clock = clock
         self._manager = manager
         self.keeper = keeper_of(config, clock)
+        from monitor.daemon.following import Follower  # imported late: only one of two needs the database's library
+
+        self.follower = Follower(config)
         self.holding: asyncio.Task[None] | None = None
 
     async def taken(self, stopping: asyncio.Event, welcome: Callable[[tuple[str, int]], None]) -> bool:
@@ -101,7 +119,8 @@ class Lead:
         finally:
             for task in (waiting, asked, *beside):
                 task.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
+            await asyncio.gather(waiting, *beside, return_exceptions=True)
+            await self.follower.close()
             await server.stop()
             startup.note_port(self._config.state_dir, None)
             if self.holding is None:
@@ -119,6 +138,7 @@ class Lead:
     async def _warm(self) -> None:
         await startup.warm(self._config.state_dir, after_s=0.0)
         log.info("the standby is warm")
+        await self.follower.run()
 
     async def _signs(self) -> None:
         while True:

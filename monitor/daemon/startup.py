@@ -91,8 +91,11 @@ def store_files(config: Config) -> list[Path]:
     return [Path(f"{os.path.realpath(path)}{suffix}") for suffix in ("", "-wal", "-shm", "-journal", ".lock")]
 
 
-def restored(rules: Rules, snapshot: StoredState, book: ColumnarBook) -> RiskMonitor:
-    """The monitor as it was committed. Raises BadConfig where today's rules do not fit a group that was kept."""
+def restored(rules: Rules, snapshot: StoredState, book: ColumnarBook, *, blocks_fit: bool = False) -> RiskMonitor:
+    """The monitor as it was committed. Raises BadConfig where today's rules do not fit a group that was kept.
+
+    `blocks_fit`: the groups of its blocks were found to fit.
+    """
     if snapshot.desk is None:
         return RiskMonitor(rules, book=book)
     memory = Memory(
@@ -106,7 +109,7 @@ def restored(rules: Rules, snapshot: StoredState, book: ColumnarBook) -> RiskMon
         rates=snapshot.rates,
     )
     try:
-        return RiskMonitor(rules, memory, book)
+        return RiskMonitor(rules, memory, book, blocks_fit=blocks_fit)
     except Refused as e:
         raise BadConfig([str(e)]) from None
 

@@ -35,7 +35,10 @@ INSERT INTO fence VALUES (1, 0, 0, 0, 0, 0);
 CREATE TABLE groups (id text COLLATE "C" PRIMARY KEY, body bytea NOT NULL);
 CREATE TABLE states (id text COLLATE "C" PRIMARY KEY, stage text NOT NULL, episode bigint NOT NULL, body bytea NOT NULL);
 CREATE TABLE desk (one int PRIMARY KEY CHECK (one = 1), body bytea NOT NULL, marks bytea);
-CREATE TABLE blocks (number bigint PRIMARY KEY, body bytea NOT NULL);
+-- Another number with each body: by it a standby knows which blocks it has.
+CREATE TABLE blocks (
+    number bigint PRIMARY KEY, body bytea NOT NULL, version bigint NOT NULL DEFAULT (random() * 9e18)::bigint
+);
 CREATE TABLE rates (
     product text COLLATE "C", asset text COLLATE "C", body bytea NOT NULL, PRIMARY KEY (product, asset)
 );
