@@ -124,7 +124,9 @@ class InTurn(Settling):
         raise NotImplementedError
 
     def _finish(self, over: Over) -> None:
-        """Its end is written with those of others."""
+        """Its end is written with those of others. What failed waits from now on, also while the store takes no end."""
+        if over.then.state == "pending" and not over.then.is_late:
+            self.at_work.difference_update(over.bundle)
         self._over.append(over)
         if 4 * len(self._over) >= 3 * self._under_way:
             self._many_over.set()
