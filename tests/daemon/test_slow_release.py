@@ -32,7 +32,7 @@ async def test_no_turn_of_the_loop_frees_more_than_a_piece(monkeypatch: pytest.M
     before = len(kept)
     free_slowly(list(kept))
     del kept
-    while len(alive):
+    while before:
         assert before - len(alive) <= 2 * PIECE
         before = len(alive)
         await asyncio.sleep(0)
