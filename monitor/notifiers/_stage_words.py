@@ -41,7 +41,7 @@ def line_percent(ratio: str | Decimal) -> str:
 
 def points(difference: Decimal) -> str:
     """A distance between two LTVs, rounded down: the group has at least this much room."""
-    return f"{round_down(difference, Decimal('0.0001')).scaleb(2):.2f} points"
+    return f"{round_down(difference, Decimal('0.0001')).scaleb(2):,.2f} points"
 
 
 def stage_of(data: Mapping[str, Any]) -> str:
