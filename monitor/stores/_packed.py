@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef, Input
+from monitor.core.alerts.light import whole
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.thresholds import Thresholds
 
@@ -63,6 +64,7 @@ _GONE = Mark.__struct_fields__.index("announced")
 
 def alert_body(alert: Alert) -> bytes:
     """An alert as it is stored. Raises TypeError where its facts are no JSON values."""
+    alert = whole(alert)
     fields = list(astuple(alert))
     if alert.group is not None:
         fields[_GROUP] = astuple(alert.group)

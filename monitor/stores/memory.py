@@ -26,8 +26,10 @@ from monitor.audit_chain import (
 from monitor.audit_keys import NO_KEYS, AuditKeys
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
+from monitor.core.alerts.light import whole
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
+from monitor.core.groups.plain_moves import whole_row
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.instants import time_at
@@ -285,7 +287,7 @@ class MemoryStore(_Handovers):
             if alert.id in self._log:
                 continue
             self._cursor += 1
-            self._log[alert.id] = LoggedAlert(self._cursor, _kept(alert, Alert))
+            self._log[alert.id] = LoggedAlert(self._cursor, _kept(whole(alert), Alert))
             logged = LoggedAlert(self._cursor, alert)
             alerts.append(logged)
             if alert.type in STAGE_NEWS:
@@ -297,7 +299,7 @@ class MemoryStore(_Handovers):
             self._keep_audit(audit)
         for row in change.history:
             self._told += 1
-            self._history[self._told] = _kept(row, Row)
+            self._history[self._told] = _kept(whole_row(row), Row)
         due = [d for id in dict.fromkeys(made) if (d := self._deliveries[id]).state == "pending"]
         return Committed(self._cursor, tuple(alerts), tuple(due), tuple(cancelled))
 

@@ -12,7 +12,10 @@ import msgspec
 import numpy as np
 
 from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.light import LightAlert
+from monitor.core.deadlines import GROUP, Deadline
 from monitor.core.events.events import Event, GroupPut, GroupsPut
+from monitor.core.events.history import Row
 from monitor.core.groups.outcome import Outcome, Sight
 from monitor.core.groups.snapshot import Prices
 from monitor.core.loans.group import parse_line
@@ -37,8 +40,10 @@ class Twins:
 
     def __init__(self, rules: Rules, fold_at: int) -> None:
         self._fold_at = fold_at
-        self.plain, self.columns = RiskMonitor(rules), RiskMonitor(rules, book=ColumnarBook(fold_at))
+        self.plain, self.columns = RiskMonitor(rules), RiskMonitor(rules, book=ColumnarBook(fold_at, plain_from=1))
         self.alerts = 0
+        self.light = 0
+        """Alerts of steps that were proved by column."""
         self.told = datetime.min.replace(tzinfo=UTC)
         """The time of the last event."""
         self.named = 0
@@ -72,6 +77,11 @@ class Twins:
             assert _as_indicated(plainly(columns.alerts), plainly(plain.alerts)) == plainly(plain.alerts), event
             assert (columns.changed, columns.closed) == (plain.changed, plain.closed), event
         assert _stirred(columns.states.values()) == _stirred(plain.states.values()), event
+        assert _in_order(columns.history) == _in_order(plain.history), event
+        assert self.book.disproofs == [], event
+        light = [alert.subject for alert in columns.alerts if isinstance(alert, LightAlert)]
+        assert _deadlines(self.columns, light) == _deadlines(self.plain, light), event
+        self.light += len(light)
         assert str(columns.refused) == str(plain.refused)
         self._check_stages()
         self.alerts += len(plain.alerts)
@@ -92,12 +102,12 @@ class Twins:
 
     def restart(self) -> None:
         """The columns go on from their memory; the other side never stopped."""
-        self.columns = RiskMonitor(self.rules, self.columns.memory, ColumnarBook(self._fold_at))
+        self.columns = RiskMonitor(self.rules, self.columns.memory, ColumnarBook(self._fold_at, plain_from=1))
         self._check_stages()
 
     def restart_both(self, at: datetime) -> None:
         """As the daemon starts: kept prices are not believed until a feed confirms them."""
-        for side, book in (("plain", PlainBook()), ("columns", ColumnarBook(self._fold_at))):
+        for side, book in (("plain", PlainBook()), ("columns", ColumnarBook(self._fold_at, plain_from=1))):
             memory = getattr(self, side).memory
             memory = msgspec.structs.replace(memory, marks=tuple(map(unconfirmed, memory.marks)), heard=())
             setattr(self, side, RiskMonitor(self.rules, memory, book))
@@ -179,6 +189,17 @@ def _of_groups(alerts: list[Alert]) -> list[Mapping[str, Any]]:
 
 def _of_prices(alerts: list[Alert]) -> list[tuple[str, str]]:
     return sorted((a.type, a.subject) for a in alerts if a.group is None)
+
+
+def _deadlines(monitor: RiskMonitor, ids: Iterable[str]) -> list[Deadline | None]:
+    """The next firm deadline of each of these groups."""
+    live = monitor._ground.agenda._live[0]
+    return [live.get((GROUP, id_)) for id_ in ids]
+
+
+def _in_order(rows: Iterable[Row]) -> list[Row]:
+    """Rows of the history: books decide groups in an order of their own."""
+    return sorted(rows, key=lambda row: (row.group, row.kind, row.loan))
 
 
 def _pages(group_lists: GroupLists, query: GroupQuery, prices: Prices) -> list[Any]:

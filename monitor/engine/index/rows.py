@@ -115,6 +115,11 @@ class RowIndex:
         self._named = {self.id(row): row for row in rows}
         return list(self._named)
 
+    def named(self, group_ids: Iterable[str]) -> I64:
+        """The rows of those of some groups that were named last, ascending."""
+        rows = (self._named.get(id_, -1) for id_ in group_ids)
+        return np.array(sorted(row for row in rows if row >= 0), np.int64)
+
     def owner(self, account: str) -> str | None:
         """The group that an account belongs to."""
 

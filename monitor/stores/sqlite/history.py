@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from monitor.core.events.history import Row
+from monitor.core.groups.plain_moves import whole_row
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of
 from monitor.stores._base import HistoryFilter
@@ -22,7 +23,7 @@ _row = msgspec.json.Decoder(Row).decode
 def write(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Adds rows in their order."""
     sql = "INSERT INTO history (group_id, kind, loan, at, body) VALUES (?, ?, ?, ?, ?)"
-    db.executemany(sql, ((r.group, r.kind, r.loan, micros_of(r.at), encode(r)) for r in rows))
+    db.executemany(sql, ((r.group, r.kind, r.loan, micros_of(r.at), encode(whole_row(r))) for r in rows))
     holders = {(r.group, r.life, labels_text(r.labels)) for r in rows if r.labels is not None}
     db.executemany("INSERT OR IGNORE INTO holders VALUES (?, ?, ?)", sorted(holders))
 

@@ -1,0 +1,53 @@
+"""A light alert: it says all but its figures, which are worked out when somebody looks at them.
+
+A storm decides thousands of groups by column. To work out the figures of all of them at once would make the desk wait for
+the first. What the figures are made of is kept with the alert, so they are the same whenever they are worked out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from monitor.core.alerts.alert import Alert, Figures
+
+
+class LaterFigures(Protocol):
+    """Groups as they were decided, and the prices and rules of that time."""
+
+    def figures(self, place: int) -> Figures:
+        """The exact figures of one of the groups. Any thread may ask."""
+
+
+class LightAlert(Alert, frozen=True):
+    """An alert whose figures are worked out when they are asked for. It is equal to the alert that has them.
+
+    What encodes an alert takes `whole` of it: an encoder does not ask for the figures, and raises TypeError.
+    """
+
+    of: LaterFigures | None = None
+    place: int = 0
+
+    if not TYPE_CHECKING:  # in the place of a field
+
+        @property
+        def figures(self) -> Figures:
+            """As of `Alert`."""
+            return self.of.figures(self.place)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Alert) and _filled(self) == whole(other)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return repr(_filled(self))
+
+
+def whole(alert: Alert) -> Alert:
+    """The alert with its figures."""
+    return _filled(alert) if isinstance(alert, LightAlert) else alert
+
+
+def _filled(light: LightAlert) -> Alert:
+    return Alert(**{name: getattr(light, name) for name in Alert.__struct_fields__})
