@@ -16,7 +16,7 @@ import msgspec
 from monitor.books._unchanged import LineSums
 from monitor.core.groups.loan_book import Counted, Exposure, KeptGroups, TakenBatch
 from monitor.core.groups.outcome import Memory, StoredBlock
-from monitor.core.groups.plain_moves import PlainMove
+from monitor.core.groups.plain_moves import Disproof, PlainMove
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.snapshot import BookSnapshot
 from monitor.core.loans.group import Group, GroupBatch
@@ -31,7 +31,6 @@ from monitor.engine.columns.names import Names
 if TYPE_CHECKING:
     from monitor.engine.columnar_groups import ColumnarGroups
     from monitor.engine.moves.choosing import Choosing
-    from monitor.engine.moves.moved import Disproof
 
 FOLD_AT = 512
 """Beyond this many fresh groups the book folds. Each is weighed exactly when its assets move: 20 us, so 10 ms a tick."""
@@ -165,6 +164,12 @@ class ColumnarBook:
     def keep_plain(self, move: PlainMove, state: GroupState) -> None:
         assert self._moves is not None, "this book has proved no move"
         self._moves.keep(move, state)
+
+    def take_disproofs(self) -> list[Disproof]:
+        """Those since the last call. The event loop asks."""
+        found = list(self.disproofs)
+        del self.disproofs[: len(found)]
+        return found
 
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
         return chain(self.fresh.waiting(at, until), self.columnar.waiting(at, until) if self.columnar else ())

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef, Input
-from monitor.core.alerts.light import whole
+from monitor.core.alerts.light import LightAlert, whole
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.thresholds import Thresholds
 
@@ -70,6 +70,14 @@ def alert_body(alert: Alert) -> bytes:
         fields[_GROUP] = astuple(alert.group)
     if alert.figures is not None:
         fields[_FIGURES] = _figures(alert.figures)
+    return _encode(fields)
+
+
+def body_without_figures(alert: LightAlert) -> bytes:
+    """A light alert as it is stored until its figures are worked out."""
+    fields = list(astuple(alert))[: len(Alert.__struct_fields__)]
+    if alert.group is not None:
+        fields[_GROUP] = astuple(alert.group)
     return _encode(fields)
 
 

@@ -29,7 +29,7 @@ from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE
 from monitor.core.alerts.light import whole
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
-from monitor.core.groups.plain_moves import whole_row
+from monitor.core.groups.plain_moves import Rendered, whole_row
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.instants import time_at
@@ -58,11 +58,11 @@ from monitor.stores._base import (
     Target,
     handed_over,
     is_untouched,
-    joined_points,
     moved,
     new_delivery,
     owed,
 )
+from monitor.stores._points import joined_points
 
 T = TypeVar("T")
 
@@ -283,11 +283,12 @@ class MemoryStore(_Handovers):
         alerts: list[LoggedAlert] = []
         made: list[str] = []
         cancelled: list[str] = []
-        for alert, targets in change.alerts:
+        for one, targets in change.alerts:
+            alert = whole(one)
             if alert.id in self._log:
                 continue
             self._cursor += 1
-            self._log[alert.id] = LoggedAlert(self._cursor, _kept(whole(alert), Alert))
+            self._log[alert.id] = LoggedAlert(self._cursor, _kept(alert, Alert))
             logged = LoggedAlert(self._cursor, alert)
             alerts.append(logged)
             if alert.type in STAGE_NEWS:
@@ -344,6 +345,9 @@ class MemoryStore(_Handovers):
         made = new_delivery(logged, target, at)
         self._deliveries[made.id] = made
         return made.id
+
+    async def render(self, most: int) -> Rendered:
+        return Rendered()  # a commit works out all figures
 
     async def open_deliveries(self) -> list[Delivery]:
         return [d for d in self._listed() if d.state == "pending"]

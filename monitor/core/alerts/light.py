@@ -6,9 +6,17 @@ the first. What the figures are made of is kept with the alert, so they are the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from monitor.core.alerts.alert import Alert, Figures
+
+
+class StagedForm(NamedTuple):
+    """The bytes of a tick's groups, and those of the rules of their products, which many ticks share, by digest."""
+
+    body: bytes
+    rules: Mapping[bytes, bytes]
 
 
 class LaterFigures(Protocol):
@@ -16,6 +24,12 @@ class LaterFigures(Protocol):
 
     def figures(self, place: int) -> Figures:
         """The exact figures of one of the groups. Any thread may ask."""
+
+    def debt(self, place: int) -> float:
+        """What one of the groups owes in USD, as far as a float says it."""
+
+    def staged(self) -> StagedForm:
+        """All of it as bytes."""
 
 
 class LightAlert(Alert, frozen=True):

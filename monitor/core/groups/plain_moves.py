@@ -6,7 +6,7 @@ nothing but its level decides. Core takes such a step from its state alone; the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -39,6 +39,29 @@ class PlainMove(NamedTuple):
     lines: Thresholds
     dated: int
     """The first date of its loans, in microseconds since 1970; more than a day away."""
+
+
+class Disproof(NamedTuple):
+    """A plain step that the exact figures do not bear out: what must never be."""
+
+    group: str
+    at: datetime
+    stage: str
+    """Where the group stood."""
+    decided: str
+    """What was decided of it, in words."""
+    exact: str
+    """What its exact figures say; empty where they say nothing."""
+
+
+Disproved = Callable[[Disproof], None]
+
+
+class Rendered(NamedTuple):
+    """How much was worked out, and what did not bear out what was decided."""
+
+    done: int = 0
+    disproofs: tuple[Disproof, ...] = ()
 
 
 class LightRow(Row, frozen=True):

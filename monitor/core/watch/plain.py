@@ -31,7 +31,7 @@ class PlainEffects:
 
     def found(self, suspects: Collection[str], at: datetime) -> Mapping[str, PlainMove]:
         """The plain moves among suspects. None while rules come into force: an alert says what they caused."""
-        if self._rules.is_replacing:
+        if self._rules.is_replacing or not self._ground.decides_by_column:
             return {}
         return self._ground.book.plain_moves(suspects, self._ground.board, at)
 

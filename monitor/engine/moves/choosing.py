@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from monitor.core.alerts.alert import GroupRef
-from monitor.core.groups.plain_moves import PlainMove
+from monitor.core.groups.plain_moves import Disproved, PlainMove
 from monitor.core.instants import micros_of
 from monitor.core.prices.board import PriceBoard
 from monitor.core.stages.decision import calm_between
@@ -25,7 +26,8 @@ from monitor.engine.columns import ragged
 from monitor.engine.columns.agreements import Ruled
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import DELAYED, F64, GROUPS, HAS_EXTRAS, I64, Bools
-from monitor.engine.moves.moved import CutGroups, Decided, Disproved, PlainStep
+from monitor.engine.moves.moved import CutBy, CutGroups, Decided, PlainStep
+from monitor.engine.moves.staging import RulesForms, dump
 from monitor.engine.schedule.dates import dates_of
 from monitor.engine.schedule.in_force import InForce
 from monitor.engine.screen.defaults import lines_by_row
@@ -69,6 +71,7 @@ class Choosing:
         self._rows = groups.rows
         self._least = least
         self._disproved = disproved
+        self._stage = partial(dump, forms=RulesForms())
         self._row_of: dict[str, int] = {}
         """Rows of the moves that were found last."""
         self._calm: dict[tuple[int, int, Stage, tuple[Decimal, ...]], tuple[float, float]] = {}
@@ -129,7 +132,8 @@ class Choosing:
         levels = np.array([*(_levels(each) for each in ruled), (np.nan,) * 4])[of]
         band, is_far = _bands(cut.debt, cut.recognised, levels)
         steps: list[PlainStep] = [_NO_STEP] * len(block)
-        of_groups = CutGroups(block, names, steps, decided, self._disproved)
+        by = CutBy(cut.debt.tolist(), self._disproved, self._stage)
+        of_groups = CutGroups(block, names, steps, decided, by)
         ids, accounts = block.ids(), _accounts(block)
         enrolled = (block.columns.flags & DELAYED).astype(np.bool_)
         for place in np.flatnonzero(plain & is_far & (band > 0)).tolist():

@@ -10,8 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.core.alerts.alert import Figures
+from monitor.core.alerts.light import StagedForm
 from monitor.core.groups.loan_book import weigh_now
 from monitor.core.groups.loan_history import sums_of
+from monitor.core.groups.plain_moves import Disproof, Disproved
 from monitor.core.groups.record import GroupRecord
 from monitor.core.money import exact
 from monitor.core.prices.frame_columns import BoardView
@@ -31,16 +33,6 @@ class PlainStep(NamedTuple):
     signal: Signal
 
 
-class Disproof(NamedTuple):
-    """A step that exact figures do not bear out."""
-
-    group: str
-    at: datetime
-    step: PlainStep
-    exact: str
-    """What the exact figures say: a signal, or nothing."""
-
-
 class Decided(NamedTuple):
     """By what groups were decided, all of one instant."""
 
@@ -50,20 +42,24 @@ class Decided(NamedTuple):
     view: BoardView
 
 
-Disproved = Callable[[Disproof], None]
+class CutBy(NamedTuple):
+    """What those who cut the groups out know besides."""
+
+    debts: Sequence[float]
+    """[n] What each owes in USD, by the screen; nothing where the groups were read back."""
+    disproved: Disproved
+    stage: Callable[[CutGroups], StagedForm]
 
 
 class CutGroups:
     """A DecidedGroups whose groups lie in a block of their own. What was worked out once is kept."""
 
-    def __init__(
-        self, block: Block, names: Names, steps: Sequence[PlainStep], decided: Decided, disproved: Disproved
-    ) -> None:
+    def __init__(self, block: Block, names: Names, steps: Sequence[PlainStep], decided: Decided, by: CutBy) -> None:
         self.block = block
         self.names = names
         self.steps = steps
         self.decided = decided
-        self._disproved = disproved
+        self._by = by
         self._figures: dict[int, Figures] = {}
 
     def figures(self, place: int) -> Figures:
@@ -79,6 +75,14 @@ class CutGroups:
         """See DecidedGroups."""
         with exact():
             return sums_of(self._record(place), self.prices.usd)
+
+    def debt(self, place: int) -> float:
+        """See LaterFigures."""
+        return self._by.debts[place] if self._by.debts else 0.0
+
+    def staged(self) -> StagedForm:
+        """See LaterFigures."""
+        return self._by.stage(self)
 
     @cached_property
     def prices(self) -> GoodPrices:
@@ -100,7 +104,8 @@ class CutGroups:
             has_grace = record.group.delayed_liquidation or held.version.is_grace_for_all
             seen = signal_of(step.stage, band(weight, held.lines), has_grace, False)
         if seen != step.signal:
-            self._disproved(Disproof(record.group.id, self.decided.at, step, "" if seen is None else seen.value))
+            exactly = "" if seen is None else seen.value
+            self._by.disproved(Disproof(record.group.id, self.decided.at, step.stage, step.signal.value, exactly))
 
 
 def _coins(block: Block, names: Names) -> list[str]:
