@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 
 from monitor.core.alerts.alert import Alert
-from monitor.core.alerts.light import LightAlert
+from monitor.core.alerts.light import LightAlert, whole
 from monitor.core.deadlines import GROUP, Deadline
 from monitor.core.events.events import Event, GroupPut, GroupsPut
 from monitor.core.events.history import Row
@@ -30,6 +31,8 @@ from monitor.engine.book import ColumnarBook
 from monitor.engine.columns.fields import NO_GROUP
 from monitor.engine.group_list import ColumnarGroupLists
 from monitor.engine.ingest.reader import BlockReader
+from monitor.stores._packed import alert_body
+from monitor.stores._staged import StagedGroups, known_alert, light_body
 from tests.core.desk import plainly
 
 Line = dict[str, Any]
@@ -79,14 +82,25 @@ class Twins:
         assert _stirred(columns.states.values()) == _stirred(plain.states.values()), event
         assert _in_order(columns.history) == _in_order(plain.history), event
         assert self.book.disproofs == [], event
-        light = [alert.subject for alert in columns.alerts if isinstance(alert, LightAlert)]
-        assert _deadlines(self.columns, light) == _deadlines(self.plain, light), event
-        self.light += len(light)
+        self._check_light([a for a in columns.alerts if isinstance(a, LightAlert)], plain.alerts)
         assert str(columns.refused) == str(plain.refused)
         self._check_stages()
         self.alerts += len(plain.alerts)
         self.named += len(columns.touched)
         return columns
+
+    def _check_light(self, light: Sequence[LightAlert], exactly: Sequence[Alert]) -> None:
+        """Alerts of steps by column are those of steps one by one to the last byte, also by way of what a commit stages."""
+        of = {alert.id: alert for alert in exactly}
+        forms = {id(a.of): StagedGroups(a.of.staged(), pytest.fail) for a in light if a.of is not None}
+        for alert in light:
+            assert alert_body(alert) == alert_body(of[alert.id])
+            # Terms that say the same in another order are one in a process, in the order that it met first.
+            read = known_alert(light_body(alert, 1), forms[id(alert.of)], alert.place)
+            assert _in_key_order(whole(read)) == _in_key_order(of[alert.id])
+        ids = [alert.subject for alert in light]
+        assert _deadlines(self.columns, ids) == _deadlines(self.plain, ids)
+        self.light += len(light)
 
     def put(self, lines: Sequence[Line], at: datetime, source: str = "book") -> None:
         """Puts lines as a large file comes: packed where the reader is sure of them, one by one otherwise."""
@@ -189,6 +203,9 @@ def _of_groups(alerts: list[Alert]) -> list[Mapping[str, Any]]:
 
 def _of_prices(alerts: list[Alert]) -> list[tuple[str, str]]:
     return sorted((a.type, a.subject) for a in alerts if a.group is None)
+
+
+_in_key_order = msgspec.json.Encoder(order="deterministic").encode
 
 
 def _deadlines(monitor: RiskMonitor, ids: Iterable[str]) -> list[Deadline | None]:

@@ -116,10 +116,10 @@ class Choosing:
                 regular = part[columns.flags[some[part] % GROUPS] & HAS_EXTRAS == 0]
                 if len(regular) and fast.is_weighed(number):
                     taken[regular] = True
-                    parts.append(ragged.chosen(columns, some[regular] % GROUPS))
+                    parts.append((columns, some[regular] % GROUPS))
             if parts:
                 some = some[taken]
-                yield _Cut(some, Block(ragged.joined(parts)), fast.debt[some], fast.recognised[some])
+                yield _Cut(some, Block(ragged.gathered(parts)), fast.debt[some], fast.recognised[some])
 
     def _moves(self, cut: _Cut, decided: Decided, now: InForce, at: datetime) -> Iterator[tuple[str, PlainMove]]:
         block, names, fast = cut.block, self._groups.names, self._groups.screen.fast
