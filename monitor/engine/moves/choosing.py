@@ -26,6 +26,7 @@ from monitor.engine.columns import ragged
 from monitor.engine.columns.agreements import Ruled
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import DELAYED, F64, GROUPS, HAS_EXTRAS, I64, Bools
+from monitor.engine.columns.names import Names
 from monitor.engine.moves.moved import CutBy, CutGroups, Decided, PlainStep
 from monitor.engine.moves.staging import RulesForms, dump
 from monitor.engine.schedule.dates import dates_of
@@ -134,24 +135,21 @@ class Choosing:
         steps: list[PlainStep] = [_NO_STEP] * len(block)
         by = CutBy(cut.debt.tolist(), self._disproved, self._stage)
         of_groups = CutGroups(block, names, steps, decided, by)
-        ids, accounts = block.ids(), _accounts(block)
-        enrolled = (block.columns.flags & DELAYED).astype(np.bool_)
-        for place in np.flatnonzero(plain & is_far & (band > 0)).tolist():
-            rule, row = rules[of.item(place)], cut.rows.item(place)
+        refs, enrolled = _refs(block, names), (block.columns.flags & DELAYED).astype(np.bool_)
+        chosen = np.flatnonzero(plain & is_far & (band > 0))
+        columns = (chosen, of[chosen], cut.rows[chosen], band[chosen], enrolled[chosen], dated[chosen])
+        for place, at_rule, row, beyond, is_enrolled, first in zip(*(c.tolist() for c in columns), strict=True):
+            rule, ref = rules[at_rule], refs[place]
             assert rule is not None
             version, lines, _ = rule.ruled
-            has_grace = bool(enrolled[place]) or rule.has_grace
-            signal = _signal(band.item(place), has_grace)
-            state = _stepping(self._rows.state(row, ids[place]), signal, rule.warnings)
+            has_grace = is_enrolled or rule.has_grace
+            signal = _signal(beyond, has_grace)
+            state = _stepping(self._rows.state(row, ref.id), signal, rule.warnings)
             if state is None or (has_grace and version.grace is None):
                 continue
             steps[place] = PlainStep(state.stage, signal)
-            c = block.columns
-            ref = GroupRef(
-                ids[place], names.products[c.product.item(place)], accounts[place], names.labels[c.labels.item(place)]
-            )
-            self._row_of[ids[place]] = row
-            yield ids[place], PlainMove(of_groups, place, ref, state, signal, version, lines, dated.item(place))
+            self._row_of[ref.id] = row
+            yield ref.id, PlainMove(of_groups, place, ref, state, signal, version, lines, first)
 
 
 _NO_STEP = PlainStep(NORMAL, Signal.INITIAL)
@@ -218,8 +216,11 @@ def _stepping(state: GroupState, signal: Signal, warnings: frozenset[Decimal]) -
     return state if used == warnings else msgspec.structs.replace(state, warned=tuple(sorted(warnings)))
 
 
-def _accounts(block: Block) -> list[str]:
-    """[n] The receiving accounts."""
-    at, _ = block.account_keys()
-    text, lengths = block.columns.arena.tobytes().decode("latin-1"), block.columns.arena[at[: len(block)]]
-    return [text[k + 1 : k + 1 + n] for k, n in zip(at[: len(block)].tolist(), lengths.tolist(), strict=True)]
+def _refs(block: Block, names: Names) -> list[GroupRef]:
+    """[n] How alerts name the groups."""
+    at, c = block.account_keys()[0][: len(block)], block.columns
+    text, lengths = c.arena.tobytes().decode("latin-1"), c.arena[at].tolist()
+    accounts = [text[k + 1 : k + 1 + n] for k, n in zip(at.tolist(), lengths, strict=True)]
+    products = [names.products[place] for place in c.product.tolist()]
+    labels = [names.labels[place] for place in c.labels.tolist()]
+    return list(map(GroupRef, block.ids(), products, accounts, labels))
