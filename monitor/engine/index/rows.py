@@ -28,6 +28,8 @@ from monitor.engine.columns.names import Names
 from monitor.engine.index.index import Index
 
 T = TypeVar("T")
+_FEW_RETIRED = 2_000
+"""Their hashes take a millisecond; of more each id of a block is looked up."""
 
 _unpacked = msgspec.msgpack.Decoder(GroupState).decode
 _packed = msgspec.msgpack.Encoder().encode
@@ -224,11 +226,12 @@ class RowIndex:
             row = rows.item(place)
             is_new[row] = is_new[row] and self.owner(block.text(at.item(place))) is None
         first_id: dict[str, int] = {}
-        for row, id_ in enumerate(block.ids()):
+        for row in _maybe_known(self._ids, block, fresh, retired):
+            id_ = block.id(row)
             if first_id.setdefault(id_, row) != row or id_ in retired or fresh.find(id_) is not None:
                 is_new[row] = False
         first_account: dict[str, int] = {}
-        for row, account in _accounts(block):
+        for row, account in _maybe_owned(self._accounts, block, fresh):
             if first_account.setdefault(account, row) != row or fresh.owner(account) is not None:
                 is_new[row] = False
         for row, account in block.far_accounts():
@@ -290,11 +293,20 @@ def _mark(by_row: dict[int, T], row: int, value: T, is_there: bool) -> None:
         by_row.pop(row, None)
 
 
-def _accounts(block: Block) -> Iterator[tuple[int, str]]:
-    """(row, account) of all accounts of a block's groups."""
+def _maybe_known(ids: Index, block: Block, fresh: PlainBook, retired: Collection[str]) -> list[int]:
+    """Rows of a block whose ids may be retired, those of fresh groups, or stand in the block twice; by their hashes."""
+    if len(retired) > _FEW_RETIRED:
+        return list(range(len(block)))
+    others = [id_.encode() for id_ in (*fresh.ids(), *retired)]
+    return np.flatnonzero(ids.repeated(block.columns.arena, block.id_keys()[0], others)).tolist()
+
+
+def _maybe_owned(accounts: Index, block: Block, fresh: PlainBook) -> Iterable[tuple[int, str]]:
+    """(row, account) of the accounts that may be those of fresh groups, or stand in the block twice."""
+    far = list(block.far_accounts())
+    others = [account.encode() for record in fresh.records() for account in record.group.accounts()]
+    others += [account.encode() for _, account in far]
     at, rows = block.account_keys()
-    raw = block.columns.arena.tobytes()
-    text = raw.decode("latin-1")
-    for start, row in zip(at.tolist(), rows.tolist(), strict=True):
-        yield row, text[start + 1 : start + 1 + raw[start]]
-    yield from block.far_accounts()
+    maybe = np.flatnonzero(accounts.repeated(block.columns.arena, at, others))
+    near = [(rows.item(place), block.text(at.item(place))) for place in maybe.tolist()]
+    return (*near, *far)
