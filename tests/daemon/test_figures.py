@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import threading
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import pytest
+
 from monitor.clock import SystemClock
+from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.light import LightAlert
 from monitor.core.events.events import Event, MarkPrices, Noticed
 from monitor.core.groups.plain_moves import Disproof, Rendered
+from monitor.core.groups.record import GroupRecord
+from monitor.daemon.journal import Journal
 from monitor.daemon.upkeep import RENDER_EVERY_S, RENDER_REST_S, RENDERED_AT_ONCE, FiguresWatch
-from monitor.running import Running
-from monitor.stores._base import StoreUnavailable
+from monitor.dispatch.digests import Firsts
+from monitor.engine.moves.moved import CutGroups
+from monitor.running import Running, Tasks
+from monitor.stores import sqlite
+from monitor.stores._base import StoreUnavailable, Target
+from monitor.telemetry import Health, Metrics
 from tests.coin_desk import START
 from tests.core.desk import quotes
+from tests.fakes import FakeClock, FakeOutlet
 from tests.stores.plain_storm import FALLS, Storm
 
 WRONG = Disproof("G-1", START, "normal", "LTV in the margin-call band", "")
@@ -73,3 +87,34 @@ def test_a_contradiction_is_a_critical_alert_and_ends_decisions_by_column_until_
     assert any(isinstance(alert, LightAlert) for alert in theirs.alerts)
     assert not any(isinstance(alert, LightAlert) for alert in ours.alerts)
     assert ours.alerts == theirs.alerts
+
+
+class _Gathering(FakeOutlet):
+    """Lets the largest go by themselves, as the daemon's own does on the event loop."""
+
+    def route_all(self, alerts: Sequence[Alert], at: datetime) -> tuple[tuple[Alert, tuple[Target, ...]], ...]:
+        return Firsts().share(at, super().route_all(alerts, at))
+
+
+async def test_digests_have_exact_debts_that_were_worked_out_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A digest adds up what its groups owe, so the commit has the exact figures; nobody waits for them on the loop."""
+    storm, threads = Storm(plain_from=1), set[bool]()
+    outcome = storm.fall()[-1]
+    work_out = CutGroups._record
+
+    def noted(self: CutGroups, place: int) -> GroupRecord:
+        threads.add(threading.current_thread() is threading.main_thread())
+        return work_out(self, place)
+
+    monkeypatch.setattr(CutGroups, "_record", noted)
+    store = sqlite.build(sqlite.Config(path=str(tmp_path / "monitor.db")))
+    await store.open()
+    outlet = _Gathering(Target("mail", gather="30|300|5|severity=x"))
+    await Journal(Running(store, FakeClock(START), Metrics(), Health(), Tasks()), outlet).commit(
+        storm.monitor, [outcome]
+    )
+    assert threads == {False}
+    assert all(Decimal(made.debt_usd) > 100 for made in outlet.committed[0].deliveries)
+    await store.close()
