@@ -6,6 +6,7 @@ form of its tick, and its place there. MessagePack and JSON never begin with the
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from monitor.core.alerts.light import LaterFigures, LightAlert, StagedForm
 from monitor.core.events.history import Row
 from monitor.core.groups.plain_moves import DecidedGroups, Disproof, Disproved, LightRow
 from monitor.stores import _packed as packed
+from monitor.stores._base import Change
 from monitor.stores._rows import encode
 
 PROGRAM = version("loan-monitor")
@@ -75,6 +77,14 @@ def whole_row_of(body: bytes, of: DecidedGroups, place: int) -> Row:
     """The whole row of a body that has a mark."""
     known = known_row(body)
     return msgspec.structs.replace(known, facts={**known.facts, **of.sums(place)})
+
+
+async def work_out(change: Change) -> None:
+    """For a store that stages nothing: works out what a change has left for later, not on the event loop."""
+    alerts = [alert for alert, _ in change.alerts if isinstance(alert, LightAlert)]
+    rows = [row for row in change.history if isinstance(row, LightRow)]
+    if alerts or rows:
+        await asyncio.to_thread(lambda: ([alert.figures for alert in alerts], [row.facts for row in rows]))
 
 
 class Stages(Protocol):

@@ -63,6 +63,7 @@ from monitor.stores._base import (
     owed,
 )
 from monitor.stores._points import joined_points
+from monitor.stores._staged import work_out
 
 T = TypeVar("T")
 
@@ -272,6 +273,7 @@ class MemoryStore(_Handovers):
         return StoredState(self._desk, groups, states, self._cursor, blocks, tuple(sorted(self._closed)), rates)
 
     async def commit(self, change: Change) -> Committed:
+        await work_out(change)
         self._write_book(change)
         if change.desk is not None:
             marks = tuple(_kept(m, Mark) for m in change.desk.marks)

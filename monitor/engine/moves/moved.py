@@ -61,6 +61,7 @@ class CutGroups:
         self.decided = decided
         self._by = by
         self._figures: dict[int, Figures] = {}
+        self._sums: dict[int, Mapping[str, str | None]] = {}
 
     def figures(self, place: int) -> Figures:
         """See LaterFigures."""
@@ -73,8 +74,12 @@ class CutGroups:
 
     def sums(self, place: int) -> Mapping[str, str | None]:
         """See DecidedGroups."""
-        with exact():
-            return sums_of(self._record(place), self.prices.usd)
+        found = self._sums.get(place)
+        if found is None:
+            with exact():
+                found = sums_of(self._record(place), self.prices.usd)
+            self._sums[place] = found
+        return found
 
     def debt(self, place: int) -> float:
         """See LaterFigures."""

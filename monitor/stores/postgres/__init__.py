@@ -52,6 +52,7 @@ from monitor.stores._base import (
     Target,
 )
 from monitor.stores._rows import encode
+from monitor.stores._staged import work_out
 from monitor.stores.postgres import audits, book, deliveries, history, log, schema
 from monitor.stores.postgres.connection import Thread, connect
 from monitor.stores.postgres.copies import copy
@@ -157,6 +158,7 @@ class PostgresStore:
 
     async def commit(self, change: Change) -> Committed:
         writer = self._required(self._writer)
+        await work_out(change)
         committed = await writer.run(partial(writer.commit, change, self._keys))
         crashpoint.reached("after commit", (a.type for a, _ in change.alerts))
         return committed
