@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import msgspec
+
 from monitor.core.alerts.alert import Alert, Figures
 
 
@@ -40,13 +42,17 @@ class LightAlert(Alert, frozen=True):
 
     of: LaterFigures | None = None
     place: int = 0
+    kept: list[Figures] = msgspec.field(default_factory=list)
+    """The figures, once they are worked out: they live as long as the alert does, and not as long as its tick."""
 
     if not TYPE_CHECKING:  # in the place of a field
 
         @property
         def figures(self) -> Figures:
             """As of `Alert`."""
-            return self.of.figures(self.place)
+            if not self.kept:
+                self.kept.append(self.of.figures(self.place))
+            return self.kept[0]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Alert) and _filled(self) == whole(other)

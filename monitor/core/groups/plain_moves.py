@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import msgspec
+
 from monitor.core.alerts.alert import GroupRef
 from monitor.core.alerts.light import LaterFigures
 from monitor.core.events.history import LIQUIDATION, Row
@@ -71,13 +73,17 @@ class LightRow(Row, frozen=True):
     place: int = 0
     said: Mapping[str, Any] = {}
     """The facts that are known: those before the sums."""
+    kept: list[Mapping[str, Any]] = msgspec.field(default_factory=list)
+    """The facts, once the sums are worked out."""
 
     if not TYPE_CHECKING:  # in the place of a field
 
         @property
         def facts(self) -> Mapping[str, Any]:
             """As of `Row`."""
-            return {**self.said, **self.of.sums(self.place)}
+            if not self.kept:
+                self.kept.append({**self.said, **self.of.sums(self.place)})
+            return self.kept[0]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Row) and _filled(self) == whole_row(other)

@@ -52,7 +52,7 @@ class CutBy(NamedTuple):
 
 
 class CutGroups:
-    """A DecidedGroups whose groups lie in a block of their own. What was worked out once is kept."""
+    """A DecidedGroups whose groups lie in a block of their own."""
 
     def __init__(self, block: Block, names: Names, steps: Sequence[PlainStep], decided: Decided, by: CutBy) -> None:
         self.block = block
@@ -60,26 +60,16 @@ class CutGroups:
         self.steps = steps
         self.decided = decided
         self._by = by
-        self._figures: dict[int, Figures] = {}
-        self._sums: dict[int, Mapping[str, str | None]] = {}
 
     def figures(self, place: int) -> Figures:
         """See LaterFigures."""
-        found = self._figures.get(place)
-        if found is None:
-            with exact():
-                found = self._record(place).figures(self.prices)
-            self._figures[place] = found
-        return found
+        with exact():
+            return self._record(place).figures(self.prices)
 
     def sums(self, place: int) -> Mapping[str, str | None]:
         """See DecidedGroups."""
-        found = self._sums.get(place)
-        if found is None:
-            with exact():
-                found = sums_of(self._record(place), self.prices.usd)
-            self._sums[place] = found
-        return found
+        with exact():
+            return sums_of(self._record(place), self.prices.usd)
 
     def debt(self, place: int) -> float:
         """See LaterFigures."""
