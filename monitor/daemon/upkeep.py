@@ -13,7 +13,7 @@ from monitor.core.alerts.catalogue import STALLED
 from monitor.core.alerts.state_alerts import CONTRADICTED
 from monitor.core.events.events import Noticed
 from monitor.core.groups.outcome import Publication
-from monitor.core.groups.plain_moves import Disproof, Rendered
+from monitor.core.groups.plain_moves import MOST_DISPROOFS, Disproof, Rendered
 from monitor.core.text import stamp
 from monitor.running import Running
 from monitor.stores._base import StoreUnavailable
@@ -101,6 +101,7 @@ class FiguresWatch:
         """`of_book` takes what alerts found that were looked at before."""
         self._running = running
         self._of_book = of_book
+        self._told = 0
         self._tell = tell
 
     async def run(self) -> None:
@@ -115,7 +116,8 @@ class FiguresWatch:
             found = await self._running.store.render(RENDERED_AT_ONCE)
         except StoreUnavailable:
             found = Rendered()
-        for disproof in (*found.disproofs, *self._of_book()):
+        for disproof in (*found.disproofs, *self._of_book())[: MOST_DISPROOFS - self._told]:
+            self._told += 1
             log.critical("exact figures contradict a decision by column", **disproof._asdict())
             facts = {
                 "group": disproof.group,

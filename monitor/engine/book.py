@@ -16,7 +16,7 @@ import msgspec
 from monitor.books._unchanged import LineSums
 from monitor.core.groups.loan_book import Counted, Exposure, KeptGroups, TakenBatch
 from monitor.core.groups.outcome import Memory, StoredBlock
-from monitor.core.groups.plain_moves import Disproof, PlainMove
+from monitor.core.groups.plain_moves import Disproof, PlainMove, noting_in
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.snapshot import BookSnapshot
 from monitor.core.loans.group import Group, GroupBatch
@@ -266,5 +266,5 @@ class ColumnarBook:
 
             assert self._rules is not None, "the book was given no rules"
             self.columnar = ColumnarGroups(self.names, *self._rules)
-            self._moves = Choosing(self.columnar, self._plain_from, self.disproofs.append)
+            self._moves = Choosing(self.columnar, self._plain_from, noting_in(self.disproofs))
         return self.columnar

@@ -19,7 +19,7 @@ import msgspec
 from monitor.core.alerts.alert import Alert, Figures
 from monitor.core.alerts.light import LaterFigures, LightAlert, StagedForm
 from monitor.core.events.history import Row
-from monitor.core.groups.plain_moves import DecidedGroups, Disproof, Disproved, LightRow
+from monitor.core.groups.plain_moves import DecidedGroups, Disproof, Disproved, LightRow, noting_in
 from monitor.stores import _packed as packed
 from monitor.stores._base import Change
 from monitor.stores._rows import encode
@@ -134,7 +134,7 @@ class Forms:
         """The groups of a number; `read` gives its form."""
         found = self._known.get(number)
         if found is None:
-            found = self._known[number] = StagedGroups(read(number), self._disproofs.append)
+            found = self._known[number] = StagedGroups(read(number), noting_in(self._disproofs))
             if len(self._known) > _KEPT_FORMS:
                 self._known.popitem(last=False)
         return found

@@ -16,7 +16,7 @@ from monitor.clock import SystemClock
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.light import LightAlert
 from monitor.core.events.events import Event, MarkPrices, Noticed
-from monitor.core.groups.plain_moves import Disproof, Rendered
+from monitor.core.groups.plain_moves import MOST_DISPROOFS, Disproof, Rendered
 from monitor.core.groups.record import GroupRecord
 from monitor.daemon.journal import Journal
 from monitor.daemon.upkeep import RENDER_EVERY_S, RENDER_REST_S, RENDERED_AT_ONCE, FiguresWatch
@@ -74,6 +74,14 @@ async def test_a_contradiction_is_told_wherever_it_was_found() -> None:
         ("monitor.contradiction", "G-1"),
         ("monitor.contradiction", "G-2"),
     ]
+
+
+async def test_a_storm_of_contradictions_is_no_storm_of_alerts() -> None:
+    """The first ends decisions by column; what is said of twenty groups is enough to look for the fault."""
+    desk = Desk(*(Rendered(64, (WRONG,) * 15) for _ in range(4)))
+    for _ in range(4):
+        await desk.watch.look()
+    assert len(desk.told) == MOST_DISPROOFS
 
 
 def test_a_contradiction_is_a_critical_alert_and_ends_decisions_by_column_until_a_restart() -> None:
