@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -38,6 +38,25 @@ PLAIN_FROM = 8
 """From so many suspects in columns on, to prove their steps by column is cheaper than to value them one by one."""
 
 
+class Ahead(NamedTuple):
+    """What the columns were given before a restore."""
+
+    bodies: Mapping[int, bytes]
+    """The blocks by number."""
+    superseded: Set[str]
+
+    def is_part_of(self, memory: Memory) -> bool:
+        """Nothing of it has changed since: there are only more blocks, and more groups beside them."""
+        bodies = {block.number: block.body for block in memory.blocks}
+        is_same = all(bodies.get(number) == body for number, body in self.bodies.items())
+        return is_same and self.superseded <= superseded(memory)
+
+
+def superseded(memory: Memory) -> set[str]:
+    """Groups that blocks may still hold, and that were closed since or are kept beside them."""
+    return {*memory.closed, *(r.group.id for r in memory.groups)}
+
+
 class ColumnarBook:
     """A LoanBook. A test that wants every group in columns sets `fold_at`."""
 
@@ -54,6 +73,7 @@ class ColumnarBook:
         self._moves: Choosing | None = None
         self.disproofs: list[Disproof] = []
         """Plain moves that their exact figures did not bear out. Any thread may add one, as it works out figures."""
+        self._ahead: Ahead | None = None
 
     def __len__(self) -> int:
         return len(self.fresh) + (len(self.columnar.rows) if self.columnar else 0)
@@ -101,11 +121,21 @@ class ColumnarBook:
         owner = self.fresh.owner(account)
         return owner if owner is not None or self.columnar is None else self.columnar.rows.owner(account)
 
-    def restore(self, memory: Memory, rules: Rules) -> None:
+    def prepare(self, memory: Memory, rules: Rules) -> None:
+        """Takes the blocks of a memory ahead of `restore`, which then takes what has changed since: for a standby."""
         self.renew(memory.at, rules)
         if memory.blocks:
-            superseded = {*memory.closed, *(r.group.id for r in memory.groups)}
-            self._columns().restore(memory.blocks, superseded, memory.states)
+            self._columns().restore(memory.blocks, superseded(memory), ())
+            self._ahead = Ahead({block.number: block.body for block in memory.blocks}, superseded(memory))
+
+    def restore(self, memory: Memory, rules: Rules) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or not ahead.is_part_of(memory):
+            ahead, self.columnar = Ahead({}, frozenset()), None
+        self.renew(memory.at, rules)
+        if memory.blocks:
+            blocks = [block for block in memory.blocks if block.number not in ahead.bodies]
+            self._columns().restore(blocks, superseded(memory), memory.states)
         self.fresh.restore(msgspec.structs.replace(memory, blocks=()), rules)
         self._fold()
 

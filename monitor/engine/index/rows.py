@@ -55,7 +55,7 @@ class RowIndex:
         """By block and place: coins whose interest the Spot balances did not pay at the last look."""
         self._states: dict[int, bytes] = {}
         """By row, packed. An untouched group has no entry."""
-        self._named: dict[str, int] = {}
+        self.named: dict[str, int] = {}
         """Rows of the groups that were named last: core asks for them next."""
         self._ids = Index()
         self._accounts = Index()
@@ -107,20 +107,19 @@ class RowIndex:
 
     def row_of(self, group_id: str) -> int:
         """The row of a group, or -1."""
-        named = self._named.get(group_id)
+        named = self.named.get(group_id)
         if named is not None:
             return named
         return self._ids.find(*self._id_key(group_id))
 
+    def rows_of(self, group_ids: Iterable[str]) -> list[int]:
+        """The rows of those of some groups that are here."""
+        return [row for id_ in group_ids if (row := self.row_of(id_)) >= 0] if len(self) else []
+
     def name(self, rows: Iterable[int]) -> list[str]:
         """The ids of some rows; until the next call these groups are found without a search."""
-        self._named = {self.id(row): row for row in rows}
-        return list(self._named)
-
-    def named(self, group_ids: Iterable[str]) -> I64:
-        """The rows of those of some groups that were named last, ascending."""
-        rows = (self._named.get(id_, -1) for id_ in group_ids)
-        return np.array(sorted(row for row in rows if row >= 0), np.int64)
+        self.named = {self.id(row): row for row in rows}
+        return list(self.named)
 
     def owner(self, account: str) -> str | None:
         """The group that an account belongs to."""
@@ -167,6 +166,12 @@ class RowIndex:
         _mark(self.pending, row, None, state.stage != NORMAL or len(state.noted) > len(state.called))
         _mark(self.short[row // GROUPS], row % GROUPS, state.short, bool(state.short))
         self.stage[row] = STAGES.index(state.stage)
+
+    def set_states(self, states: Iterable[GroupState]) -> None:
+        """Keeps those of the groups that are here."""
+        for state in states:
+            if (row := self.row_of(state.group)) >= 0:
+                self.set_state(row, state)
 
     def states(self) -> Iterator[GroupState]:
         """The states of all groups that are not untouched."""
@@ -258,7 +263,7 @@ class RowIndex:
 
     def remove(self, row: int, group: Group) -> None:
         """Takes a group out of its row, which is dead from now on."""
-        self._named.pop(group.id, None)
+        self.named.pop(group.id, None)
         self._ids.remove(group.id.encode(), row)
         for account in group.accounts():
             self._accounts.remove(account.encode(), row)

@@ -82,7 +82,8 @@ class Choosing:
         moves: dict[str, PlainMove] = {}
         self._row_of.clear()
         self._calm.clear()
-        rows, now = self._rows.named(suspects), self._groups.now
+        named, now = self._rows.named, self._groups.now
+        rows = np.array(sorted(named[id_] for id_ in suspects if id_ in named), np.int64)
         if len(rows) < self._least or not self._groups.screen.is_of(board):
             return moves
         decided: Decided | None = None

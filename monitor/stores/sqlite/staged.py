@@ -138,6 +138,12 @@ def render_older(db: sqlite3.Connection, forms: Forms) -> None:
         render(db, forms, AT_ONCE)
 
 
+def render_all(db: sqlite3.Connection, forms: Forms) -> None:
+    """Works out all that is left: for a reader that knows no staging forms."""
+    while render(db, forms, AT_ONCE).done:
+        pass
+
+
 def _render_alerts(db: sqlite3.Connection, forms: Forms, number: int, within: tuple[int, int], most: int) -> int:
     mark = prefix_of(number)
     some = f"SELECT cursor, body FROM alerts WHERE cursor {_LIGHT} ORDER BY cursor LIMIT ?"  # noqa: S608
