@@ -184,6 +184,18 @@ async def test_a_kill_between_commit_and_background_loses_nothing(
     assert tables(path) == tables(tmp_path / "whole.db")
 
 
+async def test_a_move_to_another_database_takes_whole_rows(fallen: tuple[Storm, list[Outcome]], tmp_path: Path) -> None:
+    """Who reads the whole file knows no forms: all is worked out first."""
+    store = await filled(tmp_path / "light.db", fallen)
+    await store.close()
+    light = "SELECT count(*) FROM {} WHERE substr(body, 1, 1) = x'c1'"
+    with sqlite3.connect(tmp_path / "light.db") as db:
+        assert db.execute(light.format("alerts")).fetchone()[0] > 60
+        assert db.execute(light.format("history")).fetchone()[0] > 5
+    with sqlite.opened_alone(sqlite.Config(path=str(tmp_path / "light.db"))) as db:
+        assert [db.execute(light.format(table)).fetchone()[0] for table in ("alerts", "history")] == [0, 0]
+
+
 async def test_a_form_that_contradicts_its_decision_is_told(
     fallen: tuple[Storm, list[Outcome]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
