@@ -189,7 +189,7 @@ class ColumnarBook:
         return fresh if self.columnar is None else [*fresh, *self.columnar.suspects(change, board)]
 
     def plain_moves(self, suspects: Collection[str], board: PriceBoard, at: datetime) -> Mapping[str, PlainMove]:
-        return {} if self._moves is None else self._moves.found(suspects, board, at)
+        return {} if self.columnar is None or self._moves is None else self._moves.found(suspects, board, at)
 
     def keep_plain(self, move: PlainMove, state: GroupState) -> None:
         assert self._moves is not None, "this book has proved no move"

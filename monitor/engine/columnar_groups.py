@@ -134,7 +134,8 @@ class ColumnarGroups:
         for stored in sorted(blocks, key=attrgetter("number")):
             block = Block.load(stored.body, self.names)
             gone = [id_ in superseded for id_ in block.ids()] if superseded else []
-            self._install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
+            if len(block):  # all of its groups may have left before it was written
+                self._install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
         self.rows.set_states(states)
         for number, block in self.rows.living():
             self._watch(number)
