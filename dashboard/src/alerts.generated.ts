@@ -59,6 +59,7 @@ export const TITLES: Readonly<Record<string, string>> = {
   "loan.interest_shortfall": "Interest shortfall",
   "loan.overpaid": "More was repaid than was owed",
   "loan.overdue": "Loan overdue",
+  "monitor.contradiction": "Decision contradicted",
   "config.refused": "Reload refused",
   "config.taken": "Configuration in order",
   "rules.held": "New rules wait to be confirmed",

@@ -82,6 +82,7 @@ class App:
             self._running, lambda: self.sequencer.busy_s, lambda: self._memory.is_bulk, self._tell
         )
         self.tasks.begin("loop watch", upkeep.watch_loop(self._running, self._memory, stalls))
+        self.tasks.begin("figures", upkeep.FiguresWatch(self._running, self.book.take_disproofs, self._tell).run())
         core = self.monitor, self.sequencer
         beats = Heartbeat(self._running, lambda: self.config, lambda: self.deliveries.notifiers, core, self.view)
         self.tasks.begin("heartbeat", beats.run())

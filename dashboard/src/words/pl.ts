@@ -1000,6 +1000,7 @@ export const pl: Words = {
     "monitor.clock_off": "Nasz zegar się myli",
     "monitor.clock_restored": "Nasz zegar znów dobry",
     "monitor.degraded": "Monitor osłabiony",
+    "monitor.contradiction": "Decyzja zaprzeczona",
     "monitor.stalled": "Monitor stanął",
     "monitor.recovered": "Monitor wrócił",
     "security.guessing": "Ktoś zgaduje tokeny",

@@ -949,6 +949,7 @@ export const pt: Words = {
     "monitor.clock_off": "Nosso relógio está errado",
     "monitor.clock_restored": "Nosso relógio certo de novo",
     "monitor.degraded": "Monitor degradado",
+    "monitor.contradiction": "Decisão contradita",
     "monitor.stalled": "Monitor parou",
     "monitor.recovered": "Monitor recuperado",
     "security.guessing": "Alguém adivinha tokens",

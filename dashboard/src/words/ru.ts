@@ -993,6 +993,7 @@ export const ru: Words = {
     "monitor.clock_off": "Наши часы неверны",
     "monitor.clock_restored": "Наши часы снова верны",
     "monitor.degraded": "Монитор ослаблен",
+    "monitor.contradiction": "Решение опровергнуто",
     "monitor.stalled": "Монитор стоял",
     "monitor.recovered": "Монитор восстановился",
     "security.guessing": "Кто-то подбирает токены",

@@ -945,6 +945,7 @@ export const sv: Words = {
     "monitor.clock_off": "Vår klocka går fel",
     "monitor.clock_restored": "Vår klocka går rätt igen",
     "monitor.degraded": "Monitorn försämrad",
+    "monitor.contradiction": "Beslut motsagt",
     "monitor.stalled": "Monitorn stod still",
     "monitor.recovered": "Monitorn återhämtad",
     "security.guessing": "Någon gissar token",

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from monitor.core.alerts.alert_type import COUNT, INFO, NAMES, ROWS, TEXT, WARNING, AlertType, Fact
+from monitor.core.alerts.alert_type import COUNT, CRITICAL, INFO, NAMES, ROWS, TEXT, TIME, WARNING, AlertType, Fact
 
 CONFIG_REFUSED, CONFIG_TAKEN = "config.refused", "config.taken"
 RULES_HELD, RULES_RELEASED = "rules.held", "rules.released"
 UNMENDED = "monitor.unmended"
+CONTRADICTED = "monitor.contradiction"
 
 STATE_ROWS = (
+    AlertType(
+        CONTRADICTED,
+        CRITICAL,
+        "decision contradicted",
+        "part of the monitor",
+        "A stage was decided by column, and the exact figures of its alert do not bear it out. That must never be: until a "
+        "restart every group is valued exactly before it is decided.",
+        "Look at the group by hand, keep the event log of the time, and report it. A restart decides by column again.",
+        (
+            Fact("group", TEXT, "the group"),
+            Fact("decided_at", TIME, "when it was decided"),
+            Fact("stage", TEXT, "where the group stood"),
+            Fact("decided", TEXT, "what was decided, in words"),
+            Fact("exact", TEXT, "what the exact figures say, in words; empty for nothing"),
+        ),
+    ),
     AlertType(
         CONFIG_REFUSED,
         WARNING,
