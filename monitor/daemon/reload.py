@@ -115,6 +115,7 @@ def check_fixed(old: Config, new: Config) -> None:
         ("monitor.state_dir", old.monitor.state_dir, new.monitor.state_dir),
         ("monitor.group", old.monitor.group, new.monitor.group),
         ("store", old.store, new.store),
+        ("head", old.head, new.head),
         ("web.host", old.web.host, new.web.host),
         ("web.port", old.web.port, new.web.port),
         ("web.health_port", old.web.health_port, new.web.health_port),

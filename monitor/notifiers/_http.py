@@ -19,6 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 from yarl import URL
 
+from monitor import permit
 from monitor.addresses import (
     AddressRefused,
     check_certificates,
@@ -319,6 +320,7 @@ async def _say(connection: Connection, request: bytes) -> tuple[int, Mapping[str
     if peer is None or transport is None or transport.is_closing():
         raise aiohttp.ServerDisconnectedError
     peer.set_response_params(read_until_eof=True, auto_decompress=False)
+    permit.check()
     transport.write(request)
     while True:
         message, content = await peer.read()

@@ -112,6 +112,10 @@ class RowIndex:
             return named
         return self._ids.find(*self._id_key(group_id))
 
+    def rows_of(self, group_ids: Iterable[str]) -> list[int]:
+        """The rows of those of some groups that are here."""
+        return [row for id_ in group_ids if (row := self.row_of(id_)) >= 0] if len(self) else []
+
     def name(self, rows: Iterable[int]) -> list[str]:
         """The ids of some rows; until the next call these groups are found without a search."""
         self._named = {self.id(row): row for row in rows}
@@ -162,6 +166,12 @@ class RowIndex:
         _mark(self.pending, row, None, state.stage != NORMAL or len(state.noted) > len(state.called))
         _mark(self.short[row // GROUPS], row % GROUPS, state.short, bool(state.short))
         self.stage[row] = STAGES.index(state.stage)
+
+    def set_states(self, states: Iterable[GroupState]) -> None:
+        """Keeps those of the groups that are here."""
+        for state in states:
+            if (row := self.row_of(state.group)) >= 0:
+                self.set_state(row, state)
 
     def states(self) -> Iterator[GroupState]:
         """The states of all groups that are not untouched."""

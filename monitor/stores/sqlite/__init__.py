@@ -125,6 +125,23 @@ def audit_trail(config: Config, backup: Backup | None = None) -> Iterator[AuditT
         yield audits.trail(db)
 
 
+@contextmanager
+def opened_alone(config: Config) -> Iterator[sqlite3.Connection]:
+    """A store that no daemon uses, with the schema of today, for reading all of it. Raises as `copy` does."""
+    path = lock.real(Path(config.path))
+    with explained(path), ExitStack() as opened:
+        if not path.is_file():
+            raise StoreRefused(f"store {path} is not there")
+        opened.enter_context(lock.claimed(path))
+        held = opened.enter_context(lock.held(path, is_local=lock.network_kind(path.parent) is None))
+        engine = config.engine()
+        file.check_header(path, held, engine)
+        db = opened.enter_context(closing(file.connect(path, engine)))
+        file.migrate(db)
+        audits.adopt(db)
+        yield db
+
+
 def damage(config: Config) -> str | None:
     """What is wrong with the store's file, by its own quick check; None where it is whole. Raises as `copy` does."""
     path = lock.real(Path(config.path))
