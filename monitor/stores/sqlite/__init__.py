@@ -139,6 +139,7 @@ def opened_alone(config: Config) -> Iterator[sqlite3.Connection]:
         db = opened.enter_context(closing(file.connect(path, engine)))
         file.migrate(db)
         audits.adopt(db)
+        late_ends.fold(db)
         yield db
 
 
