@@ -102,7 +102,7 @@ class Twins:
             read = known_alert(light_body(alert, 1), forms[id(alert.of)], alert.place)
             assert _in_key_order(_short(whole(read))) == _in_key_order(_short(of[alert.id]))
         ids = [alert.subject for alert in light]
-        assert _deadlines(self.columns, ids) == _deadlines(self.plain, ids)
+        assert deadlines_of(self.columns, ids) == deadlines_of(self.plain, ids)
         self.light += len(light)
 
     def put(self, lines: Sequence[Line], at: datetime, source: str = "book") -> None:
@@ -246,7 +246,7 @@ def _short(value: Any) -> Any:
     return {key: _short(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
-def _deadlines(monitor: RiskMonitor, ids: Iterable[str]) -> list[Deadline | None]:
+def deadlines_of(monitor: RiskMonitor, ids: Iterable[str]) -> list[Deadline | None]:
     """The next firm deadline of each of these groups."""
     live = monitor._ground.agenda._live[0]
     return [live.get((GROUP, id_)) for id_ in ids]

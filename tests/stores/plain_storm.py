@@ -24,14 +24,15 @@ GROUPS = 90
 FALLS = ("100", "91.3", "57")
 """Prices of BTC: all are well, a third is called, all but a few are called or liquidated."""
 NEVER = 10**9
+DEFAULTS = Lifecycle()
 
 
 class Storm:
     """A monitor of so many groups. `plain_from`: from how many suspects on it decides by column."""
 
-    def __init__(self, plain_from: int, groups: int = GROUPS) -> None:
+    def __init__(self, plain_from: int, groups: int = GROUPS, how: Lifecycle = DEFAULTS) -> None:
         self.book = ColumnarBook(plain_from=plain_from)
-        self.monitor = RiskMonitor(Rules("desk-1", {"vip_loan": OF}, Lifecycle(), OFF), book=self.book)
+        self.monitor = RiskMonitor(Rules("desk-1", {"vip_loan": OF}, how, OFF), book=self.book)
         self.monitor.handle(MarkPrices(START, quotes(f"BTC={FALLS[0]},COIN=1", START)))
         reader = BlockReader(lambda: self.monitor.rules.products, self.book.names)
         packed = reader.pack([json.dumps(stated(n, groups)).encode() for n in range(groups)], START, "book")
@@ -62,7 +63,7 @@ def stated(n: int, groups: int = GROUPS) -> dict[str, Any]:
     changes: dict[str, Any] = {
         "receiving_account": f"in-G{n:05}",
         "collateral": {f"in-G{n:05}": {"BTC": "1", "USDT": "100.12345678"}},
-        "loans": [loan(principal=f"{owed:.8f}", matures="1500:00" if n % 3 == 0 else None)],
+        "loans": [loan(principal=f"{owed:.8f}", matures=("1500:00", "400:00")[n % 2] if n % 3 == 0 else None)],
         "labels": {"desk": "US"} if n % 9 == 0 else {"desk": "EU", "n": str(n % 4)},
     }
     if n % 5 == 0:

@@ -5,13 +5,19 @@ The two monitors of `Twins` are told the same, and compared to the last byte aft
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 
+from monitor.core.alerts.light import LightAlert
+from monitor.core.rules.settings import Lifecycle
 from monitor.engine.columns import ragged
+from monitor.engine.moves.choosing import _bands
 from tests.engine.kinds import ALL, OTHER_INTEREST
 from tests.engine.market import TRUSTED, WARY, Market
-from tests.stores.plain_storm import Storm
+from tests.engine.twins import deadlines_of
+from tests.stores.plain_storm import NEVER, Storm
 
 DAY_S = 24 * 3600
 LENT_BY_DAY = ("vip_loan", "flat_loan")
@@ -51,6 +57,25 @@ def test_a_year_folds_to_the_same_bytes() -> None:
         market.step((5 * DAY_S - 7,))
     assert market.twins.light > 10
     market.twins.check_groups(market.twins.objects.ids())
+
+
+def test_a_float_proves_nothing_near_a_line() -> None:
+    """Four times the guard of the screen: what is nearer is valued exactly, on either side of any line."""
+    levels = np.array([[0.72, 0.77, np.nan, 0.95]])
+    for level in (0.72, 0.77, 0.95):
+        for share, is_far in ((1, False), (1 + 3e-9, False), (1 - 3e-9, False), (1 + 6e-9, True), (1 - 6e-9, True)):
+            assert _bands(np.array([level * share * 1e6]), np.array([1e6]), levels)[1].tolist() == [is_far]
+
+
+def test_a_date_that_comes_before_a_reminder_leaves_it_to_be_planned_with_the_date() -> None:
+    how = Lifecycle(margin_call_repeat=timedelta(days=20))
+    ours, theirs = (Storm(plain_from=n, how=how) for n in (1, NEVER))
+    ids = [a.subject for out in ours.fall() for a in out.alerts if isinstance(a, LightAlert)]
+    theirs.fall()
+    found = deadlines_of(ours.monitor, ids)
+    assert found == deadlines_of(theirs.monitor, ids)
+    assert None in found
+    assert any(found)
 
 
 def test_rows_of_several_blocks_are_gathered_as_they_are_chosen_and_joined() -> None:
