@@ -213,6 +213,8 @@ def weigh_now(record: GroupRecord, board: PriceBoard) -> None:
     """Weighs a group on the prices in force, and notes whether it is blind."""
     record.weight = weight_or_none(record, board.usd)
     record.bounds = bounds(record.held, board.usd) if record.weight is None else None
-    record.blind = record.weight is None or (
-        bool(board.untrusted) and not board.untrusted.isdisjoint(record.held.assets)
+    record.blind = (
+        record.weight is None
+        or record.is_unwatched
+        or (bool(board.untrusted) and not board.untrusted.isdisjoint(record.held.assets))
     )

@@ -104,8 +104,16 @@ class RowIndex:
 
     def name(self, rows: Iterable[int]) -> list[str]:
         """The ids of some rows; until the next call these groups are found without a search."""
-        self._named = {self.id(row): row for row in rows}
-        return list(self._named)
+        return self.take_named({self.id(row): row for row in rows})
+
+    def take_named(self, named: dict[str, int]) -> list[str]:
+        """The same where their ids are known."""
+        self._named = named
+        return list(named)
+
+    def named_rows(self) -> list[int]:
+        """The rows that were named last."""
+        return list(self._named.values())
 
     def owner(self, account: str) -> str | None:
         """The group that an account belongs to."""
@@ -215,7 +223,7 @@ class RowIndex:
 
     def install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
         """Takes a block whose groups are new from place `first` on. Those in `dead` [n] never come to life."""
-        self.blocks += [None] * (number + 1 - len(self.blocks))
+        self.blocks.extend([None] * (number + 1 - len(self.blocks)))
         self.blocks[number] = block
         missing = (number + 1) * GROUPS - len(self.stage)
         if missing > 0:

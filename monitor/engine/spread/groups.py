@@ -1,0 +1,270 @@
+"""The groups in columns as the head has them: ids, states and a shelf of blocks. The positions are with the shards."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+from heapq import nlargest, nsmallest
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+
+from monitor.core.groups.loan_book import EXACT_SUMS, Counted, Exposure, counted_of, exposure_of
+from monitor.core.groups.outcome import StoredBlock, StoredGroup
+from monitor.core.groups.record import GroupRecord
+from monitor.core.money import ZERO, exact
+from monitor.core.portfolio.plain_book import PlainBook
+from monitor.core.prices.board import PriceBoard
+from monitor.core.prices.quote import PriceChange
+from monitor.core.rules.product import Version
+from monitor.core.rules.settings import Rules
+from monitor.core.stages.stages import UNTOUCHED, GroupState
+from monitor.core.text import MOST_NAMED
+from monitor.engine.columnar_groups import ColumnarGroups
+from monitor.engine.columns.agreements import Agreements
+from monitor.engine.columns.block import Block
+from monitor.engine.columns.fields import GROUPS, Bools
+from monitor.engine.columns.names import Names
+from monitor.engine.queries.copied_rows import BookCopy
+from monitor.engine.queries.snapshot import ColumnarBookSnapshot
+from monitor.engine.schedule.in_force import InForce
+from monitor.engine.screen.block_screen import BlockScreen
+from monitor.engine.screen.exposures import Instruments
+from monitor.engine.spread.links import LOAD_LIMIT_S, Links
+from monitor.engine.spread.shard import Call, NamedRows, ShardSums, Vector
+from monitor.engine.spread.shelf import ShelvedBlocks
+
+_groups = msgspec.msgpack.Decoder(list[StoredGroup]).decode
+_packed = msgspec.msgpack.Encoder().encode
+
+
+class SpreadGroups(ColumnarGroups):
+    """What ColumnarGroups does, with the screen and the agenda of the blocks in shards."""
+
+    def __init__(self, names: Names, at: datetime, rules: Rules, links: Links, folder: Path | None) -> None:
+        super().__init__(names, at, rules)
+        self.links = links
+        self.shelf = ShelvedBlocks(names, folder)
+        self.rows.blocks = self.shelf
+        self.screen = cast("BlockScreen", _FarScreen(names, self._now.agreements, self))
+        self._sent: dict[int, StoredGroup] = {}
+        """By row: groups that shards have named last, with their columns."""
+        self._coins_told: list[str] = []
+        links.tell_all("renew", at, rules)
+
+    def record_at(self, row: int) -> GroupRecord:
+        """A group whose shard is missing is unwatched: nothing good is decided about it."""
+        stored = self._sent.get(row) or self.rows.stored(row)
+        state = self.rows.state(row, stored.group.id)
+        with exact():
+            record = GroupRecord(stored, state, self._now.rules.product_of(stored.group), self._now.at)
+        record.is_unwatched = self.links.place(row // GROUPS) in self.links.missing
+        return record
+
+    def keep(self, record: GroupRecord) -> None:
+        row = self.rows.row_of(record.group.id)
+        assert row >= 0, f"group {record.group.id} is not in columns"
+        self._set_state(row, record)
+
+    # -- blocks --
+
+    def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
+        for stored in sorted(blocks, key=attrgetter("number")):
+            block = Block.load(stored.body, self.names)
+            gone = [id_ in superseded for id_ in block.ids()] if superseded else []
+            self.rows.install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
+        for state in states:
+            row = self.rows.row_of(state.group)
+            if row >= 0:
+                self.rows.set_state(row, state)
+        by_place: dict[int, list[Call]] = defaultdict(list)
+        packed = self._packed_by_block()
+        for number in self.shelf.numbers():
+            by_place[self.links.place(number)].append(("load_shelved", (number,)))
+        while by_place:
+            # One block a shard at a time: all shards load at once, and no queue of bodies fills the memory.
+            numbers = {place: by_place[place].pop()[1][0] for place in list(by_place)}
+            calls = {place: self._load_call(number, packed.get(number, {})) for place, number in numbers.items()}
+            self.links.ask({p: c for p, c in calls.items() if p not in self.links.missing}, limit_s=LOAD_LIMIT_S)
+            by_place = defaultdict(list, {place: left for place, left in by_place.items() if left})
+
+    def mending(self, place: int) -> list[Call]:
+        """All that a replacement of a shard must be told, as of now. Its blocks are read when it is loaded."""
+        packed = self._packed_by_block()
+        mine = [number for number in self.shelf.numbers() if self.links.place(number) == place]
+        calls: list[Call] = [("renew", (self._now.at, self._now.rules)), ("assets", (list(self._coins_told),))]
+        return calls + [self._load_call(number, packed.get(number, {})) for number in mine]
+
+    def of_shard(self, place: int) -> int:
+        """How many groups a shard has."""
+        mine = [n for n in self.shelf.numbers() if self.links.place(n) == place]
+        return sum(int(np.count_nonzero(self.rows.alive(n, self.rows.block(n)))) for n in mine)
+
+    def _load_call(self, number: int, states: Mapping[int, bytes]) -> Call:
+        alive = self.rows.alive(number, self.rows.block(number))
+        dead = None if alive.all() else (~alive).tobytes()
+        return "load", (number, self.shelf.body(number), 0, dead, states)
+
+    def _packed_by_block(self) -> dict[int, dict[int, bytes]]:
+        found: dict[int, dict[int, bytes]] = defaultdict(dict)
+        for row, packed in self.rows.packed_states().items():
+            found[row // GROUPS][row % GROUPS] = packed
+        return found
+
+    # -- rules and time --
+
+    def renew(self, at: datetime, rules: Rules) -> None:
+        self._now = InForce.of(at, rules, self.names)
+        self.screen.take_versions(self._now.agreements)
+        self.links.tell_all("renew", at, rules)
+
+    def accrue(self, at: datetime, kinds: Collection[str]) -> None:
+        self._now = self._now.later(at, self.names)
+        self.links.accrue(at, kinds)
+
+    def waiting(self, at: datetime, until: datetime) -> list[str]:
+        return self._name(self.links.ask_all("waiting", at, until))
+
+    def nearing(self, after: datetime, until: datetime) -> Iterator[str]:
+        return iter(self._name(self.links.ask_all("nearing", after, until)))
+
+    def spare(self, kinds: Collection[str]) -> Iterator[str]:
+        return iter(self._name(self.links.ask_all("spare", list(kinds))))
+
+    # -- answers about all groups --
+
+    def suspects(self, change: PriceChange | None, board: PriceBoard) -> list[str]:
+        if new := list(board.index)[len(self._coins_told) :]:
+            self._coins_told += new
+            self.links.tell_all("assets", new)
+        vector = Vector(np.array(board.floats), np.array(board.flags, np.uint8))
+        moved = None if change is None else list(change.moved)
+        calls: dict[int, Call] = {
+            place: ("suspects", (None if place in self.links.is_new else moved,)) for place in self.links.live
+        }
+        answers = self.links.ask(calls, vector)
+        self.links.is_new -= answers.keys()
+        return self._name(answers.values())
+
+    def counted(self, kind: str, version: Version, board: PriceBoard, fresh: Counted) -> Counted:
+        parts: list[ShardSums] = self.links.ask_all("counted", kind)
+        count = sum(part.groups for part in parts)
+        if count <= EXACT_SUMS:
+            rows = sorted(row for part in parts for row in part.rows)
+            own = counted_of(map(self.record_at, rows), version, board.usd)
+        else:
+            own = Counted(count, sum((part.recognised for part in parts), ZERO), is_exact=False)
+        return Counted(fresh.groups + own.groups, fresh.recognised + own.recognised, own.is_exact)
+
+    def counted_since(self, product: str) -> dict[str, datetime]:
+        since: dict[str, datetime] = {}
+        for part in self.links.ask_all("counted_since", product):
+            for asset, at in part.items():
+                since[asset] = min(at, since.get(asset, at))
+        return since
+
+    def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook, exact_to: int) -> Exposure:
+        parts: list[ShardSums] = self.links.ask_all("holders", list(assets), MOST_NAMED)
+        singles = fresh.holders(assets)
+        count = sum(part.groups for part in parts) + len(singles)
+        if count <= exact_to:
+            row_of = {self.rows.id(row): row for row in sorted(row for part in parts for row in part.rows)}
+            named = nsmallest(MOST_NAMED, [*singles, *row_of])
+            found = (fresh.find(id_) or self.record_at(row_of[id_]) for id_ in (*singles, *row_of))
+            return exposure_of(found, count, named, board.usd)
+        part = fresh.exposure(assets, board, exact_to)
+        debt = part.debt + sum((p.debt for p in parts), ZERO)
+        recognised = part.recognised + sum((p.recognised for p in parts), ZERO)
+        largest = self.most_owing(parts, MOST_NAMED)
+        return Exposure(count, debt, recognised, (*largest, *part.ids)[:MOST_NAMED], is_exact=False)
+
+    def holders(self, assets: Collection[str], most: int) -> list[str]:
+        """Those that owe most, of the groups that need one of these prices."""
+        return self.most_owing(self.links.ask_all("holders", list(assets), most), most)
+
+    def most_owing(self, parts: Iterable[ShardSums], most: int) -> list[str]:
+        """The largest debts of all shards."""
+        return [self.rows.id(row) for _, row in nlargest(most, (each for part in parts for each in part.largest))]
+
+    def prepare_snapshot(self) -> None:
+        """The positions are laid when a snapshot is taken."""
+
+    def snapshot(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> ColumnarBookSnapshot:
+        """Laid out in the head, out of the shelf: whole also while a shard is missing, and slow."""
+        blocks, screen = list(self.rows.living()), BlockScreen(self.names, self._now.agreements)
+        for number, block in blocks:
+            screen.put(number, block, self.rows.alive(number, block), self._now.debts.owed(block))
+        store, tiers = screen.fast.laid
+        states, stage = dict(self.rows.packed_states()), self.rows.stage.copy()
+        copy = BookCopy(blocks, stage, states, store, tiers, self.names, self._now, fresh.sights(), at)
+        return ColumnarBookSnapshot(copy)
+
+    def nbytes(self) -> dict[str, int]:
+        return self.rows.nbytes()
+
+    # -- within --
+
+    def _name(self, parts: Iterable[NamedRows]) -> list[str]:
+        self._sent = {}
+        named: dict[str, int] = {}
+        for part in parts:
+            groups = _groups(part.groups)
+            for row, stored in zip(part.rows, groups, strict=False):
+                self._sent[row] = stored
+                named[stored.group.id] = row
+            for row in part.rows[len(groups) :]:
+                named[self.rows.id(row)] = row
+        return self.rows.take_named(named)
+
+    def _install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
+        self.rows.install(number, block, first, dead)
+        states = self._packed_by_block().get(number, {}) if first else {}
+        _, (_, body, _, gone, _) = self._load_call(number, {})
+        self.links.tell(self.links.place(number), "load", number, body, first, gone, states)
+
+    def _watch(self, number: int) -> None:
+        """A shard does that when it loads the block."""
+
+    def _set_state(self, row: int, record: GroupRecord) -> None:
+        was = self.rows.packed_states().get(row)
+        super()._set_state(row, record)
+        packed = self.rows.packed_states().get(row)
+        if was is not None or packed is not None:
+            state = packed or _packed(msgspec.structs.replace(UNTOUCHED, group=""))
+            self.links.tell(self.links.place(row // GROUPS), "keep", row, state)
+
+
+class _FarScreen:
+    """What ColumnarGroups tells its screen, told to shards."""
+
+    def __init__(self, names: Names, agreements: Agreements, groups: SpreadGroups) -> None:
+        self._instruments = Instruments(names)
+        self._instruments.take(agreements)
+        self._groups = groups
+
+    def take_versions(self, agreements: Agreements) -> bool:
+        return self._instruments.take(agreements)
+
+    def coins_of(self, number: int) -> frozenset[str]:
+        groups, block = self._groups, self._groups.rows.block(number)
+        _, held = self._instruments.collateral(block, groups.rows.alive(number, block))
+        owing = block.is_owed()
+        return held | self._instruments.owed(block, np.zeros(len(owing)), owing).coins
+
+    def coins(self) -> frozenset[str]:
+        groups = self._groups
+        unwatched = [n for n in groups.shelf.numbers() if groups.links.place(n) in groups.links.missing]
+        return frozenset().union(*groups.links.ask_all("coins"), *map(self.coins_of, unwatched))
+
+    def watch_soon(self, row: int, lines: Any) -> None:
+        """A shard finds the lines itself."""
+
+    def drop_row(self, row: int) -> None:
+        self._groups.links.tell(self._groups.links.place(row // GROUPS), "cut", row)
+
+    def drop_block(self, number: int) -> None:
+        self._groups.links.tell(self._groups.links.place(number), "unload", number)
