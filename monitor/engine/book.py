@@ -143,6 +143,10 @@ class ColumnarBook:
         fresh = self.fresh.suspects(change, board)
         return fresh if self.columnar is None else [*fresh, *self.columnar.suspects(change, board)]
 
+    @property
+    def is_behind(self) -> bool:
+        return False
+
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
         return chain(self.fresh.waiting(at, until), self.columnar.waiting(at, until) if self.columnar else ())
 

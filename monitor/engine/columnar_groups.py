@@ -31,6 +31,7 @@ from monitor.engine.columns.names import Names, NamesFull
 from monitor.engine.index.rows import RowIndex
 from monitor.engine.ingest.packer import PackedGroups
 from monitor.engine.queries.copied_rows import BookCopy
+from monitor.engine.queries.listing import Listing, Listings
 from monitor.engine.queries.snapshot import ColumnarBookSnapshot
 from monitor.engine.schedule.agenda import ColumnarAgenda
 from monitor.engine.schedule.dates import has_other_dates
@@ -196,11 +197,14 @@ class ColumnarGroups:
         return Counted(fresh.groups + own.groups, fresh.recognised + own.recognised, own.is_exact)
 
     def counted_since(self, product: str) -> dict[str, datetime]:
+        return self._counted_since(product, self.rows.living())
+
+    def _counted_since(self, product: str, blocks: Iterable[tuple[int, Block]]) -> dict[str, datetime]:
         since: dict[str, datetime] = {}
         place = self.names.products.find(product)
         if place is None:
             return since
-        for number, block in self.rows.living():
+        for number, block in blocks:
             for coin, minute in block.flexible_since(place, self.rows.alive(number, block), self.names).items():
                 asset, at = self.names.assets[coin], time_at(minute * MINUTE_US)
                 since[asset] = min(at, since.get(asset, at))
@@ -238,6 +242,10 @@ class ColumnarGroups:
         return ColumnarBookSnapshot(
             BookCopy(blocks, stage, states, store, tiers, self.names, self._now, fresh.sights(), at)
         )
+
+    def listing(self, kept: Listings) -> Listing:
+        """One look at the columns for a list. Any thread may ask."""
+        return kept.of(self.rows, self.screen.fast)
 
     @property
     def agreements(self) -> Agreements:

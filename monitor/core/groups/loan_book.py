@@ -126,6 +126,10 @@ class LoanBook(Protocol):
     def suspects(self, change: PriceChange | None, board: PriceBoard) -> Collection[str]:
         """A superset of the groups for which something is to be decided after a change of prices or trust; None: of all."""
 
+    @property
+    def is_behind(self) -> bool:
+        """Some of its groups were not looked at on the prices in force: `suspects` is due, though no price moved."""
+
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
         """A superset of the groups that at a time have a deadline to come by `until`."""
 

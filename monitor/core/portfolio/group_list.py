@@ -215,7 +215,7 @@ def seen(record: GroupRecord, prices: Prices) -> Sight:
     """A group on these prices. Each attribute is read once: core's thread may replace it, but changes no value in place."""
     held = record.held
     weight = seen_weight(held, prices.usd)
-    is_blind = weight is None or not prices.untrusted.isdisjoint(held.assets)
+    is_blind = weight is None or record.is_unwatched or not prices.untrusted.isdisjoint(held.assets)
     return Sight(record.group, record.state, held, weight, is_blind, record.source, record.version, record.put_at)
 
 

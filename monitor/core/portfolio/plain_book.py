@@ -110,6 +110,10 @@ class PlainBook:
     def suspects(self, change: PriceChange | None, board: PriceBoard) -> Collection[str]:
         return self._records.keys() if change is None else self._screen.suspects(change.moved)
 
+    @property
+    def is_behind(self) -> bool:
+        return False
+
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
         return list(self._records)
 

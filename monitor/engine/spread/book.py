@@ -27,6 +27,8 @@ class ShardSeen(NamedTuple):
 
     place: int
     groups: int
+    debt: float
+    """USD that they owed when it saw prices last."""
     is_missing: bool
     quiet_s: float
 
@@ -51,22 +53,31 @@ class SpreadBook(ColumnarBook):
 
     def shards(self) -> list[ShardSeen]:
         """All shards."""
-        spread, quiet_s = self._spread, self.links.quiet_s()
+        spread, quiet_s, missing = self._spread, self.links.quiet_s(), self.links.missing
+        groups, debts = ({}, {}) if spread is None else (spread.by_shard(), spread.debt_of)
         return [
-            ShardSeen(place, spread.of_shard(place) if spread else 0, place in self.links.missing, quiet_s[place])
+            ShardSeen(place, groups.get(place, 0), debts.get(place, 0.0), place in missing, quiet_s[place])
             for place in range(self.links.shards.count)
         ]
 
+    @property
+    def is_behind(self) -> bool:
+        return self.columnar is not None and not self.links.is_new <= self.links.missing
+
     def plan_mending(self) -> list[int]:
         """In core's thread: what the replacements of missing shards must be told. What changes later is told after it."""
-        for place in self.links.lost:
-            self._mending[place] = self._spread.mending(place) if self._spread else []
         self.links.lost = []
+        for place in self.links.missing - self._mending.keys():
+            self.links.forget_pending(place)
+            self._mending[place] = self._spread.mending(place) if self._spread else []
         return sorted(self._mending)
 
     def mend(self, place: int) -> bool:
         """In any other thread: loads a replacement. False where that fails; `plan_mending` must come before a new try."""
-        return self.links.load(place, self._mending[place])
+        is_there = self.links.load(place, self._mending[place])
+        if not is_there:
+            del self._mending[place]
+        return is_there
 
     def take_back(self, place: int) -> None:
         """In core's thread, when `mend` is done: the shard answers again from the next question on."""
@@ -78,9 +89,7 @@ class SpreadBook(ColumnarBook):
         self.links.shards.close()
 
     def has_late(self, product: str, at: datetime) -> bool:
-        return self.fresh.has_late(product, at) or any(
-            self.links.ask_all("has_late", product, at) if self._spread else ()
-        )
+        return self.fresh.has_late(product, at) or (self._spread is not None and self._spread.has_late(product, at))
 
     def holders(self, assets: Collection[str], most: int) -> Collection[str]:
         fresh, spread = self.fresh.holders(assets), self._spread

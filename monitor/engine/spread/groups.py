@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from heapq import nlargest, nsmallest
+from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, cast
@@ -27,14 +28,18 @@ from monitor.core.text import MOST_NAMED
 from monitor.engine.columnar_groups import ColumnarGroups
 from monitor.engine.columns.agreements import Agreements
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import GROUPS, Bools
+from monitor.engine.columns.fields import GROUPS, NO_GROUP, Bools
 from monitor.engine.columns.names import Names
 from monitor.engine.queries.copied_rows import BookCopy
+from monitor.engine.queries.listing import Listing, Listings
 from monitor.engine.queries.snapshot import ColumnarBookSnapshot
+from monitor.engine.schedule.agenda import ColumnarAgenda
 from monitor.engine.schedule.in_force import InForce
 from monitor.engine.screen.block_screen import BlockScreen
 from monitor.engine.screen.exposures import Instruments
 from monitor.engine.spread.links import LOAD_LIMIT_S, Links
+from monitor.engine.spread.listing import SpreadListing
+from monitor.engine.spread.missing import SomeRows, agenda_of
 from monitor.engine.spread.shard import Call, NamedRows, ShardSums, Vector
 from monitor.engine.spread.shelf import ShelvedBlocks
 
@@ -54,6 +59,8 @@ class SpreadGroups(ColumnarGroups):
         self._sent: dict[int, StoredGroup] = {}
         """By row: groups that shards have named last, with their columns."""
         self._coins_told: list[str] = []
+        self.debt_of: dict[int, float] = {}
+        """By shard: USD that its groups owed when it saw prices last."""
         links.tell_all("renew", at, rules)
 
     def record_at(self, row: int) -> GroupRecord:
@@ -99,10 +106,13 @@ class SpreadGroups(ColumnarGroups):
         calls: list[Call] = [("renew", (self._now.at, self._now.rules)), ("assets", (list(self._coins_told),))]
         return calls + [self._load_call(number, packed.get(number, {})) for number in mine]
 
-    def of_shard(self, place: int) -> int:
-        """How many groups a shard has."""
-        mine = [n for n in self.shelf.numbers() if self.links.place(n) == place]
-        return sum(int(np.count_nonzero(self.rows.alive(n, self.rows.block(n)))) for n in mine)
+    def by_shard(self) -> dict[int, int]:
+        """How many groups each shard has. Any thread may ask."""
+        found: dict[int, int] = defaultdict(int)
+        for number in self.shelf.numbers():
+            stage = self.rows.stage[number * GROUPS : (number + 1) * GROUPS]
+            found[self.links.place(number)] += int(np.count_nonzero(stage != NO_GROUP))
+        return found
 
     def _load_call(self, number: int, states: Mapping[int, bytes]) -> Call:
         alive = self.rows.alive(number, self.rows.block(number))
@@ -127,13 +137,20 @@ class SpreadGroups(ColumnarGroups):
         self.links.accrue(at, kinds)
 
     def waiting(self, at: datetime, until: datetime) -> list[str]:
-        return self._name(self.links.ask_all("waiting", at, until))
+        here = self.links.ask_all("waiting", at, until)
+        return [*self._name(here), *self._unwatched().waiting(at, until, self._now)]
 
     def nearing(self, after: datetime, until: datetime) -> Iterator[str]:
-        return iter(self._name(self.links.ask_all("nearing", after, until)))
+        here = self._name(self.links.ask_all("nearing", after, until))
+        return chain(here, self._unwatched().nearing(after, until, self._now))
 
     def spare(self, kinds: Collection[str]) -> Iterator[str]:
-        return iter(self._name(self.links.ask_all("spare", list(kinds))))
+        here = self._name(self.links.ask_all("spare", list(kinds)))
+        return chain(here, self._unwatched().spare(kinds, self._now))
+
+    def has_late(self, product: str, at: datetime) -> bool:
+        """Some loan of the product matured before a time and is owed."""
+        return any(self.links.ask_all("has_late", product, at)) or self._unwatched().has_late(product, at)
 
     # -- answers about all groups --
 
@@ -146,8 +163,8 @@ class SpreadGroups(ColumnarGroups):
         calls: dict[int, Call] = {
             place: ("suspects", (None if place in self.links.is_new else moved,)) for place in self.links.live
         }
-        answers = self.links.ask(calls, vector)
-        self.links.is_new -= answers.keys()
+        answers: dict[int, NamedRows] = self.links.ask(calls, vector)
+        self.debt_of |= {place: answer.debt for place, answer in answers.items()}
         return self._name(answers.values())
 
     def counted(self, kind: str, version: Version, board: PriceBoard, fresh: Counted) -> Counted:
@@ -158,11 +175,13 @@ class SpreadGroups(ColumnarGroups):
             own = counted_of(map(self.record_at, rows), version, board.usd)
         else:
             own = Counted(count, sum((part.recognised for part in parts), ZERO), is_exact=False)
+        own = own._replace(is_exact=own.is_exact and not self.links.missing)
         return Counted(fresh.groups + own.groups, fresh.recognised + own.recognised, own.is_exact)
 
     def counted_since(self, product: str) -> dict[str, datetime]:
+        parts = self.links.ask_all("counted_since", product)
         since: dict[str, datetime] = {}
-        for part in self.links.ask_all("counted_since", product):
+        for part in (*parts, self._counted_since(product, self._unwatched_blocks())):
             for asset, at in part.items():
                 since[asset] = min(at, since.get(asset, at))
         return since
@@ -175,7 +194,8 @@ class SpreadGroups(ColumnarGroups):
             row_of = {self.rows.id(row): row for row in sorted(row for part in parts for row in part.rows)}
             named = nsmallest(MOST_NAMED, [*singles, *row_of])
             found = (fresh.find(id_) or self.record_at(row_of[id_]) for id_ in (*singles, *row_of))
-            return exposure_of(found, count, named, board.usd)
+            exact_sums = exposure_of(found, count, named, board.usd)
+            return exact_sums._replace(is_exact=not self.links.missing)
         part = fresh.exposure(assets, board, exact_to)
         debt = part.debt + sum((p.debt for p in parts), ZERO)
         recognised = part.recognised + sum((p.recognised for p in parts), ZERO)
@@ -189,6 +209,9 @@ class SpreadGroups(ColumnarGroups):
     def most_owing(self, parts: Iterable[ShardSums], most: int) -> list[str]:
         """The largest debts of all shards."""
         return [self.rows.id(row) for _, row in nlargest(most, (each for part in parts for each in part.largest))]
+
+    def listing(self, kept: Listings) -> Listing:
+        return cast("Listing", SpreadListing(self.rows, self.links, kept))
 
     def prepare_snapshot(self) -> None:
         """The positions are laid when a snapshot is taken."""
@@ -207,6 +230,14 @@ class SpreadGroups(ColumnarGroups):
         return self.rows.nbytes()
 
     # -- within --
+
+    def _unwatched_blocks(self) -> Iterator[tuple[int, Block]]:
+        """The blocks of missing shards. Asked after a question, as that is where a shard goes missing."""
+        numbers = [n for n in self.shelf.numbers() if self.links.place(n) in self.links.missing]
+        return SomeRows(self.rows, numbers).living()
+
+    def _unwatched(self) -> ColumnarAgenda:
+        return agenda_of(self.rows, [number for number, _ in self._unwatched_blocks()], self._now)
 
     def _name(self, parts: Iterable[NamedRows]) -> list[str]:
         self._sent = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from hashlib import blake2b
@@ -45,7 +46,7 @@ def place_of(number: int, count: int) -> int:
 
 
 class Links:
-    """Used by core's thread, but for `load`."""
+    """Core's thread tells and asks; lists ask in threads of theirs, and `load` runs in any one."""
 
     def __init__(self, shards: Shards, limit_s: float) -> None:
         self.shards = shards
@@ -56,6 +57,8 @@ class Links:
         """Those that went missing since somebody looked here."""
         self.is_new = set[int]()
         """Shards that have seen no prices."""
+        self._turn = threading.RLock()
+        """One question at a time: a list that came between a change and its question would part them."""
         self._pending: list[list[Call]] = [[] for _ in range(shards.count)]
         self._place: dict[int, int] = {}
         self._answered_s = [CLOCK.monotonic_s()] * shards.count
@@ -77,32 +80,42 @@ class Links:
 
     def tell(self, place: int, name: str, *args: Any) -> None:
         """Goes along with the next question."""
-        self._pending[place].append((name, args))
+        with self._turn:
+            self._pending[place].append((name, args))
 
     def tell_all(self, name: str, *args: Any) -> None:
         """The same for every shard."""
-        for pending in self._pending:
-            pending.append((name, args))
+        for place in range(self.shards.count):
+            self.tell(place, name, *args)
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> None:
         """Interest up to a time. Of several in a row only the last one counts."""
-        for pending in self._pending:
-            before = pending.pop()[1][1] if pending and pending[-1][0] == "accrue" else ()
-            pending.append(("accrue", (at, sorted({*before, *kinds}))))
+        with self._turn:
+            for pending in self._pending:
+                before = pending.pop()[1][1] if pending and pending[-1][0] == "accrue" else ()
+                pending.append(("accrue", (at, sorted({*before, *kinds}))))
 
     def ask(
         self, calls: Mapping[int, Call], vector: Vector | None = None, limit_s: float | None = None
     ) -> dict[int, Any]:
         """Asks shards at once. Who does not answer within the limit is abandoned."""
+        with self._turn:
+            answers = self._answers(calls, vector, self.limit_s if limit_s is None else limit_s)
+            self.is_new -= answers.keys() if vector is not None else set()
+        return answers
+
+    def _answers(self, calls: Mapping[int, Call], vector: Vector | None, limit_s: float) -> dict[int, Any]:
         asked = []
         for place, call in calls.items():
+            if place in self.missing:
+                continue
             todo, self._pending[place] = [*self._pending[place], call], []
             try:
                 self.shards.send(place, todo, vector)
                 asked.append(place)
             except OSError:
                 self.abandon(place)
-        answers = self.shards.receive(asked, self.limit_s if limit_s is None else limit_s)
+        answers = self.shards.receive(asked, limit_s)
         now_s = CLOCK.monotonic_s()
         for place in asked:
             if place in answers:
@@ -117,10 +130,16 @@ class Links:
 
     def abandon(self, place: int) -> None:
         """The shard is as if it had never been."""
-        self.missing.add(place)
-        self.lost.append(place)
-        self._pending[place] = []
+        with self._turn:
+            self.missing.add(place)
+            self.lost.append(place)
+            self._pending[place] = []
         self.shards.abandon(place)
+
+    def forget_pending(self, place: int) -> None:
+        """A replacement is told all anew: what waited for the shard before it is part of that."""
+        with self._turn:
+            self._pending[place] = []
 
     def load(self, place: int, calls: Iterable[Call]) -> bool:
         """Starts a shard and loads it, one call at a time. False where it fails too. Any one thread may do it."""
@@ -137,8 +156,10 @@ class Links:
 
     def take_back(self, place: int) -> None:
         """A replacement is loaded: what changed meanwhile goes along with the next question."""
-        self.missing.discard(place)
-        self.is_new.add(place)
+        with self._turn:
+            self.missing.discard(place)
+            self.is_new.add(place)
+            self._answered_s[place] = CLOCK.monotonic_s()
 
     def quiet_s(self) -> list[float]:
         """By shard, how long ago it answered."""

@@ -37,11 +37,15 @@ class NearShards:
         shard = self.shards[place]
         if shard is None:
             raise BrokenPipeError
-        self._answers[place] = pickle.loads(pickle.dumps(shard.do(pickle.loads(pickle.dumps(calls)), vector)))  # noqa: S301
+        try:
+            answer = shard.do(pickle.loads(pickle.dumps(calls)), vector)  # noqa: S301
+        except Exception:  # noqa: BLE001
+            self.shards[place] = None  # as a process, which ends by what it cannot do
+            return
+        self._answers[place] = pickle.loads(pickle.dumps(answer))  # noqa: S301
 
     def receive(self, places: Collection[int], limit_s: float) -> dict[int, Any]:
-        answers, self._answers = self._answers, {}
-        return answers
+        return {place: self._answers.pop(place) for place in places if place in self._answers}
 
     def abandon(self, place: int) -> None:
         self.shards[place] = None
@@ -57,6 +61,8 @@ class LocalShards:
         self.count = count
         self._context = multiprocessing.get_context("spawn")
         self._memory = SharedMemory(create=True, size=9 * MOST_COINS)
+        self._laid: Vector | None = None
+        """The prices that lie there."""
         self._links: list[Connection | None] = [None] * count
         self.processes: list[BaseProcess | None] = [None] * count
 
@@ -76,8 +82,10 @@ class LocalShards:
         coins = None
         if vector is not None:
             coins = len(vector.floats)
-            floats, flags = _laid(self._memory, coins)
-            floats[:], flags[:] = vector
+            if vector is not self._laid:
+                floats, flags = _laid(self._memory, coins)
+                floats[:], flags[:] = vector
+                self._laid = vector
         link.send((calls, coins))
 
     def receive(self, places: Collection[int], limit_s: float) -> dict[int, Any]:

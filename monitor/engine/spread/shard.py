@@ -19,9 +19,14 @@ from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import GROUPS, NO_GROUP
 from monitor.engine.columns.names import Names
 from monitor.engine.index.rows import unpacked_state
+from monitor.engine.queries.listing import Listings
+from monitor.engine.screen.arrays import MISSING
 
 MOST_SENT = 2_000
 """Groups that go along with their columns; what more are named the head reads from its shelf."""
+
+_OF_RULES = ("nearest", "held")
+"""Questions of a list that need the rules in force."""
 
 Call = tuple[str, tuple[Any, ...]]
 """A method of Shard and its arguments."""
@@ -39,6 +44,8 @@ class NamedRows(NamedTuple):
 
     rows: list[int]
     groups: bytes
+    debt: float = 0.0
+    """USD that all groups of the shard owe, where prices were told; a group with a missing price counts nothing."""
 
 
 class ShardSums(NamedTuple):
@@ -104,6 +111,7 @@ class Shard:
         """By number of a block in the book: its number here."""
         self._number: dict[int, int] = {}
         self._free: list[int] = []
+        self._listings = Listings()
 
     def do(self, calls: list[Call], vector: Vector | None = None) -> Any:
         """Runs calls in order; the answer of the last one."""
@@ -154,7 +162,11 @@ class Shard:
         self._board.floats, self._board.flags = vector
         change = None if moved is None else PriceChange(moved=frozenset(moved))
         self._own.suspects(change, cast("PriceBoard", self._board))
-        return self._named(self._own.rows.named_rows())
+        fast = self._own.screen.fast
+        known = (self._own.rows.stage[: len(fast.debt)] != NO_GROUP) & (
+            fast.blind[: len(self._own.rows.stage)] & MISSING == 0
+        )
+        return self._named(self._own.rows.named_rows())._replace(debt=float(fast.debt[: len(known)][known].sum()))
 
     def waiting(self, at: datetime, until: datetime) -> NamedRows:
         return self._of_ids(self._own.waiting(at, until))
@@ -183,6 +195,22 @@ class Shard:
 
     def counted_since(self, product: str) -> dict[str, datetime]:
         return self._own.counted_since(product)
+
+    def listed(self, name: str, *args: Any) -> Any:
+        """What a Listing answers of these rows."""
+        own = self._own
+        answer: Any = getattr(own.listing(self._listings), name)(
+            *args, *([own.agreements] if name in _OF_RULES else [])
+        )
+        match name:
+            case "find":
+                return None if answer is None else self._there(answer)
+            case "first":
+                return [(key, self._there(row)) for key, row in answer]
+            case "nearest" | "held":
+                found, rows = answer
+                return found, [self._there(row) for row in rows]
+        return answer
 
     def coins(self) -> frozenset[str]:
         return self._own.screen.coins()

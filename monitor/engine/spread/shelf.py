@@ -24,6 +24,8 @@ class ShelvedBlocks(list["Block | None"]):
         super().__init__()
         self._names = names
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115, open as long as the book
+        self.version = 0
+        """Grows with each block that comes, changes or goes."""
         self._end = 0
         self._where: dict[int, tuple[int, int]] = {}
         self._kept: OrderedDict[int, Block] = OrderedDict()
@@ -52,6 +54,7 @@ class ShelvedBlocks(list["Block | None"]):
 
     def __setitem__(self, number: SupportsIndex | slice, block: Any) -> None:
         assert isinstance(number, int)
+        self.version += 1
         if block is None:
             self._where.pop(number, None)
             with self._lock:

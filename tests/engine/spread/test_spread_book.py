@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,11 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.core.events.events import GroupPut, MarkPrices
+from monitor.core.events.events import GroupClosed, GroupPut, MarkPrices
+from monitor.core.groups.snapshot import Prices
 from monitor.core.loans.group import parse_line
+from monitor.core.portfolio.group_list import GroupQuery
 from monitor.core.rules.settings import Lifecycle, Rules
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
+from monitor.engine.group_list import ColumnarGroupLists
 from monitor.engine.spread.book import SpreadBook
 from monitor.engine.spread.links import Shards, place_of
 from monitor.engine.spread.local import LocalShards, NearShards
@@ -41,16 +44,50 @@ def test_every_run_over_shards_is_decided_alike(desk: Any, count: int, fold_at: 
         assert mine == its
 
 
-@pytest.mark.soak
-def test_a_market_of_all_products_over_shards_is_decided_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Crashes, rules that change, groups that come and go, restarts from blocks."""
+class SpreadMarket(Market):
+    """A market whose lines come four at a time, each time as a block of its own, so that every shard has some."""
 
+    def in_blocks(self, count: int) -> None:
+        for _ in range(count):
+            self.twins.put(self.lines(4), self.now)
+
+
+def a_market(monkeypatch: pytest.MonkeyPatch, seed: int, kinds: Sequence[str]) -> SpreadMarket:
     class Spread(SpreadBook):
         def __init__(self, fold_at: int) -> None:
             super().__init__(NearShards(3), fold_at)
 
     monkeypatch.setattr(twins, "ColumnarBook", Spread)
-    market = Market(11, 120, 3, WARY, 7, ALL)
+    market = SpreadMarket(seed, 20, 3, WARY, 7, kinds)
+    market.in_blocks(12)
+    return market
+
+
+def spread_of(market: SpreadMarket) -> SpreadBook:
+    book = market.twins.book
+    assert isinstance(book, SpreadBook)
+    return book
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_market_over_shards_is_decided_and_listed_alike(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Crashes, rules that change, groups that come and go, restarts from blocks; lists of every shard joined."""
+    market = a_market(monkeypatch, seed, ("vip_loan", "flat_loan"))
+    assert all(seen.groups for seen in spread_of(market).shards()), "every shard has groups"
+    for _ in range(examples(8, 40)):
+        market.step(QUICK)
+        market.now += timedelta(seconds=1)
+        market.move(list(market.usd), 0.99, 1.01)
+        market.twins.check_lists()
+    market.twins.check_groups(market.twins.objects.ids())
+    assert market.twins.alerts > 20
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_a_market_of_all_products_over_shards_is_decided_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step may pass a day of interest by the minute, which each shard adds a thousand times."""
+    market = a_market(monkeypatch, 11, ALL)
     for _ in range(24):
         market.step(QUICK)
     assert market.twins.alerts > 50
@@ -124,12 +161,60 @@ def test_what_a_missing_shard_held_is_unwatched_until_a_replacement_is_loaded(
         assert book.mend(place)
         book.take_back(place)
     assert book.is_whole
-    ours, theirs = fall(monitor, "0.81", 3), fall(plain, "0.81", 3)
+    assert not book.columnar.rows.pending
+    # The price does not move again: it is decided because nobody has looked at it in the shard that is new.
+    ours, theirs = fall(monitor, "0.8", 3), fall(plain, "0.8", 3)
     assert [a["subject"] for a in ours] == [a["subject"] for a in theirs]
     assert len(ours) == 30
     sight = monitor.sight("G-3")
     assert sight is not None
     assert not sight.blind
+
+
+def test_deadlines_and_lists_of_a_missing_shard_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups that nobody watches come due as before, and lists show them blind. What changes meanwhile is told once."""
+    market = a_market(monkeypatch, 5, ("vip_loan", "flat_loan"))
+    book, shards = spread_of(market), spread_of(market).links.shards
+    until, kinds = market.now + timedelta(days=400), ["vip_loan", "flat_loan"]
+
+    def due() -> list[Any]:
+        since = {kind: book.counted_since(kind) for kind in kinds}
+        late = [book.has_late(kind, until) for kind in kinds]
+        named = book.waiting(market.now, until), book.nearing(market.now, until), book.spare(kinds)
+        return [*map(set, named), since, late, set(book.needed())]
+
+    whole = due()
+    assert whole[1], "some groups have dates"
+    for place in range(2):
+        shards.abandon(place)
+    assert due() == whole
+    assert book.links.missing == {0, 1}
+    unwatched = {id_ for id_ in book.ids() if (found := book.find(id_)) is not None and found.is_unwatched}
+    assert 0 < len(unwatched) < len(book)
+    board = market.twins.plain.board
+    prices, lists = Prices(board.usd, frozenset(board.untrusted)), ColumnarGroupLists(book)
+    page = lists.page(GroupQuery(sort="id", limit=1000), (), prices)
+    assert [s.group.id for s in page.rows] == sorted(book.ids())
+    assert unwatched <= {s.group.id for s in page.rows if s.blind}
+    assert lists.counts((), prices).total == len(book)
+    assert lists.counts((), prices).unknown >= len(unwatched)
+
+    def close(ids: list[str]) -> None:
+        for monitor in (market.twins.plain, market.twins.columns):
+            for id_ in ids:
+                monitor.handle(GroupClosed(market.now, id_, "book"))
+
+    close(sorted(unwatched)[:3])
+    planned = book.plan_mending()
+    close(sorted(unwatched)[3:6])
+    for place in planned:
+        assert book.mend(place)
+        book.take_back(place)
+    market.now += timedelta(seconds=1)
+    market.move(list(market.usd), 0.99, 1.01)
+    assert book.is_whole, "no shard was told what it cannot do"
+    market.twins.check_lists()
+    market.twins.check_groups(market.twins.objects.ids())
 
 
 def test_only_the_blocks_of_a_new_shard_move() -> None:
