@@ -47,7 +47,7 @@ from monitor.people import (
 from monitor.price_rules import trust_of
 from monitor.quiet_times import Calendar, Holidays, QuietTimes, holidays_of, no_calendar, twice
 from monitor.secret_files import with_credentials
-from monitor.tables import AuditTable, EndpointsTable, LifecycleTable, MonitorTable, PricesTable
+from monitor.tables import AuditTable, EndpointsTable, EngineTable, LifecycleTable, MonitorTable, PricesTable
 from monitor.telemetry import without_passwords
 from monitor.text_files import read_text
 from monitor.web_table import TokenConfig, UnsafeBind, WebConfig, check_bind
@@ -134,6 +134,7 @@ class Config(msgspec.Struct, frozen=True):
     sms_replies: SmsReplies | None = None
     holidays: Holidays = {}
     audit: AuditTable = AuditTable()
+    engine: EngineTable = EngineTable()
     owners: Mapping[str, str] = {}
     """Whose a token is: the name of the person by that of the token."""
 
@@ -207,7 +208,7 @@ def _pieces(value: object) -> Iterator[str]:
 _SHORTEST_PIECE = 4
 """A shorter one would take away letters of other words."""
 _TABLES = {"monitor", "store", "audit", "web", "prices", "lifecycle", "fund", "exposure", "endpoints", "lender"}
-_TABLES |= {"person", "four_eyes", "rota", "escalation", "heartbeat", "sms_replies"}
+_TABLES |= {"engine", "person", "four_eyes", "rota", "escalation", "heartbeat", "sms_replies"}
 _TABLES |= {"product", "rates", "book", "feed", "notifier", "route", "calendar"}
 
 _DEFAULTED: tuple[tuple[str, Any], ...] = (
@@ -215,6 +216,7 @@ _DEFAULTED: tuple[tuple[str, Any], ...] = (
     ("lender", LenderRules),
     ("endpoints", EndpointsTable),
     ("audit", AuditTable),
+    ("engine", EngineTable),
 )
 """Tables that have a default for every key."""
 
@@ -245,7 +247,7 @@ class _Loader:
         prices = self.table(PricesTable, table, "prices")
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
         fund = self.table(Fund, table, "fund") if "fund" in table else None
-        exposure, lender, endpoints, audit = (self.table(kind, table, name) or kind() for name, kind in _DEFAULTED)
+        exposure, lender, endpoints, *others = (self.table(kind, table, name) or kind() for name, kind in _DEFAULTED)
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
@@ -280,7 +282,8 @@ class _Loader:
             four_eyes=four_eyes,
         )
         config = Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates)
-        more = {"heartbeat": heartbeat, "sms_replies": replies, "holidays": holidays_of(calendars), "audit": audit}
+        more = {"heartbeat": heartbeat, "sms_replies": replies, "holidays": holidays_of(calendars)}
+        more |= dict(zip(("audit", "engine"), others, strict=True))
         more |= {"old_keys": tuple(self.old_keys), "endpoints": endpoints}
         return msgspec.structs.replace(config, contacts=contacts_of(people), owners=owners_of(people), **more)
 

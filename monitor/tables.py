@@ -79,6 +79,15 @@ class AuditTable(msgspec.Struct, frozen=True):
     """The keys that sign the audit record, one a line: the first signs. Without it the daemon keeps one in `state_dir`."""
 
 
+class EngineTable(msgspec.Struct, frozen=True):
+    """[engine]"""
+
+    shards: Annotated[int, range(0, 65)] = 0
+    """Processes that hold the book and name suspects; 0: the daemon's own process does."""
+    shard_limit: Annotated[timedelta, Span("100ms", "60s")] = timedelta(seconds=1)
+    """A shard that has not answered by then is abandoned, and a replacement is loaded."""
+
+
 class EndpointsTable(msgspec.Struct, frozen=True):
     """[endpoints]: what webhooks that are made by API may reach. Whoever may make one cannot widen this."""
 

@@ -59,6 +59,8 @@ export const TITLES: Readonly<Record<string, string>> = {
   "loan.interest_shortfall": "Interest shortfall",
   "loan.overpaid": "More was repaid than was owed",
   "loan.overdue": "Loan overdue",
+  "shard.missing": "Groups are not watched",
+  "shard.back": "Groups are watched again",
   "config.refused": "Reload refused",
   "config.taken": "Configuration in order",
   "rules.held": "New rules wait to be confirmed",

@@ -16,7 +16,7 @@ from monitor.config import BadConfig, Config
 from monitor.core.events.events import Noticed
 from monitor.core.portfolio.rules_preview import ReloadEffect
 from monitor.core.schema import Invalid, Problem
-from monitor.daemon import reload, startup, unmended, upkeep, wiring
+from monitor.daemon import reload, shards, startup, unmended, upkeep, wiring
 from monitor.daemon.deliveries import Deliveries
 from monitor.daemon.event_log import Start
 from monitor.daemon.heartbeat import Heartbeat
@@ -27,7 +27,6 @@ from monitor.daemon.requests import Requests
 from monitor.daemon.sequencer import Sequencer
 from monitor.daemon.sources import Sources
 from monitor.daemon.subscriptions import MadeEndpoints
-from monitor.engine.book import ColumnarBook
 from monitor.engine.group_list import ColumnarGroupLists
 from monitor.running import Running, Tasks
 from monitor.service_manager import ServiceManager
@@ -75,6 +74,7 @@ class App:
         self._core = self.tasks.begin("sequencer", self.sequencer.run())
         self.sources.run(self.config)
         self.tasks.begin("source watch", self.sources.watch())
+        shards.look_after(self.book, self._running, self.monitor, self.sequencer, self._tell)
         self.tasks.begin("store watch", upkeep.watch_store(self._running, self.sequencer.save_soon))
         if (names := getattr(asyncio.get_running_loop(), "names", None)) is not None:  # a loop of another kind has none
             self.tasks.begin("name watch", upkeep.watch_names(self._running, names.trouble))
@@ -106,7 +106,7 @@ class App:
         self.subscriptions = MadeEndpoints(self.store, self.clock, self.config.endpoints)
         await self.subscriptions.load()
         self._check_names(self.config)
-        self.book = ColumnarBook()
+        self.book = await shards.book_of(self.config)
         self.monitor = startup.restored(self.config.rules, snapshot, self.book)
         await startup.rewrite_blocks(self.store, self.book, snapshot)
         now = self.clock.utc()

@@ -115,6 +115,8 @@ def check_fixed(old: Config, new: Config) -> None:
         ("monitor.state_dir", old.monitor.state_dir, new.monitor.state_dir),
         ("monitor.group", old.monitor.group, new.monitor.group),
         ("store", old.store, new.store),
+        ("engine.shards", old.engine.shards, new.engine.shards),
+        ("engine.shard_limit", old.engine.shard_limit, new.engine.shard_limit),
         ("web.host", old.web.host, new.web.host),
         ("web.port", old.web.port, new.web.port),
         ("web.health_port", old.web.health_port, new.web.health_port),

@@ -197,18 +197,7 @@ class ColumnarGroups:
         return Counted(fresh.groups + own.groups, fresh.recognised + own.recognised, own.is_exact)
 
     def counted_since(self, product: str) -> dict[str, datetime]:
-        return self._counted_since(product, self.rows.living())
-
-    def _counted_since(self, product: str, blocks: Iterable[tuple[int, Block]]) -> dict[str, datetime]:
-        since: dict[str, datetime] = {}
-        place = self.names.products.find(product)
-        if place is None:
-            return since
-        for number, block in blocks:
-            for coin, minute in block.flexible_since(place, self.rows.alive(number, block), self.names).items():
-                asset, at = self.names.assets[coin], time_at(minute * MINUTE_US)
-                since[asset] = min(at, since.get(asset, at))
-        return since
+        return counted_since(product, self.rows, self.rows.living())
 
     def examples(self) -> Iterator[Group]:
         """Groups such that rules which fit these fit all."""
@@ -297,6 +286,19 @@ class ColumnarGroups:
         self.rows.remove(row, group)
         self.agenda.forget(row)
         self.screen.drop_row(row)
+
+
+def counted_since(product: str, rows: RowIndex, blocks: Iterable[tuple[int, Block]]) -> dict[str, datetime]:
+    """See LoanBook, of some blocks."""
+    since: dict[str, datetime] = {}
+    place = rows.names.products.find(product)
+    if place is None:
+        return since
+    for number, block in blocks:
+        for coin, minute in block.flexible_since(place, rows.alive(number, block), rows.names).items():
+            asset, at = rows.names.assets[coin], time_at(minute * MINUTE_US)
+            since[asset] = min(at, since.get(asset, at))
+    return since
 
 
 def _with_dust(block: Block, names: Names, rules: Rules, at: datetime) -> Bools:

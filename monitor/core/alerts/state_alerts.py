@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from monitor.core.alerts.alert_type import COUNT, INFO, NAMES, ROWS, TEXT, WARNING, AlertType, Fact
+from monitor.core.alerts.alert_type import AMOUNT, COUNT, CRITICAL, INFO, NAMES, ROWS, TEXT, WARNING, AlertType, Fact
 
 CONFIG_REFUSED, CONFIG_TAKEN = "config.refused", "config.taken"
 RULES_HELD, RULES_RELEASED = "rules.held", "rules.released"
 UNMENDED = "monitor.unmended"
+SHARD_MISSING, SHARD_BACK = "shard.missing", "shard.back"
+STATE_ENDS = {CONFIG_REFUSED: CONFIG_TAKEN, RULES_HELD: RULES_RELEASED, SHARD_MISSING: SHARD_BACK}
 
 STATE_ROWS = (
+    AlertType(
+        SHARD_MISSING,
+        CRITICAL,
+        "groups are not watched",
+        "shard",
+        "A shard of the book gave no answer in time and was abandoned. Nobody looks at the prices of its groups: they are "
+        "blind, and nothing good is said of them. Their deadlines run on.",
+        "A replacement is loaded by itself. If none comes up, look at the log, and at the memory and load of the machine.",
+        (
+            Fact("groups", COUNT, "how many groups nobody watches"),
+            Fact("debt_usd", AMOUNT, "what they owed when the shard saw prices last"),
+        ),
+    ),
+    AlertType(
+        SHARD_BACK,
+        INFO,
+        "groups are watched again",
+        "shard",
+        "A replacement of the shard is loaded. The first prices after it decide what is due for its groups.",
+        "Nothing.",
+        ends=(SHARD_MISSING,),
+    ),
     AlertType(
         CONFIG_REFUSED,
         WARNING,

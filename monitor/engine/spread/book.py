@@ -64,13 +64,13 @@ class SpreadBook(ColumnarBook):
     def is_behind(self) -> bool:
         return self.columnar is not None and not self.links.is_new <= self.links.missing
 
-    def plan_mending(self) -> list[int]:
-        """In core's thread: what the replacements of missing shards must be told. What changes later is told after it."""
-        self.links.lost = []
-        for place in self.links.missing - self._mending.keys():
+    def plan_mending(self, places: Collection[int]) -> list[int]:
+        """In core's thread: what the replacements of these shards must be told. What changes later is told after it."""
+        planned = sorted(self.links.missing.intersection(places) - self._mending.keys())
+        for place in planned:
             self.links.forget_pending(place)
             self._mending[place] = self._spread.mending(place) if self._spread else []
-        return sorted(self._mending)
+        return planned
 
     def mend(self, place: int) -> bool:
         """In any other thread: loads a replacement. False where that fails; `plan_mending` must come before a new try."""

@@ -25,7 +25,7 @@ from monitor.core.rules.product import Version
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import UNTOUCHED, GroupState
 from monitor.core.text import MOST_NAMED
-from monitor.engine.columnar_groups import ColumnarGroups
+from monitor.engine.columnar_groups import ColumnarGroups, counted_since
 from monitor.engine.columns.agreements import Agreements
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import GROUPS, NO_GROUP, Bools
@@ -181,7 +181,7 @@ class SpreadGroups(ColumnarGroups):
     def counted_since(self, product: str) -> dict[str, datetime]:
         parts = self.links.ask_all("counted_since", product)
         since: dict[str, datetime] = {}
-        for part in (*parts, self._counted_since(product, self._unwatched_blocks())):
+        for part in (*parts, counted_since(product, self.rows, self._unwatched_blocks())):
             for asset, at in part.items():
                 since[asset] = min(at, since.get(asset, at))
         return since

@@ -12,6 +12,7 @@ from monitor.clock import SystemClock
 from monitor.engine.spread.shard import Call, Vector
 
 CLOCK = SystemClock()
+READY: Call = ("ready", ())
 LOAD_LIMIT_S = 60.0
 """A block is loaded in some ten milliseconds; a shard that is starting compiles its loops before."""
 
@@ -53,8 +54,6 @@ class Links:
         self.limit_s = limit_s
         self.missing: set[int] = set()
         """Shards that did not answer, and whose replacement is not there yet."""
-        self.lost: list[int] = []
-        """Those that went missing since somebody looked here."""
         self.is_new = set[int]()
         """Shards that have seen no prices."""
         self._turn = threading.RLock()
@@ -65,6 +64,10 @@ class Links:
         for place in range(shards.count):
             shards.begin(place)
             self.is_new.add(place)
+
+    def await_ready(self) -> None:
+        """Returns when all shards are there, or are known to be missing."""
+        self.ask(dict.fromkeys(self.live, READY), limit_s=LOAD_LIMIT_S)
 
     def place(self, number: int) -> int:
         """The shard of a block."""
@@ -132,7 +135,6 @@ class Links:
         """The shard is as if it had never been."""
         with self._turn:
             self.missing.add(place)
-            self.lost.append(place)
             self._pending[place] = []
         self.shards.abandon(place)
 
@@ -145,7 +147,7 @@ class Links:
         """Starts a shard and loads it, one call at a time. False where it fails too. Any one thread may do it."""
         self.shards.begin(place)
         try:
-            for call in calls:
+            for call in (READY, *calls):
                 self.shards.send(place, [call], None)
                 if place not in self.shards.receive([place], LOAD_LIMIT_S):
                     raise OSError(f"shard {place} did not load")

@@ -26,7 +26,8 @@ class _Unseen:
     """The floats of rows that nobody watches."""
 
     def __init__(self, count: int) -> None:
-        self.debt = self.recognised = np.zeros(count)
+        self.debt = np.zeros(count)
+        self.recognised = np.zeros(count)
         self.blind = np.full(count, MISSING, np.uint8)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import pickle
+import signal
 from collections.abc import Collection
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -123,6 +124,8 @@ def _laid(memory: SharedMemory, coins: int) -> Vector:
 
 def _serve(link: Connection, memory_name: str) -> None:
     """A shard until its head is gone. What it cannot do ends it: the head loads another one."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)  # they are meant for the head, which ends its shards itself
     memory = SharedMemory(memory_name)
     shard, head = Shard(), os.getppid()
     with contextlib.suppress(EOFError, OSError, KeyboardInterrupt):

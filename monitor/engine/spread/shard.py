@@ -21,6 +21,7 @@ from monitor.engine.columns.names import Names
 from monitor.engine.index.rows import unpacked_state
 from monitor.engine.queries.listing import Listings
 from monitor.engine.screen.arrays import MISSING
+from monitor.engine.warm import warm
 
 MOST_SENT = 2_000
 """Groups that go along with their columns; what more are named the head reads from its shelf."""
@@ -112,6 +113,7 @@ class Shard:
         self._number: dict[int, int] = {}
         self._free: list[int] = []
         self._listings = Listings()
+        self._is_warm = False
 
     def do(self, calls: list[Call], vector: Vector | None = None) -> Any:
         """Runs calls in order; the answer of the last one."""
@@ -122,6 +124,13 @@ class Shard:
         return answer
 
     # -- what it is given --
+
+    def ready(self) -> bool:
+        """It is there. What it is told next does not wait for a compiler."""
+        if not self._is_warm:
+            warm()
+        self._is_warm = True
+        return True
 
     def renew(self, at: datetime, rules: Rules) -> None:
         if self._groups is None:

@@ -157,7 +157,7 @@ def test_what_a_missing_shard_held_is_unwatched_until_a_replacement_is_loaded(
     assert sight.blind, "nothing good is decided about a group that nobody watches"
     assert not process.is_alive() or process.join(5) is None
     book.links.limit_s = 60.0
-    for place in book.plan_mending():
+    for place in book.plan_mending(range(3)):
         assert book.mend(place)
         book.take_back(place)
     assert book.is_whole
@@ -205,7 +205,7 @@ def test_deadlines_and_lists_of_a_missing_shard_go_on(monkeypatch: pytest.Monkey
                 monitor.handle(GroupClosed(market.now, id_, "book"))
 
     close(sorted(unwatched)[:3])
-    planned = book.plan_mending()
+    planned = book.plan_mending(range(3))
     close(sorted(unwatched)[3:6])
     for place in planned:
         assert book.mend(place)
