@@ -30,6 +30,7 @@ export const FAMILIES: Readonly<Record<string, string>> = {
   "delivery.*": "deliveries",
   "channel.*": "channels",
   "book.*": "the book",
+  "shard.*": "shards of the book",
   "monitor.*": "the monitor",
   "security.*": "security",
 };

@@ -577,6 +577,7 @@ FAMILIES: Mapping[str, str] = {
     "delivery.*": "deliveries",
     "channel.*": "channels",
     "book.*": "the book",
+    "shard.*": "shards of the book",
     "monitor.*": "the monitor",
     "security.*": "security",
 }
