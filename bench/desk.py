@@ -51,16 +51,21 @@ def new_monitor(market: Market) -> RiskMonitor:
     return RiskMonitor(rules(market), book=ColumnarBook())
 
 
-def put(monitor: RiskMonitor, lines: list[bytes]) -> None:
+def put(monitor: RiskMonitor, lines: list[bytes], reader: BlockReader | None = None) -> None:
     """Hands over some lines as a book file does, a block at a time."""
+    reader = reader or new_reader(monitor)
     for begin in range(0, len(lines), AT_ONCE):
-        _put_block(monitor, lines[begin : begin + AT_ONCE])
+        _put_block(monitor, lines[begin : begin + AT_ONCE], reader)
 
 
-def _put_block(monitor: RiskMonitor, lines: list[bytes]) -> None:
+def new_reader(monitor: RiskMonitor) -> BlockReader:
+    """The reader of one book: it remembers the times and terms that it has read."""
     book = monitor.book
     assert isinstance(book, ColumnarBook)
-    reader = BlockReader(lambda: monitor.rules.products, book.names)
+    return BlockReader(lambda: monitor.rules.products, book.names)
+
+
+def _put_block(monitor: RiskMonitor, lines: list[bytes], reader: BlockReader) -> None:
     raws = [line.rstrip() for line in lines]
     packed = reader.pack(raws, START, "bench")
     monitor.handle(GroupsPut(START, "bench", packed.batch))
@@ -99,9 +104,10 @@ def calm(book: Book) -> Book:
 
 def fill(monitor: RiskMonitor, path: Path, advance: Callable[[], None] = lambda: None) -> None:
     """Puts all groups of a book file; never more than AT_ONCE lines are in memory."""
+    reader = new_reader(monitor)
     with path.open("rb") as file:
         while lines := list(islice(file, AT_ONCE)):
-            put(monitor, lines)
+            put(monitor, lines, reader)
             advance()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +14,7 @@ import numpy as np
 import uvloop
 
 from bench.book import Floats
+from monitor.daemon.startup import prepare_threads
 
 EVERY_S = 0.001
 PAUSE_S = 0.1
@@ -31,14 +34,21 @@ class Lateness(NamedTuple):
         return float(np.quantile(self.during_ms, 0.99))
 
 
-def measure(work: Callable[[int], object], seconds: float) -> Lateness:
-    """Runs `work` in a thread of its own with pauses of 100 ms, on the daemon's kind of event loop, and looks at the loop."""
-    return uvloop.run(_measure(work, seconds))
+def measure(work: Callable[[int], object], seconds: float, most: int = sys.maxsize) -> Lateness:
+    """Runs `work` in a thread of its own with pauses of 100 ms, at most so often, and looks at the event loop: one of the
+    daemon's kind, with its switch interval and its collector of garbage."""
+    interval, thresholds = sys.getswitchinterval(), gc.get_threshold()
+    try:
+        return uvloop.run(_measure(work, seconds, most))
+    finally:
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*thresholds)
 
 
-async def _measure(work: Callable[[int], object], seconds: float) -> Lateness:
+async def _measure(work: Callable[[int], object], seconds: float, most: int) -> Lateness:
     """Samples until the time is over and the last sweep has ended."""
     loop, end = asyncio.get_running_loop(), time.perf_counter() + seconds
+    prepare_threads(loop)
     swept: list[tuple[float, float]] = []
     samples: list[tuple[float, float]] = []
 
@@ -49,7 +59,7 @@ async def _measure(work: Callable[[int], object], seconds: float) -> Lateness:
 
     async def sweep() -> None:
         with ThreadPoolExecutor(1) as core:
-            while time.perf_counter() < end:
+            while time.perf_counter() < end and len(swept) < most:
                 await loop.run_in_executor(core, timed)
                 await asyncio.sleep(PAUSE_S)
 

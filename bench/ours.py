@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,8 @@ LOW = np.c_[np.full(len(LINES), -1.0), LINES]
 class Ours:
     """Screens all groups, decides the few that the screen names, moves their lines."""
 
-    def __init__(self, book: Book, threads: int = 1) -> None:
+    def __init__(self, book: Book, threads: int = 1, screen: Any = None) -> None:
+        """`screen`: one that takes the place of the monitor's."""
         self._profile = book.profile
         self._stage = np.zeros(len(book), np.int8)
         self._trusted = np.zeros(ASSETS, np.uint8)
@@ -29,7 +31,7 @@ class Ours:
             [(np.inf if bound is None else float(bound), share / 10_000) for bound, share in ladder]
             for ladder in book.market.ladders
         ]
-        self.screen = FastScreen(threads)
+        self.screen: FastScreen = FastScreen(threads) if screen is None else screen
         self.screen.instruments(np.arange(ASSETS, dtype=np.uint16), ladders)
         for number, begin in enumerate(range(0, len(book), BLOCK)):
             end = min(begin + BLOCK, len(book))

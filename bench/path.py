@@ -21,9 +21,12 @@ from bench.lateness import Lateness, measure
 from bench.ours import Ours
 from bench.progress import Advance
 from bench.rounds import Seconds, no_collection
+from monitor.core.loans.interest import midnight
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import Journal
 
+MIDNIGHTS = 6
+"""The first finds the kinds of all loans and is not counted, as at a start."""
 SIGMA, DRIFT = 0.0002, -0.0014
 """A market that falls all the time, so that as many groups cross a line in every tick as the figure wants: 0.05 %."""
 
@@ -37,6 +40,8 @@ class Figures(NamedTuple):
     """Share of the groups that changed stage, by tick."""
     lateness: Lateness
     """How late the event loop is while core handles such frames."""
+    midnights: list[float]
+    """Seconds in which the book takes the debts of another day, and sweeps all of it."""
 
 
 class Fall:
@@ -58,7 +63,20 @@ def run(book: Book, lines: Path, folder: Path, rounds: int, lateness_s: float, a
     seconds, changed = uvloop.run(_rounds(book, monitor, market, folder, rounds, advance))
     feed, frames = desk.new_feed(), [market.next() for _ in range(int(lateness_s / 0.1) + 1)]
     lateness = measure(lambda i: monitor.handle(desk.received(feed, *frames[i][:2])), lateness_s)
-    return Figures(seconds, changed, lateness)
+    return Figures(seconds, changed, lateness, _midnights(monitor))
+
+
+def _midnights(monitor: RiskMonitor) -> list[float]:
+    """The book alone: what core decides by it depends on how many groups stand at a line."""
+    took, at = [], desk.START
+    for _ in range(MIDNIGHTS):
+        at = midnight(at.date() + timedelta(days=1))
+        with no_collection():
+            started = time.perf_counter()
+            monitor.book.renew(at, monitor.rules)
+            monitor.book.suspects(None, monitor.board)
+            took.append(time.perf_counter() - started)
+    return took[1:]
 
 
 async def _rounds(

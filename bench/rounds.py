@@ -17,9 +17,13 @@ Work = Callable[[int], Any]
 
 
 def interleaved(
-    work: Mapping[str, Work], rounds: int, after: Callable[[int, dict[str, Any]], None], seed: int = 11
+    work: Mapping[str, Work],
+    rounds: int,
+    after: Callable[[int, dict[str, Any]], None],
+    seed: int = 11,
+    before_each: Callable[[], Any] = lambda: None,
 ) -> Seconds:
-    """Times each once a round; `after` gets the results of a round, and is not timed."""
+    """Times each once a round; `before_each` of them, and `after` a round with its results, is not timed."""
     order, shuffle = list(work), random.Random(seed).shuffle  # noqa: S311  an order, no secret
     seconds: Seconds = {name: [] for name in work}
     with no_collection():
@@ -27,6 +31,7 @@ def interleaved(
             shuffle(order)
             results = {}
             for name in order:
+                before_each()
                 started = time.perf_counter()
                 results[name] = work[name](i)
                 seconds[name].append(time.perf_counter() - started)

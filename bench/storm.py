@@ -15,8 +15,10 @@ import uvloop
 from bench import desk
 from bench.book import LINES, STABLES, Market, book
 from bench.durable import journal
+from bench.lateness import Lateness, measure
 from bench.progress import Advance
 from bench.rounds import Seconds
+from monitor.core.events.events import MarkPrices
 from monitor.core.groups.outcome import Outcome
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import Journal
@@ -58,16 +60,28 @@ def run(market: Market, alerts: int, rounds: int, folder: Path, advance: Advance
 
 def crash(monitor: RiskMonitor, market: Market, groups: int) -> tuple[Outcome, float]:
     """The outcome of a tick in which most of so many groups change stage, and the seconds that it took."""
+    event = poised(monitor, market, groups)
+    started = time.perf_counter()
+    outcome = monitor.handle(event)
+    return outcome, time.perf_counter() - started
+
+
+def late(market: Market, alerts: int, rounds: int) -> Lateness:
+    """How late the event loop is while core handles such ticks, each of a monitor of its own."""
+    monitors = [desk.new_monitor(market) for _ in range(rounds)]
+    ticks = [(monitor, poised(monitor, market, 2 * alerts)) for monitor in monitors]
+    return measure(lambda i: ticks[i][0].handle(ticks[i][1]), 1e9, rounds)
+
+
+def poised(monitor: RiskMonitor, market: Market, groups: int) -> MarkPrices:
+    """Puts so many groups close to their line; the tick that is to come."""
     lines = desk.book_lines(book(groups, market, ltv=np.full(groups, 0.999 * LINES[0, 1])))
     feed, at = desk.new_feed(), desk.START + timedelta(seconds=1)
     monitor.handle(desk.received(feed, desk.frame(market.price, desk.START), desk.START))
     desk.put(monitor, [line.encode() for line in lines])
     fallen = market.price.copy()
     fallen[STABLES:] = (fallen[STABLES:] * (1 - CRASH)).astype(np.int64)
-    event = desk.received(feed, desk.frame(fallen, at), at)
-    started = time.perf_counter()
-    outcome = monitor.handle(event)
-    return outcome, time.perf_counter() - started
+    return desk.received(feed, desk.frame(fallen, at), at)
 
 
 def part(outcome: Outcome, begin: int, end: int) -> Outcome:

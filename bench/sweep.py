@@ -17,8 +17,10 @@ from bench.progress import Advance
 from bench.rounds import Seconds, interleaved, no_collection
 
 OURS = "ours"
-SWEPT = ("amounts", "members", "runs", "band", "debt", "recognised")
-"""The arrays of the screen that a sweep reads (the first four) or writes while all prices are good."""
+SWEPT = ("amounts", "instruments", "slices", "side", "seats", "runs", "band", "debt", "recognised")
+"""The arrays of the screen that a sweep reads, or writes (the last two), while all prices are good."""
+COLD_BYTES = GIB // 8
+"""A second lies between two ticks, in which others use the caches. Reading this much leaves nothing of a book in them."""
 SAMPLE = 3_000
 """Groups whose stages are held against Decimal: enough to find one wrong in a thousand, in a few seconds."""
 
@@ -88,7 +90,8 @@ class _Few:
 
 
 def against_peers(book: Book, names: Sequence[str], rounds: int, advance: Advance) -> Seconds:
-    """Our tick, by one thread, and that of the peers; asserts that all give the same answers in every round."""
+    """Our tick, by one thread, and that of the peers, each with cold caches; asserts that all give the same answers in
+    every round."""
     market = ticks(rounds + 1)
     contenders: dict[str, Contender] = {OURS: Ours(book)}
     with no_collection():
@@ -104,7 +107,7 @@ def against_peers(book: Book, names: Sequence[str], rounds: int, advance: Advanc
             advance()
 
         work = {name: lambda i, each=each: each.tick(market[i + 1]) for name, each in contenders.items()}
-        seconds = interleaved(work, rounds, after)
+        seconds = interleaved(work, rounds, after, before_each=Stream(COLD_BYTES).read)
         sample = np.random.default_rng(1).choice(len(book), min(len(book), SAMPLE), replace=False)
         check_exact(book, market[rounds], contenders[OURS].answers()[0], LINES_BP, sample)
     finally:

@@ -38,6 +38,8 @@ class TokenConfig(msgspec.Struct, frozen=True):
         return f"TokenConfig({self.name}, {self.role})"
 
 
+PAGE_DRAFTS = ("pl", "pt", "ru", "sv")
+"""Languages that the page has drafts of, in dashboard/src/words."""
 _Most = Annotated[int, range(1, 100_001)]
 
 
@@ -64,6 +66,8 @@ class WebConfig(msgspec.Struct, frozen=True):
     """The address that people use, where a reverse proxy stands before the monitor. Notices link to it."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of proxies whose X-Forwarded-For and -Proto are believed."""
+    languages: tuple[str, ...] = ()
+    """Drafts of the page that a reader may choose, beside English."""
     health_port: Annotated[int, range(0, 65536)] | None = None
     """A port that answers only /healthz, /readyz and /metrics, whatever happens at the other one."""
     max_connections: Annotated[int, range(16, 100_001)] = 1000
@@ -74,6 +78,11 @@ class WebConfig(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         self._check_sign_in()
+        for language in self.languages:
+            if language not in PAGE_DRAFTS:
+                raise ValueError(
+                    f"languages: found {language!r}, expected one of: {', '.join(PAGE_DRAFTS)}; English is always there"
+                )
         try:
             if self.public_url is not None:
                 check_public_url(self.public_url)

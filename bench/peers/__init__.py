@@ -16,7 +16,8 @@ PEERS = {
     "python_decimal": "python_decimal",
 }
 """Those that results.json compares with, and their modules."""
-MORE = {"numpy, tuned": "numpy_tuned", "polars, lists": "polars_lists", "bytewax": "bytewax_flow"}
+RUNS = "ours, runs"
+MORE = {RUNS: "runs", "numpy, tuned": "numpy_tuned", "polars, lists": "polars_lists", "bytewax": "bytewax_flow"}
 """Further forms, so that nobody need ask whether a peer was written badly on purpose, and a streaming engine."""
 
 

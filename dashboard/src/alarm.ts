@@ -1,9 +1,9 @@
 /** Sound and desktop notice for critical alerts, for readers who asked for them. */
 
-import { TITLES } from "./alerts.generated";
 import type { AlertItem } from "./answers.generated";
 import { to } from "./router";
 import { settings } from "./settings";
+import { say, titleOf } from "./words/say";
 
 /** Many alerts of one moment are one sound. */
 const REST_MS = 2000;
@@ -21,12 +21,10 @@ export async function enableNotices(on: boolean): Promise<string | null> {
     settings.change({ notices: false });
     return null;
   }
-  if (!("Notification" in window)) return "This browser has no desktop notices.";
+  if (!("Notification" in window)) return say("thisBrowserHasNo");
   const answer = await Notification.requestPermission();
   settings.change({ notices: answer === "granted" });
-  return answer === "granted"
-    ? null
-    : "The browser does not allow notices from this page; change that in its settings.";
+  return answer === "granted" ? null : say("theBrowserDoesNot");
 }
 
 export function announce(alert: AlertItem): void {
@@ -39,8 +37,8 @@ export function announce(alert: AlertItem): void {
   }
   if (notices && "Notification" in window && Notification.permission === "granted") {
     const group = alert.data.group?.id;
-    const notice = new Notification(group ?? alert.data.subject ?? "Loan monitor", {
-      body: TITLES[alert.type] ?? alert.type,
+    const notice = new Notification(group ?? alert.data.subject ?? say("loanMonitor"), {
+      body: titleOf(alert.type) ?? alert.type,
       tag: alert.data.id,
     });
     notice.onclick = () => {

@@ -1,6 +1,7 @@
 /** Requests to the monitor. Every failure is an ApiError that says in words what is wrong and, where known, where. */
 
 import type { ProblemDetails } from "./answers.generated";
+import { say } from "./words/say";
 
 type Problems = NonNullable<ProblemDetails["errors"]>;
 
@@ -95,7 +96,7 @@ async function send(
     });
   } catch (e) {
     if (signal?.aborted) throw e;
-    const why = limit.aborted ? `no answer within ${timeout / 1000} s` : "the monitor cannot be reached";
+    const why = limit.aborted ? say("noAnswerWithinTimeout", { timeout: timeout / 1000 }) : say("theMonitorCannotBe");
     throw new ApiError(0, "unreachable", why);
   }
   if (!response.ok) throw await failure(response, path);

@@ -11,6 +11,7 @@ import { SignIn } from "./pages/signin";
 import { Shell } from "./parts/shell";
 import { route } from "./router";
 import { access, look } from "./session";
+import { say } from "./words/say";
 
 type Load = () => Promise<ComponentType<{ id: string }>>;
 
@@ -83,14 +84,14 @@ function Current() {
         (Page) => setShown({ page, Page }),
         () => setFailed(true),
       );
-    document.title = page ? `${id || page} · Loan monitor` : "Loan monitor";
+    document.title = page ? say("pageLoanMonitor", { page: id || page }) : say("loanMonitor");
   }, [page, id]);
   if (!(page in LATER)) return <Overview />;
   if (failed)
     return (
       <p class="failure" role="alert">
-        This page could not be loaded: the monitor may have been updated. Load the page again.
+        {say("thisPageCouldNot")}
       </p>
     );
-  return shown?.page === page ? <shown.Page key={id} id={id} /> : <p class="quiet">Loading…</p>;
+  return shown?.page === page ? <shown.Page key={id} id={id} /> : <p class="quiet">{say("loading")}</p>;
 }

@@ -3,6 +3,7 @@
 import type { AlertItem, LtvHistory, LtvItem, TimelineItem } from "./answers.generated";
 import { csv } from "./export";
 import { position } from "./format/decimal";
+import { say } from "./words/say";
 
 /** What is known of a time: of one moment (`from` = `to`), or of a step whose last value is of its end. Milliseconds. */
 export interface Seen {
@@ -89,7 +90,7 @@ export function marksOf(
     .map((act) => ({
       at: Date.parse(act.at),
       kind: ENTRIES[act.action ?? ""] ?? "entry",
-      says: `${(act.action ?? "entry").replace(/^entry /, "").replaceAll("_", " ")}${act.who ? ` by ${act.who}` : ""}`,
+      says: `${(act.action ?? "entry").replace(/^entry /, "").replaceAll("_", " ")}${act.who ? say("byWho", { who: act.who }) : ""}`,
     }));
   return [...said, ...done].sort((a, b) => a.at - b.at);
 }

@@ -9,12 +9,21 @@ export interface Settings {
   readonly sound: boolean;
   readonly notices: boolean;
   readonly hintSeen: boolean;
+  /** Of the page, where the monitor offers more than English. */
+  readonly language: string;
   /** The columns that this reader chose, by list. */
   readonly columns: Readonly<Record<string, readonly string[]>>;
 }
 
 const KEY = "loan-monitor";
-const DEFAULTS: Settings = { theme: "auto", sound: false, notices: false, hintSeen: false, columns: {} };
+const DEFAULTS: Settings = {
+  theme: "auto",
+  sound: false,
+  notices: false,
+  hintSeen: false,
+  language: "en",
+  columns: {},
+};
 
 function kept(): Settings {
   try {

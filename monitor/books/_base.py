@@ -13,6 +13,7 @@ from typing import Annotated, NamedTuple, Protocol
 import msgspec
 
 from monitor.books._line_memory import LineMemory, PlainLineMemory
+from monitor.books._unchanged import KeptLines
 from monitor.core.events.events import Event
 from monitor.core.loans.group import Contact, Group, GroupBatch, parse_line, parse_without_dates
 from monitor.core.loans.line_bounds import label_problems
@@ -131,6 +132,10 @@ def _nothing() -> Iterable[str]:
     return ()
 
 
+def _nothing_kept() -> None:
+    return None
+
+
 class BookProgress(Protocol):
     """Hears how far the reading of a large book is."""
 
@@ -162,6 +167,8 @@ class KeptBook(NamedTuple):
     """The same of `book.left_out`."""
     position: str = ""
     """What the source said last as the position of a `BookSeen`; "" where it said none yet."""
+    lines: Callable[[], KeptLines | None] = _nothing_kept
+    """The lines of this source that are in force now. May be called in any thread; None where nobody knows."""
 
 
 class BookSource(Protocol):

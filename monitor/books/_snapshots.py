@@ -19,6 +19,7 @@ import msgspec
 from monitor.books._base import KeptBook, Reader
 from monitor.books._line_memory import LineMemory, PlainLineMemory
 from monitor.books._lines import PAGE_LINES, Judged, judge
+from monitor.books._unchanged import LineSums, Summed
 from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED
 from monitor.core.alerts.trouble import CELLS, FEW, bad_cell
 from monitor.core.events.events import Event, GroupClosed, GroupPut, GroupsPut, Noticed, NoticedPart
@@ -86,6 +87,8 @@ class Comparison:
     def __init__(self, name: str, reader: Reader, kept: KeptBook, book: str) -> None:
         self.name = name
         self.memory: LineMemory = PlainLineMemory()
+        self.sums: LineSums | None = LineSums()
+        """Of all lines of this reading, for a caller that begins it anew each time; None where some were in force before."""
         self._reader = reader
         self._held = kept.groups
         self._book = book
@@ -173,7 +176,17 @@ class Comparison:
         self.memory.take(array("q", [sheet.lines[p] for p in taken]), array("q", [sheet.ids[p] for p in taken]))
         puts: list[Event] = [GroupsPut(at, self.name, sheet.batch)] if sheet.batch else []
         singles = sorted(sheet.judged.keys() - refused)
+        self._count(sheet, singles)
         return puts + [GroupPut(at, group, self.name) for p in singles if (group := sheet.judged[p].group) is not None]
+
+    def _count(self, sheet: Sheet, singles: Iterable[int]) -> None:
+        """Adds the lines of a sheet to `sums`."""
+        known = LineSums() if sheet.batch is None else sheet.batch.sums if isinstance(sheet.batch, Summed) else None
+        if self.sums is None or known is None or len(sheet.packed) + len(sheet.judged) < len(sheet.raws):
+            self.sums = None
+            return
+        groups = (sheet.judged[place].group for place in singles)
+        self.sums = self.sums.plus(known).plus(LineSums.of(group.line for group in groups if group is not None))
 
     def subject(self, number: int) -> str:
         """The book and the place of a line."""

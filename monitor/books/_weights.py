@@ -89,7 +89,8 @@ class Weights:
             while (wait_s := self._wait_s(waiter)) > 0:
                 self._moved.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._moved.wait(), None if wait_s == math.inf else wait_s)
+                    async with asyncio.timeout(None if wait_s == math.inf else wait_s):
+                        await self._moved.wait()
         finally:
             self._waiting.remove(waiter)
             self._moved.set()

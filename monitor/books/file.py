@@ -24,6 +24,7 @@ import msgspec
 from monitor.books._base import KeptBook, Reader, StaleAfter
 from monitor.books._lines import BookFile, LinePage, stamp, time_of
 from monitor.books._snapshots import Comparison, Place, RefusedLine, Sheet, fingerprint_of
+from monitor.books._unchanged import LineSums, position_of
 from monitor.clock import Clock, SystemClock
 from monitor.core.alerts.catalogue import BOOK_REFUSED
 from monitor.core.events.events import BookSeen, Event, GroupClosed
@@ -34,6 +35,7 @@ P = ParamSpec("P")
 
 
 _LARGE_BYTES = 1 << 20  # some thousand lines: a larger file is remembered as compactly as possible
+_DIGESTED_AT_ONCE = 64 << 20  # a sixteenth of a second
 _CHUNK = 200  # lines that the thread judges in one go, a quarter of a second, so that a shutdown need not wait longer
 
 
@@ -78,6 +80,10 @@ class FileBook:
         self._dated: tuple[int, ...] | None = None
         """The stamp of the reading whose time was told last."""
         self._is_settled = False
+        self._kept = kept
+        self._kept_position = kept.position
+        """That of the last run, until this one has looked whether the file is still the same."""
+        self._position_said = ""
 
     async def batches(self) -> AsyncIterator[list[Event]]:
         """The whole book first, then changes. Without `watch` it ends once it has read a file at rest."""
@@ -109,7 +115,11 @@ class FileBook:
                 return
             file = await self._apart(BookFile, self.path)
             if file.total_bytes >= _LARGE_BYTES:
+                if (known := await self._known()) is not None:
+                    yield known
+                    return
                 self._comparison.remember_compactly()
+            self._comparison.sums = None if len(self._comparison.memory) else LineSums()
             bad: dict[Place, RefusedLine] = {}
             async with aclosing(self._read(file, at, bad)) as pages:
                 async for more in pages:
@@ -133,15 +143,42 @@ class FileBook:
         closed, is_closing = await self._apart(self._missing, bad, at, now_s)
         notices = self._comparison.say(bad, at, now_s, patience_s)
         cleared = self._comparison.clear_all_but(bad, at)
+        is_whole = file.total_bytes >= _LARGE_BYTES and not bad and not is_closing
+        position = await self._apart(self._position, file.digest) if is_whole else ""
         self._is_settled = is_at_rest and after is not None and not (self._comparison.has_doubts or is_closing)
-        yield [*puts, *closed, *notices, *cleared, *self._seen(after, at)]
+        yield [*puts, *closed, *notices, *cleared, *self._seen(after, at, position)]
 
-    def _seen(self, after: tuple[int, ...] | None, at: datetime) -> list[Event]:
+    async def _known(self) -> list[Event] | None:
+        """At a start: what there is to say of a file that is the very one whose lines are in force; None for any other."""
+        position, self._kept_position = self._kept_position, ""
+        if not position:
+            return None
+        at, file = self._clock.utc(), await self._apart(BookFile, self.path)
+        parts = file.read_on(_DIGESTED_AT_ONCE)
+        while await self._apart(partial(next, parts, self)) is not self:
+            self._reader.progress(file.done_bytes, file.total_bytes)
+        after = await self._apart(file.stamp)
+        lines = await self._apart(self._kept.lines)
+        if after is None or lines is None or position != position_of(file.digest, lines):
+            return None
+        self._last, self._stamp, self._is_settled = file.digest, after, True
+        self._position_said = position
+        return [*self._comparison.clear_all_but({}, at), *self._seen(after, at, position)]
+
+    def _position(self, digest: bytes) -> str:
+        """Of a reading whose every line was new to this process and put a group; of a later one what was said before."""
+        lines, sums = self._kept.lines(), self._comparison.sums
+        if lines is not None and sums is not None:
+            self._position_said = position_of(digest, lines._replace(sums=sums))
+        is_same = self._position_said.startswith(digest.hex())
+        return self._position_said if is_same else ""
+
+    def _seen(self, after: tuple[int, ...] | None, at: datetime, position: str) -> list[Event]:
         """The time of the book, which is that of the file's last change, if it is another than before."""
         if after is None or after == self._dated:
             return []
         self._dated = after
-        return [BookSeen(at, self.name, time_of(after, at))]
+        return [BookSeen(at, self.name, time_of(after, at), position)]
 
     def _unreadable(self, problem: str, at: datetime, patience_s: float) -> list[Event]:
         """Notices about a file that cannot be read. It says nothing about its lines, so their notices stand."""

@@ -29,7 +29,7 @@ def backup(file: Path, *, encrypt_to: Sequence[str] = (), config: ConfigFile = C
     """
     loaded = configuration.load(config)
     private_files.use(loaded.monitor.group)
-    if (module := _module(loaded)) is None:
+    if (module := _module(loaded, "copy")) is None:
         return WRONG
     try:
         recipients = age_files.recipients_of(encrypt_to)
@@ -69,7 +69,7 @@ def restore(
     """
     loaded = configuration.load(config)
     private_files.use(loaded.monitor.group)
-    if (module := _module(loaded)) is None:
+    if (module := _module(loaded, "restore")) is None:
         return WRONG
     try:
         key = None if key_file is None else read_secret(None, key_file)
@@ -91,10 +91,14 @@ def restore(
     return FINE
 
 
-def _module(loaded: Config) -> Any:
-    """The kind of store, where it keeps a file; says so where it does not."""
+def _module(loaded: Config, wanted: str) -> Any:
+    """The kind of store, where it can do that; says so where it cannot."""
     module = plugins.module("stores", loaded.store.kind)
-    if hasattr(module, "copy"):
+    if hasattr(module, wanted):
         return module
+    if loaded.store.kind == "postgres":
+        what = "a backup is restored under a configuration of kind 'sqlite'; for PostgreSQL use pg_dump and pg_restore"
+        output.problems([f"{loaded.path}: {what}"])
+        return None
     output.problems([f"{loaded.path}: a store of kind {loaded.store.kind!r} lives in memory; there is no file of it"])
     return None

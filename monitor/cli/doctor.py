@@ -121,8 +121,10 @@ def _disk(config: Config) -> list[Finding]:
 
 def _store(config: Config) -> list[Finding]:
     path = Path(getattr(config.store.config, "path", ""))
-    if config.store.kind != "sqlite":
+    if config.store.kind == "memory":
         return [Finding("store", "note", f"kind {config.store.kind!r} keeps nothing over a restart")]
+    if config.store.kind == "postgres":
+        return _database(config)
     if not path.exists():
         return [Finding("store", "fine", f"{path} does not exist yet; the first run makes it")]
     try:
@@ -133,6 +135,15 @@ def _store(config: Config) -> list[Finding]:
         return [Finding("store", "trouble", f"{path} is damaged: {answer}; restore it from a backup")]
     encrypted = ", encrypted" if config.store.config.is_encrypted else ""
     return [Finding("store", "fine", f"{path}, {path.stat().st_size:,} bytes, whole{encrypted}")]
+
+
+def _database(config: Config) -> list[Finding]:
+    module = plugins.module("stores", config.store.kind)
+    try:
+        seen, unsafe = module.condition(config.store.config)
+    except StoreUnavailable as e:
+        return [Finding("store", "trouble", str(e))]
+    return [Finding("store", "fine", seen), *(Finding("store", "trouble", text) for text in unsafe)]
 
 
 def _audit(config: Config) -> Finding:
@@ -164,7 +175,8 @@ async def _daemon(config: Config) -> tuple[Finding, DaemonSeen | None]:
     address = urlsplit(base)
     place = address.netloc
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(address.hostname, address.port), CONNECT_S)
+        async with asyncio.timeout(CONNECT_S):
+            _, writer = await asyncio.open_connection(address.hostname, address.port)
     except (OSError, TimeoutError):
         return Finding("daemon", "note", f"not running at {place}"), None
     writer.close()
@@ -197,8 +209,8 @@ async def _notifier(name: str, part: Part) -> Finding:
     if address.hostname is None:
         return Finding(name, "fine", f"{part.kind}, local")
     default = {"https": 443, "smtps": 465, "smtp": 25}.get(address.scheme, 80)
-    opening = asyncio.open_connection(address.hostname, address.port or default)
-    _, writer = await asyncio.wait_for(opening, CONNECT_S)
+    async with asyncio.timeout(CONNECT_S):
+        _, writer = await asyncio.open_connection(address.hostname, address.port or default)
     writer.close()
     return Finding(
         name, "fine", f"{address.hostname} takes connections; `monitor send-test {part.name}` goes all the way"

@@ -120,8 +120,10 @@ async def first_price(name: str, part: Part, trust: Trust) -> Checked:
     finally:
         waiting.cancel()
         with suppress(Exception):  # taking leave of a peer that misbehaves is no finding
-            await asyncio.wait_for(asyncio.gather(waiting, return_exceptions=True), CLOSE_S)
-            await asyncio.wait_for(quotes.aclose(), CLOSE_S)
+            async with asyncio.timeout(CLOSE_S):
+                await asyncio.gather(waiting, return_exceptions=True)
+            async with asyncio.timeout(CLOSE_S):
+                await quotes.aclose()
     first: Quote = next(iter(batch))
     return _judged(name, first, f"{len(batch)} prices in the first message", trust, now)
 

@@ -23,6 +23,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         'evt_0f3c --note "calling the borrower" --until 2h',
         "evt_0f3c --undo",
     ),
+    "announce": ("G-1 --kind collateral --asset BTC --amount 0.5 --expected 6h --id desk-20",),
     "approve": ("P-1", "P-1 --yes"),
     "audit": (
         "--since 2d --limit 20",
@@ -48,6 +49,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "--config my.toml --against running",
     ),
     "demo": ("", "--port 0 --log-json --log-level warning"),
+    "dispute": ('G-1 --amount-usd 10000 --reason "the deposit of noon is missing" --by borrower --id desk-21',),
     "doctor": ("",),
     "duty": ("",),
     "explain": ("G-1",),
@@ -98,6 +100,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "--out day.html --url http://127.0.0.1:8080 --day 2026-11-22",
         "--out past.html --config my.toml --tape prices.csv.gz --book loans.jsonl --trust --allow-unvalued",
     ),
+    "resolve": ('G-1 --reason "it was found" --by desk --id desk-22',),
     "restore": (
         "copy.db --check",
         "copy.db.age --identity desk.txt --key-file secrets/store.key",

@@ -21,7 +21,20 @@ from cyclopts import CycloptsError, Parameter
 
 from monitor import config as configuration
 from monitor import plugins, private_files, service_manager, telemetry, terminal
-from monitor.cli import audit, calls, copies, delivery, importing, keys, levers, operator, output, portfolio, reloading
+from monitor.cli import (
+    audit,
+    call_entries,
+    calls,
+    copies,
+    delivery,
+    importing,
+    keys,
+    levers,
+    operator,
+    output,
+    portfolio,
+    reloading,
+)
 from monitor.cli.daemon_at import daemon_at
 from monitor.cli.help_texts import explained
 from monitor.cli.options import (
@@ -59,7 +72,7 @@ commands = Commands(
     version_flags=["--version"],
     result_action="return_value",
     help_format="plaintext",
-    default_parameter=Parameter(negative_iterable=()),
+    default_parameter=Parameter(negative_iterable=(), show_default=lambda value: None if value in ((), "") else value),
 )
 
 for _command in (
@@ -67,6 +80,9 @@ for _command in (
     portfolio.exposure,
     calls.calls,
     calls.call,
+    call_entries.announce,
+    call_entries.dispute,
+    call_entries.resolve,
     portfolio.report,
     operator.ack,
     operator.duty,

@@ -272,7 +272,7 @@ def time_of(text: str | None, flag: str) -> str | None:
         raise NoAnswer(f"{flag}: {e}, expected a time such as 2026-01-05T10:00:00Z", is_wrong_use=True) from None
 
 
-def time_from_now(text: str | None) -> str | None:
+def time_from_now(text: str | None, flag: str = "--until") -> str | None:
     """The time that a text names, or a duration from now. Raises NoAnswer."""
     if text is None:
         return None
@@ -282,4 +282,4 @@ def time_from_now(text: str | None) -> str | None:
         when: datetime = SystemClock().utc() + read(timedelta, text)
         return stamp(when)
     except (Invalid, ValueError) as e:
-        raise NoAnswer(f"--until: {e}, or a time such as 2026-01-05T10:00:00Z", is_wrong_use=True) from None
+        raise NoAnswer(f"{flag}: {e}, or a time such as 2026-01-05T10:00:00Z", is_wrong_use=True) from None

@@ -153,7 +153,7 @@ class App:
             scenarios=self.config.path.parent / "scenarios",
             instance=self.config.instance,
             reload=partial(_reload_for, self),
-            sources=lambda: unmended.stated_sources(self.config),
+            sources=lambda: unmended.stated_sources(self.config, self.sources.rates_seen),
             imports=self._imports(),
         )
         self.server = Server(self.config.web, handed_over)

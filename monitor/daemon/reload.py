@@ -120,6 +120,7 @@ def check_fixed(old: Config, new: Config) -> None:
         ("web.host", old.web.host, new.web.host),
         ("web.port", old.web.port, new.web.port),
         ("web.health_port", old.web.health_port, new.web.health_port),
+        ("web.languages", old.web.languages, new.web.languages),
         ("web.max_connections", old.web.max_connections, new.web.max_connections),
     ]
     if problems := [

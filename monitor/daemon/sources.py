@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 
 from monitor import contacts, plugins
 from monitor.books._aliases import aliased
 from monitor.books._base import BookProgress, BookSource, KeptBook, Unshown
+from monitor.books._unchanged import KeptLines
 from monitor.config import Config, Part
 from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED
 from monitor.core.alerts.trouble import FEW
@@ -19,6 +21,7 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import wiring
 from monitor.daemon.applied_entries import stored_of
 from monitor.daemon.feed_reports import FeedReports
+from monitor.daemon.kept_lines import kept_lines
 from monitor.daemon.sequencer import Sequencer
 from monitor.engine.book import ColumnarBook
 from monitor.engine.ingest.reader import BlockReader
@@ -65,6 +68,8 @@ class Sources:
         """By kind and name."""
         self._opened: dict[str, RateSource] = {}
         """Sources of rates whose opening was taken at the start."""
+        self.rates_seen: dict[str, datetime] = {}
+        """When each source of rates was read last."""
         self._rated: set[tuple[str, str]] = set()
         self._reports = FeedReports()
         self._log = BoundedLog(every_s=600.0)
@@ -75,7 +80,9 @@ class Sources:
     async def open_rates(self, config: Config) -> None:
         """Rates come before the loans, and before the deadlines that passed while the daemon was down."""
         self._opened = {part.name: wiring.rate_source(part, self._clock) for part in config.rates}
-        await self._sequencer.catch_up([event for s in self._opened.values() for event in await s.opening()])
+        opening = {name: await source.opening() for name, source in self._opened.items()}
+        await self._sequencer.catch_up([event for events in opening.values() for event in events])
+        self.rates_seen |= dict.fromkeys(opening, self._clock.utc())
 
     def run(self, config: Config, *, judge_again: bool = False) -> None:
         """Stops what changed or went, starts what is new, leaves the rest alone.
@@ -148,7 +155,7 @@ class Sources:
             self._needed_s = now_s
             # Core's thread may change the book meanwhile; then what was known serves for another while.
             with contextlib.suppress(RuntimeError):
-                self._needed = frozenset((*self._monitor.book.needed(), *self._monitor.board.parity_assets))
+                self._needed = frozenset((*self._book.named_coins(), *self._monitor.board.parity_assets))
         return self._needed
 
     def _trusted_usd(self, asset: str) -> Decimal | None:
@@ -169,9 +176,13 @@ class Sources:
         source = self._opened.pop(part.name, None)
         if source is None:  # a reload has brought it
             source = wiring.rate_source(part, self._clock)
-            await self._take_batch(await source.opening())
+            await self._take_rates(part.name, await source.opening())
         async for batch in source.changes():
-            await self._take_batch(batch)
+            await self._take_rates(part.name, batch)
+
+    async def _take_rates(self, name: str, batch: Sequence[Event]) -> None:
+        await self._take_batch(batch)
+        self.rates_seen[name] = self._clock.utc()
 
     async def _run_book(self, part: Part) -> None:
         told = self._monitor.standing
@@ -181,6 +192,7 @@ class Sources:
             told(BOOK_REFUSED),
             told(BOOK_LEFT_OUT),
             seen.position if seen is not None else "",
+            partial(self._kept_lines, part),
         )
         progress = partial(self._progress.step, part.name)
         reader = BlockReader(
@@ -199,6 +211,10 @@ class Sources:
                 await self._take_batch(batch)
         finally:
             self._progress.end(part.name)
+
+    def _kept_lines(self, part: Part) -> KeptLines:
+        names = part.names.aliases
+        return kept_lines(self._book, part.name, self._monitor.rules, names, self._clock.utc())
 
     async def _take_batch(self, batch: Sequence[Event]) -> None:
         """Hands events over in commits of bounded size; what a failing store does not take now waits in core."""

@@ -38,7 +38,8 @@ async def tried_once(notifier: Notifier, notice: Notice, clock: Clock) -> Tested
     """One attempt, and how it ended."""
     began_s = clock.monotonic_s()
     try:
-        receipt = await asyncio.wait_for(notifier.send(notice), TRY_S)
+        async with asyncio.timeout(TRY_S):
+            receipt = await notifier.send(notice)
         is_delivered, detail = True, receipt.detail
     except DeliveryError as e:
         is_delivered, detail = False, e.reason

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from monitor.config import Config
+from monitor.config import Config, Part
 from monitor.core.alerts.catalogue import BOOK_GAP, BOOK_LEFT_OUT, BOOK_REFUSED, RULES_DRIFT
 from monitor.core.alerts.state_alerts import UNMENDED
 from monitor.core.alerts.trouble import Trouble
@@ -23,14 +23,19 @@ OF_SOURCES = frozenset({BOOK_REFUSED, BOOK_LEFT_OUT, BOOK_GAP, RULES_DRIFT})
 Tell = Callable[[Noticed], Coroutine[Any, Any, None]]
 
 
-def stated_sources(config: Config) -> tuple[StatedSource, ...]:
-    """Where loans and rates come from. Of addresses nothing is shown, as they may hold secrets."""
+def stated_sources(config: Config, seen: Mapping[str, datetime] = {}) -> tuple[StatedSource, ...]:
+    """Where loans and rates come from, and when rates were read last. Addresses may hold secrets, so none is shown."""
     kinds = {"loans": config.books, "rates": config.rates}
     return tuple(
-        StatedSource(part.name, part.kind, gives, str(path) if (path := getattr(part.config, "path", None)) else None)
+        StatedSource(part.name, part.kind, gives, _path(part), seen.get(part.name) if gives == "rates" else None)
         for gives, parts in kinds.items()
         for part in parts
     )
+
+
+def _path(part: Part) -> str | None:
+    path = getattr(part.config, "path", None)
+    return str(path) if path else None
 
 
 def of_gone_sources(troubles: Iterable[Trouble], config: Config, at: datetime) -> list[Noticed]:

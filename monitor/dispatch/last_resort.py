@@ -58,7 +58,8 @@ class LastResort:
     async def _attempt(self, name: str, notice: Notice) -> None:
         async with self._gates[name]:
             try:
-                await asyncio.wait_for(self._notifiers()[name].send(notice), TIMEOUT_S)
+                async with asyncio.timeout(TIMEOUT_S):
+                    await self._notifiers()[name].send(notice)
             except (DeliveryError, TimeoutError, KeyError) as e:
                 log.error("a notice of the last resort was not delivered", notifier=name, id=notice.id, reason=str(e))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from monitor.books._unchanged import LineSums
 from monitor.core.groups.loan_book import Counted, Exposure, KeptGroups, TakenBatch
 from monitor.core.groups.outcome import Memory, StoredBlock
 from monitor.core.groups.record import GroupRecord
@@ -55,6 +56,11 @@ class ColumnarBook:
         """Ids of the groups that a source put. Any thread may ask."""
         fresh = [record.group.id for record in self.fresh.records() if record.source == source]
         return fresh if self.columnar is None else [*fresh, *self.columnar.rows.of_source(source)]
+
+    def lines_of(self, source: str) -> LineSums:
+        """Of the lines that put the groups of a source. Any thread may ask."""
+        fresh = LineSums.of(record.group.line for record in self.fresh.records() if record.source == source)
+        return fresh if self.columnar is None else fresh.plus(self.columnar.rows.lines_of(source))
 
     def find(self, group_id: str) -> GroupRecord | None:
         record = self.fresh.find(group_id)
@@ -170,7 +176,15 @@ class ColumnarBook:
         return chain(self.fresh.in_stages(stages), self.columnar.rows.in_stages(stages) if self.columnar else ())
 
     def needed(self) -> Collection[str]:
-        return {*self.fresh.needed(), *(self.columnar.screen.coins() if self.columnar else ())}
+        columns = self.columnar
+        return {*self.fresh.needed(), *(columns.screen.coins(columns.rows.living_of) if columns else ())}
+
+    def named_coins(self) -> Collection[str]:
+        """What is needed, and perhaps coins that only groups of the past needed.
+
+        Any thread may ask. Raises RuntimeError where the book changes meanwhile.
+        """
+        return {*self.fresh.needed(), *(self.columnar.screen.named_coins() if self.columnar else ())}
 
     def holding(self, asset: str) -> Collection[str]:
         fresh = self.fresh.holding(asset)

@@ -125,7 +125,8 @@ class ColumnarGroups:
         self._watch(number)
         look = [block.id(i) for i in self.agenda.take_new(number, block, self._now, at)]
         stored = StoredBlock(number, block.dump(self.names))
-        return TakenBatch(stored, rest, look, self.screen.coins_of(number), block.coins(self.names))
+        needed = self.screen.coins_of(number, self.rows.living_of)
+        return TakenBatch(stored, rest, look, needed, block.coins(self.names))
 
     def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
         """Takes stored blocks, except for the groups that are kept elsewhere or were closed since."""

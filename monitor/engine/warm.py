@@ -26,6 +26,9 @@ def warm() -> None:
     fast.owe(1, side, none)
     fast.suspects([1], np.array([1.0, 1.1]), good)
     fast.holders([1])
+    fast.suspects([1], np.array([1.0, 2.0]), good)
+    fast.suspects([1], np.array([1.0, 0.1]), good)
+    fast.instruments(np.array([0, 1], np.uint16), [ladder, ladder])
     _warm_snapshot(fast, calm, good)
 
 

@@ -59,7 +59,7 @@ class Server:
         check_bind(config.host, config.tokens)
         self._config = config
         self._daemon = daemon
-        self._page = page or PageFiles()
+        self._page = page or PageFiles(languages=config.languages)
         self.site = Site(config, daemon, limits)
         self._runner: web.AppRunner | None = None
         self._listening: list[asyncio.Server] = []

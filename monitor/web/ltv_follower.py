@@ -176,7 +176,7 @@ def _is_noted(sight: Sight) -> bool:
     if sight.state.stage != NORMAL or sight.weight is None:
         return True
     with exact():
-        return distance_of(sight.weight, sight.held) <= NEAR_PERCENT
+        return distance_of(sight.weight, sight.held, NORMAL) <= NEAR_PERCENT
 
 
 def _start(at: datetime, step_s: int) -> datetime:

@@ -7,6 +7,7 @@ index.html is in assets/ under a name with its hash, so that a browser may keep 
 from __future__ import annotations
 
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,9 +50,10 @@ class _File(NamedTuple):
 class PageFiles:
     """The files below a folder, as they were when the daemon started."""
 
-    def __init__(self, folder: Path = FOLDER) -> None:
+    def __init__(self, folder: Path = FOLDER, languages: Sequence[str] = ()) -> None:
+        """`languages` are drafts that a reader may choose beside English; the page reads them before anybody signed in."""
         index = folder / "index.html"
-        self._index = _read(index) if index.is_file() else None
+        self._index = _index(index, languages) if index.is_file() else None
         assets = folder / "assets"
         found = sorted(assets.iterdir()) if self._index is not None and assets.is_dir() else []
         self._assets = {f.name: _read(f) for f in found if f.is_file() and f.suffix in _TYPES}
@@ -75,8 +77,16 @@ class PageFiles:
         return _answer(request, file)
 
 
+def _index(path: Path, languages: Sequence[str]) -> _File:
+    said = f'<meta name="languages" content="{" ".join(languages)}" />\n  </head>'
+    return _file(path, path.read_bytes().replace(b"</head>", said.encode(), 1))
+
+
 def _read(path: Path) -> _File:
-    body = path.read_bytes()
+    return _file(path, path.read_bytes())
+
+
+def _file(path: Path, body: bytes) -> _File:
     return _File(_TYPES[path.suffix], body, gzip.compress(body, 9, mtime=0) if path.suffix in _PACKED else None)
 
 

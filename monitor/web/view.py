@@ -224,6 +224,8 @@ class StatedSource(NamedTuple):
     gives: str
     """`loans` or `rates`."""
     path: str | None = None
+    seen_at: datetime | None = None
+    """When a source of rates was read last; of books the view knows."""
 
 
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):

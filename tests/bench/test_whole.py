@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from bench import deliveries, desk, path, storm
+from bench import deliveries, desk, path, reading, storm
 from bench.book import book, market
 
 GROUPS = 300
@@ -25,6 +26,20 @@ def test_the_path_is_timed_in_turns_with_a_sweep_and_its_parts_make_it_up(tmp_pa
     assert s["path"] == pytest.approx(parts)
     assert len(found.changed) == 4
     assert found.lateness.sweeps >= 2
+    assert len(found.midnights) == path.MIDNIGHTS - 1
+
+
+def test_a_book_is_read_first_and_again() -> None:
+    """The part itself asserts that the unchanged file is not read again."""
+    found = reading.measure(desk.of_one_product(book(2_000, market())), rounds=1)
+    assert min(found.first_s + found.decode_s) > 0
+
+
+def test_a_loop_is_watched_in_storms() -> None:
+    interval = sys.getswitchinterval()
+    found = storm.late(market(), alerts=100, rounds=2)
+    assert found.sweeps == 2
+    assert sys.getswitchinterval() == interval
 
 
 def test_a_file_of_lines_fills_a_monitor(tmp_path: Path) -> None:

@@ -114,7 +114,8 @@ class Book:
     async def ended(self) -> None:
         """Waits until the source has said all."""
         assert self._task is not None
-        await asyncio.wait_for(self._task, 8)
+        async with asyncio.timeout(8):
+            await self._task
 
     async def stop(self) -> None:
         if self._task:

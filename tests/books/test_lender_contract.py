@@ -208,7 +208,8 @@ def test_an_empty_figure_is_unknown_and_never_zero(bench: Bench, tmp_path: Path)
         bench.blank(it.bodies)
         if bench is AAVE:  # a node that answers nothing is at fault, so nothing of its reading counts
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(anext(stream), 600.0)
+                async with asyncio.timeout(600.0):
+                    await anext(stream)
             return
         blank, again = await anext(stream), await anext(stream)
         await stream.aclose()  # type: ignore[attr-defined]

@@ -154,7 +154,30 @@ def test_who_gives_up_while_waiting_holds_nobody_up() -> None:
         await asyncio.sleep(1)
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
-        await asyncio.wait_for(ask(), 40)
+        async with asyncio.timeout(40):
+            await ask()
+
+    virtual.run(main())
+
+
+def test_who_is_stopped_at_the_very_moment_of_a_change_is_stopped() -> None:
+    """`asyncio.wait_for` of Python 3.11 would lose the cancellation, and the daemon would wait for this at its end."""
+
+    async def main() -> None:
+        weights = Weights(virtual.LoopClock())
+        weights.hold(ORDERS, "1", 30.0)
+
+        async def ask() -> None:
+            async with weights.turn(ORDERS, "1"):
+                pass
+
+        gone = asyncio.create_task(ask())
+        await asyncio.sleep(1)
+        weights._moved.set()
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        assert gone.cancelled()
 
     virtual.run(main())
 

@@ -22,6 +22,7 @@ CALM = {"BTCUSDT": "100000", "ETHUSDT": "4000"}
 BOOK = '[[book]]\nname = "loans"\nkind = "file"\npath = "book.jsonl"\n'
 """With a line that is refused."""
 LONG = "a-group-with-an-id-that-is-longer-than-a-phone-is-wide-0123456789"
+WEB = 'port = 0\nlanguages = ["pl", "pt", "ru", "sv"]'
 
 
 class Standing(NamedTuple):
@@ -41,7 +42,7 @@ async def standing(called: int = 0) -> AsyncIterator[Standing]:
             house = House(Path(folder), venue)
             bad = {**one_btc("BAD"), "lables": {}, "collateral": {"x": {"BTC": "-1"}}}
             await asyncio.to_thread((house.folder / "book.jsonl").write_text, json.dumps(bad))
-            house.write(webhook("pager", receiver.url()), '[[route]]\nto = ["pager"]\n', BOOK)
+            house.write(webhook("pager", receiver.url()), '[[route]]\nto = ["pager"]\n', BOOK, web=WEB)
             async with Daemon(house) as daemon:
                 browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
                 await daemon.put(*(one_btc(f"N-{n}", owed="70000") for n in range(called)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from tests.book_lines import one_btc
@@ -88,7 +89,8 @@ async def test_a_matrix_and_the_fall_that_it_takes(house: House, venue: Venue, r
         asked = {"matrix": {name: {"asset": a, "shocks": axis} for name, a in (("x", "BTC"), ("y", "ETH"))}}
         worst = (await stressed(daemon, asked))["cells"][0][0]
         groups = worst["stages"]["liquidation"] + worst["stages"]["delayed_liquidation"]
-        title = f"{worst['liquidation_debt_usd']} USD of {groups} groups; shortfall {worst['shortfall_usd']} USD"
+        debt, shortfall = (f"{Decimal(worst[key]):,}" for key in ("liquidation_debt_usd", "shortfall_usd"))
+        title = f"{debt} USD of {groups} groups; shortfall {shortfall} USD"
         await expect(cells.first).to_have_attribute("title", title)
         await page.get_by_label("% of the debt is at its liquidation line").fill("100")
         await page.get_by_role("button", name="Search").click()

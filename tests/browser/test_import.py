@@ -28,7 +28,7 @@ async def test_a_file_is_seen_mended_and_taken_on_a_phone(
             page.get_by_role("status").filter(has_text="1 new, 0 changed, 0 the same, 1 refused")
         ).to_be_visible()
         await expect(page.get_by_role("row").filter(has_text="Loans!C3")).to_contain_text("expected a number")
-        await expect(page.get_by_role("button", name="Take 1 groups")).to_be_disabled()
+        await expect(page.get_by_role("button", name="Take 1 group")).to_be_disabled()
         await expect(page.get_by_label("What column C holds")).to_have_value("principal")
         assert await page.evaluate("document.documentElement.scrollWidth") <= 320
         assert (await daemon.get("/v1/groups"))["items"] == []

@@ -172,7 +172,8 @@ async def test_a_peer_that_hangs_up_is_asked_once_and_is_a_failure_that_may_pass
         assert isinstance(await notifier.send(NOTICE), Receipt)
     else:
         with pytest.raises(DeliveryError) as failed:
-            await asyncio.wait_for(notifier.send(NOTICE), 20)
+            async with asyncio.timeout(20):
+                await notifier.send(NOTICE)
         assert (connections, failed.value.retry) == (1, True)
     await notifier.close()
     server.close()

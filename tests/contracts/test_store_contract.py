@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from monitor.stores._base import (
     delivery_id,
 )
 from monitor.stores.memory import MemoryStore
+from tests.postgres_server import shared_server
 from tests.stores.examples import (
     AT,
     CLEARED,
@@ -66,6 +68,11 @@ from tests.stores.examples import (
 
 # How each kind is configured for a test. A new store adds its line here, and inherits every test.
 TABLES: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "postgres": lambda folder: {
+        "url": shared_server().url,
+        "tls": "off",
+        "schema": f"s{sha256(bytes(folder)).hexdigest()[:20]}",
+    },
     "memory": lambda folder: {},
     "sqlite": lambda folder: {"path": str(folder / "made" / "monitor.db")},
 }
@@ -953,7 +960,7 @@ async def test_a_backup_is_a_store_with_the_same_content_and_overwrites_nothing(
     await case.store.commit(say(alert(TRIGGERED, "G-9")))
     with pytest.raises(StoreRefused, match="overwrites nothing"):
         await case.store.backup(copy)
-    module = plugins.module("stores", case.kind)
+    module = plugins.module("stores", "sqlite")
     restored: Store = module.build(module.Config(path=str(copy)))
     assert await restored.open() == StoredState(core_state(), (stored(),), (state(),), 1)
     assert await restored.alerts(AlertFilter()) == list(committed.alerts)

@@ -247,8 +247,12 @@ class Trial:
         found = (self.folder / "var" / "events").glob("events-*.jsonl*")
         known = {log for other in self.lives for log in other.logs}
         life.logs = sorted({log.with_name(log.name.removesuffix(".gz")) for log in found} - known)
-        life.findings = examine(self.store, self.folder / f"found-{life.number}.db")
+        life.findings = await self.examined(self.folder / f"found-{life.number}.db")
         checks.kept(self)
+
+    async def examined(self, copy: Path) -> Findings:
+        """What a dead daemon left."""
+        return examine(self.store, copy)
 
     async def revive(self) -> None:
         """After a death: the examination and the next life. Nothing else is needed."""

@@ -244,7 +244,8 @@ async def test_what_breaks_a_loop_is_raised_to_whoever_watches(open_desk: Open) 
     desk.store.start_attempts = broken
     await desk.commit(alert())
     with pytest.raises(AssertionError, match="an invariant"):
-        await asyncio.wait_for(desk.tasks.watch(), 1)
+        async with asyncio.timeout(1):
+            await desk.tasks.watch()
 
 
 async def test_the_first_answer_is_measured_from_when_the_alert_was_noticed(open_desk: Open) -> None:

@@ -112,7 +112,9 @@ class ScreenDesk:
 
     def watch(self, rows: Sequence[int]) -> None:
         pairs = [(a, b) for a in LINES for b in LINES if a is None or b is None or a < b]
-        lines = self.random.choices(pairs, k=len(rows))
+        self.give_lines(rows, self.random.choices(pairs, k=len(rows)))
+
+    def give_lines(self, rows: Sequence[int], lines: Sequence[tuple[Decimal | None, Decimal | None]]) -> None:
         self.model.lines |= dict(zip(rows, lines, strict=True))
         low = np.array([-1.0 if a is None else float(a) for a, _ in lines])
         high = np.array([np.inf if b is None else float(b) for _, b in lines])

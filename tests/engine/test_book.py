@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from monitor.core.events.entries import Entry
-from monitor.core.events.events import BookEntry, Event, GroupsPut, MarkPrices, TimePassed
+from monitor.core.events.events import BookEntry, Event, GroupClosed, GroupsPut, MarkPrices, TimePassed
 from monitor.core.groups.loan_book import LoanBook
 from monitor.core.groups.outcome import Outcome
 from monitor.core.portfolio.plain_book import PlainBook
@@ -20,6 +20,8 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.columns.names import Names
 from monitor.engine.ingest.reader import BlockReader
+from monitor.engine.spread.book import SpreadBook
+from monitor.engine.spread.local import NearShards
 from tests.coin_desk import START, line, loan
 from tests.core.desk import plainly, quotes
 from tests.core.runs import DESK, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, Step, events, rules, settings_, steps
@@ -30,7 +32,16 @@ desks = st.one_of(
     st.tuples(steps(DESK), products, st.just(TRUSTED), settings_),
     st.tuples(steps(LIVE), products, st.sampled_from((LIVE_TRUST, PAIR_TRUST)), settings_),
 )
-BOOKS: list[Callable[[], LoanBook]] = [lambda: ColumnarBook(fold_at=0), lambda: ColumnarBook(fold_at=2), ColumnarBook]
+SHARDS: list[Callable[[], LoanBook]] = [
+    lambda: SpreadBook(NearShards(2), fold_at=0),
+    lambda: SpreadBook(NearShards(3), fold_at=2),
+]
+BOOKS: list[Callable[[], LoanBook]] = [
+    lambda: ColumnarBook(fold_at=0),
+    lambda: ColumnarBook(fold_at=2),
+    ColumnarBook,
+    *SHARDS,
+]
 
 
 def a_run(desk: Any) -> tuple[Rules, list[Event]]:
@@ -151,6 +162,27 @@ def test_a_batch_of_lines_that_are_here_already_is_no_event() -> None:
         w = each.book.find("G-1")
         assert w is not None
         assert (len(each.book), w.version, w.group.loans[0].principal) == (4, 2, 95)
+
+
+def test_a_coin_that_only_dead_groups_of_a_block_hold_or_owe_is_needed_no_more() -> None:
+    now = Rules("desk-1", {"vip_loan": rules(4)}, Lifecycle(), TRUSTED)
+    book = ColumnarBook()
+    monitor = RiskMonitor(now, book=book)
+    owed = {"G-3": "BTC"}
+    lines = [
+        line(f"G-{n}", collateral={f"a{n}": {"USDT": "100"}}, loans=[loan(asset=owed.get(f"G-{n}", "COIN"))])
+        for n in range(5)
+    ]
+    lines[1]["collateral"]["a1"]["BTC"] = "1"
+    packed = BlockReader(lambda: now.products, book.names).pack([json.dumps(x).encode() for x in lines], START, "book")
+    assert monitor.handle(GroupsPut(START, "book", packed.batch)).blocks
+    assert set(book.needed()) == {"USDT", "BTC", "COIN"}
+    for gone, needed in (("G-1", {"USDT", "BTC", "COIN"}), ("G-3", {"USDT", "COIN"})):
+        monitor.handle(GroupClosed(START, gone, "book"))
+        assert set(book.needed()) == needed
+        again = ColumnarBook()
+        RiskMonitor(now, monitor.memory, again)
+        assert set(again.needed()) == needed
 
 
 def test_dust_that_a_line_states_is_not_owed_whether_it_comes_alone_or_in_a_batch() -> None:

@@ -126,10 +126,11 @@ class Strangers:
 
     async def _nonsense(self, last: int) -> None:
         while True:
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError, TimeoutError):
                 reader, writer = await self._open(last)
                 writer.write(self._random.choice(GARBAGE))
-                await asyncio.wait_for(reader.read(65536), 5)
+                async with asyncio.timeout(5):
+                    await reader.read(65536)
                 writer.close()
             await asyncio.sleep(0.05)
 

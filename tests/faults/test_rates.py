@@ -69,12 +69,24 @@ async def test_a_file_that_changes_is_followed_and_a_bad_one_changes_nothing(hou
     async with Daemon(house) as daemon:
         await daemon.put(one_btc("G-1"))
         assert await shown(daemon) == [("0.0002", "daily", True)]
+
+        async def seen() -> str:
+            (source,) = [each for each in (await daemon.get("/v1/books"))["items"] if each["name"] == "daily"]
+            return str(source["seen_at"])
+
+        first = await seen()
+        assert first.startswith("20")
         write_rates(house, "2026-01-05,USDT,0.0002", "2026-01-05,NEW,0.01", "2099-01-05,USDT,0.5")
 
         async def has_both() -> bool:
             return await shown(daemon) == [("0.0002", "daily", True), ("0.5", "daily", False)]
 
         await until(has_both, "the row to come")
+
+        async def is_seen_again() -> bool:
+            return await seen() > first
+
+        await until(is_seen_again, "the later time of the file")
         write_rates(house, "2026-01-05,USDT,0.0004", "2026-01-05,USDT", "2099-01-05,USDT,x")
         await until(lambda: daemon.alerts("&type=book.refused"), "the alert about the bad file")
         (alert,) = await daemon.alerts("&type=book.refused")

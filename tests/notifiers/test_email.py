@@ -264,7 +264,8 @@ async def test_a_server_that_hangs_after_the_data_is_left_in_time_and_retried(
 ) -> None:
     post.hangs_after_data = True
     with pytest.raises(DeliveryError) as failed:
-        await asyncio.wait_for(notifier(post.url, timeout_s=0.3).send(make_notice()), 3)
+        async with asyncio.timeout(3):
+            await notifier(post.url, timeout_s=0.3).send(make_notice())
     assert failed.value.retry
 
 
@@ -272,7 +273,8 @@ async def test_a_server_that_never_greets_is_left_in_time_and_retried(make_notic
     server = await asyncio.start_server(lambda r, w: asyncio.sleep(30), "127.0.0.1", 0)
     url = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     with pytest.raises(DeliveryError) as failed:
-        await asyncio.wait_for(notifier(url, timeout_s=0.3).send(make_notice()), 3)
+        async with asyncio.timeout(3):
+            await notifier(url, timeout_s=0.3).send(make_notice())
     assert failed.value.retry
     server.close()
 

@@ -61,7 +61,8 @@ async def test_a_listener_gets_the_body_that_a_webhook_gets(url: str, client: Re
     assert await anext(listening) == b""
     await asyncio.sleep(0.05)
     receipt = await notifier.send(notice)
-    body = await asyncio.wait_for(anext(listening), 5)
+    async with asyncio.timeout(5):
+        body = await anext(listening)
     assert body == notice.body()
     assert json.loads(body)["data"]["id"] == notice.id
     assert receipt.detail == "heard by 1"

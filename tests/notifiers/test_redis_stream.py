@@ -85,7 +85,8 @@ async def test_a_server_that_pauses_is_left_in_time_and_its_answers_are_not_mixe
     await stream.send(make_notice(id="evt_before"))
     await redis.execute_command("CLIENT", "PAUSE", 1500, "WRITE")
     with pytest.raises(DeliveryError) as failed:
-        await asyncio.wait_for(stream.send(make_notice(id="evt_paused")), 3)
+        async with asyncio.timeout(3):
+            await stream.send(make_notice(id="evt_paused"))
     assert failed.value.retry
     await redis.execute_command("CLIENT", "UNPAUSE")
     receipt = await stream.send(make_notice(id="evt_after"))
@@ -99,7 +100,8 @@ async def test_an_attempt_that_is_cut_off_leaves_no_answer_for_the_next(
     await stream.send(make_notice(id="evt_before"))
     await redis.execute_command("CLIENT", "PAUSE", 300, "WRITE")
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(stream.send(make_notice(id="evt_cut")), 0.05)
+        async with asyncio.timeout(0.05):
+            await stream.send(make_notice(id="evt_cut"))
     receipt = await stream.send(make_notice(id="evt_after"))
     entries = {f[b"id"]: entry.decode() for entry, f in await redis.xrange("test:alerts")}
     assert receipt.detail == f"entry {entries[b'evt_after']}"

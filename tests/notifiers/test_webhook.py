@@ -209,7 +209,8 @@ async def test_a_receiver_that_never_answers_is_given_up_in_time(
 
     receiver.answer = hang
     with pytest.raises(DeliveryError, match="no answer within") as failed:
-        await asyncio.wait_for(make(receiver.url, timeout_s=0.2).send(make_notice()), 5)
+        async with asyncio.timeout(5):
+            await make(receiver.url, timeout_s=0.2).send(make_notice())
     assert failed.value.retry
 
 
@@ -293,7 +294,8 @@ async def test_a_peer_that_never_comes_to_its_answer_is_cut_off_by_bytes(
 
     server = await asyncio.start_server(go_on, "127.0.0.1", 0)
     with pytest.raises(DeliveryError) as failed:
-        await asyncio.wait_for(make(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/").send(make_notice()), 5)
+        async with asyncio.timeout(5):
+            await make(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/").send(make_notice())
     assert failed.value.retry
     assert sent < 20_000_000
     server.close()

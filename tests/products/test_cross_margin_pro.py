@@ -19,7 +19,7 @@ from monitor.core.rules.product import Ladder
 from monitor.core.schema import Invalid
 from monitor.core.valuation.ladder import by_deduction, deductions, recognised, tier_of
 from monitor.products import cross_margin_pro
-from monitor.stores.sqlite import packed
+from monitor.stores import _packed as packed
 from tests.book_lines import book_line
 from tests.products.shelf import START, Shelf, shipped
 

@@ -117,7 +117,8 @@ class Watched:
             self.told.put_nowait(events)
 
     async def next(self) -> list[Event]:
-        return await asyncio.wait_for(self.told.get(), 10)
+        async with asyncio.timeout(10):
+            return await self.told.get()
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ async def answers(store: Store) -> list[Any]:
 
 
 @more_in_a_soak
-@settings(max_examples=examples(50, 1000))
+@settings(max_examples=examples(25, 1000))
 @given(steps)
 def test_sqlite_and_memory_give_the_same_answers(sequence: list[tuple[str, Any]]) -> None:
     async def both() -> None:

@@ -25,6 +25,7 @@ from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.instants import micros_of
 from monitor.core.stages.stages import GroupState
+from monitor.stores import _packed as packed
 from monitor.stores import sqlite
 from monitor.stores._base import (
     AlertFilter,
@@ -36,8 +37,8 @@ from monitor.stores._base import (
     StoreRefused,
     StoreUnavailable,
 )
-from monitor.stores.sqlite import file, packed
-from monitor.stores.sqlite.rows import BY_ID
+from monitor.stores._rows import BY_ID
+from monitor.stores.sqlite import file
 from tests.stores import committer, folder
 from tests.stores.examples import (
     AT,

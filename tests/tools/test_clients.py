@@ -103,7 +103,8 @@ async def said(*command: str, cwd: Path) -> object:
     process = await asyncio.create_subprocess_exec(
         *command, json.dumps(GROUP), cwd=cwd, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    async with asyncio.timeout(60):
+        out, err = await process.communicate()
     assert process.returncode == 0, err.decode()
     return json.loads(out)
 

@@ -169,7 +169,8 @@ class Hour(Trial):
         """The event log cannot be written either, so nothing but time may pass meanwhile: the oracle must know the rest."""
         self.goes_on.clear()
         with suppress(Died, AssertionError):
-            await asyncio.wait_for(self._quiet(), 20)
+            async with asyncio.timeout(20):
+                await self._quiet()
         pid = self.daemon.pid
         self.receiver.in_outage = True
         _limit(pid, resource.RLIMIT_FSIZE, 4096)

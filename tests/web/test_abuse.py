@@ -117,7 +117,8 @@ async def test_a_body_that_never_ends_is_given_up(http: Session, monkeypatch: py
     monkeypatch.setattr(reading, "READ_TIMEOUT_S", 0.1)
     reader, writer = await asyncio.open_connection(http._base_url.host, http._base_url.port)
     writer.write(b"PUT /v1/groups/G-1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
-    status = await asyncio.wait_for(reader.readline(), 5)
+    async with asyncio.timeout(5):
+        status = await reader.readline()
     assert b" 408 " in status
     writer.close()
 
@@ -126,7 +127,8 @@ async def test_a_body_that_never_ends_is_given_up(http: Session, monkeypatch: py
 async def test_what_is_no_http_does_not_stop_the_server(http: Session, raw: bytes) -> None:
     reader, writer = await asyncio.open_connection(http._base_url.host, http._base_url.port)
     writer.write(raw + b"\r\n\r\n")
-    answer = await asyncio.wait_for(reader.read(100_000), 5)
+    async with asyncio.timeout(5):
+        answer = await reader.read(100_000)
     assert b"Traceback" not in answer
     writer.close()
     assert (await ask(http, "GET", "/healthz"))[0] == 200

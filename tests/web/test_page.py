@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from monitor.web.page import POLICY, PageFiles
+from monitor.web_table import PAGE_DRAFTS, WebConfig
 from tests.web.desk import WebDesk, serving
 from tests.web.resources.test_session import config
 
@@ -69,3 +70,26 @@ async def test_a_page_that_is_not_built_says_how(desk: WebDesk, tmp_path: Path) 
     ):
         assert (r.status, r.content_type) == (200, "text/plain")
         assert "make setup" in await r.text()
+
+
+async def test_the_languages_that_are_offered_stand_in_the_page_itself(desk: WebDesk, built: Path) -> None:
+    """Before anybody signed in, so that the sign-in speaks them too."""
+    (built / "index.html").write_text("<!doctype html><html><head><title>WebDesk</title></head></html>")
+    page = PageFiles(built, ("pl", "sv"))
+    async with (
+        serving(desk, config(), page=page) as url,
+        aiohttp.ClientSession(url) as http,
+        http.get("/") as r,
+    ):
+        assert '<meta name="languages" content="pl sv" />' in await r.text()
+
+
+def test_a_language_without_a_draft_is_refused() -> None:
+    with pytest.raises(ValueError, match="languages: found 'de', expected one of: pl, pt, ru, sv"):
+        WebConfig(languages=("de",))
+
+
+def test_every_draft_of_the_page_can_be_offered() -> None:
+    words = Path(__file__).parents[2] / "dashboard/src/words"
+    files = {f.stem for f in words.glob("*.ts")}
+    assert files - {"en", "say", "words.test"} == set(PAGE_DRAFTS)

@@ -3,6 +3,7 @@
  * answer to a question that nobody asked costs more than one more click.
  */
 
+import { say } from "../words/say";
 import { compare, cut, type Numbers, shift, times } from "./decimal";
 
 export interface Choice {
@@ -32,7 +33,7 @@ const SHOCK_PLACES = 6;
 /** A number by the separators of the reader's language, where those decide; the unit is gone already. */
 function plainOf(text: string, numbers: Numbers): Plain {
   const match = /^([+-]?)([\d.,]+)$/.exec(spaced(text));
-  if (!match) return { kind: "wrong", why: `“${text}” is not a number.` };
+  if (!match) return { kind: "wrong", why: say("textIsNotA", { text }) };
   const [, sign = "", digits = ""] = match;
   const minus = sign === "-" ? "-" : "";
   const marks = digits.replace(/\d/g, "");
@@ -43,17 +44,17 @@ function plainOf(text: string, numbers: Numbers): Plain {
   if (!isMixed && marks.length > 1)
     return isGroups
       ? { plain: minus + digits.replace(/[.,]/g, "") }
-      : { kind: "wrong", why: `“${text}” is not one number.` };
+      : { kind: "wrong", why: say("textIsNotOne", { text }) };
   const [whole = "", fraction = ""] = splitAtLast(digits, last);
   if (isMixed) {
     const hasGroups = /^\d{1,3}([.,]\d{3})+$/.test(whole) && !whole.includes(last);
-    return hasGroups ? decimal(minus, whole, fraction, text) : { kind: "wrong", why: `“${text}” is not one number.` };
+    return hasGroups ? decimal(minus, whole, fraction, text) : { kind: "wrong", why: say("textIsNotOne", { text }) };
   }
   const isEither = isGroups && !whole.startsWith("0") && last !== numbers.point && last !== numbers.group;
   if (isEither) {
     const [fine, large] = [`${minus}${whole}${numbers.point}${fraction}`, minus + whole + fraction];
     const choices = [fine, large].map((t) => ({ says: numbers.exact(normal(t, numbers.point)), text: t }));
-    return { kind: "ask", why: `Is “${text}” a fraction or thousands?`, choices };
+    return { kind: "ask", why: say("isTextAFraction", { text }), choices };
   }
   if (isGroups && !whole.startsWith("0") && last === numbers.group) return { plain: minus + whole + fraction };
   return decimal(minus, whole, fraction, text);
@@ -71,7 +72,7 @@ function splitAtLast(digits: string, mark: string): [string, string] {
 }
 
 function decimal(minus: string, whole: string, fraction: string, text: string): Plain {
-  if (!whole && !fraction) return { kind: "wrong", why: `“${text}” is not a number.` };
+  if (!whole && !fraction) return { kind: "wrong", why: say("textIsNotA", { text }) };
   return { plain: `${minus}${whole.replace(/[.,]/g, "") || "0"}${fraction ? `.${fraction}` : ""}` };
 }
 
@@ -108,15 +109,19 @@ export function amountOf(text: string, numbers: Numbers, coin: string, whole: st
   const read = plainOf(what.text, numbers);
   if (!("plain" in read)) return read;
   const { plain } = read;
-  if (plain.startsWith("-") && compare(plain, "0") < 0)
-    return { kind: "wrong", why: "An amount is never below nothing. Choose another field for the other direction." };
-  if (what.isUsd) return { kind: "wrong", why: `Type a quantity of ${coin}, not its value in USD.` };
+  if (plain.startsWith("-") && compare(plain, "0") < 0) return { kind: "wrong", why: say("anAmountIsNever") };
+  if (what.isUsd) return { kind: "wrong", why: say("typeAQuantityOf", { coin }) };
   if (compare(plain, "0") === 0) return NOTHING;
   if (!what.isPercent) return { kind: "value", value: cut(plain, PLACES), says: `${numbers.exact(plain)} ${coin}` };
-  if (whole === null) return { kind: "wrong", why: `${numbers.exact(plain)}% of what? Type a quantity of ${coin}.` };
+  if (whole === null) return { kind: "wrong", why: say("plainOfWhatType", { plain: numbers.exact(plain), coin }) };
   const part = cut(times(whole, shift(plain, -2)), PLACES);
   if (compare(part, "0") === 0) return NOTHING;
-  const says = `${numbers.exact(plain)}% of ${numbers.exact(whole)} is ${numbers.exact(part)} ${coin}`;
+  const says = say("plainOfWholeIs", {
+    plain: numbers.exact(plain),
+    whole: numbers.exact(whole),
+    part: numbers.exact(part),
+    coin,
+  });
   return { kind: "value", value: part, says, percent: plain };
 }
 
@@ -128,35 +133,34 @@ export function shockOf(text: string, numbers: Numbers): Entered {
   if (!("plain" in read)) return read;
   const { plain } = read;
   const isSigned = /^[+-]/.test(what.text);
-  if (what.isUsd && what.isPercent) return { kind: "wrong", why: "A change in percent, or a price in USD?" };
-  if (what.isUsd)
-    return plain.startsWith("-") ? { kind: "wrong", why: "A price is never below nothing." } : price(plain, numbers);
+  if (what.isUsd && what.isPercent) return { kind: "wrong", why: say("aChangeInPercent") };
+  if (what.isUsd) return plain.startsWith("-") ? { kind: "wrong", why: say("aPriceIsNever") } : price(plain, numbers);
   if (what.isPercent || isSigned) return change(plain, numbers);
   if (compare(plain, "0") === 0) return NOTHING;
   if (compare(plain, LIKE_A_PERCENTAGE) > 0) return price(plain, numbers);
   const shown = numbers.exact(plain);
   const choices = [
-    { says: `a fall of ${shown}%`, text: `−${shown}%` },
-    { says: `a rise of ${shown}%`, text: `+${shown}%` },
-    { says: `a price of $${shown}`, text: `$${shown}` },
+    { says: say("aFallOfShown", { shown }), text: `−${shown}%` },
+    { says: say("aRiseOfShown", { shown }), text: `+${shown}%` },
+    { says: say("aPriceOfShown", { price: `$${shown}` }), text: `$${shown}` },
   ];
-  return { kind: "ask", why: `What is ${shown}?`, choices };
+  return { kind: "ask", why: say("whatIsShown", { shown }), choices };
 }
 
 function change(plain: string, numbers: Numbers): Entered {
   const percent = cut(plain, SHOCK_PLACES);
   if (compare(percent, "0") === 0) return NOTHING;
-  if (compare(percent, "-100") < 0) return { kind: "wrong", why: "Nothing falls by more than 100%." };
+  if (compare(percent, "-100") < 0) return { kind: "wrong", why: say("nothingFallsByMore") };
   const size = numbers.exact(percent.replace("-", ""));
   return {
     kind: "value",
     value: `${percent}%`,
-    says: percent.startsWith("-") ? `falls by ${size}%` : `rises by ${size}%`,
+    says: percent.startsWith("-") ? say("fallsBySize", { size }) : say("risesBySize", { size }),
   };
 }
 
 function price(plain: string, numbers: Numbers): Entered {
-  return { kind: "value", value: cut(plain, 18), says: `is $${numbers.exact(plain)}` };
+  return { kind: "value", value: cut(plain, 18), says: say("isPlain", { price: `$${numbers.exact(plain)}` }) };
 }
 
 function escaped(text: string): string {

@@ -1,5 +1,7 @@
 /** Times for people: in their own zone, with UTC at hand. A time is RFC 3339 text in UTC, as the API sends it. */
 
+import { say } from "../words/say";
+
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
@@ -48,19 +50,20 @@ export function inZone(at: string | number, zone: string): string {
 /** Two units at most: `23 h 59 min`, `4 min 05 s`, `12 s`. */
 export function span(ms: number): string {
   const left = Math.max(0, Math.floor(ms / SECOND) * SECOND);
-  if (left >= 10 * DAY) return `${Math.floor(left / DAY)} d`;
-  if (left >= DAY) return `${Math.floor(left / DAY)} d ${Math.floor((left % DAY) / HOUR)} h`;
-  if (left >= HOUR) return `${Math.floor(left / HOUR)} h ${pad((left % HOUR) / MINUTE)} min`;
-  if (left >= MINUTE) return `${Math.floor(left / MINUTE)} min ${pad((left % MINUTE) / SECOND)} s`;
-  return `${left / SECOND} s`;
+  if (left >= 10 * DAY) return say("spanDays", { d: Math.floor(left / DAY) });
+  if (left >= DAY) return say("spanDaysHours", { d: Math.floor(left / DAY), h: Math.floor((left % DAY) / HOUR) });
+  if (left >= HOUR) return say("spanHoursMinutes", { h: Math.floor(left / HOUR), min: pad((left % HOUR) / MINUTE) });
+  if (left >= MINUTE)
+    return say("spanMinutesSeconds", { min: Math.floor(left / MINUTE), s: pad((left % MINUTE) / SECOND) });
+  return say("spanSeconds", { s: left / SECOND });
 }
 
 /** An age or an estimate in its largest unit. */
 export function rough(ms: number): string {
-  if (ms >= 2 * DAY) return `${Math.round(ms / DAY)} d`;
-  if (ms >= 2 * HOUR) return `${Math.round(ms / HOUR)} h`;
-  if (ms >= 2 * MINUTE) return `${Math.round(ms / MINUTE)} min`;
-  return `${Math.max(0, Math.round(ms / SECOND))} s`;
+  if (ms >= 2 * DAY) return say("spanDays", { d: Math.round(ms / DAY) });
+  if (ms >= 2 * HOUR) return say("spanHours", { h: Math.round(ms / HOUR) });
+  if (ms >= 2 * MINUTE) return say("spanMinutes", { min: Math.round(ms / MINUTE) });
+  return say("spanSeconds", { s: Math.max(0, Math.round(ms / SECOND)) });
 }
 
 function pad(value: number): string {

@@ -13,6 +13,7 @@ import type {
   StatusEvent,
 } from "../answers.generated";
 import { get, query, served } from "../api";
+import { say } from "../words/say";
 import { Drift } from "./drift";
 import { labelQuery } from "./label";
 import { added, gapBefore, KEPT } from "./log";
@@ -150,7 +151,7 @@ export class Live {
       this.lost(gap.reason);
     });
     source.onerror = () => {
-      if (source === this.source) this.lost("the connection to the monitor was cut");
+      if (source === this.source) this.lost(say("theConnectionToThe"));
     };
   }
 

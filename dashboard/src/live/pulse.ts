@@ -1,5 +1,7 @@
 /** Whether what is shown is live, and if not, why. Pure. */
 
+import { say } from "../words/say";
+
 export type Phase = "connecting" | "live" | "quiet" | "cut" | "refused";
 
 export interface Pulse {
@@ -30,5 +32,5 @@ export function cut(pulse: Pulse, reason: string): Pulse {
 
 export function looked(pulse: Pulse, now: number): Pulse {
   if (pulse.phase !== "live" || now - pulse.heard <= QUIET_MS) return pulse;
-  return { ...pulse, phase: "quiet", reason: "the monitor has said nothing for a while" };
+  return { ...pulse, phase: "quiet", reason: say("theMonitorHasSaid") };
 }

@@ -16,6 +16,7 @@ import { SaveList } from "../parts/save";
 import { SentAlerts } from "../parts/sentalerts";
 import { Silences } from "../parts/silences";
 import { to } from "../router";
+import { familyOf, say } from "../words/say";
 
 interface Wanted {
   readonly severity: string;
@@ -27,38 +28,47 @@ interface Wanted {
 }
 
 const ALL: Wanted = { severity: "", type: "", group: "", label: "", from: "", to: "" };
-const TYPES: readonly [string, string][] = [["", "every kind"], ...Object.entries(FAMILIES)];
+const TYPES: readonly [string, string][] = [
+  ["", say("everyKind")],
+  ...Object.keys(FAMILIES).map((type): [string, string] => [type, familyOf(type)]),
+];
 const PAGE = 200;
 
 const COLUMNS: readonly Column<AlertItem>[] = [
-  { key: "at", name: "When", show: (a) => <Time at={a.timestamp} />, text: (a) => a.timestamp },
+  { key: "at", name: say("when"), show: (a) => <Time at={a.timestamp} />, text: (a) => a.timestamp },
   {
     key: "severity",
-    name: "Severity",
+    name: say("severity"),
     show: (a) => <SeverityPill severity={a.data.severity} />,
     text: (a) => a.data.severity,
   },
-  { key: "what", name: "What", show: (a) => <What of={a} />, text: (a) => alertTitle(a.type), wrap: true },
-  { key: "of", name: "Of", show: (a) => <Of of={a} />, text: (a) => a.data.group?.id ?? a.data.subject, wrap: true },
+  { key: "what", name: say("what"), show: (a) => <What of={a} />, text: (a) => alertTitle(a.type), wrap: true },
+  {
+    key: "of",
+    name: say("of"),
+    show: (a) => <Of of={a} />,
+    text: (a) => a.data.group?.id ?? a.data.subject,
+    wrap: true,
+  },
   {
     key: "ltv",
-    name: "LTV",
+    name: say("ltv"),
     show: (a) => alertFigure(a.data) ?? "–",
     text: (a) => a.data.ltv,
     right: true,
   },
-  { key: "type", name: "Type", show: (a) => a.type, text: (a) => a.type, extra: true },
-  { key: "stage", name: "Stage", show: (a) => stageOf(a) ?? "–", text: stageOf, extra: true },
-  { key: "reason", name: "Reason", show: (a) => a.data.reason ?? "–", text: (a) => a.data.reason, extra: true },
+  { key: "type", name: say("type"), show: (a) => a.type, text: (a) => a.type, extra: true },
+  { key: "stage", name: say("stage"), show: (a) => stageOf(a) ?? "–", text: stageOf, extra: true },
+  { key: "reason", name: say("reason"), show: (a) => a.data.reason ?? "–", text: (a) => a.data.reason, extra: true },
   {
     key: "deadline",
-    name: "Deadline",
+    name: say("deadline"),
     show: (a) => <Time at={a.data.deadline} />,
     text: (a) => a.data.deadline,
     extra: true,
   },
-  { key: "labels", name: "Labels", show: labelsOf, text: labelsOf, wrap: true, extra: true },
-  { key: "id", name: "Id", show: (a) => a.data.id, text: (a) => a.data.id, extra: true },
+  { key: "labels", name: say("labels"), show: labelsOf, text: labelsOf, wrap: true, extra: true },
+  { key: "id", name: say("id"), show: (a) => a.data.id, text: (a) => a.data.id, extra: true },
 ];
 
 export function AlertsPage() {
@@ -68,22 +78,22 @@ export function AlertsPage() {
   return (
     <article>
       <header class="pagehead">
-        <h1>Alerts</h1>
+        <h1>{say("alerts")}</h1>
       </header>
       <div class="grid">
-        <Panel title="Log" class="wide">
+        <Panel title={say("log")} class="wide">
           <Filters wanted={wanted} onChange={setWanted} columns={columns} />
-          {error && <Failure error={error} what="the alert log" />}
-          {alerts.length ? <Log alerts={alerts} columns={columns} /> : <p class="empty">No alert of this kind.</p>}
+          {error && <Failure error={error} what={say("theAlertLog")} />}
+          {alerts.length ? <Log alerts={alerts} columns={columns} /> : <p class="empty">{say("noAlertOfThis")}</p>}
           {more && (
             <p class="body">
               <button type="button" onClick={more}>
-                Older alerts
+                {say("olderAlerts")}
               </button>
             </p>
           )}
         </Panel>
-        <Panel title="Silences" class="wide">
+        <Panel title={say("silences")} class="wide">
           <Silences />
         </Panel>
       </div>
@@ -96,13 +106,13 @@ function Filters(props: { wanted: Wanted; onChange: (wanted: Wanted) => void; co
   return (
     <div class="toolbar">
       <label>
-        <span class="hidden">Severity</span>
+        <span class="hidden">{say("severity")}</span>
         <select
           value={wanted.severity}
-          aria-label="Severity"
+          aria-label={say("severity")}
           onChange={(e) => onChange({ ...wanted, severity: e.currentTarget.value })}
         >
-          <option value="">every severity</option>
+          <option value="">{say("everySeverity")}</option>
           {SEVERITIES.map((s) => (
             <option key={s} value={s}>
               {s}
@@ -111,10 +121,10 @@ function Filters(props: { wanted: Wanted; onChange: (wanted: Wanted) => void; co
         </select>
       </label>
       <label>
-        <span class="hidden">Kind</span>
+        <span class="hidden">{say("kind")}</span>
         <select
           value={wanted.type}
-          aria-label="Kind"
+          aria-label={say("kind")}
           onChange={(e) => onChange({ ...wanted, type: e.currentTarget.value })}
         >
           {TYPES.map(([type, name]) => (
@@ -125,16 +135,16 @@ function Filters(props: { wanted: Wanted; onChange: (wanted: Wanted) => void; co
         </select>
       </label>
       <label class="search">
-        <span class="hidden">Group</span>
+        <span class="hidden">{say("group")}</span>
         <input
           type="search"
-          placeholder="Exact id of a group"
+          placeholder={say("exactIdOfA")}
           value={wanted.group}
           onChange={(e) => onChange({ ...wanted, group: e.currentTarget.value.trim() })}
         />
       </label>
       <LabelFilter value={wanted.label} onValue={(label) => onChange({ ...wanted, label })} />
-      <TimeFilter name="From" value={wanted.from} onValue={(from) => onChange({ ...wanted, from })} />
+      <TimeFilter name={say("from")} value={wanted.from} onValue={(from) => onChange({ ...wanted, from })} />
       <TimeFilter name="to" value={wanted.to} onValue={(to) => onChange({ ...wanted, to })} />
       <ChooseColumns list="alerts" all={COLUMNS} />
       <SaveList name="alerts" columns={props.columns} read={(after) => page(wanted, after, 1000)} />
@@ -219,7 +229,7 @@ function Log({ alerts, columns }: { alerts: readonly AlertItem[]; columns: reado
   const turn = (id: string): void => setOpen(open === id ? null : id);
   return (
     <ListTable
-      label="Alert log"
+      label={say("alertLog")}
       class="log"
       columns={columns}
       rows={alerts}
@@ -227,7 +237,7 @@ function Log({ alerts, columns }: { alerts: readonly AlertItem[]; columns: reado
       rowClass={(a) => `severity-${a.data.severity}`}
       end={(a) => (
         <button type="button" class="small" aria-expanded={open === a.data.id} onClick={() => turn(a.data.id)}>
-          {open === a.data.id ? "Close" : "Who was told"}
+          {open === a.data.id ? say("close") : say("whoWasTold")}
         </button>
       )}
       below={(a) => (open === a.data.id ? <Opened alert={a} onDone={() => setOpen(null)} /> : null)}
@@ -240,8 +250,8 @@ function What({ of: { type, data } }: { of: AlertItem }) {
     <>
       {alertTitle(type)}
       {data.reason && data.reason !== "ltv" && <small> {words(data.reason)}</small>}
-      {data.blind && <span class="pill blind">blind</span>}
-      {!data.durable && <span class="pill bad">not durable</span>}
+      {data.blind && <span class="pill blind">{say("blind")}</span>}
+      {!data.durable && <span class="pill bad">{say("notDurable")}</span>}
     </>
   );
 }
@@ -265,12 +275,26 @@ function Opened({ alert: { data }, onDone }: { alert: AlertItem; onDone: () => v
   return (
     <>
       <SentAlerts alert={data.id} />
-      {data.facts && <p class="quiet">{JSON.stringify(data.facts)}</p>}
+      {data.facts && <p class="quiet">{factsOf(data.facts)}</p>}
       {isBad && <Acknowledge alert={data.id} acknowledged={data.acknowledged} onDone={onDone} />}
       <small>
         {data.id}
-        {data.cursor !== null && ` · cursor ${data.cursor}`}
+        {data.cursor !== null && say("cursorCursor", { cursor: data.cursor })}
       </small>
     </>
   );
+}
+
+/** Whatever a kind of alert says beside its figures, each fact by its name. */
+function factsOf(facts: Readonly<Record<string, unknown>>): string {
+  return Object.entries(facts)
+    .map(([name, value]) => `${words(name)}: ${factOf(value)}`)
+    .join(" · ");
+}
+
+function factOf(value: unknown): string {
+  if (value === null || value === undefined) return "–";
+  if (Array.isArray(value)) return value.map(factOf).join(", ") || "–";
+  if (typeof value === "object") return `(${factsOf(value as Readonly<Record<string, unknown>>)})`;
+  return String(value);
 }

@@ -10,6 +10,7 @@ import { TimeFilter, utcOf } from "../parts/filters";
 import { Failure } from "../parts/notices";
 import { SaveList } from "../parts/save";
 import { to } from "../router";
+import { say } from "../words/say";
 
 interface Wanted {
   readonly who: string;
@@ -23,21 +24,35 @@ const ALL: Wanted = { who: "", action: "", subject: "", since: "", until: "" };
 const PAGE = 200;
 
 const COLUMNS: readonly Column<AuditItem>[] = [
-  { key: "at", name: "When", show: (a) => <Time at={a.at} />, text: (a) => a.at },
-  { key: "who", name: "Who", show: (a) => a.who, text: (a) => a.who },
-  { key: "action", name: "What", show: (a) => a.action, text: (a) => a.action },
-  { key: "subject", name: "To what", show: (a) => <Subject of={a} />, text: (a) => a.subject, wrap: true },
-  { key: "change", name: "Change", show: (a) => <Change of={a} />, text: changeOf, wrap: true },
-  { key: "number", name: "Number", show: (a) => a.cursor, text: (a) => String(a.cursor), right: true, extra: true },
+  { key: "at", name: say("when"), show: (a) => <Time at={a.at} />, text: (a) => a.at },
+  { key: "who", name: say("who"), show: (a) => a.who, text: (a) => a.who },
+  { key: "action", name: say("what"), show: (a) => a.action, text: (a) => a.action },
+  { key: "subject", name: say("toWhat"), show: (a) => <Subject of={a} />, text: (a) => a.subject, wrap: true },
+  { key: "change", name: say("change"), show: (a) => <Change of={a} />, text: changeOf, wrap: true },
+  {
+    key: "number",
+    name: say("number"),
+    show: (a) => a.cursor,
+    text: (a) => String(a.cursor),
+    right: true,
+    extra: true,
+  },
   {
     key: "before",
-    name: "Before",
+    name: say("before"),
     show: (a) => whole(a.before),
     text: (a) => whole(a.before),
     wrap: true,
     extra: true,
   },
-  { key: "after", name: "After", show: (a) => whole(a.after), text: (a) => whole(a.after), wrap: true, extra: true },
+  {
+    key: "after",
+    name: say("after"),
+    show: (a) => whole(a.after),
+    text: (a) => whole(a.after),
+    wrap: true,
+    extra: true,
+  },
 ];
 
 export function AuditPage() {
@@ -48,10 +63,10 @@ export function AuditPage() {
   return (
     <article>
       <header class="pagehead">
-        <h1>Audit</h1>
-        <p class="quiet">All that people did, as it was recorded and signed. monitor audit verify proves it.</p>
+        <h1>{say("audit")}</h1>
+        <p class="quiet">{say("allThatPeopleDid")}</p>
       </header>
-      <Panel title="Record" aside={head && <small>last record {head.number}</small>}>
+      <Panel title={say("record")} aside={head && <small>{say("lastRecordNumber", { number: head.number })}</small>}>
         <div class="toolbar">
           {(["who", "action", "subject"] as const).map((key) => (
             <input
@@ -63,21 +78,21 @@ export function AuditPage() {
               onChange={(e) => set({ [key]: e.currentTarget.value.trim() })}
             />
           ))}
-          <TimeFilter name="From" value={wanted.since} onValue={(since) => set({ since })} />
+          <TimeFilter name={say("from")} value={wanted.since} onValue={(since) => set({ since })} />
           <TimeFilter name="to" value={wanted.until} onValue={(until) => set({ until })} />
           <ChooseColumns list="audit" all={COLUMNS} />
           <SaveList name="audit" columns={columns} read={(after) => page(wanted, after, 1000)} />
         </div>
-        {error && <Failure error={error} what="an audit record" />}
+        {error && <Failure error={error} what={say("anAuditRecord")} />}
         {found.length ? (
-          <ListTable label="Audit record" columns={columns} rows={found} keyOf={(a) => String(a.cursor)} />
+          <ListTable label={say("auditRecord")} columns={columns} rows={found} keyOf={(a) => String(a.cursor)} />
         ) : (
-          !error && <p class="empty">Nobody did any of that.</p>
+          !error && <p class="empty">{say("nobodyDidAnyOf")}</p>
         )}
         {more && (
           <p class="body">
             <button type="button" onClick={more}>
-              Older records
+              {say("olderRecords")}
             </button>
           </p>
         )}
@@ -86,7 +101,7 @@ export function AuditPage() {
   );
 }
 
-const NAMES = { who: "Who", action: "What, such as *endpoint", subject: "To what" };
+const NAMES = { who: say("who"), action: say("whatSuchAsEndpoint"), subject: say("toWhat") };
 
 function page(wanted: Wanted, after: string | number | null, limit: number): Promise<AuditList> {
   const times = { since: utcOf(wanted.since), until: utcOf(wanted.until) };
@@ -135,9 +150,7 @@ function Change({ of }: { of: AuditItem }) {
       {changes.slice(0, SHOWN).map((text) => (
         <li key={text}>{text}</li>
       ))}
-      {changes.length > SHOWN && (
-        <li class="none">and {changes.length - SHOWN} more: choose the columns Before and After</li>
-      )}
+      {changes.length > SHOWN && <li class="none">{say("andShownMoreChoose", { shown: changes.length - SHOWN })}</li>}
     </ul>
   );
 }

@@ -2,41 +2,37 @@
 
 import type { SourceItem, SourceList, TroubleItem } from "../answers.generated";
 import { usePolled } from "../live/polled";
-import { Age, alertTitle, counted, Panel, Scroll, Time } from "../parts/figures";
+import { Age, alertTitle, many, Panel, Scroll, Time } from "../parts/figures";
 import { useNarrow } from "../parts/narrow";
 import { Fresh } from "../parts/notices";
+import { say } from "../words/say";
 
 export function BooksPage() {
   const books = usePolled<SourceList>("/v1/books?limit=1000", 5000);
   return (
     <article>
       <header class="pagehead">
-        <h1>Books</h1>
+        <h1>{say("books")}</h1>
       </header>
-      <Fresh of={books} what="books">
+      <Fresh of={books} what={say("booksWithin")}>
         {(found) => (
           <div class="grid">
-            <Panel title="Sources of loans and rates" class="wide">
+            <Panel title={say("sourcesOfLoansAnd")} class="wide">
               {found.unwatched > 0 && (
                 <p class="bad" role="status">
-                  <strong>
-                    {counted(found.unwatched, "loan group")} {found.unwatched === 1 ? "is" : "are"} not watched.
-                  </strong>{" "}
-                  Mend the lines below.
+                  <strong>{many(found.unwatched, "notWatched")}</strong> {say("mendTheLinesBelow")}
                 </p>
               )}
               {found.items.length ? (
                 <Sources items={found.items} />
               ) : (
-                <p class="quiet">
-                  No source is configured: groups come by PUT /v1/groups/&#123;id&#125;, or by an import.
-                </p>
+                <p class="quiet">{say("noSourceIsConfigured")}</p>
               )}
             </Panel>
             {found.items.map((source) => source.troubles.length > 0 && <Lines key={source.name} source={source} />)}
             {found.others.length > 0 && (
-              <Panel title="What else is not in order" class="wide">
-                <Troubles items={found.others} label="What else is not in order" />
+              <Panel title={say("whatElseIsNot")} class="wide">
+                <Troubles items={found.others} label={say("whatElseIsNot")} />
               </Panel>
             )}
           </div>
@@ -50,18 +46,19 @@ function Sources({ items }: { items: readonly SourceItem[] }) {
   const narrow = useNarrow();
   if (narrow)
     return (
-      <ul class="troubles" aria-label="Sources">
+      <ul class="troubles" aria-label={say("sources")}>
         {items.map((each) => (
           <li key={each.name}>
             <p>
-              <strong>{each.name}</strong> gives {each.gives}, from {each.path ?? each.kind}
+              <strong>{each.name}</strong>{" "}
+              {say("givesGivesFromKind", { gives: each.gives, kind: each.path ?? each.kind })}
             </p>
             <p>
               <State of={each} />
             </p>
             {each.as_of && (
               <p>
-                as of <Time at={each.as_of} />
+                {say("asOf")} <Time at={each.as_of} />
               </p>
             )}
           </li>
@@ -69,17 +66,17 @@ function Sources({ items }: { items: readonly SourceItem[] }) {
       </ul>
     );
   return (
-    <Scroll label="Sources">
+    <Scroll label={say("sources")}>
       <table>
         <thead>
           <tr>
-            <th>Source</th>
-            <th>Gives</th>
-            <th>From</th>
-            <th>As of</th>
-            <th>Read</th>
-            <th>Version</th>
-            <th>State</th>
+            <th>{say("source")}</th>
+            <th>{say("gives")}</th>
+            <th>{say("from")}</th>
+            <th>{say("asOf2")}</th>
+            <th>{say("read")}</th>
+            <th>{say("version")}</th>
+            <th>{say("state")}</th>
           </tr>
         </thead>
         <tbody>
@@ -106,20 +103,22 @@ function Sources({ items }: { items: readonly SourceItem[] }) {
 
 function State({ of }: { of: SourceItem }) {
   const lines = [
-    of.stale && "not refreshed in time",
-    of.refused > 0 && `${counted(of.refused, "line")} refused`,
-    of.left_out > 0 && `${counted(of.left_out, "line")} taken in part`,
+    of.stale && say("notRefreshedInTime"),
+    of.refused > 0 && many(of.refused, "lineRefused"),
+    of.left_out > 0 && many(of.left_out, "lineLeftOut"),
   ].filter(Boolean);
-  if (!lines.length && !of.troubles.length) return <span class="pill good">in order</span>;
-  const else_ = of.gives === "rates" ? "errors: the rates before stay in force" : "cannot be read";
+  if (!lines.length && !of.troubles.length) return <span class="pill good">{say("inOrder")}</span>;
+  const else_ = of.gives === "rates" ? say("errorsTheRatesBefore") : say("cannotBeRead");
   return <span class="pill bad">{lines.join(", ") || else_}</span>;
 }
 
 function Lines({ source }: { source: SourceItem }) {
   return (
-    <Panel title={`${source.name}: to be mended`} class="wide">
-      <Troubles items={source.troubles} label={`What is to be mended in ${source.name}`} />
-      {source.troubles_cut > 0 && <p class="quiet">And {counted(source.troubles_cut, "more line")}.</p>}
+    <Panel title={say("nameToBeMended", { name: source.name })} class="wide">
+      <Troubles items={source.troubles} label={say("whatIsToBe", { name: source.name })} />
+      {source.troubles_cut > 0 && (
+        <p class="quiet">{say("andTroublescut", { troublesCut: many(source.troubles_cut, "moreLine") })}</p>
+      )}
     </Panel>
   );
 }
@@ -172,12 +171,12 @@ function Troubles({ items, label }: { items: readonly TroubleItem[]; label: stri
       <table>
         <thead>
           <tr>
-            <th>Where</th>
-            <th>Group</th>
-            <th>Cell</th>
-            <th>Value</th>
-            <th>What mends it</th>
-            <th>Since</th>
+            <th>{say("where")}</th>
+            <th>{say("group")}</th>
+            <th>{say("cell")}</th>
+            <th>{say("value")}</th>
+            <th>{say("whatMendsIt")}</th>
+            <th>{say("since")}</th>
           </tr>
         </thead>
         <tbody>
@@ -212,7 +211,7 @@ function Group({ of }: { of: TroubleItem }) {
   return (
     <>
       {of.group}{" "}
-      <span class={`pill ${of.watched ? "" : "bad"}`}>{of.watched ? "watched as before" : "not watched"}</span>
+      <span class={`pill ${of.watched ? "" : "bad"}`}>{of.watched ? say("watchedAsBefore") : say("notWatched")}</span>
     </>
   );
 }

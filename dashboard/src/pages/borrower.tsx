@@ -3,30 +3,32 @@
 import type { BorrowerStatement } from "../answers.generated";
 import { path } from "../api";
 import { Balance, GroupDay, Span, Sums } from "../parts/daystatement";
-import { Panel, words } from "../parts/figures";
+import { many, Panel, words } from "../parts/figures";
 import { StatementOf } from "../parts/statementof";
 import { to } from "../router";
+import { say } from "../words/say";
 
 export function BorrowerPage({ id }: { id: string }) {
   return (
     <StatementOf<BorrowerStatement>
       whose={id}
-      where={<a href={to.exposure}>Exposure</a>}
+      where={<a href={to.exposure}>{say("exposure")}</a>}
       from={path("borrowers", id, "statement")}
       body={(of) => (
         <>
           <Span of={of} />
-          <Panel title={`All ${of.groups.length} groups`} class="wide">
+          <Panel title={many(of.groups.length, "allGroup")} class="wide">
             <Balance rows={of.balance} />
           </Panel>
           <Sums of={of.call_sums} />
           {of.groups.map((group) => (
-            <section key={group.group} class="ofgroup" aria-label={`Group ${group.group}`}>
+            <section key={group.group} class="ofgroup" aria-label={say("groupGroup", { group: group.group })}>
               <h2>
                 <a href={to.group(group.group)}>{group.group}</a>
                 <small>
-                  {group.product ? ` ${words(group.product)}` : " is not in the book any more, or another's"}
-                  {group.receiving_account && ` · paid to ${group.receiving_account}`}
+                  {group.product ? ` ${words(group.product)}` : say("isNotInThe")}
+                  {group.receiving_account &&
+                    say("paidToReceivingaccount", { receivingAccount: group.receiving_account })}
                 </small>
               </h2>
               <GroupDay of={group} />

@@ -6,25 +6,26 @@ import { ApiError, path, post } from "../api";
 import { rough } from "../format/time";
 import { usePolled } from "../live/polled";
 import { stateOf } from "../parts/channelstate";
-import { numbers, Panel, Scroll, Time } from "../parts/figures";
+import { count, Panel, Scroll, Time } from "../parts/figures";
 import { Failure, Fresh } from "../parts/notices";
 import { mayOperate } from "../session";
+import { say } from "../words/say";
 
 export function ChannelsPage() {
   const channels = usePolled<ChannelList>("/v1/channels?limit=1000", 3000);
   return (
     <article>
       <header class="pagehead">
-        <h1>Channels</h1>
-        <p class="quiet">Where alerts go. A test sends one notice that says that it is a test.</p>
+        <h1>{say("channels")}</h1>
+        <p class="quiet">{say("whereAlertsGoA")}</p>
       </header>
-      <Panel title="Channels">
-        <Fresh of={channels} what="a list of channels">
+      <Panel title={say("channels")}>
+        <Fresh of={channels} what={say("aListOfChannels")}>
           {(page) =>
             page.items.length ? (
               <Channels channels={page.items} again={channels.again} />
             ) : (
-              <p class="empty">No channel is configured: alerts stand in the log alone.</p>
+              <p class="empty">{say("noChannelIsConfigured")}</p>
             )
           }
         </Fresh>
@@ -35,19 +36,19 @@ export function ChannelsPage() {
 
 function Channels({ channels, again }: { channels: readonly ChannelItem[]; again: () => void }) {
   return (
-    <Scroll label="State of each channel">
+    <Scroll label={say("stateOfEachChannel")}>
       <table>
         <thead>
           <tr>
-            <th>Channel</th>
-            <th>Kind</th>
-            <th>State</th>
-            <th class="right">Waiting</th>
-            <th class="right">Oldest of it</th>
-            <th>Delivered last</th>
-            <th>Failed last</th>
-            <th>Fallback</th>
-            {mayOperate() && <th>Test</th>}
+            <th>{say("channel")}</th>
+            <th>{say("kind")}</th>
+            <th>{say("state")}</th>
+            <th class="right">{say("waiting")}</th>
+            <th class="right">{say("oldestOfIt")}</th>
+            <th>{say("deliveredLast")}</th>
+            <th>{say("failedLast")}</th>
+            <th>{say("fallback")}</th>
+            {mayOperate() && <th>{say("test")}</th>}
           </tr>
         </thead>
         <tbody>
@@ -71,13 +72,13 @@ function Row({ channel: c, again }: { channel: ChannelItem; again: () => void })
         {c.off_at && (
           <small>
             {" "}
-            since <Time at={c.off_at} />: {c.off_reason}
+            {say("sinceWithin")} <Time at={c.off_at} />: {c.off_reason}
           </small>
         )}
       </td>
       <td class="right num">
-        {numbers.exact(String(c.queued))}
-        {c.held > 0 && <small> and {numbers.exact(String(c.held))} held</small>}
+        {count(c.queued)}
+        {c.held > 0 && <small> {say("andHeldHeld", { held: count(c.held) })}</small>}
       </td>
       <td class="right num">{c.oldest_age_s === null ? "–" : rough(c.oldest_age_s * 1000)}</td>
       <td>
@@ -122,8 +123,8 @@ function Acts({ channel: c, again }: { channel: ChannelItem; again: () => void }
           disabled={busy}
           onClick={() => void act(post(path("channels", c.name, "test"), {}))}
         >
-          {busy ? "Sending…" : "Send a test"}
-          <span class="hidden"> to {c.name}</span>
+          {busy ? say("sending") : say("sendATest")}
+          <span class="hidden"> {say("toName", { name: c.name })}</span>
         </button>
         {c.off_at ? (
           <button
@@ -132,7 +133,7 @@ function Acts({ channel: c, again }: { channel: ChannelItem; again: () => void }
             disabled={busy}
             onClick={() => void act(post(path("channels", c.name, "enable"), {}))}
           >
-            Switch on
+            {say("switchOn")}
             <span class="hidden"> {c.name}</span>
           </button>
         ) : (
@@ -142,12 +143,15 @@ function Acts({ channel: c, again }: { channel: ChannelItem; again: () => void }
       <span role="status">
         {tested && (
           <span class={`pill ${tested.delivered ? "good" : "bad"} wrapped`}>
-            {tested.delivered ? "delivered" : "not delivered"} after {Math.round(tested.took_ms)} ms
-            {tested.detail && `: ${tested.detail}`}
+            {say("deliveredAfterTookmsMs", {
+              delivered: tested.delivered ? say("delivered") : say("notDelivered"),
+              tookMs: Math.round(tested.took_ms),
+              detail: tested.detail && `: ${tested.detail}`,
+            })}
           </span>
         )}
       </span>
-      {error && <Failure error={error} what="testing channels" />}
+      {error && <Failure error={error} what={say("testingChannels")} />}
     </>
   );
 }
@@ -158,7 +162,8 @@ function Off({ name, onOff }: { name: string; onOff: (reason: string) => void })
   return (
     <details>
       <summary>
-        Switch off<span class="hidden"> {name}</span>
+        {say("switchOff")}
+        <span class="hidden"> {name}</span>
       </summary>
       <form
         onSubmit={(e) => {
@@ -167,10 +172,10 @@ function Off({ name, onOff }: { name: string; onOff: (reason: string) => void })
         }}
       >
         <label class="field">
-          Why
+          {say("why")}
           <input required value={reason} onInput={(e) => setReason(e.currentTarget.value)} />
         </label>
-        <button type="submit">Switch {name} off</button>
+        <button type="submit">{say("switchNameOff", { name })}</button>
       </form>
     </details>
   );

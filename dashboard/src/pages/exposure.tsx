@@ -5,25 +5,27 @@ import type { ExposureItem, ExposureList, FundShown, IssuerPair } from "../answe
 import { query } from "../api";
 import { position } from "../format/decimal";
 import { usePolled } from "../live/polled";
-import { numbers, Panel, Quantity, Scroll, Share, ShortUsd, Time, Usd } from "../parts/figures";
+import { count, many, numbers, Panel, Quantity, Scroll, Share, ShortUsd, Time, Usd } from "../parts/figures";
 import { Fresh } from "../parts/notices";
 import { to } from "../router";
+import { say } from "../words/say";
 
-const WAYS: readonly [string, string][] = [
-  ["label.borrower", "Borrower"],
-  ["asset", "Coin"],
-  ["product", "Product"],
-  ["label.desk", "Desk"],
+/** The way, its name, and the title of its table. */
+const WAYS: readonly [string, string, string][] = [
+  ["label.borrower", say("borrower"), say("byBorrower")],
+  ["asset", say("coin"), say("byCoin")],
+  ["product", say("product"), say("byProduct")],
+  ["label.desk", say("desk"), say("byDesk")],
 ];
 
 export function ExposurePage() {
   const [by, setBy] = useState("label.borrower");
   const found = usePolled<ExposureList>(`/v1/exposure${query({ by, limit: 500 })}`, 10_000);
-  const name = WAYS.find(([way]) => way === by)?.[1] ?? by;
+  const [, name, heading] = WAYS.find(([way]) => way === by) ?? [by, by, by];
   return (
     <article>
       <header class="pagehead">
-        <h1>Exposure</h1>
+        <h1>{say("exposure")}</h1>
         <div class="spans">
           {WAYS.map(([way, title]) => (
             <button key={way} type="button" class="small" aria-pressed={by === way} onClick={() => setBy(way)}>
@@ -33,8 +35,8 @@ export function ExposurePage() {
         </div>
       </header>
       <div class="grid">
-        <Panel title={`By ${name.toLowerCase()}`} class="wide">
-          <Fresh of={found} what="exposure">
+        <Panel title={heading} class="wide">
+          <Fresh of={found} what={say("exposureWithin")}>
             {(answer) => <Table answer={answer} name={name} />}
           </Fresh>
         </Panel>
@@ -47,34 +49,35 @@ export function ExposurePage() {
 
 function Table({ answer, name }: { answer: ExposureList; name: string }) {
   const isCoin = answer.by === "asset";
-  if (!answer.items.length) return <p class="empty">There is no group that has it.</p>;
+  if (!answer.items.length) return <p class="empty">{say("thereIsNoGroup")}</p>;
   return (
     <>
       <p class="body quiet">
-        <Time at={answer.at} /> · {numbers.exact(String(answer.total.groups))} groups, debt{" "}
+        <Time at={answer.at} /> {say("groupsDebt", { groups: many(answer.total.groups, "group") })}{" "}
         <ShortUsd value={answer.total.debt_usd} />
-        {answer.unknown > 0 &&
-          ` · ${answer.unknown} ${answer.unknown === 1 ? "group" : "groups"} cannot be valued and are left out`}{" "}
-        · {answer.is_exact ? "every figure is exact" : "sums are rounded to cents"} · shares are of the{" "}
-        {isCoin ? "market value of the collateral" : "debt"}
+        {say("unknownIsexactSharesAre", {
+          unknown: answer.unknown > 0 && ` · ${many(answer.unknown, "groupLeftOut")}`,
+          isExact: answer.is_exact ? say("everyFigureIsExact") : say("sumsAreRoundedTo"),
+          isCoin: isCoin ? say("marketValueOfThe") : say("debt"),
+        })}
       </p>
-      <Scroll label="Exposure" high>
+      <Scroll label={say("exposure")} high>
         <table>
           <thead>
             <tr>
               <th>{name}</th>
-              <th class="right">Share</th>
+              <th class="right">{say("share")}</th>
               <th>
-                <span class="hidden">Share as a bar</span>
+                <span class="hidden">{say("shareAsABar")}</span>
               </th>
-              <th class="right">Groups</th>
-              <th class="right">{isCoin ? "Owed in it" : "Debt"}</th>
-              <th class="right">Market value</th>
-              <th class="right">Recognised</th>
-              <th class="right">Nearest line</th>
-              <th class="right">Average line</th>
-              {isCoin && <th class="right">Quantity</th>}
-              {isCoin && <th class="right">Days to sell</th>}
+              <th class="right">{say("groups")}</th>
+              <th class="right">{isCoin ? say("owedInIt") : say("debt2")}</th>
+              <th class="right">{say("marketValue")}</th>
+              <th class="right">{say("recognised")}</th>
+              <th class="right">{say("nearestLine")}</th>
+              <th class="right">{say("averageLine")}</th>
+              {isCoin && <th class="right">{say("quantity")}</th>}
+              {isCoin && <th class="right">{say("daysToSell")}</th>}
             </tr>
           </thead>
           <tbody>
@@ -83,7 +86,7 @@ function Table({ answer, name }: { answer: ExposureList; name: string }) {
             ))}
           </tbody>
         </table>
-        {answer.next && <p class="quiet">The first {answer.items.length} are shown; the API pages through all.</p>}
+        {answer.next && <p class="quiet">{say("theFirstCountAre", { count: answer.items.length })}</p>}
       </Scroll>
     </>
   );
@@ -99,16 +102,26 @@ function Row({ item, by }: { item: ExposureItem; by: string }) {
   return (
     <tr>
       <th scope="row">
-        {item.key === null ? <span class="none">without the label</span> : named(item.key, by)}
-        {item.is_above && <span class="pill bad"> above {item.max_share && numbers.percent(item.max_share, 0)}</span>}
+        {item.key === null ? <span class="none">{say("withoutTheLabel")}</span> : named(item.key, by)}
+        {item.is_above && (
+          <span class="pill bad">
+            {" "}
+            {say("aboveMaxshare", { maxShare: item.max_share && numbers.percent(item.max_share, 0) })}
+          </span>
+        )}
       </th>
       <td class="right">
         <Share value={item.share} />
       </td>
       <td>
-        <meter min={0} max={1} value={position(item.share ?? "0")} aria-label={`share of ${item.key ?? "none"}`} />
+        <meter
+          min={0}
+          max={1}
+          value={position(item.share ?? "0")}
+          aria-label={say("shareOfKey", { key: item.key ?? say("none") })}
+        />
       </td>
-      <td class="right num">{numbers.exact(String(item.groups))}</td>
+      <td class="right num">{count(item.groups)}</td>
       <td class="right">
         <ShortUsd value={item.debt_usd} />
       </td>
@@ -129,7 +142,9 @@ function Row({ item, by }: { item: ExposureItem; by: string }) {
         <td
           class="right"
           title={
-            item.daily_volume_usd ? `at a daily volume of ${item.daily_volume_usd} USD` : "no volume is configured"
+            item.daily_volume_usd
+              ? say("atADailyVolume", { dailyVolumeUsd: item.daily_volume_usd })
+              : say("noVolumeIsConfigured")
           }
         >
           <Quantity value={item.days_to_sell} places={1} />
@@ -141,19 +156,19 @@ function Row({ item, by }: { item: ExposureItem; by: string }) {
 
 function WrongWay({ pairs }: { pairs: readonly IssuerPair[] }) {
   return (
-    <Panel title="Wrong-way pairs" class="wide">
-      <p class="quiet">Debt and collateral of one issuer: where the issuer fails, the collateral fails with it.</p>
+    <Panel title={say("wrongWayPairs")} class="wide">
+      <p class="quiet">{say("debtAndCollateralOf")}</p>
       {pairs.length > 0 && (
-        <Scroll label="Wrong-way pairs">
+        <Scroll label={say("wrongWayPairs")}>
           <table>
             <thead>
               <tr>
-                <th>Issuer</th>
-                <th>Owed</th>
-                <th>Held</th>
-                <th class="right">Groups</th>
-                <th class="right">Debt</th>
-                <th class="right">Market value</th>
+                <th>{say("issuer")}</th>
+                <th>{say("owed")}</th>
+                <th>{say("held")}</th>
+                <th class="right">{say("groups")}</th>
+                <th class="right">{say("debt2")}</th>
+                <th class="right">{say("marketValue")}</th>
               </tr>
             </thead>
             <tbody>
@@ -162,7 +177,7 @@ function WrongWay({ pairs }: { pairs: readonly IssuerPair[] }) {
                   <th scope="row">{p.issuer}</th>
                   <td>{p.debt}</td>
                   <td>{p.collateral}</td>
-                  <td class="right num">{p.groups}</td>
+                  <td class="right num">{count(p.groups)}</td>
                   <td class="right">
                     <ShortUsd value={p.debt_usd} />
                   </td>
@@ -175,7 +190,7 @@ function WrongWay({ pairs }: { pairs: readonly IssuerPair[] }) {
           </table>
         </Scroll>
       )}
-      {!pairs.length && <p class="empty">There are none.</p>}
+      {!pairs.length && <p class="empty">{say("thereAreNone")}</p>}
     </Panel>
   );
 }
@@ -185,8 +200,8 @@ function Fund() {
   const found = usePolled<FundShown>("/v1/fund", 10_000);
   if (found.error?.status === 404 || (!found.data && !found.error)) return null;
   return (
-    <Panel title="Insurance fund" class="wide">
-      <Fresh of={found} what="an insurance fund">
+    <Panel title={say("insuranceFund")} class="wide">
+      <Fresh of={found} what={say("anInsuranceFund")}>
         {(fund) => <FundFigures fund={fund} />}
       </Fresh>
     </Panel>
@@ -195,15 +210,15 @@ function Fund() {
 
 function FundFigures({ fund }: { fund: FundShown }) {
   const figures: readonly [string, string][] = [
-    ["Balance", fund.balance_usd],
-    ["It would have to pay", fund.draw_usd],
-    ["Fees coming in", fund.fees_usd],
+    [say("balance"), fund.balance_usd],
+    [say("itWouldHaveTo"), fund.draw_usd],
+    [say("feesComingIn"), fund.fees_usd],
   ];
   return (
     <>
       {fund.exceeded && (
         <p class="failure" role="alert">
-          What it would have to pay is more than it has.
+          {say("whatItWouldHave")}
         </p>
       )}
       <dl class="facts body">
@@ -216,16 +231,17 @@ function FundFigures({ fund }: { fund: FundShown }) {
           </div>
         ))}
         <div>
-          <dt>Groups with a shortfall</dt>
+          <dt>{say("groupsWithAShortfall")}</dt>
           <dd class="num">
-            {fund.groups} <small>of {fund.in_liquidation} in liquidation</small>
+            {count(fund.groups)}{" "}
+            <small>{say("ofInliquidationInLiquidation", { inLiquidation: count(fund.in_liquidation) })}</small>
           </dd>
         </div>
         <div>
-          <dt>Looked at</dt>
+          <dt>{say("lookedAt")}</dt>
           <dd>
-            <Time at={fund.at} /> {fund.blind && <span class="pill blind">blind</span>}
-            {fund.unknown > 0 && <small> {fund.unknown} cannot be valued</small>}
+            <Time at={fund.at} /> {fund.blind && <span class="pill blind">{say("blind")}</span>}
+            {fund.unknown > 0 && <small> {say("unknownCannotBeValued", { unknown: count(fund.unknown) })}</small>}
           </dd>
         </div>
       </dl>

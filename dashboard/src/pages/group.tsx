@@ -19,6 +19,7 @@ import { Fresh } from "../parts/notices";
 import { Timeline } from "../parts/timeline";
 import { to } from "../router";
 import { mayFeed, mayOperate } from "../session";
+import { say } from "../words/say";
 
 export function GroupPage({ id }: { id: string }) {
   // Exact figures are asked for every two seconds, and at once when something was said.
@@ -26,7 +27,7 @@ export function GroupPage({ id }: { id: string }) {
   const detail = usePolled<GroupDetail>(path("groups", id), 2000, alerts);
   return (
     <article class="group" data-at={detail.data?.at}>
-      <Fresh of={detail} what="this group">
+      <Fresh of={detail} what={say("thisGroup")}>
         {(group) => <Body group={group} again={detail.again} />}
       </Fresh>
     </article>
@@ -41,7 +42,7 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
       <header class="grouphead">
         <div>
           <p class="path">
-            <a href={to.overview}>Groups</a> / {words(group.product)}
+            <a href={to.overview}>{say("groups")}</a> / {words(group.product)}
           </p>
           <h1>{group.id}</h1>
           <p class="quiet">
@@ -55,100 +56,107 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
             <LevelText group={group} />
           </span>
           <StagePill stage={group.stage} />
-          {group.blind && <span class="pill blind">{group.unknown ? "unknown" : "blind"}</span>}
-          {group.reason && <small>reason: {words(group.reason)}</small>}
+          {group.blind && <span class="pill blind">{group.unknown ? say("unknown") : say("blind")}</span>}
+          {group.reason && <small>{say("reasonReason", { reason: words(group.reason) })}</small>}
         </div>
         <div class="actions">
           {stageAlert && (
             <Acknowledge alert={stageAlert.data.id} acknowledged={group.acknowledged} onDone={again} keyed />
           )}
           <a class="button" href={to.whatIf(group.id)}>
-            What if…
+            {say("whatIf")}
           </a>
           <a class="button" href={to.statement(group.id)}>
-            Statement
+            {say("statement")}
           </a>
         </div>
       </header>
       <LtvBar group={group} />
       {group.missing.length > 0 && (
         <p class="failure" role="alert">
-          No price of {group.missing.join(", ")}: the group cannot be valued, and nothing is permitted.
-          {group.bounds && ` At worst it is ${end(group.bounds.worst)}, at best ${end(group.bounds.best)}.`}
+          {say("noPriceOfMissing", {
+            missing: group.missing.join(", "),
+            bounds:
+              group.bounds && say("atWorstItIs", { worst: end(group.bounds.worst), best: end(group.bounds.best) }),
+          })}
         </p>
       )}
       <dl class="facts">
-        <Fact name="Debt">
+        <Fact name={say("debt2")}>
           <Usd value={group.debt_usd} places={2} />
         </Fact>
-        <Fact name="Recognised">
+        <Fact name={say("recognised")}>
           <Usd value={group.recognised_usd} places={2} />
         </Fact>
-        <Fact name="Market value">
+        <Fact name={say("marketValue")}>
           <Usd value={group.market_usd} places={2} />
         </Fact>
-        <Fact name="May still borrow">
+        <Fact name={say("mayStillBorrow")}>
           <Usd value={group.borrowable_usd} places={2} />
         </Fact>
-        <Fact name="What counts next">
+        <Fact name={say("whatCountsNext")}>
           <NextLine group={group} isLevel={isByLevel(group)} />
         </Fact>
-        <Fact name="Deadline">{group.deadline ? <Deadline at={group.deadline} /> : "none"}</Fact>
-        <Fact name="In this stage since">
+        <Fact name={say("deadline")}>{group.deadline ? <Deadline at={group.deadline} /> : say("none")}</Fact>
+        <Fact name={say("inThisStageSince")}>
           <Time at={group.since} />
         </Fact>
-        <Fact name="Valued">
+        <Fact name={say("valued")}>
           <Time at={group.at} />
         </Fact>
         {group.book && (
-          <Fact name={`Book ${group.book.source}`}>
+          <Fact name={say("bookSource", { source: group.book.source })}>
             <Time at={group.book.as_of} />
-            {group.book.stale && <span class="pill blind">not refreshed</span>}
+            {group.book.stale && <span class="pill blind">{say("notRefreshed")}</span>}
           </Fact>
         )}
       </dl>
       <div class="grid">
         <LtvOverTime group={group} alerts={alerts} />
-        <Panel title="Lines" class="third">
+        <Panel title={say("lines")} class="third">
           <Lines group={group} />
         </Panel>
         <MarginCall group={group} />
         {group.terms.length > 0 && (
-          <Panel title="Other than its agreement" class="wide">
+          <Panel title={say("otherThanItsAgreement")} class="wide">
             <Terms group={group} />
           </Panel>
         )}
         {group.lender && (
-          <Panel title="What the lender says" aside={<small>{group.lender.source}</small>}>
+          <Panel title={say("whatTheLenderSays")} aside={<small>{group.lender.source}</small>}>
             <Lender said={group.lender} />
           </Panel>
         )}
-        <Panel title={`Why this ${metricOf(group)}`} class="wide" aside={<small>rules {group.rules}</small>}>
+        <Panel
+          title={say("whyThisGroup", { group: metricOf(group) })}
+          class="wide"
+          aside={<small>{say("rulesRules", { rules: group.rules })}</small>}
+        >
           <Why group={group} />
         </Panel>
-        <Panel title="Loans and interest" class="wide">
+        <Panel title={say("loansAndInterest")} class="wide">
           <Loans group={group} />
         </Panel>
-        <Panel title="What cures it">
+        <Panel title={say("whatCuresIt")}>
           <Cure group={group} />
         </Panel>
-        <Panel title="Permitted now">
+        <Panel title={say("permittedNow")}>
           <Permitted group={group} />
         </Panel>
         {(mayFeed() || mayOperate()) && (
-          <Panel title="Daily entries" class="wide">
+          <Panel title={say("dailyEntries")} class="wide">
             <Entries group={group} again={again} />
           </Panel>
         )}
-        <Panel title="Levers" class="wide">
+        <Panel title={say("levers")} class="wide">
           <Levers group={group} again={again} />
         </Panel>
-        <Panel title="What happened, and who was told" class="wide">
+        <Panel title={say("whatHappenedAndWho")} class="wide">
           <Timeline group={group.id} sequence={group.sequence} />
         </Panel>
         {group.uncounted.length > 0 && (
-          <Panel title="Not counted" class="wide">
-            <p class="quiet">The rules of {words(group.product)} do not recognise these coins.</p>
+          <Panel title={say("notCounted")} class="wide">
+            <p class="quiet">{say("theRulesOfProduct", { product: words(group.product) })}</p>
             <p>
               {group.uncounted.map((u) => (
                 <span key={u.asset} class="chip">
@@ -165,8 +173,8 @@ function Body({ group, again }: { group: GroupDetail; again: () => void }) {
 
 /** Where a group stands with its missing coins at one end; nothing limits an end that is null. */
 function end(at: NonNullable<GroupDetail["bounds"]>["best"]): string {
-  if (at === null) return "without limit";
-  const figure = at.level ? numbers.level(at.level, 4) : at.ltv ? numbers.percent(at.ltv) : "debt on nothing";
+  if (at === null) return say("withoutLimit");
+  const figure = at.level ? numbers.level(at.level, 4) : at.ltv ? numbers.percent(at.ltv) : say("debtOnNothing");
   return `${figure} (${words(at.band)})`;
 }
 
@@ -212,8 +220,8 @@ function Fact({ name, children }: { name: string; children: preact.ComponentChil
 }
 
 function metricOf(group: GroupDetail): string {
-  if (group.health_factor !== undefined) return "health factor";
-  return group.margin_level !== undefined ? "margin level" : "LTV";
+  if (group.health_factor !== undefined) return say("healthFactor");
+  return group.margin_level !== undefined ? say("marginLevel") : say("ltv");
 }
 
 function isByLevel(group: GroupDetail): boolean {

@@ -3,10 +3,11 @@
 import { useState } from "preact/hooks";
 import type { ImportAnswer, ImportRow, SheetShown } from "../answers.generated";
 import { type ApiError, postFile, query } from "../api";
-import { numbers, Panel, Scroll, Share, StagePill, Usd, words } from "../parts/figures";
+import { count, many, Panel, Scroll, Share, StagePill, Usd, words } from "../parts/figures";
 import { Failure } from "../parts/notices";
 import { to } from "../router";
 import { mayAdminister } from "../session";
+import { say } from "../words/say";
 
 /** Rows that are drawn; the command has all. */
 const SHOWN = 500;
@@ -70,17 +71,17 @@ export function ImportPage() {
   return (
     <article>
       <header class="pagehead">
-        <h1>Import</h1>
-        <p class="quiet">Your own table, as one whole or not at all. A repeat changes only what changed.</p>
+        <h1>{say("import")}</h1>
+        <p class="quiet">{say("yourOwnTableAs")}</p>
       </header>
       <div class="grid">
-        <Panel title="A file" class="wide">
+        <Panel title={say("aFile")} class="wide">
           {mayAdminister() ? (
             <Drop busy={busy} name={asked?.file.name} onFile={(file) => void choose(file)} />
           ) : (
-            <p class="body">An import changes the whole book: it needs the token of an admin without a scope.</p>
+            <p class="body">{say("anImportChangesThe")}</p>
           )}
-          {error && <Failure error={error} what="imports" />}
+          {error && <Failure error={error} what={say("imports")} />}
           {answer && <Said answer={answer} />}
         </Panel>
         {answer && asked && (
@@ -120,11 +121,11 @@ function Drop(props: { busy: boolean; name: string | undefined; onFile: (file: F
         props.onFile(e.dataTransfer?.files[0]);
       }}
     >
-      <span>{props.busy ? "The monitor reads it…" : (props.name ?? "Drop a workbook (.xlsx) or a CSV file here")}</span>
+      <span>{props.busy ? say("theMonitorReadsIt") : (props.name ?? say("dropAWorkbookXlsx"))}</span>
       <input
         type="file"
         accept=".xlsx,.xlsm,.csv,.tsv,.txt"
-        aria-label="Table"
+        aria-label={say("table")}
         disabled={props.busy}
         onChange={(e) => {
           props.onFile(e.currentTarget.files?.[0]);
@@ -138,10 +139,21 @@ function Drop(props: { busy: boolean; name: string | undefined; onFile: (file: F
 /** What became of it, and what was done with rows that are no loans. */
 function Said({ answer }: { answer: ImportAnswer }) {
   const { counts } = answer;
-  const groups = `${counts.new} new, ${counts.changed} changed, ${counts.same} the same`;
+  const groups = say("newNewChangedChanged", {
+    new: count(counts.new),
+    changed: count(counts.changed),
+    same: count(counts.same),
+  });
   const outcome = answer.taken
-    ? `Taken into ${answer.source}: ${groups}${counts.closed ? `, ${counts.closed} closed` : ""}.`
-    : `Nothing is changed yet: ${groups}${counts.refused ? `, ${counts.refused} refused` : ""}.`;
+    ? say("takenIntoSourceGroups", {
+        source: answer.source,
+        groups,
+        closed: counts.closed ? say("closedClosed", { closed: counts.closed }) : "",
+      })
+    : say("nothingIsChangedYet", {
+        groups,
+        refused: counts.refused ? say("refusedRefused", { refused: counts.refused }) : "",
+      });
   return (
     <div class="body" role="status">
       <p class="answer">{outcome}</p>
@@ -156,7 +168,7 @@ function Said({ answer }: { answer: ImportAnswer }) {
 
 function Questions({ answer, onChange }: { answer: ImportAnswer; onChange: (more: Partial<Asked>) => void }) {
   return (
-    <Panel title="First say" class="wide">
+    <Panel title={say("firstSay")} class="wide">
       <ul class="body">
         {answer.questions.map((question) => (
           <li key={question.where + question.text}>
@@ -169,13 +181,13 @@ function Questions({ answer, onChange }: { answer: ImportAnswer; onChange: (more
             )}
             {question.remedy.startsWith("--set product") && (
               <input
-                aria-label="Product"
+                aria-label={say("product")}
                 size={14}
-                placeholder="product"
+                placeholder={say("productWithin")}
                 onChange={(e) => onChange({ product: e.currentTarget.value.trim() })}
               />
             )}
-            {question.remedy.startsWith("--map") && <span class="quiet">Choose it under Columns.</span>}
+            {question.remedy.startsWith("--map") && <span class="quiet">{say("chooseItUnderColumns")}</span>}
           </li>
         ))}
       </ul>
@@ -197,21 +209,21 @@ function Choice({ of, onChoose }: { of: readonly string[]; onChoose: (value: str
 
 function Refused({ answer }: { answer: ImportAnswer }) {
   return (
-    <Panel title="Refused cells" class="wide">
-      <Scroll label="Refused cells" high>
+    <Panel title={say("refusedCells")} class="wide">
+      <Scroll label={say("refusedCells")} high>
         <table>
           <thead>
             <tr>
-              <th>Cell</th>
-              <th>Holds</th>
-              <th>Why, and what to do</th>
+              <th>{say("cell")}</th>
+              <th>{say("holds")}</th>
+              <th>{say("whyAndWhatTo")}</th>
             </tr>
           </thead>
           <tbody>
             {answer.refused.slice(0, SHOWN).map((cell) => (
               <tr key={cell.where + cell.what}>
                 <th scope="row">{cell.where}</th>
-                <td>{cell.value || <span class="none">empty</span>}</td>
+                <td>{cell.value || <span class="none">{say("empty")}</span>}</td>
                 <td class="wrap">{cell.what}</td>
               </tr>
             ))}
@@ -224,19 +236,19 @@ function Refused({ answer }: { answer: ImportAnswer }) {
 
 function Rows({ answer }: { answer: ImportAnswer }) {
   return (
-    <Panel title="Groups as they would stand" class="wide">
-      <Scroll label="Groups as they would stand" high>
+    <Panel title={say("groupsAsTheyWould")} class="wide">
+      <Scroll label={say("groupsAsTheyWould")} high>
         <table>
           <thead>
             <tr>
-              <th>Group</th>
-              <th>Cell</th>
-              <th>Change</th>
-              <th>Stage</th>
-              <th class="right">LTV</th>
-              <th class="right">Debt</th>
-              <th class="right">Recognised</th>
-              <th>Missing</th>
+              <th>{say("group")}</th>
+              <th>{say("cell")}</th>
+              <th>{say("change")}</th>
+              <th>{say("stage")}</th>
+              <th class="right">{say("ltv")}</th>
+              <th class="right">{say("debt2")}</th>
+              <th class="right">{say("recognised")}</th>
+              <th>{say("missing")}</th>
             </tr>
           </thead>
           <tbody>
@@ -246,9 +258,7 @@ function Rows({ answer }: { answer: ImportAnswer }) {
           </tbody>
         </table>
         {answer.rows.length > SHOWN && (
-          <p class="quiet">
-            The first {SHOWN} of {numbers.exact(String(answer.rows.length))} are shown.
-          </p>
+          <p class="quiet">{say("theFirstShownOf", { shown: SHOWN, count: count(answer.rows.length) })}</p>
         )}
       </Scroll>
     </Panel>
@@ -284,17 +294,17 @@ function Columns(props: {
   onChange: (column: string, field: string) => void;
 }) {
   const { sheet, fields } = props;
-  const title = sheet.sheet ? `Columns of ${sheet.sheet}` : "Columns";
+  const title = sheet.sheet ? say("columnsOfSheet", { sheet: sheet.sheet }) : say("columns");
   return (
     <Panel title={title} class="wide">
       <Scroll label={title} high>
         <table>
           <thead>
             <tr>
-              <th>Column</th>
-              <th>Header, in row {sheet.header_row}</th>
-              <th>Is taken for</th>
-              <th>Example</th>
+              <th>{say("column")}</th>
+              <th>{say("headerInRowHeaderrow", { headerRow: sheet.header_row })}</th>
+              <th>{say("isTakenFor")}</th>
+              <th>{say("example")}</th>
             </tr>
           </thead>
           <tbody>
@@ -304,14 +314,14 @@ function Columns(props: {
                 <td>{column.header}</td>
                 <td>
                   <select
-                    aria-label={`What column ${column.column} holds`}
+                    aria-label={say("whatColumnColumnHolds", { column: column.column })}
                     value={column.field}
                     onChange={(e) => {
                       const name = sheet.sheet ? `${sheet.sheet}!${column.column}` : column.column;
                       props.onChange(name, e.currentTarget.value || "ignore");
                     }}
                   >
-                    <option value="">not used</option>
+                    <option value="">{say("notUsed")}</option>
                     {[...new Set([...fields, column.field])].filter(Boolean).map((field) => (
                       <option key={field} value={field}>
                         {words(field)}
@@ -341,15 +351,14 @@ function Take(props: {
   const { counts } = answer;
   const isReady = !answer.questions.length && !counts.refused;
   return (
-    <Panel title="Take it" class="wide">
+    <Panel title={say("takeIt")} class="wide">
       <div class="body">
-        {!isReady && <p>Nothing is ever half applied: mend the refused cells and answer the questions first.</p>}
+        {!isReady && <p>{say("nothingIsEverHalf")}</p>}
         {counts.missing > 0 && (
           <p>
             <label>
-              <input type="checkbox" checked={closes} onChange={(e) => setCloses(e.currentTarget.checked)} /> Close the{" "}
-              {counts.missing} groups of {answer.source} that the file does not name:{" "}
-              {answer.missing.slice(0, 5).join(", ")}
+              <input type="checkbox" checked={closes} onChange={(e) => setCloses(e.currentTarget.checked)} />{" "}
+              {many(counts.missing, "closeMissing", { source: answer.source })} {answer.missing.slice(0, 5).join(", ")}
             </label>
           </p>
         )}
@@ -360,7 +369,7 @@ function Take(props: {
             disabled={props.busy || !isReady}
             onClick={() => void props.send({ ...asked, closes }, false)}
           >
-            {props.busy ? "Taking…" : `Take ${counts.new + counts.changed} groups`}
+            {props.busy ? say("taking") : many(counts.new + counts.changed, "takeGroup")}
           </button>
         </p>
       </div>

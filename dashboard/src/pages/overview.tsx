@@ -10,7 +10,7 @@ import { ordered, type Rows, type Sort } from "../live/rows";
 import { clock, useStore } from "../live/store";
 import { AlertFeed } from "../parts/alertfeed";
 import { ChooseColumns, useColumns } from "../parts/columns";
-import { Panel, words } from "../parts/figures";
+import { count, many, Panel, words } from "../parts/figures";
 import { LabelFilter } from "../parts/filters";
 import { GroupCells, type GroupColumn, GroupHead, groupColumns, SORTS } from "../parts/grouprow";
 import { FirstHint } from "../parts/help";
@@ -20,10 +20,18 @@ import { SaveList } from "../parts/save";
 import { Tiles } from "../parts/tiles";
 import { Virtual } from "../parts/virtual";
 import { to } from "../router";
+import { say } from "../words/say";
 
 const more = new More();
 const REORDER_MS = 1000;
 const COLUMNS = groupColumns(() => clock.get());
+
+/** How many are listed, and of how many. */
+function countOf(shown: number, all: number | null): string {
+  if (all !== null && all !== shown)
+    return say("shownOfAll", { shown: shown >= FOLLOWED ? `${count(shown)}+` : count(shown), all: many(all, "group") });
+  return shown >= FOLLOWED ? say("shownGroups", { shown: count(shown) }) : many(shown, "group");
+}
 
 export function Overview() {
   const filter = useStore(live.filter);
@@ -31,16 +39,16 @@ export function Overview() {
   useShortcuts(filter);
   return (
     <div class="overview">
-      <h1 class="hidden">Overview</h1>
+      <h1 class="hidden">{say("overview")}</h1>
       <FirstHint />
       <NotInOrder />
       <Tiles />
       <div class="columns">
-        <section class="panel groups" aria-label="Groups">
+        <section class="panel groups" aria-label={say("groups")}>
           <Toolbar filter={filter} />
           <Groups filter={filter} />
         </section>
-        <Panel title="Newest alerts" class="feed" aside={<a href={to.alerts}>All</a>}>
+        <Panel title={say("newestAlerts")} class="feed" aside={<a href={to.alerts}>{say("all")}</a>}>
           <AlertFeed limit={40} />
         </Panel>
       </div>
@@ -63,19 +71,19 @@ function Toolbar({ filter }: { filter: Filter }) {
   return (
     <div class="toolbar">
       <label class="search">
-        <span class="hidden">Search groups</span>
+        <span class="hidden">{say("searchGroups")}</span>
         <input
           id="search"
           type="search"
-          placeholder="Search id, account, label   /"
+          placeholder={say("searchIdAccountLabel")}
           value={text}
           onInput={(e) => setText(e.currentTarget.value)}
         />
       </label>
       <label>
-        <span class="hidden">Order</span>
+        <span class="hidden">{say("order")}</span>
         <select
-          aria-label="Order"
+          aria-label={say("order")}
           value={filter.sort}
           onChange={(e) => live.show({ ...filter, sort: e.currentTarget.value as Sort })}
         >
@@ -88,11 +96,11 @@ function Toolbar({ filter }: { filter: Filter }) {
       </label>
       {products.length > 1 && (
         <select
-          aria-label="Product"
+          aria-label={say("product")}
           value={filter.product}
           onChange={(e) => live.show({ ...filter, product: e.currentTarget.value })}
         >
-          <option value="">Every product</option>
+          <option value="">{say("everyProduct")}</option>
           {products.map((name) => (
             <option key={name} value={name}>
               {words(name)}
@@ -109,15 +117,13 @@ function Toolbar({ filter }: { filter: Filter }) {
             live.show(EVERY_GROUP);
           }}
         >
-          Show all
+          {say("showAll")}
         </button>
       )}
       <ChooseColumns list="groups" all={COLUMNS} />
       <SaveList name="groups" columns={saved} read={(after) => page(filter, after)} />
       <output class="quiet" aria-live="off">
-        {rows.complete
-          ? `${shown >= FOLLOWED ? `${shown}+` : shown} ${all === null || all === shown ? "groups" : `of ${all} groups`}`
-          : "Loading…"}
+        {rows.complete ? countOf(shown, all) : say("loading")}
       </output>
     </div>
   );
@@ -162,7 +168,7 @@ function Groups({ filter }: { filter: Filter }) {
   if (rows.complete && !items.length) return <NoGroups filter={filter} />;
   return (
     <Virtual
-      label="Groups, worst first"
+      label={say("groupsWorstFirst")}
       items={items}
       total={filter.q || filter.product || filter.label ? null : (counted(counts, filter) ?? null)}
       keyOf={(g) => g.id}
@@ -171,7 +177,7 @@ function Groups({ filter }: { filter: Filter }) {
       head={<GroupHead filter={filter} columns={columns} />}
       row={(g) => <GroupCells group={g} columns={columns} />}
       rowClass={(g, row) =>
-        `stage-${g.stage} ${g.blind ? "blind" : ""} ${isOld(parts, row - rows.byId.size, now) ? "old" : ""}`
+        `stage-${g.stage} ${g.blind ? say("blind") : ""} ${isOld(parts, row - rows.byId.size, now) ? "old" : ""}`
       }
       onEnd={() => {
         if (rows.byId.size >= FOLLOWED) void more.next();
@@ -193,13 +199,7 @@ function useFollowed(rows: Rows): ReadonlySet<string> {
 
 function NoGroups({ filter }: { filter: Filter }) {
   const all = filter === EVERY_GROUP || (!filter.q && !filter.stages.length && !filter.product && !filter.label);
-  return (
-    <p class="empty">
-      {all
-        ? "There is no group yet. They come from a [[book]] of the configuration, or by PUT /v1/groups/{id}."
-        : "No group matches. Show all, or search for something else."}
-    </p>
-  );
+  return <p class="empty">{all ? say("thereIsNoGroupYet") : say("noGroupMatchesShow")}</p>;
 }
 
 /** `/` searches, j and k walk, Enter opens (the focus is on a link), 1 to 4 choose a stage, 0 all, s changes the order. */

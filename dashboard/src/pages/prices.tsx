@@ -5,9 +5,10 @@ import type { FeedList, NamedFeed, PriceItem } from "../answers.generated";
 import { live } from "../live/live";
 import { usePolled } from "../live/polled";
 import { useStore } from "../live/store";
-import { Age, ExchangeAge, numbers, Panel, PinnedPill, Scroll, TrustPill, Usd } from "../parts/figures";
+import { Age, count, ExchangeAge, numbers, Panel, PinnedPill, Scroll, TrustPill, Usd, words } from "../parts/figures";
 import { Fresh } from "../parts/notices";
 import { PriceDetail } from "../parts/pricedetail";
+import { say } from "../words/say";
 
 const BAD_FIRST: readonly string[] = ["missing", "suspect", "stale", "good"];
 
@@ -16,12 +17,12 @@ export function PricesPage() {
   return (
     <article>
       <header class="pagehead">
-        <h1>Prices</h1>
+        <h1>{say("prices")}</h1>
       </header>
       <div class="grid">
         <Prices />
-        <Panel title="Feeds" class="wide">
-          <Fresh of={feeds} what="a list of feeds">
+        <Panel title={say("feeds")} class="wide">
+          <Fresh of={feeds} what={say("aListOfFeeds")}>
             {(page) => <Feeds feeds={page.items} />}
           </Fresh>
         </Panel>
@@ -39,26 +40,30 @@ function Prices() {
   const [open, setOpen] = useState<string | null>(null);
   return (
     <Panel
-      title="Prices"
+      title={say("prices")}
       class="wide"
-      aside={<small>{bad ? `${bad} of ${shown.length} not trusted` : `${shown.length}, all trusted`}</small>}
+      aside={
+        <small>
+          {bad ? say("badOfCountNot", { bad, count: shown.length }) : say("countAllTrusted", { count: shown.length })}
+        </small>
+      }
     >
       {shown.length ? (
-        <Scroll label="Price of each coin">
+        <Scroll label={say("priceOfEachCoin")}>
           <table>
             <thead>
               <tr>
-                <th>Asset</th>
-                <th class="right">Price</th>
-                <th>Trust</th>
-                {bad > 0 && <th>Why</th>}
-                <th>Source</th>
-                <th class="right">Quoted as</th>
-                <th class="right">By the exchange</th>
-                <th class="right">Received</th>
-                <th class="right">Last change</th>
+                <th>{say("asset")}</th>
+                <th class="right">{say("price")}</th>
+                <th>{say("trust")}</th>
+                {bad > 0 && <th>{say("why")}</th>}
+                <th>{say("source")}</th>
+                <th class="right">{say("quotedAs")}</th>
+                <th class="right">{say("byTheExchange")}</th>
+                <th class="right">{say("received")}</th>
+                <th class="right">{say("lastChange")}</th>
                 <th>
-                  <span class="hidden">Sources</span>
+                  <span class="hidden">{say("sources")}</span>
                 </th>
               </tr>
             </thead>
@@ -76,7 +81,7 @@ function Prices() {
           </table>
         </Scroll>
       ) : (
-        <p class="empty">No price came yet.</p>
+        <p class="empty">{say("noPriceCameYet")}</p>
       )}
     </Panel>
   );
@@ -108,7 +113,7 @@ function PriceRow(props: { price: PriceItem; withReason: boolean; open: boolean;
         </td>
         <td>
           <button type="button" class="small" aria-expanded={open} onClick={props.onOpen}>
-            {open ? "Close" : "Sources"}
+            {open ? say("close") : say("sources")}
           </button>
         </td>
       </tr>
@@ -124,22 +129,22 @@ function PriceRow(props: { price: PriceItem; withReason: boolean; open: boolean;
 }
 
 function Feeds({ feeds }: { feeds: readonly NamedFeed[] }) {
-  if (!feeds.length) return <p class="empty">No feed is configured: prices come from nowhere.</p>;
+  if (!feeds.length) return <p class="empty">{say("noFeedIsConfigured")}</p>;
   return (
-    <Scroll label="State of each feed">
+    <Scroll label={say("stateOfEachFeed")}>
       <table>
         <thead>
           <tr>
-            <th>Feed</th>
-            <th>State</th>
-            <th class="right">Last frame</th>
-            <th class="right">Lag</th>
-            <th class="right">Clock</th>
-            <th>Symbols</th>
-            <th class="right">Frames</th>
-            <th class="right">Quotes</th>
-            <th class="right">Reconnects</th>
-            <th>Refused</th>
+            <th>{say("feed")}</th>
+            <th>{say("state")}</th>
+            <th class="right">{say("lastFrame")}</th>
+            <th class="right">{say("lag")}</th>
+            <th class="right">{say("clock")}</th>
+            <th>{say("symbols")}</th>
+            <th class="right">{say("frames")}</th>
+            <th class="right">{say("quotes")}</th>
+            <th class="right">{say("reconnects")}</th>
+            <th>{say("refused")}</th>
           </tr>
         </thead>
         <tbody>
@@ -147,21 +152,23 @@ function Feeds({ feeds }: { feeds: readonly NamedFeed[] }) {
             <tr key={f.name}>
               <th scope="row">{f.name}</th>
               <td class="wrap">
-                <span class={`pill ${f.connected ? "good" : "bad"}`}>{f.connected ? "connected" : "cut off"}</span>{" "}
+                <span class={`pill ${f.connected ? "good" : "bad"}`}>
+                  {f.connected ? say("connected") : say("cutOff")}
+                </span>{" "}
                 {f.cause ?? ""}
               </td>
               <td class="right">
                 <Age at={f.last_frame_at} />
               </td>
-              <td class="right num">{f.lag_s === null ? "–" : `${f.lag_s} s`}</td>
-              <td class="right num">{f.clock_offset_s === null ? "–" : `${f.clock_offset_s} s`}</td>
+              <td class="right num">{f.lag_s === null ? "–" : `${thousandths(f.lag_s)} s`}</td>
+              <td class="right num">{f.clock_offset_s === null ? "–" : `${thousandths(f.clock_offset_s)} s`}</td>
               <td>{f.instruments}</td>
-              <td class="right num">{numbers.exact(String(f.frames))}</td>
-              <td class="right num">{numbers.exact(String(f.quotes))}</td>
-              <td class="right num">{f.reconnects}</td>
+              <td class="right num">{count(f.frames)}</td>
+              <td class="right num">{count(f.quotes)}</td>
+              <td class="right num">{count(f.reconnects)}</td>
               <td class="wrap">
                 {[...Object.entries(f.refused), ...Object.entries(f.dropped)]
-                  .map(([why, n]) => `${why} ${n}`)
+                  .map(([why, n]) => `${words(why)} ${numbers.exact(String(n))}`)
                   .join(", ") || "–"}
               </td>
             </tr>
@@ -170,4 +177,9 @@ function Feeds({ feeds }: { feeds: readonly NamedFeed[] }) {
       </table>
     </Scroll>
   );
+}
+
+/** Seconds as the desk reads them; a figure of a clock means nothing beyond its thousandths. */
+function thousandths(seconds: number): string {
+  return numbers.exact(String(Number(seconds.toFixed(3))));
 }

@@ -8,6 +8,7 @@ import { Effects } from "../parts/effects";
 import { Countdown, Panel, Scroll, Time, words } from "../parts/figures";
 import { Failure, Fresh } from "../parts/notices";
 import { mayOperate } from "../session";
+import { say } from "../words/say";
 
 export function ProposalsPage() {
   const proposals = usePolled<ProposalList>("/v1/proposals?limit=1000", 3000);
@@ -19,23 +20,23 @@ export function ProposalsPage() {
   return (
     <article>
       <header class="pagehead">
-        <h1>Proposals and levers</h1>
+        <h1>{say("proposalsAndLevers")}</h1>
       </header>
       <div class="grid">
-        <Panel title="Waits for another person" class="wide">
-          <Fresh of={proposals} what="proposals">
+        <Panel title={say("waitsForAnotherPerson")} class="wide">
+          <Fresh of={proposals} what={say("proposals")}>
             {(page) =>
               page.items.length ? (
                 page.items.map((each) => <Proposal key={each.id} proposal={each} onDone={again} />)
               ) : (
-                <p class="quiet">Nothing waits for another person.</p>
+                <p class="quiet">{say("nothingWaitsForAnother")}</p>
               )
             }
           </Fresh>
         </Panel>
-        <Panel title="Levers in force" class="wide">
-          <Fresh of={levers} what="levers">
-            {(page) => (page.items.length ? <Levers items={page.items} /> : <p class="quiet">No lever is in force.</p>)}
+        <Panel title={say("leversInForce")} class="wide">
+          <Fresh of={levers} what={say("leversWithin")}>
+            {(page) => (page.items.length ? <Levers items={page.items} /> : <p class="quiet">{say("noLeverIsIn")}</p>)}
           </Fresh>
         </Panel>
       </div>
@@ -59,47 +60,49 @@ function Proposal({ proposal, onDone }: { proposal: ProposalItem; onDone: () => 
     act(post(path("proposals", proposal.id, "reject"), { reason: reason.trim() }), onDone);
   };
   return (
-    <section class="proposal" aria-label={`Proposal ${proposal.id}`}>
+    <section class="proposal" aria-label={say("proposalId", { id: proposal.id })}>
       <p>
         <strong>{proposal.id}</strong> {words(proposal.act)}: {proposal.change}
         {proposal.until && (
           <>
             {" "}
-            until <Time at={proposal.until} />
+            {say("until")} <Time at={proposal.until} />
           </>
         )}
-        . Proposed by {proposal.person} ({proposal.by}): {proposal.reason}
+        {say("proposedByPersonBy", { person: proposal.person, by: proposal.by, reason: proposal.reason })}
       </p>
       <p>
-        {proposal.emergency && <span class="pill bad">done alone: {proposal.emergency}</span>}{" "}
-        {proposal.lever ? "It ends in" : "It is void in"} <Countdown at={proposal.expires} />
+        {proposal.emergency && (
+          <span class="pill bad">{say("doneAloneEmergency", { emergency: proposal.emergency })}</span>
+        )}{" "}
+        {proposal.lever ? say("itEndsIn") : say("itIsVoidIn")} <Countdown at={proposal.expires} />
       </p>
       {look && (
         <div role="status">
-          <Effects of={look.proposal.effects} title="When it was proposed" />
-          <Effects of={look.now} title="Now" />
+          <Effects of={look.proposal.effects} title={say("whenItWasProposed")} />
+          <Effects of={look.now} title={say("now")} />
         </div>
       )}
-      {error && <Failure error={error} what="proposals" />}
+      {error && <Failure error={error} what={say("proposals")} />}
       <form class="fields" onSubmit={reject}>
         <p class="buttons">
           <button type="button" onClick={see}>
-            {look ? "Look again" : "See what it does"}
+            {look ? say("lookAgain") : say("seeWhatItDoes")}
           </button>
           {mayOperate() && look && (
             <button type="button" class="primary" onClick={approve}>
-              Approve {proposal.id}
+              {say("approveId", { id: proposal.id })}
             </button>
           )}
         </p>
         {mayOperate() && (
           <>
             <label class="field">
-              Reason to reject
+              {say("reasonToReject")}
               <input value={reason} required onInput={(e) => setReason(e.currentTarget.value)} />
             </label>
             <p class="buttons">
-              <button type="submit">Reject {proposal.id}</button>
+              <button type="submit">{say("rejectId", { id: proposal.id })}</button>
             </p>
           </>
         )}
@@ -110,16 +113,16 @@ function Proposal({ proposal, onDone }: { proposal: ProposalItem; onDone: () => 
 
 function Levers({ items }: { items: readonly LeverItem[] }) {
   return (
-    <Scroll label="Levers in force">
+    <Scroll label={say("leversInForce")}>
       <table>
         <thead>
           <tr>
-            <th>Lever</th>
-            <th>What</th>
-            <th>Until</th>
-            <th>Groups</th>
-            <th>By</th>
-            <th>Why</th>
+            <th>{say("lever")}</th>
+            <th>{say("what")}</th>
+            <th>{say("until2")}</th>
+            <th>{say("groups")}</th>
+            <th>{say("by")}</th>
+            <th>{say("why")}</th>
           </tr>
         </thead>
         <tbody>
@@ -133,8 +136,8 @@ function Levers({ items }: { items: readonly LeverItem[] }) {
               <td>{each.groups || "–"}</td>
               <td>
                 {each.by}
-                {each.approved_by ? `, approved by ${each.approved_by}` : ""}
-                {each.emergency && !each.approved_by && <span class="pill bad">alone</span>}
+                {each.approved_by ? say("approvedByApprovedby", { approvedBy: each.approved_by }) : ""}
+                {each.emergency && !each.approved_by && <span class="pill bad">{say("alone")}</span>}
               </td>
               <td class="wrap">{each.reason}</td>
             </tr>

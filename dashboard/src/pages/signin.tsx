@@ -3,7 +3,9 @@
 import { useEffect, useState } from "preact/hooks";
 import { ApiError, served } from "../api";
 import icon from "../icon.svg";
+import { Language } from "../parts/language";
 import { signIn, ways } from "../session";
+import { say } from "../words/say";
 
 export function SignIn() {
   const [token, setToken] = useState("");
@@ -27,16 +29,17 @@ export function SignIn() {
   };
   return (
     <main class="signin">
+      <Language />
       <form onSubmit={submit}>
         <h1>
-          <img src={icon} alt="" width="28" height="28" /> Loan monitor
+          <img src={icon} alt="" width="28" height="28" /> {say("loanMonitor")}
         </h1>
         {provider && (
           <a class="there" href={served("/v1/sign-in")}>
             {provider}
           </a>
         )}
-        <label for="token">{provider ? "Or a token" : "Token"}</label>
+        <label for="token">{provider ? say("orAToken") : say("token")}</label>
         <input
           id="token"
           type="password"
@@ -47,10 +50,10 @@ export function SignIn() {
           aria-describedby="token-help"
         />
         <p id="token-help" class="quiet">
-          The secret that the one who runs the monitor gave you. It is sent once, and not kept in this browser.
+          {say("theSecretThatThe")}
         </p>
         <button type="submit" class={provider ? "" : "primary"} disabled={busy || !token.trim()}>
-          Sign in
+          {say("signIn")}
         </button>
         {said && (
           <p class="failure" role="alert">
@@ -64,8 +67,8 @@ export function SignIn() {
 
 function told(e: unknown): string {
   if (!(e instanceof ApiError)) return String(e);
-  if (e.isAbsent) return "This monitor has no sign-in for pages. Ask through a proxy that adds the token.";
-  if (e.status === 401 || e.status === 403) return "This token is not known here.";
-  if (e.status === 429) return "Too many wrong tokens were sent from here. The right one passes at once.";
+  if (e.isAbsent) return say("thisMonitorHasNo");
+  if (e.status === 401 || e.status === 403) return say("thisTokenIsNot");
+  if (e.status === 429) return say("tooManyWrongTokens");
   return e.message;
 }

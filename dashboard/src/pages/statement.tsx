@@ -6,6 +6,7 @@ import { GroupDay, Span } from "../parts/daystatement";
 import { words } from "../parts/figures";
 import { StatementOf } from "../parts/statementof";
 import { to } from "../router";
+import { say } from "../words/say";
 
 export function StatementPage({ id }: { id: string }) {
   return (
@@ -20,12 +21,14 @@ export function StatementPage({ id }: { id: string }) {
               .map(([k, v]) => `${k} ${v}`)
               .join(" · ")}
             {of.product && ` · ${words(of.product)}`}
-            {of.receiving_account && ` · paid to ${of.receiving_account}`}
+            {of.receiving_account && say("paidToReceivingaccount", { receivingAccount: of.receiving_account })}
           </p>
           <Span of={of} />
           {of.labels.borrower && (
             <p class="onscreen">
-              <a href={to.borrower(of.labels.borrower)}>All groups of {of.labels.borrower}</a>
+              <a href={to.borrower(of.labels.borrower)}>
+                {say("allGroupsOfBorrower", { borrower: of.labels.borrower })}
+              </a>
             </p>
           )}
           <GroupDay of={of} />

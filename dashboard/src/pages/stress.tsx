@@ -14,6 +14,7 @@ import { numbers, Panel, Time } from "../parts/figures";
 import { HeatMap } from "../parts/heatmap";
 import { Failure } from "../parts/notices";
 import { Outcome, Sides } from "../parts/stressparts";
+import { say } from "../words/say";
 import { Slider } from "./whatif";
 
 /** As typed. */
@@ -32,17 +33,17 @@ function readShocks(shocks: Shocks): Shocks | null {
 }
 
 const PRESETS: readonly [string, Shocks][] = [
-  ["Crypto −10%", { BTC: "-10%", ETH: "-10%", SOL: "-10%" }],
-  ["Crypto −30%", { BTC: "-30%", ETH: "-35%", SOL: "-45%" }],
-  ["Stablecoin −3%", { USDT: "-3%" }],
+  [say("crypto10"), { BTC: "-10%", ETH: "-10%", SOL: "-10%" }],
+  [say("crypto30"), { BTC: "-30%", ETH: "-35%", SOL: "-45%" }],
+  [say("stablecoin3"), { USDT: "-3%" }],
 ];
 
 export function StressPage() {
   return (
     <article>
       <header class="pagehead">
-        <h1>Stress</h1>
-        <p class="quiet">The whole book on other prices. Nothing is changed.</p>
+        <h1>{say("stress")}</h1>
+        <p class="quiet">{say("theWholeBookOn")}</p>
       </header>
       <div class="grid">
         <ShockPanel />
@@ -85,7 +86,7 @@ function ShockPanel() {
     postFor("/v1/stress", body, "text/csv").then((list) => saveFile("stress.csv", list), setSaving);
   };
   return (
-    <Panel title="Shocks" class="wide">
+    <Panel title={say("shocks")} class="wide">
       <form
         class="body"
         onSubmit={(e) => {
@@ -101,7 +102,7 @@ function ShockPanel() {
             </button>
           ))}
           <label>
-            or the falls of a scenario{" "}
+            {say("orTheFallsOf")}{" "}
             <input
               size={12}
               placeholder="2021-05-19"
@@ -112,15 +113,15 @@ function ShockPanel() {
         </p>
         <p class="buttons">
           <button type="submit" class="primary" disabled={busy || !isAsked}>
-            {busy ? "Weighing…" : "Stress the book"}
+            {busy ? say("weighing") : say("stressTheBook")}
           </button>
           <button type="button" onClick={save} disabled={!answer}>
-            Save the list as CSV
+            {say("saveTheListAs")}
           </button>
         </p>
       </form>
-      {error && <Failure error={error} what="stress tests" />}
-      {saving && <Failure error={saving} what="lists as CSV" />}
+      {error && <Failure error={error} what={say("stressTests")} />}
+      {saving && <Failure error={saving} what={say("listsAsCsv")} />}
       {answer && <Outcome answer={answer} />}
     </Panel>
   );
@@ -142,13 +143,13 @@ function ShockFields({ shocks, onChange }: { shocks: Shocks; onChange: (shocks: 
           <div class="shock" key={asset}>
             <span class="asset">{asset}</span>
             <Slider
-              label={`Change of ${asset} in percent`}
+              label={say("changeOfAssetIn", { asset })}
               value={entered.kind === "value" ? entered.value : undefined}
               onValue={(v) => set(asset, v.replace("-", "−"))}
             />
             <EnteredInput
-              label={`Change or price of ${asset}`}
-              placeholder="% or price"
+              label={say("changeOrPriceOf", { asset })}
+              placeholder={say("orPrice")}
               text={text}
               entered={entered}
               onText={(v) => set(asset, v)}
@@ -157,7 +158,7 @@ function ShockFields({ shocks, onChange }: { shocks: Shocks; onChange: (shocks: 
               type="button"
               class="small drop-shock"
               onClick={() => drop(asset)}
-              aria-label={`No shock of ${asset}`}
+              aria-label={say("noShockOfAsset", { asset })}
             >
               ✕
             </button>
@@ -165,9 +166,9 @@ function ShockFields({ shocks, onChange }: { shocks: Shocks; onChange: (shocks: 
         );
       })}
       <label>
-        Another coin{" "}
+        {say("anotherCoin")}{" "}
         <select value="" onChange={(e) => e.currentTarget.value && set(e.currentTarget.value, "-20%")}>
-          <option value="">choose…</option>
+          <option value="">{say("choose")}</option>
           {free.map((a) => (
             <option key={a}>{a}</option>
           ))}
@@ -184,7 +185,7 @@ function MatrixPanel() {
   const [y, setY] = useState("ETH");
   const { answer, error, busy, ask } = useQuestion<MatrixAnswer>();
   return (
-    <Panel title="Matrix of two coins" class="wide">
+    <Panel title={say("matrixOfTwoCoins")} class="wide">
       <form
         class="body buttons"
         onSubmit={(e) => {
@@ -193,16 +194,16 @@ function MatrixPanel() {
         }}
       >
         <label>
-          Across <input size={7} value={x} onInput={(e) => setX(e.currentTarget.value)} />
+          {say("across")} <input size={7} value={x} onInput={(e) => setX(e.currentTarget.value)} />
         </label>
         <label>
-          Down <input size={7} value={y} onInput={(e) => setY(e.currentTarget.value)} />
+          {say("down")} <input size={7} value={y} onInput={(e) => setY(e.currentTarget.value)} />
         </label>
         <button type="submit" class="primary" disabled={busy}>
-          {busy ? "Weighing…" : "Draw the matrix"}
+          {busy ? say("weighing") : say("drawTheMatrix")}
         </button>
       </form>
-      {error && <Failure error={error} what="a matrix" />}
+      {error && <Failure error={error} what={say("aMatrix")} />}
       {answer && <HeatMap answer={answer} />}
     </Panel>
   );
@@ -214,7 +215,7 @@ function ReversePanel() {
   const { answer, error, busy, ask } = useQuestion<ReverseAnswer>();
   const entered = amountOf(percent, numbers, "%", null);
   return (
-    <Panel title="How far must it fall" class="wide">
+    <Panel title={say("howFarMustIt")} class="wide">
       <form
         class="body buttons"
         onSubmit={(e) => {
@@ -228,7 +229,7 @@ function ReversePanel() {
         }}
       >
         <label>
-          until{" "}
+          {say("until")}{" "}
           <input
             class="num"
             size={4}
@@ -237,22 +238,22 @@ function ReversePanel() {
             aria-invalid={entered.kind !== "value"}
             onInput={(e) => setPercent(e.currentTarget.value)}
           />{" "}
-          % of the debt is at its liquidation line
+          {say("ofTheDebtIs")}
         </label>
         <label>
-          coins that fall{" "}
+          {say("coinsThatFall")}{" "}
           <input
             size={16}
-            placeholder="all but stablecoins"
+            placeholder={say("allButStablecoins")}
             value={assets}
             onInput={(e) => setAssets(e.currentTarget.value)}
           />
         </label>
         <button type="submit" class="primary" disabled={busy || entered.kind !== "value"}>
-          {busy ? "Searching…" : "Search"}
+          {busy ? say("searching") : say("search")}
         </button>
       </form>
-      {error && <Failure error={error} what="a reverse stress test" />}
+      {error && <Failure error={error} what={say("aReverseStressTest")} />}
       {answer && (
         <div class="body">
           <p class="answer">
@@ -260,8 +261,8 @@ function ReversePanel() {
               answer.reason
             ) : (
               <>
-                A common fall of <strong class="num">{numbers.exact(answer.fall_percent)}%</strong> of{" "}
-                {answer.assets.join(", ")}
+                {say("aCommonFallOf")} <strong class="num">{numbers.exact(answer.fall_percent)}%</strong>{" "}
+                {say("ofAssets", { assets: answer.assets.join(", ") })}
               </>
             )}{" "}
             <small>

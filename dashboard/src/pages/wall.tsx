@@ -1,18 +1,30 @@
 /** The wall: one dark picture for a large screen that nobody touches. Worst groups, deadlines, prices, feeds, channels. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { STAGE_NAMES, STAGES } from "../alerts.generated";
+import { STAGES } from "../alerts.generated";
 import type { ChannelItem, ChannelList, GroupRow } from "../answers.generated";
 import { EVERY_GROUP, live } from "../live/live";
 import { usePolled } from "../live/polled";
 import { ordered } from "../live/rows";
 import { clock, useStore } from "../live/store";
 import { stateOf } from "../parts/channelstate";
-import { alertTitle, Countdown, numbers, ShortUsd, StagePill, Time, times, words } from "../parts/figures";
+import {
+  alertTitle,
+  Countdown,
+  count,
+  numbers,
+  ShortUsd,
+  StagePill,
+  stageName,
+  Time,
+  times,
+  words,
+} from "../parts/figures";
 import { LevelText, LtvBar } from "../parts/ltvbar";
 import { Banner, PulseLamp } from "../parts/pulselamp";
 import { to } from "../router";
 import { applyTheme } from "../settings";
+import { say, term } from "../words/say";
 
 /** Read from across a room: a row is so high, in CSS pixels. */
 const ROW_PX = 56;
@@ -33,7 +45,7 @@ export function WallPage() {
     <main id="main" tabIndex={-1} class="wall" data-live={isLive}>
       <header class="walltop">
         <h1>
-          <a href={to.overview}>Loan monitor</a>
+          <a href={to.overview}>{say("loanMonitor")}</a>
         </h1>
         <PulseLamp pulse={pulse} />
         <Clock />
@@ -69,9 +81,9 @@ function Stages() {
     <dl class="wallstages">
       {STAGES.map((stage) => (
         <div key={stage} class={`tile stage-${stage} ${counts?.stages[stage] ? "" : "zero"}`}>
-          <dt class="name">{STAGE_NAMES[stage]}</dt>
+          <dt class="name">{stageName(stage)}</dt>
           <dd>
-            <span class="count num">{counts ? numbers.exact(String(counts.stages[stage])) : "…"}</span>{" "}
+            <span class="count num">{counts ? count(counts.stages[stage]) : "…"}</span>{" "}
             <span class="sum">{counts && <ShortUsd value={counts.debt_usd[stage]} />}</span>
           </dd>
         </div>
@@ -98,14 +110,14 @@ function Worst() {
   return (
     <section class="panel" aria-labelledby="wall-worst">
       <header>
-        <h2 id="wall-worst">Worst groups</h2>
-        <small>{left > 0 ? `and ${numbers.exact(String(left))} more` : ""}</small>
+        <h2 id="wall-worst">{say("worstGroups")}</h2>
+        <small>{left > 0 ? say("andLeftMore", { left: count(left) }) : ""}</small>
       </header>
       <div class="wallrows" ref={box}>
         {worst.map((group) => (
           <WallRow key={group.id} group={group} />
         ))}
-        {rows.complete && !worst.length && <p class="empty">There is no group.</p>}
+        {rows.complete && !worst.length && <p class="empty">{say("thereIsNoGroup2")}</p>}
       </div>
     </section>
   );
@@ -124,7 +136,12 @@ function WallRow({ group: g }: { group: GroupRow }) {
       </strong>
       <LtvBar group={g} />
       <span class="num wallnext">
-        {g.next_line ? `${numbers.exact(g.next_line.distance_percent, 2, true)}% to ${words(g.next_line.name)}` : "–"}
+        {g.next_line
+          ? say("distancepercentToName", {
+              distancePercent: numbers.exact(g.next_line.distance_percent, 2, true),
+              name: words(g.next_line.name),
+            })
+          : "–"}
       </span>
       <ShortUsd value={g.debt_usd} />
     </div>
@@ -137,8 +154,10 @@ function Deadlines() {
   return (
     <section class="panel" aria-labelledby="wall-deadlines">
       <header>
-        <h2 id="wall-deadlines">Deadlines</h2>
-        <small>{due.length > DEADLINES ? `the next ${DEADLINES} of ${due.length}` : ""}</small>
+        <h2 id="wall-deadlines">{say("deadlines")}</h2>
+        <small>
+          {due.length > DEADLINES ? say("theNextDeadlinesOf", { deadlines: DEADLINES, count: due.length }) : ""}
+        </small>
       </header>
       {due.length ? (
         <ul class="walllist">
@@ -150,7 +169,7 @@ function Deadlines() {
           ))}
         </ul>
       ) : (
-        <p class="quiet">No clock runs.</p>
+        <p class="quiet">{say("noClockRuns")}</p>
       )}
     </section>
   );
@@ -168,21 +187,25 @@ function Health() {
   return (
     <section class="panel" aria-labelledby="wall-health">
       <header>
-        <h2 id="wall-health">Feeds, prices, channels</h2>
+        <h2 id="wall-health">{say("feedsPricesChannels")}</h2>
       </header>
       <ul class="walllist">
-        <Line name="Feeds" bad={cutOff.length > 0 || !feeds.length}>
-          {!feeds.length ? "none" : cutOff.length ? `cut off: ${cutOff.join(", ")}` : `${feeds.length} connected`}
+        <Line name={say("feeds")} bad={cutOff.length > 0 || !feeds.length}>
+          {!feeds.length
+            ? say("none")
+            : cutOff.length
+              ? say("cutOffCutoff", { cutOff: cutOff.join(", ") })
+              : say("countConnected", { count: feeds.length })}
         </Line>
-        <Line name="Prices" bad={bad.length > 0}>
+        <Line name={say("prices")} bad={bad.length > 0}>
           {bad.length
             ? bad
                 .slice(0, 5)
-                .map((p) => `${p.asset} ${p.trust}`)
+                .map((p) => `${p.asset} ${term(p.trust)}`)
                 .join(", ")
-            : `${prices.size} trusted`}
+            : say("sizeTrusted", { size: prices.size })}
         </Line>
-        <Line name="Channels" bad={failing.length > 0 || channels.error !== null}>
+        <Line name={say("channels")} bad={failing.length > 0 || channels.error !== null}>
           {channels.error ? channels.error.message : channelWords(channels.data?.items ?? [], failing)}
         </Line>
       </ul>
@@ -192,7 +215,7 @@ function Health() {
 
 function channelWords(all: readonly ChannelItem[], failing: readonly ChannelItem[]): string {
   if (failing.length) return failing.map((c) => `${c.name} ${stateOf(c)[1]}`).join(", ");
-  return all.length ? `${all.length} sending` : "none";
+  return all.length ? say("countSending", { count: all.length }) : say("none");
 }
 
 function Line({ name, bad, children }: { name: string; bad: boolean; children: preact.ComponentChildren }) {
@@ -209,7 +232,7 @@ function Said() {
   return (
     <section class="panel" aria-labelledby="wall-said">
       <header>
-        <h2 id="wall-said">Newest alerts</h2>
+        <h2 id="wall-said">{say("newestAlerts")}</h2>
       </header>
       <ul class="walllist">
         {alerts.slice(0, ALERTS).map(({ type, timestamp, data }) => (
@@ -221,7 +244,7 @@ function Said() {
           </li>
         ))}
       </ul>
-      {!alerts.length && <p class="quiet">No alert yet.</p>}
+      {!alerts.length && <p class="quiet">{say("noAlertYet")}</p>}
     </section>
   );
 }

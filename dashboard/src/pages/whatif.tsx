@@ -12,6 +12,7 @@ import { EnteredField, EnteredInput } from "../parts/enteredfield";
 import { numbers, Panel } from "../parts/figures";
 import { Failure, Fresh } from "../parts/notices";
 import { to } from "../router";
+import { say } from "../words/say";
 
 type Kind = "shock" | "repay" | "add" | "remove";
 /** What stands in the fields, as it was typed. */
@@ -45,11 +46,11 @@ export function WhatIfPage({ id }: { id: string }) {
     <article>
       <header class="pagehead">
         <h1>
-          What if… <a href={to.group(id)}>{id}</a>
+          {say("whatIf")} <a href={to.group(id)}>{id}</a>
         </h1>
-        <p class="quiet">Nothing is changed: the monitor only says what would follow.</p>
+        <p class="quiet">{say("nothingIsChangedThe")}</p>
       </header>
-      <Fresh of={group} what="this group">
+      <Fresh of={group} what={say("thisGroup")}>
         {(detail) => <Question group={detail} />}
       </Fresh>
     </article>
@@ -76,31 +77,31 @@ function Question({ group }: { group: GroupDetail }) {
   });
   return (
     <div class="grid whatif">
-      <Panel title="Prices" aside={<Reset texts={texts} onReset={() => setTexts(NOTHING)} />}>
+      <Panel title={say("prices")} aside={<Reset texts={texts} onReset={() => setTexts(NOTHING)} />}>
         <div class="body">
           <Shocks assets={moved} {...field("shock")} />
           <All assets={held} set={(v) => setTexts((old) => ({ ...old, shock: shockAll(old.shock, held, v) }))} />
         </div>
       </Panel>
-      <Panel title="Result" class={busy ? "busy" : ""}>
+      <Panel title={say("result")} class={busy ? "busy" : ""}>
         {"unclear" in what ? (
           <p class="unclear" role="status">
-            First say what you mean for {[...new Set(what.unclear)].join(", ")}: no figure stands for a guess.
+            {say("firstSayWhatYou", { unclear: [...new Set(what.unclear)].join(", ") })}
           </p>
         ) : (
           <>
-            {error && <Failure error={error} what="what-if" />}
+            {error && <Failure error={error} what={say("whatIfWithin")} />}
             {answer && <Compared answer={answer} lines={group.thresholds} />}
           </>
         )}
       </Panel>
-      <Panel title="Repay">
+      <Panel title={say("repay")}>
         <Amounts kind="repay" assets={owed} {...field("repay")} hint={(a) => owes(group, a)} />
       </Panel>
-      <Panel title="Withdraw">
+      <Panel title={say("withdraw")}>
         <Amounts kind="remove" assets={held} {...field("remove")} hint={(a) => holds(group, a)} />
       </Panel>
-      <Panel title="Add" class="wide">
+      <Panel title={say("add")} class="wide">
         <Amounts
           kind="add"
           assets={[...new Set([...held, ...Object.keys(texts.add)])]}
@@ -128,7 +129,9 @@ function readOf(texts: Texts, group: GroupDetail): Read {
 }
 
 function holds(group: GroupDetail, asset: string): string {
-  return `holds ${numbers.exact(group.contributions.find((c) => c.asset === asset)?.quantity ?? "0")}`;
+  return say("holdsQuantity", {
+    quantity: numbers.exact(group.contributions.find((c) => c.asset === asset)?.quantity ?? "0"),
+  });
 }
 
 /** What is owed in a coin now, with its interest. */
@@ -137,7 +140,7 @@ function owedOf(group: GroupDetail, asset: string): string {
 }
 
 function owes(group: GroupDetail, asset: string): string {
-  return `owes ${numbers.exact(owedOf(group, asset), 8)}`;
+  return say("owesAsset", { asset: numbers.exact(owedOf(group, asset), 8) });
 }
 
 function shockAll(old: Texts["shock"], assets: readonly string[], value: string): Texts["shock"] {
@@ -181,7 +184,7 @@ function Reset({ texts, onReset }: { texts: Texts; onReset: () => void }) {
   const some = Object.values(texts).some((part) => Object.keys(part).length > 0);
   return (
     <button type="button" class="small" disabled={!some} onClick={onReset}>
-      Start over
+      {say("startOver")}
     </button>
   );
 }
@@ -204,13 +207,13 @@ function Shocks({ assets, texts, read, set }: Field) {
           <div class="shock" key={asset}>
             <span class="asset">{asset}</span>
             <Slider
-              label={`Change of ${asset} in percent`}
+              label={say("changeOfAssetIn", { asset })}
               value={entered.kind === "value" ? entered.value : undefined}
               onValue={(v) => set(asset, v.replace("-", "−"))}
             />
             <EnteredInput
-              label={`Change or price of ${asset}`}
-              placeholder="% or price"
+              label={say("changeOrPriceOf", { asset })}
+              placeholder={say("orPrice")}
               text={texts[asset] ?? ""}
               entered={entered}
               onText={(v) => set(asset, v)}
@@ -232,7 +235,7 @@ export function Slider(props: { label: string; value: string | undefined; onValu
       step={1}
       aria-label={props.label}
       value={Number.isFinite(percent) ? percent : 0}
-      aria-valuetext={props.value ?? "no change"}
+      aria-valuetext={props.value ?? say("noChange")}
       onInput={(e) => props.onValue(e.currentTarget.value === "0" ? "" : `${e.currentTarget.value}%`)}
     />
   );
@@ -242,7 +245,7 @@ function All({ assets, set }: { assets: readonly string[]; set: (value: string) 
   if (assets.length < 2) return null;
   return (
     <p class="buttons">
-      All collateral:
+      {say("allCollateral")}
       {["-5%", "-10%", "-20%", "-30%", "-50%"].map((v) => (
         <button type="button" class="small" key={v} onClick={() => set(v)}>
           {v.replace("-", "−")}
@@ -253,7 +256,7 @@ function All({ assets, set }: { assets: readonly string[]; set: (value: string) 
 }
 
 function Amounts({ kind, assets, texts, read, set, hint }: Field & { kind: Kind; hint: (asset: string) => string }) {
-  const names: Partial<Record<Kind, string>> = { repay: "Repay", add: "Add", remove: "Withdraw" };
+  const names: Partial<Record<Kind, string>> = { repay: say("repay"), add: say("add"), remove: say("withdraw") };
   return (
     <div class="body amounts">
       {assets.map((asset) => (
@@ -266,7 +269,7 @@ function Amounts({ kind, assets, texts, read, set, hint }: Field & { kind: Kind;
           onText={(v) => set(asset, v)}
         />
       ))}
-      {!assets.length && <p class="quiet">There is nothing of this kind.</p>}
+      {!assets.length && <p class="quiet">{say("thereIsNothingOf")}</p>}
     </div>
   );
 }
@@ -283,9 +286,9 @@ function Another({ onAsset }: { onAsset: (asset: string) => void }) {
       }}
     >
       <label>
-        Another coin <input size={8} value={text} onInput={(e) => setText(e.currentTarget.value)} />
+        {say("anotherCoin")} <input size={8} value={text} onInput={(e) => setText(e.currentTarget.value)} />
       </label>
-      <button type="submit">Add it</button>
+      <button type="submit">{say("addIt")}</button>
     </form>
   );
 }

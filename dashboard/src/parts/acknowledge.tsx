@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { AckShown } from "../answers.generated";
 import { type ApiError, path, post, remove } from "../api";
 import { mayOperate } from "../session";
+import { say } from "../words/say";
 import { Time } from "./figures";
 import { Failure } from "./notices";
 
@@ -16,10 +17,10 @@ interface Props {
 }
 
 const HOURS: readonly [string, string][] = [
-  ["", "as long as the stage lasts"],
-  ["1", "for 1 hour"],
-  ["4", "for 4 hours"],
-  ["24", "for 24 hours"],
+  ["", say("asLongAsThe")],
+  ["1", say("for1Hour")],
+  ["4", say("for4Hours")],
+  ["24", say("for24Hours")],
 ];
 
 export function Acknowledge({ alert, acknowledged, onDone, keyed }: Props) {
@@ -48,29 +49,29 @@ export function Acknowledge({ alert, acknowledged, onDone, keyed }: Props) {
     return (
       <div class="acknowledged">
         <p>
-          <span class="pill ack">acknowledged</span> by <strong>{acknowledged.by}</strong>,{" "}
+          <span class="pill ack">{say("acknowledged")}</span> {say("byWithin")} <strong>{acknowledged.by}</strong>,{" "}
           <Time at={acknowledged.at} />
           {acknowledged.until && (
             <>
               {" "}
-              until <Time at={acknowledged.until} />
+              {say("until")} <Time at={acknowledged.until} />
             </>
           )}
           {acknowledged.note && <q>{acknowledged.note}</q>}
         </p>
         {mayOperate() && (
           <button type="button" onClick={() => void back()}>
-            Take back
+            {say("takeBack")}
           </button>
         )}
-        {error && <Failure error={error} what="taking back" />}
+        {error && <Failure error={error} what={say("takingBack")} />}
       </div>
     );
   if (!mayOperate()) return null;
   return (
     <>
       <button type="button" class="primary" onClick={() => setOpen(true)} aria-keyshortcuts={keyed ? "a" : undefined}>
-        Acknowledge
+        {say("acknowledge")}
       </button>
       {open && <Form alert={alert} onClose={() => setOpen(false)} onDone={onDone} />}
     </>
@@ -97,19 +98,19 @@ function Form({ alert, onClose, onDone }: { alert: string; onClose: () => void; 
   return (
     <dialog ref={dialog} onClose={onClose} aria-labelledby="ack-title">
       <form onSubmit={submit}>
-        <h2 id="ack-title">Acknowledge</h2>
-        <p class="quiet">Reminders of this stage rest. A worse stage is told as ever.</p>
+        <h2 id="ack-title">{say("acknowledge")}</h2>
+        <p class="quiet">{say("remindersOfThisStage")}</p>
         <label class="field">
-          Note
+          {say("note")}
           <input
             maxLength={500}
             value={note}
             onInput={(e) => setNote(e.currentTarget.value)}
-            placeholder="Called the borrower"
+            placeholder={say("calledTheBorrower")}
           />
         </label>
         <label class="field">
-          It holds
+          {say("itHolds")}
           <select value={hours} onChange={(e) => setHours(e.currentTarget.value)}>
             {HOURS.map(([value, name]) => (
               <option key={value} value={value}>
@@ -118,13 +119,13 @@ function Form({ alert, onClose, onDone }: { alert: string; onClose: () => void; 
             ))}
           </select>
         </label>
-        {error && <Failure error={error} what="acknowledgements" />}
+        {error && <Failure error={error} what={say("acknowledgements")} />}
         <p class="buttons">
           <button type="submit" class="primary">
-            Acknowledge
+            {say("acknowledge")}
           </button>
           <button type="button" onClick={() => dialog.current?.close()}>
-            Cancel
+            {say("cancel")}
           </button>
         </p>
       </form>

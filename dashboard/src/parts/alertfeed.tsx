@@ -4,14 +4,15 @@ import type { AlertItem } from "../answers.generated";
 import { live } from "../live/live";
 import { useStore } from "../live/store";
 import { to } from "../router";
+import { say } from "../words/say";
 import { alertFigure, alertTitle, Time } from "./figures";
 
 export function AlertFeed({ limit, group }: { limit: number; group?: string }) {
   const alerts = useStore(live.alerts);
   const shown = (group ? alerts.filter((a) => a.data.group?.id === group) : alerts).slice(0, limit);
-  if (!shown.length) return <p class="empty">No alert yet.</p>;
+  if (!shown.length) return <p class="empty">{say("noAlertYet")}</p>;
   return (
-    <ol class="alertfeed" aria-live="polite" aria-relevant="additions" aria-label="Newest alerts">
+    <ol class="alertfeed" aria-live="polite" aria-relevant="additions" aria-label={say("newestAlerts")}>
       {shown.map((a) => (
         <AlertLine key={a.data.id} alert={a} />
       ))}
@@ -31,7 +32,7 @@ function AlertLine({ alert }: { alert: AlertItem }) {
       <span class="whom">
         {data.group ? <a href={to.group(data.group.id)}>{data.group.id}</a> : <span>{data.subject}</span>}
         {alertFigure(data) && <span class="num"> {alertFigure(data)}</span>}
-        {!data.durable && <span class="pill blind">not durable</span>}
+        {!data.durable && <span class="pill blind">{say("notDurable")}</span>}
       </span>
     </li>
   );

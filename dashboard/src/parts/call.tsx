@@ -3,7 +3,8 @@
 import { useEffect, useState } from "preact/hooks";
 import type { CallItem, CallList, CallShown, GroupDetail } from "../answers.generated";
 import { get, path, query } from "../api";
-import { Deadline, Panel, Scroll, Time, Usd, words } from "./figures";
+import { say } from "../words/say";
+import { Deadline, numbers, Panel, Scroll, Time, Usd, words } from "./figures";
 import { levelText } from "./nextline";
 
 /** Rows that the page keeps of a group's calls, the newest. */
@@ -13,13 +14,13 @@ export function MarginCall({ group }: { group: GroupDetail }) {
   const items = useItems(group);
   if (!group.call && !group.returnable_usd && items.length === 0) return null;
   return (
-    <Panel title="Margin call" class="wide">
+    <Panel title={say("marginCall")} class="wide">
       {group.call && (
         <Amounts call={group.call} isLevel={group.margin_level !== undefined || group.health_factor !== undefined} />
       )}
       {group.returnable_usd && (
         <p>
-          May be asked back: <Usd value={group.returnable_usd} places={2} /> of recognised value.
+          {say("mayBeAskedBack")} <Usd value={group.returnable_usd} places={2} /> {say("ofRecognisedValue")}
         </p>
       )}
       {items.length > 0 && <Rows items={items} />}
@@ -56,45 +57,48 @@ function Amounts({ call, isLevel }: { call: CallShown; isLevel: boolean }) {
     <>
       <dl class="facts">
         <div>
-          <dt>Call {call.number}</dt>
+          <dt>{say("callNumber", { number: call.number })}</dt>
           <dd>
             <span class="pill">{call.status}</span>
           </dd>
         </div>
         <div>
-          <dt>Called</dt>
+          <dt>{say("called")}</dt>
           <dd>
             <Usd value={call.called_usd} places={2} />
           </dd>
         </div>
         <div>
-          <dt>Received</dt>
+          <dt>{say("received")}</dt>
           <dd>
             <Usd value={call.received_usd} places={2} />
           </dd>
         </div>
         <div>
-          <dt>Outstanding</dt>
+          <dt>{say("outstanding")}</dt>
           <dd>
             <Usd value={call.outstanding_usd} places={2} />
           </dd>
         </div>
         <div>
-          <dt>On its way</dt>
+          <dt>{say("onItsWay")}</dt>
           <dd>
             <Usd value={call.in_transit_usd} places={2} />
           </dd>
         </div>
         <div>
-          <dt>Due</dt>
+          <dt>{say("due")}</dt>
           <dd>
             {call.status === "open" || call.status === "disputed" ? <Deadline at={call.due} /> : <Time at={call.due} />}
           </dd>
         </div>
       </dl>
       <p class="quiet">
-        Target {levelText(call.target, isLevel)}. At expiry: {words(call.on_expiry)}. The amount recomputes from the
-        figures of alert {call.alert}.
+        {say("targetIslevelAtExpiry", {
+          isLevel: levelText(call.target, isLevel),
+          onExpiry: words(call.on_expiry),
+          alert: call.alert,
+        })}
       </p>
     </>
   );
@@ -102,16 +106,16 @@ function Amounts({ call, isLevel }: { call: CallShown; isLevel: boolean }) {
 
 function Rows({ items }: { items: readonly CallItem[] }) {
   return (
-    <Scroll label="What came of the calls" high>
+    <Scroll label={say("whatCameOfThe")} high>
       <table class="timeline">
         <thead>
           <tr>
-            <th>When</th>
-            <th>Call</th>
-            <th>What</th>
-            <th class="right">Amount</th>
-            <th class="right">Outstanding</th>
-            <th>More</th>
+            <th>{say("when")}</th>
+            <th>{say("call")}</th>
+            <th>{say("what")}</th>
+            <th class="right">{say("amount")}</th>
+            <th class="right">{say("outstanding")}</th>
+            <th>{say("more")}</th>
           </tr>
         </thead>
         <tbody>
@@ -145,14 +149,20 @@ export function amountOf(item: CallItem): string {
 /** The rest of a row in words. */
 export function moreOf(item: CallItem): string {
   const parts = [
-    item.announced && `${item.quantity} ${item.asset} as ${item.announced}`,
-    item.expected && `expected ${item.expected}`,
+    item.announced &&
+      say("quantityAssetAsAnnounced", {
+        quantity: item.quantity && numbers.exact(item.quantity),
+        asset: item.asset,
+        announced: item.announced,
+      }),
+    item.expected && say("expectedExpected", { expected: item.expected }),
     item.why && `“${item.why}”`,
-    item.by && `by ${item.by}`,
-    item.entry && `entry ${item.entry}`,
-    item.on_expiry && `then ${words(item.on_expiry)}`,
-    item.stage && (item.stage === "closed" ? "the group was closed" : `the group is in ${words(item.stage)}`),
-    item.supersedes_call && `replaces call ${item.supersedes_call}`,
+    item.by && say("byBy", { by: item.by }),
+    item.entry && say("entryEntry", { entry: item.entry }),
+    item.on_expiry && say("thenOnexpiry", { onExpiry: words(item.on_expiry) }),
+    item.stage &&
+      (item.stage === "closed" ? say("theGroupWasClosed") : say("theGroupIsIn", { stage: words(item.stage) })),
+    item.supersedes_call && say("replacesCallSupersedescall", { supersedesCall: item.supersedes_call }),
   ];
   return parts.filter(Boolean).join(", ");
 }

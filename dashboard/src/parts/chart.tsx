@@ -5,7 +5,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { bounds, columns, type Mark, nearest, type Range, type Seen, SMALLEST_MS, zoomed } from "../history";
-import { numbers, times } from "./figures";
+import { say } from "../words/say";
+import { count, numbers, times } from "./figures";
 import type { Lines } from "./ltvbar";
 import { type Colour, drawBands, drawLines, drawMarks, picture, resolved } from "./plotted";
 
@@ -72,7 +73,7 @@ export function LtvChart(props: Props) {
         ref={box}
         role="slider"
         tabIndex={0}
-        aria-label={`LTV of ${props.group} over time`}
+        aria-label={say("ltvOfGroupOver", { group: props.group })}
         aria-valuemin={0}
         aria-valuemax={Math.max(0, props.points.length - 1)}
         aria-valuenow={pointer ?? Math.max(0, props.points.length - 1)}
@@ -88,11 +89,17 @@ function toldAt(props: Props, pointer: number | null, width: number): string {
   const point = props.points[pointer ?? props.points.length - 1];
   if (!point) return "";
   const share = (text: string | null): string => (text === null ? "–" : numbers.percent(text));
-  const spread = point.low !== point.high ? `, lowest ${share(point.low)}, highest ${share(point.high)}` : "";
+  const spread =
+    point.low !== point.high ? say("lowestLowHighestHigh", { low: share(point.low), high: share(point.high) }) : "";
   const reach = ((props.range.to - props.range.from) / width) * NEAR;
   const near = pointer === null ? [] : props.marks.filter((m) => Math.abs(m.at - point.to) <= reach);
   const happened = near.map((m) => ` · ${m.says} ${times.clockOf(m.at)}`).join("");
-  return `${times.short(point.to, Date.now())} · LTV ${share(point.last)}${spread}${happened}`;
+  return say("dateLtvLastSpread", {
+    Date: times.short(point.to, Date.now()),
+    last: share(point.last),
+    spread,
+    happened,
+  });
 }
 
 /** Arrows move the pointer, Page keys from mark to mark, + and - zoom about it, Escape lets it go. */
@@ -145,7 +152,7 @@ function options(element: HTMLElement, now: () => Props, point: (index: number |
     },
     axes: [
       { ...axis, size: 34, space: 160, values: (_, at) => at.map((s) => timeOf(s * 1000, now().range)) },
-      { ...axis, size: 56, values: (_, at) => at.map((v) => `${numbers.exact(String(v))}%`) },
+      { ...axis, size: 56, values: (_, at) => at.map((v) => `${count(v)}%`) },
     ],
     series: [{}, { stroke: accent, width: 2, spanGaps: false }],
     hooks: {

@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useStore } from "../live/store";
 import { settings } from "../settings";
+import { say } from "../words/say";
 import { Scroll } from "./figures";
 
 export interface Column<T> {
@@ -38,9 +39,9 @@ export function ChooseColumns(props: {
   };
   return (
     <details class="menu chooser">
-      <summary>Columns</summary>
+      <summary>{say("columns")}</summary>
       <fieldset>
-        <legend class="hidden">Columns of this list</legend>
+        <legend class="hidden">{say("columnsOfThisList")}</legend>
         {all.map((c) => (
           <label key={c.key}>
             <input type="checkbox" checked={chosen.includes(c.key)} onChange={() => turn(c.key)} /> {c.name}
@@ -75,7 +76,7 @@ export function ListTable<T>(props: {
             ))}
             {props.end && (
               <th>
-                <span class="hidden">More</span>
+                <span class="hidden">{say("more")}</span>
               </th>
             )}
           </tr>

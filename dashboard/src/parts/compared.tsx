@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import type { WhatIfAnswer, WhatIfStanding } from "../answers.generated";
+import { say } from "../words/say";
 import { alertTitle, numbers, Scroll, StagePill, Usd } from "./figures";
 import type { Lines } from "./ltvbar";
 import { LevelText, LtvBar } from "./ltvbar";
@@ -14,55 +15,55 @@ export function Compared({ answer, lines }: { answer: WhatIfAnswer; lines: Lines
       <div class="body">
         <LtvBar group={{ ...after, thresholds: lines }} />
       </div>
-      <Scroll label="Now and then" whole>
+      <Scroll label={say("nowAndThen")} whole>
         <table class="compare">
           <thead>
             <tr>
               <th>
-                <span class="hidden">Figure</span>
+                <span class="hidden">{say("figure")}</span>
               </th>
-              <th class="right">Now</th>
-              <th class="right">Then</th>
+              <th class="right">{say("now")}</th>
+              <th class="right">{say("thenTitle")}</th>
             </tr>
           </thead>
           <tbody>
-            <Row name="LTV" of={(s) => <LevelText group={s} />} before={before} after={after} />
-            <Row name="Stage" of={(s) => <StagePill stage={s.stage} />} before={before} after={after} />
-            <Row name="Debt" of={(s) => <Usd value={s.debt_usd} places={2} />} before={before} after={after} />
+            <Row name={say("ltv")} of={(s) => <LevelText group={s} />} before={before} after={after} />
+            <Row name={say("stage")} of={(s) => <StagePill stage={s.stage} />} before={before} after={after} />
+            <Row name={say("debt2")} of={(s) => <Usd value={s.debt_usd} places={2} />} before={before} after={after} />
             <Row
-              name="Recognised"
+              name={say("recognised")}
               of={(s) => <Usd value={s.recognised_usd} places={2} />}
               before={before}
               after={after}
             />
             <Row
-              name="Market value"
+              name={say("marketValue")}
               of={(s) => <Usd value={s.market_usd} places={2} />}
               before={before}
               after={after}
             />
             <Row
-              name="May still borrow"
+              name={say("mayStillBorrow")}
               of={(s) => <Usd value={s.borrowable_usd} places={2} />}
               before={before}
               after={after}
             />
-            <Row name="To next line" of={next} before={before} after={after} />
+            <Row name={say("toNextLine")} of={next} before={before} after={after} />
             <Row
-              name="Repay to cure"
+              name={say("repayToCure")}
               of={(s) => <Usd value={s.cure?.repay_usd} places={2} />}
               before={before}
               after={after}
             />
-            <Row name="Permitted" of={may} before={before} after={after} />
+            <Row name={say("permitted")} of={may} before={before} after={after} />
           </tbody>
         </table>
       </Scroll>
       <p aria-live="polite">
         {after.alerts.length ? (
-          <strong>It would raise: {after.alerts.map(alertTitle).join(", ")}</strong>
+          <strong>{say("itWouldRaiseAlerttitle", { alertTitle: after.alerts.map(alertTitle).join(", ") })}</strong>
         ) : (
-          <span class="quiet">It would raise no alert.</span>
+          <span class="quiet">{say("itWouldRaiseNo")}</span>
         )}
       </p>
     </>
@@ -70,7 +71,12 @@ export function Compared({ answer, lines }: { answer: WhatIfAnswer; lines: Lines
 }
 
 function next(s: WhatIfStanding) {
-  return s.next_line ? `${numbers.exact(s.next_line.distance_percent, 2, true)}% to ${lineWords(s.next_line)}` : "–";
+  return s.next_line
+    ? say("distancepercentToNextline", {
+        distancePercent: numbers.exact(s.next_line.distance_percent, 2, true),
+        nextLine: lineWords(s.next_line),
+      })
+    : "–";
 }
 
 function may(s: WhatIfStanding): string {
@@ -80,9 +86,9 @@ function may(s: WhatIfStanding): string {
     p.move_within_group && "move",
     p.withdraw && "withdraw",
     p.new_order && "borrow",
-    ...Object.keys(p.not_stated).map((name) => `${name} not stated`),
+    ...Object.keys(p.not_stated).map((name) => say("nameNotStated", { name })),
   ].filter(Boolean);
-  return found.join(", ") || "only to add collateral or repay";
+  return found.join(", ") || say("onlyToAddCollateral");
 }
 
 function Row(props: {

@@ -4,6 +4,7 @@
 
 import type { AlertItem, CallItem, CallSums, CoinBalance, DayStatement } from "../answers.generated";
 import { utc } from "../format/time";
+import { say, term } from "../words/say";
 import { amountOf, moreOf } from "./call";
 import { alertTitle, numbers, Panel, Scroll, words } from "./figures";
 
@@ -11,9 +12,13 @@ import { alertTitle, numbers, Panel, Scroll, words } from "./figures";
 export function Span({ of }: { of: Pick<DayStatement, "day" | "since" | "until" | "final" | "cut"> }) {
   return (
     <p>
-      {of.day}, from {second(of.since)} to {second(of.until)} (UTC).
-      {!of.final && " Not final: the day is not over, or its interest is not settled yet."}
-      {of.cut && " More happened than a statement holds; the histories have all."}
+      {say("dayFromSinceTo", {
+        day: of.day,
+        since: second(of.since),
+        until: second(of.until),
+        final: !of.final && say("notFinalTheDay"),
+        cut: of.cut && say("moreHappenedThanA"),
+      })}
     </p>
   );
 }
@@ -23,14 +28,14 @@ export function GroupDay({ of }: { of: DayStatement }) {
   const nothing = parts.length === 0 && of.balance.length === 0;
   return (
     <div class="grid">
-      {nothing && <p class="quiet">Nothing was owed on this day, and nothing happened.</p>}
+      {nothing && <p class="quiet">{say("nothingWasOwedOn")}</p>}
       {of.balance.length > 0 && (
-        <Panel title="From the beginning to the end" class="wide" of={of.group}>
+        <Panel title={say("fromTheBeginningTo")} class="wide" of={of.group}>
           <Balance rows={of.balance} />
         </Panel>
       )}
       {of.call && (
-        <Panel title="Margin call that stands" class="wide" of={of.group}>
+        <Panel title={say("marginCallThatStands")} class="wide" of={of.group}>
           <Standing call={of.call} />
         </Panel>
       )}
@@ -49,19 +54,19 @@ type Part = [string, string[], string[][], number];
 function partsOf(of: DayStatement): Part[] {
   return [
     [
-      "Owed at the end",
-      ["Loan", "Coin", "Principal", "Interest", "Owed"],
+      say("owedAtTheEnd"),
+      [say("loan"), say("coin"), say("principal"), say("interest"), say("owed")],
       of.owed.map((x) => [x.loan, x.asset, exact(x.principal), exact(x.interest), exact(x.owed)]),
       3,
     ],
     [
-      "Interest charged",
-      ["Loan", "Coin", "Principal", "Rate", "Late", "Periods", "Amount"],
+      say("interestCharged"),
+      [say("loan"), say("coin"), say("principal"), say("rate"), say("late"), say("periods"), say("amount")],
       of.interest.map((x) => [
         x.loan,
         x.asset,
         exact(x.principal),
-        `× ${x.rate} a ${x.period}`,
+        `× ${x.rate} a ${term(x.period)}`,
         `× ${x.late_factor}`,
         `× ${x.periods}`,
         exact(x.amount),
@@ -69,8 +74,8 @@ function partsOf(of: DayStatement): Part[] {
       5,
     ],
     [
-      "Repaid",
-      [WHEN, "Loan", "Coin", "Entry", "Of interest", "Of principal", "Amount"],
+      say("repaid"),
+      [WHEN, say("loan"), say("coin"), say("entry"), say("ofInterest"), say("ofPrincipal"), say("amount")],
       of.repayments.map((x) => [
         second(x.at),
         x.loan,
@@ -83,12 +88,12 @@ function partsOf(of: DayStatement): Part[] {
       3,
     ],
     [
-      "Margin calls",
-      [WHEN, "Call", "What", "More", "Amount USD", "Outstanding USD"],
+      say("marginCalls"),
+      [WHEN, say("call"), say("what"), MORE, say("amountUsd"), say("outstandingUsd")],
       of.calls.map((x) => [
         second(x.at),
         String(x.call),
-        x.what,
+        term(x.what),
         moreOf(x),
         exact(amountOf(x)),
         exact(x.outstanding_usd),
@@ -96,39 +101,52 @@ function partsOf(of: DayStatement): Part[] {
       2,
     ],
     [
-      "Loans and liquidations",
-      [WHEN, "What", "About"],
+      say("loansAndLiquidations"),
+      [WHEN, say("what"), ABOUT],
       [
         ...of.loans.map((x) => [
           second(x.at),
-          `loan ${x.what}`,
-          `${x.loan}: ${exact(x.principal)} ${x.asset} and ${exact(x.interest)} interest${was(x)}`,
+          say("loanWhat", { what: term(x.what) }),
+          say("loanPrincipalAssetAnd", {
+            loan: x.loan,
+            principal: exact(x.principal),
+            asset: x.asset,
+            interest: exact(x.interest),
+            x: was(x),
+          }),
         ]),
-        ...of.liquidations.map((x) => [second(x.at), `liquidation ${x.what}`, x.reason ? words(x.reason) : ""]),
+        ...of.liquidations.map((x) => [
+          second(x.at),
+          say("liquidationWhat", { what: term(x.what) }),
+          x.reason ? words(x.reason) : "",
+        ]),
       ],
       0,
     ],
     [
-      "What was said, with the figures of then",
-      [WHEN, "What", "From", "Recognised USD", "Debt USD", "LTV"],
+      say("whatWasSaidWith"),
+      [WHEN, say("what"), FIGURES_FROM, say("recognisedUsd"), say("debtUsd"), say("ltv")],
       of.alerts.map((x) => alertRow(x, of)),
       3,
     ],
   ];
 }
 
-const WHEN = "When (UTC)";
+const WHEN = say("whenUtc");
+const MORE = say("more");
+const ABOUT = say("about");
+const FIGURES_FROM = say("from");
 /** Columns of sentences; all others stay on one line. */
-const WORDY = ["More", "About", "From"];
+const WORDY = [MORE, ABOUT, FIGURES_FROM];
 
 /** What leads from what was owed to what is owed; columns in which nothing stands are left out. */
 export function Balance({ rows }: { rows: readonly CoinBalance[] }) {
-  if (rows.length === 0) return <p class="empty">Nothing is owed.</p>;
+  if (rows.length === 0) return <p class="empty">{say("nothingIsOwed")}</p>;
   const parts = PARTS.filter(([part, , always]) => always || rows.some((x) => x[part] !== "0"));
   return (
     <Rows
-      label="Balance by coin"
-      head={["Coin", ...parts.map(([, name]) => name)]}
+      label={say("balanceByCoin")}
+      head={[say("coin"), ...parts.map(([, name]) => name)]}
       figures={parts.length}
       rows={rows.map((x) => [x.asset, ...parts.map(([part]) => exact(x[part]))])}
     />
@@ -136,22 +154,25 @@ export function Balance({ rows }: { rows: readonly CoinBalance[] }) {
 }
 
 const PARTS: readonly [Exclude<keyof CoinBalance, "asset">, string, boolean][] = [
-  ["before", "At the beginning", true],
-  ["charged", "+ interest", true],
-  ["borrowed", "+ borrowed", true],
-  ["repaid", "− repaid", true],
-  ["written_off", "− written off", false],
-  ["restated", "+ restated", false],
-  ["moved", "+ came or went", false],
-  ["owed", "= at the end", true],
+  ["before", say("atTheBeginning"), true],
+  ["charged", say("interest2"), true],
+  ["borrowed", say("borrowed"), true],
+  ["repaid", say("repaid2"), true],
+  ["written_off", say("writtenOff"), false],
+  ["restated", say("restated"), false],
+  ["moved", say("cameOrWent"), false],
+  ["owed", say("atTheEnd"), true],
 ];
 
 export function Sums({ of }: { of: CallSums }) {
   if (of.called_usd === "0" && of.received_usd === "0" && of.outstanding_usd === "0") return null;
   return (
     <p>
-      Margin calls: called {exact(of.called_usd)} USD, received {exact(of.received_usd)} USD, outstanding at the end{" "}
-      {exact(of.outstanding_usd)} USD.
+      {say("marginCallsCalledCalledusd", {
+        calledUsd: exact(of.called_usd),
+        receivedUsd: exact(of.received_usd),
+        outstandingUsd: exact(of.outstanding_usd),
+      })}
     </p>
   );
 }
@@ -159,9 +180,15 @@ export function Sums({ of }: { of: CallSums }) {
 function Standing({ call }: { call: CallItem }) {
   return (
     <p class="body">
-      Call {call.call} stands at the end: called {exact(call.called_usd)} USD − received {exact(call.received_usd)} USD
-      = outstanding {exact(call.outstanding_usd)} USD, due {second(call.due)} (UTC). Its amount follows from the figures
-      of alert {call.call_alert} and the target {call.target}.
+      {say("callCallStandsAt", {
+        call: call.call,
+        calledUsd: exact(call.called_usd),
+        receivedUsd: exact(call.received_usd),
+        outstandingUsd: exact(call.outstanding_usd),
+        due: second(call.due),
+        callAlert: call.call_alert,
+        target: call.target,
+      })}
     </p>
   );
 }
@@ -204,11 +231,22 @@ function Rows(props: { label: string; head: string[]; rows: string[][]; figures:
 /** An alert with the quantities and prices that its figures follow from; with its id where a margin call names it. */
 function alertRow(item: AlertItem, of: DayStatement): string[] {
   const isNamed = [of.call, ...of.calls].some((x) => x?.call_alert === item.data.id);
-  const held = (item.data.inputs ?? []).map(
-    (x) => `${exact(x.quantity)} ${x.asset} at ${figure(x.price)}, recognised ${figure(x.recognised_usd)}`,
+  const held = (item.data.inputs ?? []).map((x) =>
+    say("quantityAssetAtPrice", {
+      quantity: exact(x.quantity),
+      asset: x.asset,
+      price: figure(x.price),
+      recognisedUsd: figure(x.recognised_usd),
+    }),
   );
-  const owed = (item.data.debts ?? []).map(
-    (x) => `${x.loan}: ${exact(x.principal)} + ${exact(x.interest)} ${x.asset} at ${figure(x.price)}`,
+  const owed = (item.data.debts ?? []).map((x) =>
+    say("loanPrincipalInterestAsset", {
+      loan: x.loan,
+      principal: exact(x.principal),
+      interest: exact(x.interest),
+      asset: x.asset,
+      price: figure(x.price),
+    }),
   );
   return [
     second(item.timestamp),
@@ -222,7 +260,10 @@ function alertRow(item: AlertItem, of: DayStatement): string[] {
 
 function was(of: { principal_before: string | null; interest_before: string | null }): string {
   if (of.principal_before === null || of.interest_before === null) return "";
-  return `, before ${exact(of.principal_before)} and ${exact(of.interest_before)}`;
+  return say("beforePrincipalbeforeAndInterestbefore", {
+    principalBefore: exact(of.principal_before),
+    interestBefore: exact(of.interest_before),
+  });
 }
 
 function exact(value: string): string {

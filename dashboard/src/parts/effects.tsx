@@ -2,7 +2,8 @@
 
 import type { EffectShown, EffectsShown, StandShown } from "../answers.generated";
 import { to } from "../router";
-import { numbers, Scroll, Share, StagePill, Time, words } from "./figures";
+import { say } from "../words/say";
+import { count, many, numbers, Scroll, Share, StagePill, Time, words } from "./figures";
 import { levelText } from "./nextline";
 
 export function Effects({ of, title }: { of: EffectsShown; title: string }) {
@@ -10,17 +11,19 @@ export function Effects({ of, title }: { of: EffectsShown; title: string }) {
   return (
     <div class="effects">
       <p>
-        <strong>{title}</strong>: {of.groups} {of.groups === 1 ? "group" : "groups"},{" "}
-        {moves.length ? moves.map(([move, n]) => `${n} from ${moved(move)}`).join(", ") : "no stage changes"}
-        {of.refused > 0 && `, ${of.refused} cannot be changed`}.
+        <strong>{title}</strong>: {many(of.groups, "group")},{" "}
+        {moves.length
+          ? moves.map(([move, n]) => say("nFromMove", { n, move: moved(move) })).join(", ")
+          : say("noStageChanges")}
+        {of.refused > 0 && say("refusedCannotBeChanged", { refused: count(of.refused) })}.
       </p>
       <Scroll label={title}>
         <table>
           <thead>
             <tr>
-              <th>Group</th>
-              <th>Before</th>
-              <th>After</th>
+              <th>{say("group")}</th>
+              <th>{say("before")}</th>
+              <th>{say("after")}</th>
             </tr>
           </thead>
           <tbody>
@@ -30,13 +33,13 @@ export function Effects({ of, title }: { of: EffectsShown; title: string }) {
           </tbody>
         </table>
       </Scroll>
-      {of.items.length < of.groups && <p class="quiet">The first {of.items.length} are listed.</p>}
+      {of.items.length < of.groups && <p class="quiet">{say("theFirstCountAreListed", { count: of.items.length })}</p>}
     </div>
   );
 }
 
 function moved(move: string): string {
-  return move.split(" > ").map(words).join(" to ");
+  return move.split(" > ").map(words).join(say("to"));
 }
 
 function Row({ item }: { item: EffectShown }) {
@@ -73,7 +76,7 @@ function Stand({ of }: { of: StandShown | null }) {
         {lineOf(of)}
         {of.liquidated_at && (
           <>
-            , liquidated <Time at={of.liquidated_at} />
+            {say("liquidated")} <Time at={of.liquidated_at} />
           </>
         )}
       </small>
@@ -94,7 +97,11 @@ export function Figure({ of }: { of: StandShown }) {
 }
 
 function lineOf(of: StandShown): string {
-  if (of.next_line) return `next line ${words(of.next_line)} ${levelText(of.next_level ?? "0", of.metric !== "ltv")}`;
-  if (of.figure === null) return "not known: a price is missing";
-  return of.stage === "liquidation" ? "cleared at its initial level" : "past its lines";
+  if (of.next_line)
+    return say("nextLineNextlineMetric", {
+      nextLine: words(of.next_line),
+      metric: levelText(of.next_level ?? "0", of.metric !== "ltv"),
+    });
+  if (of.figure === null) return say("notKnownAPrice");
+  return of.stage === "liquidation" ? say("clearedAtItsInitial") : say("pastItsLines");
 }

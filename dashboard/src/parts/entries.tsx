@@ -14,6 +14,7 @@ import { asTyped } from "../format/coin";
 import { sum } from "../format/decimal";
 import { amountOf, type Entered } from "../format/entered";
 import { mayFeed, mayOperate } from "../session";
+import { say } from "../words/say";
 import { Compared } from "./compared";
 import { Effects } from "./effects";
 import { EnteredField } from "./enteredfield";
@@ -45,7 +46,7 @@ export function Entries({ group, again }: { group: GroupDetail; again: () => voi
   const [looked, setLooked] = useState<Looked | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
   const [told, setTold] = useState<string | null>(null);
-  if (!kinds.length) return <p class="quiet">Your token enters nothing here.</p>;
+  if (!kinds.length) return <p class="quiet">{say("yourTokenEntersNothing")}</p>;
   const entered = amountOf(draft.amount, numbers, draft.asset, wholeOf(group, draft));
   const set = (part: Partial<Draft>): void => {
     setDraft({ ...draft, ...part });
@@ -77,7 +78,7 @@ export function Entries({ group, again }: { group: GroupDetail; again: () => voi
         }}
       >
         <label class="field">
-          Entry
+          {say("entry")}
           <select value={draft.kind} onChange={(e) => set(emptyOf(group, e.currentTarget.value as Kind))}>
             {kinds.map(([kind, name]) => (
               <option key={kind} value={kind}>
@@ -97,16 +98,16 @@ export function Entries({ group, again }: { group: GroupDetail; again: () => voi
             class={looked ? "primary" : ""}
             disabled={draft.kind !== "extend_grace" && entered.kind !== "value"}
           >
-            {looked ? buttonOf(looked) : "See what it changes"}
+            {looked ? buttonOf(looked) : say("seeWhatItChanges")}
           </button>
         </p>
       </form>
-      {error && <Failure error={error} what="entries" />}
+      {error && <Failure error={error} what={say("entries")} />}
       {told && <p role="status">{told}</p>}
       {looked && (
         <div role="status">
           {looked.kind === "lever" ? (
-            <Effects of={looked.preview.effects} title="A longer grace period" />
+            <Effects of={looked.preview.effects} title={say("aLongerGracePeriod")} />
           ) : (
             <>
               <Returned answer={looked.answer} />
@@ -121,10 +122,10 @@ export function Entries({ group, again }: { group: GroupDetail; again: () => voi
 
 function kindsOf(group: GroupDetail): readonly [Kind, string][] {
   const found: [Kind, string][] = [];
-  if (mayFeed() && accountsOf(group).length) found.push(["deposit", "Top-up: collateral came in"]);
-  if (mayFeed() && group.loans.length) found.push(["repay", "Repayment"]);
+  if (mayFeed() && accountsOf(group).length) found.push(["deposit", say("topUpCollateralCame")]);
+  if (mayFeed() && group.loans.length) found.push(["repay", say("repayment2")]);
   if (mayOperate() && group.deadline && group.stage === "delayed_liquidation")
-    found.push(["extend_grace", "Extend the grace period"]);
+    found.push(["extend_grace", say("extendTheGracePeriod")]);
   return found;
 }
 
@@ -160,12 +161,12 @@ async function look(group: GroupDetail, draft: Draft, entered: Entered): Promise
 async function enter(group: GroupDetail, draft: Draft, entered: Entered, looked: Looked): Promise<string> {
   if (looked.kind === "lever") {
     const made = await post<LeverItem | ProposalItem>("/v1/levers", graceOf(group, draft));
-    return "expires" in made ? `Proposed ${made.id}: another person must approve it.` : `${made.id} is in force.`;
+    return "expires" in made ? say("proposedIdAnotherPerson", { id: made.id }) : say("idIsInForce", { id: made.id });
   }
   const body = { id: looked.id, ...entryOf(draft, entered) };
   await postIfAt<EntryAnswer>(path("groups", group.id, "entries"), body, looked.version);
-  const what = draft.kind === "deposit" ? "Top-up" : "Repayment";
-  return `${what} of ${entered.kind === "value" ? entered.says : draft.amount} is entered.`;
+  const amount = entered.kind === "value" ? entered.says : draft.amount;
+  return draft.kind === "deposit" ? say("topUpOfAmount", { amount }) : say("repaymentOfAmountIs", { amount });
 }
 
 /** What is repaid by percentage is entered as one: interest goes on between the look and the entry. */
@@ -190,8 +191,8 @@ function newId(): string {
 }
 
 function buttonOf(looked: Looked): string {
-  if (looked.kind === "entry") return "Enter it";
-  return looked.preview.needs_approval ? "Propose it" : "Extend it";
+  if (looked.kind === "entry") return say("enterIt");
+  return looked.preview.needs_approval ? say("proposeIt") : say("extendIt");
 }
 
 interface Part {
@@ -206,7 +207,7 @@ function Money({ group, draft, entered, set }: Part & { group: GroupDetail; ente
     <>
       {isDeposit && accounts.length > 1 && (
         <label class="field">
-          Into account
+          {say("intoAccount")}
           <select value={draft.account} onChange={(e) => set({ account: e.currentTarget.value })}>
             {accounts.map((account) => (
               <option key={account}>{account}</option>
@@ -216,7 +217,7 @@ function Money({ group, draft, entered, set }: Part & { group: GroupDetail; ente
       )}
       {isDeposit ? (
         <label class="field">
-          Coin
+          {say("coin")}
           <input
             required
             size={8}
@@ -226,7 +227,7 @@ function Money({ group, draft, entered, set }: Part & { group: GroupDetail; ente
         </label>
       ) : (
         <label class="field">
-          Coin
+          {say("coin")}
           <select value={draft.asset} onChange={(e) => set({ asset: e.currentTarget.value })}>
             {assetsOf(group, draft.kind).map((asset) => (
               <option key={asset}>{asset}</option>
@@ -235,7 +236,7 @@ function Money({ group, draft, entered, set }: Part & { group: GroupDetail; ente
         </label>
       )}
       <EnteredField
-        label={isDeposit ? "Quantity that came in" : "Amount, or 100% for all"}
+        label={isDeposit ? say("quantityThatCameIn") : say("amountOr100For")}
         text={draft.amount}
         entered={entered}
         onText={(amount) => set({ amount })}
@@ -248,7 +249,7 @@ function Grace({ draft, set }: Part) {
   return (
     <>
       <label class="field">
-        Hours longer
+        {say("hoursLonger")}
         <select value={draft.hours} onChange={(e) => set({ hours: e.currentTarget.value })}>
           {HOURS.map((h) => (
             <option key={h}>{h}</option>
@@ -256,7 +257,7 @@ function Grace({ draft, set }: Part) {
         </select>
       </label>
       <label class="field">
-        Reason for the longer period
+        {say("reasonForTheLonger")}
         <input required value={draft.reason} onInput={(e) => set({ reason: e.currentTarget.value })} />
       </label>
     </>
@@ -268,7 +269,7 @@ function Returned({ answer }: { answer: WhatIfAnswer }) {
   if (!back.length) return null;
   return (
     <p class="failure">
-      That is too much: {back.map(([asset, amount]) => `${numbers.exact(amount)} ${asset}`).join(", ")} would go back.
+      {say("thatIsTooMuch", { amount: back.map(([asset, amount]) => `${numbers.exact(amount)} ${asset}`).join(", ") })}
     </p>
   );
 }

@@ -1,14 +1,15 @@
 /** Figures, times and states as every page shows them. The exact text is always at hand in the title. */
 
 import type { ComponentChildren } from "preact";
-import { useRef } from "preact/hooks";
-import { type Severity, STAGE_NAMES, type Stage, TITLES } from "../alerts.generated";
+import { useId, useRef } from "preact/hooks";
+import type { Severity } from "../alerts.generated";
 import type { AlertData, PinnedShown } from "../answers.generated";
 import { Numbers } from "../format/decimal";
 import { inZone, rough, span, Times, utc } from "../format/time";
 import { daemonNow } from "../live/live";
 import { clock, useStore } from "../live/store";
 import { access } from "../session";
+import { capital, plural, say, type Thing, term, titleOf, type Values } from "../words/say";
 import { useNamedCells } from "./cards";
 import { useNarrow } from "./narrow";
 
@@ -75,7 +76,7 @@ export function Quantity({ value, unit, places }: Figure & { unit?: string; plac
 export function Time({ at }: { at: string | number | null | undefined }) {
   if (at == null) return NONE;
   return (
-    <time dateTime={new Date(at).toISOString()} title={`${utc(at)} (shown in ${times.zone})`}>
+    <time dateTime={new Date(at).toISOString()} title={say("atShownInZone", { at: utc(at), zone: times.zone })}>
       {times.short(at, Date.now())}
     </time>
   );
@@ -91,9 +92,9 @@ export function Age({ at }: { at: string | null | undefined }) {
 /** How old a price is by the exchange's own time; a clock that is ahead is shown as ahead. */
 export function ExchangeAge({ at }: { at: string | null | undefined }) {
   const now = useStore(clock);
-  if (at == null) return <span title="the venue sends no time">no time</span>;
+  if (at == null) return <span title={say("theVenueSendsNo")}>{say("noTime")}</span>;
   const age = daemonNow(now) - Date.parse(at);
-  return <span title={utc(at)}>{age < -1000 ? `${rough(-age)} ahead` : rough(Math.max(0, age))}</span>;
+  return <span title={utc(at)}>{age < -1000 ? say("ageAhead", { age: rough(-age) }) : rough(Math.max(0, age))}</span>;
 }
 
 export function Countdown({ at }: { at: string }) {
@@ -101,7 +102,7 @@ export function Countdown({ at }: { at: string }) {
   const left = Date.parse(at) - daemonNow(now);
   return (
     <time dateTime={at} title={utc(at)} class={`num countdown ${left < 3600_000 ? "soon" : ""}`}>
-      {left > 0 ? span(left) : "passed"}
+      {left > 0 ? span(left) : say("passed")}
     </time>
   );
 }
@@ -120,18 +121,18 @@ export function Deadline({ at }: { at: string }) {
   );
 }
 
-export function StagePill({ stage }: { stage: Stage | string | null }) {
-  return <span class={`pill stage-${stage}`}>{STAGE_NAMES[stage as Stage] ?? stage ?? "–"}</span>;
+export function StagePill({ stage }: { stage: string | null }) {
+  return <span class={`pill stage-${stage}`}>{stage ? stageName(stage) : "–"}</span>;
 }
 
 export function SeverityPill({ severity }: { severity: Severity }) {
-  return <span class={`pill severity-${severity}`}>{severity}</span>;
+  return <span class={`pill severity-${severity}`}>{term(severity)}</span>;
 }
 
 export function TrustPill({ trust, reason }: { trust: string; reason?: string | null }) {
   return (
     <span class={`pill trust-${trust}`} title={reason ?? undefined}>
-      {trust}
+      {term(trust)}
     </span>
   );
 }
@@ -140,29 +141,34 @@ export function TrustPill({ trust, reason }: { trust: string; reason?: string | 
 export function PinnedPill({ by }: { by: PinnedShown | undefined }) {
   if (!by) return null;
   return (
-    <span class="pill ack" title={`${by.by} until ${utc(by.until)}: ${by.reason}`}>
-      pinned
+    <span class="pill ack" title={say("byUntilUntilReason", { by: by.by, until: utc(by.until), reason: by.reason })}>
+      {say("pinned")}
     </span>
   );
 }
 
-/** `1 group`, `2,000 groups`. */
-export function many(count: number, of: string): string {
-  return `${numbers.exact(String(count))} ${of}${count === 1 ? "" : "s"}`;
+/** `1 group`, `2,000 groups`: the form that the reader's language has for so many. */
+export function many(number: number, of: Thing, values: Values = {}): string {
+  return plural(of, number, { ...values, n: count(number) });
 }
 
+/** A count, in the reader's figures. */
+export function count(number: number): string {
+  return numbers.exact(String(number));
+}
+
+/** A name of the monitor's, such as of a line, a state or a product, in words. */
 export function words(name: string): string {
-  return name.replaceAll("_", " ");
+  return term(name);
+}
+
+export function stageName(stage: string): string {
+  return capital(term(stage));
 }
 
 /** What an alert says in a few words; a type that this page does not know is spelled out. */
 export function alertTitle(type: string): string {
-  return TITLES[type] ?? words(type.replaceAll(".", " "));
-}
-
-/** "1 line", "97 lines". */
-export function counted(number: number, thing: string): string {
-  return `${numbers.exact(String(number))} ${thing}${number === 1 ? "" : "s"}`;
+  return titleOf(type) ?? words(type.replaceAll(".", " "));
 }
 
 export function Panel(props: {
@@ -173,13 +179,13 @@ export function Panel(props: {
   /** What it is of, where a page has several panels of this title. */
   of?: string;
 }) {
-  const id = `panel-${`${props.of ?? ""} ${props.title}`.trim().toLowerCase().replace(/\W+/g, "-")}`;
+  const id = useId();
   return (
     <section class={`panel ${props.class ?? ""}`} aria-labelledby={id}>
       <header>
         <h2 id={id}>
           {props.title}
-          {props.of && <span class="hidden"> of {props.of}</span>}
+          {props.of && <span class="hidden"> {say("ofProps", { props: props.of })}</span>}
         </h2>
         {props.aside}
       </header>

@@ -1,10 +1,12 @@
 /** Filters that lists share: a label and a time. */
 
+import { say } from "../words/say";
+
 export function LabelFilter({ value, onValue }: { value: string; onValue: (value: string) => void }) {
   return (
     <input
-      aria-label="Only with this label"
-      placeholder="Label: borrower=ACME"
+      aria-label={say("onlyWithThisLabel")}
+      placeholder={say("labelBorrowerAcme")}
       size={20}
       value={value}
       onChange={(e) => onValue(e.currentTarget.value.trim())}

@@ -2,6 +2,7 @@
 
 import type { Contribution, GroupDetail, LenderShown, Tier } from "../answers.generated";
 import { compare, position } from "../format/decimal";
+import { say, term, uncapital } from "../words/say";
 import {
   Age,
   Countdown,
@@ -19,18 +20,18 @@ import {
 
 export function Why({ group }: { group: GroupDetail }) {
   return (
-    <Scroll label="Assets that count">
+    <Scroll label={say("assetsThatCount")}>
       <table>
         <thead>
           <tr>
-            <th>Asset</th>
-            <th class="right">Quantity</th>
-            <th class="right">Price</th>
-            <th>Source</th>
-            <th>Trust</th>
-            <th class="right">Value</th>
-            <th>Tiers of the ladder</th>
-            <th class="right">Recognised</th>
+            <th>{say("asset")}</th>
+            <th class="right">{say("quantity")}</th>
+            <th class="right">{say("price")}</th>
+            <th>{say("source")}</th>
+            <th>{say("trust")}</th>
+            <th class="right">{say("value")}</th>
+            <th>{say("tiersOfTheLadder")}</th>
+            <th class="right">{say("recognised")}</th>
           </tr>
         </thead>
         <tbody>
@@ -51,7 +52,7 @@ export function Why({ group }: { group: GroupDetail }) {
               <td>
                 {c.source ?? "–"}{" "}
                 <small>
-                  <Age at={c.price_at ?? c.received_at} /> old
+                  <Age at={c.price_at ?? c.received_at} /> {say("old")}
                 </small>
               </td>
               <td>
@@ -72,7 +73,7 @@ export function Why({ group }: { group: GroupDetail }) {
         </tbody>
         <tfoot>
           <tr>
-            <th scope="row">Together</th>
+            <th scope="row">{say("together")}</th>
             <td colSpan={4} />
             <td class="right">
               <Usd value={group.market_usd} places={2} />
@@ -95,11 +96,11 @@ function Tiers({ of }: { of: Contribution }) {
   return (
     <ul class="tiers">
       {of.tiers.map((t) => (
-        <li key={t.from} title={`from ${t.from} to ${t.to ?? "any"} USD`}>
+        <li key={t.from} title={say("fromFromToTo", { from: t.from, to: t.to ?? say("any") })}>
           <Share value={t.share} places={1} />
-          <meter min={0} max={1} value={filled(t)} aria-label={`filled of the tier from ${t.from} USD`} />
+          <meter min={0} max={1} value={filled(t)} aria-label={say("filledOfTheTier", { from: t.from })} />
           <small>
-            of <Usd value={t.value_usd} />
+            {say("ofWithin")} <Usd value={t.value_usd} />
           </small>
         </li>
       ))}
@@ -116,18 +117,18 @@ function filled(tier: Tier): number {
 
 export function Loans({ group }: { group: GroupDetail }) {
   return (
-    <Scroll label="Loans">
+    <Scroll label={say("loans")}>
       <table>
         <thead>
           <tr>
-            <th>Loan</th>
-            <th class="right">Principal</th>
-            <th class="right">Interest</th>
-            <th>Rate a day</th>
-            <th>Term</th>
-            <th>Matures</th>
-            <th class="right">Price</th>
-            <th class="right">Debt</th>
+            <th>{say("loan")}</th>
+            <th class="right">{say("principal")}</th>
+            <th class="right">{say("interest")}</th>
+            <th>{say("rateADay")}</th>
+            <th>{say("term")}</th>
+            <th>{say("matures")}</th>
+            <th class="right">{say("price")}</th>
+            <th class="right">{say("debt2")}</th>
           </tr>
         </thead>
         <tbody>
@@ -141,13 +142,15 @@ export function Loans({ group }: { group: GroupDetail }) {
                 <Quantity value={l.interest} places={8} />
               </td>
               <td>
-                <Share value={l.daily_rate} places={4} /> <small>{l.rate.kind}</small>
-                {l.late_factor !== "1" && <span class="pill bad"> × {l.late_factor}, late</span>}
+                <Share value={l.daily_rate} places={4} /> <small>{term(l.rate.kind)}</small>
+                {l.late_factor !== "1" && (
+                  <span class="pill bad"> {say("latefactorLate", { lateFactor: l.late_factor })}</span>
+                )}
               </td>
               <td>{l.term}</td>
               <td>
-                {l.matures_at ? <Time at={l.matures_at} /> : "open"}
-                {l.overdue && <span class="pill bad">overdue</span>}
+                {l.matures_at ? <Time at={l.matures_at} /> : term("open")}
+                {l.overdue && <span class="pill bad">{say("overdue")}</span>}
               </td>
               <td class="right">
                 <Usd value={l.price} places={4} />
@@ -160,7 +163,7 @@ export function Loans({ group }: { group: GroupDetail }) {
         </tbody>
         <tfoot>
           <tr>
-            <th scope="row">Together</th>
+            <th scope="row">{say("together")}</th>
             <td colSpan={6} />
             <td class="right">
               <strong>
@@ -183,7 +186,7 @@ export function Terms({ group }: { group: GroupDetail }) {
           <tr key={each.figure}>
             <th scope="row">{words(each.figure)}</th>
             <td class="num">{each.value}</td>
-            <td>{each.origin === "line" ? "its own line" : each.origin}</td>
+            <td>{each.origin === "line" ? say("itsOwnLine") : each.origin}</td>
           </tr>
         ))}
       </tbody>
@@ -211,14 +214,14 @@ export function Lines({ group }: { group: GroupDetail }) {
       </table>
       {group.liquidation_price && (
         <table>
-          <caption>Liquidation price, if this one alone moves</caption>
+          <caption>{say("liquidationPriceIfThis")}</caption>
           <tbody>
             {Object.entries(group.liquidation_price).map(([asset, price]) => (
               <tr key={asset}>
                 <th scope="row">{asset}</th>
                 <td class="right">
                   {price === null ? (
-                    <span class="none">never</span>
+                    <span class="none">{say("never")}</span>
                   ) : (
                     <Usd value={price} places={position(price) < 10 ? 6 : 2} />
                   )}
@@ -230,12 +233,12 @@ export function Lines({ group }: { group: GroupDetail }) {
             ))}
             {(group.liquidation_together ?? []).map((joint) => (
               <tr key={joint.coins.join()}>
-                <th scope="row">{joint.coins.join(" and ")} together</th>
+                <th scope="row">{say("coinsTogether", { coins: joint.coins.join(say("and")) })}</th>
                 <td class="right" colSpan={2}>
                   {joint.factor === null ? (
-                    <span class="none">never</span>
+                    <span class="none">{say("never")}</span>
                   ) : (
-                    `${numbers.exact(joint.factor, 4)} times their prices`
+                    say("factorTimesTheirPrices", { factor: numbers.exact(joint.factor, 4) })
                   )}
                 </td>
               </tr>
@@ -251,35 +254,39 @@ export function Lines({ group }: { group: GroupDetail }) {
 function Away({ price, from }: { price: string | null; from: string | null }) {
   if (price === null || from === null || position(from) === 0) return null;
   const percent = (position(price) / position(from) - 1) * 100;
-  return <small class="num">{`${percent > 0 ? "+" : "−"}${Math.abs(percent).toFixed(1)}%`}</small>;
+  return <small class="num">{`${percent > 0 ? "+" : "−"}${numbers.exact(Math.abs(percent).toFixed(1))}%`}</small>;
 }
 
 export function Cure({ group }: { group: GroupDetail }) {
   const { cure } = group;
-  if (!cure) return <p class="quiet">It cannot be told while a price is missing.</p>;
-  if (compare(cure.repay_usd, "0") === 0)
-    return <p class="quiet">Nothing is needed: the group is at or below its initial line.</p>;
+  if (!cure) return <p class="quiet">{say("itCannotBeTold")}</p>;
+  if (compare(cure.repay_usd, "0") === 0) return <p class="quiet">{say("nothingIsNeededThe")}</p>;
   return (
     <>
       <p>
-        To <strong>{cure.to_ltv ? numbers.percent(cure.to_ltv, 2, [cure.to_ltv]) : cure.to_level}</strong>: repay{" "}
+        {say("to2")} <strong>{cure.to_ltv ? numbers.percent(cure.to_ltv, 2, [cure.to_ltv]) : cure.to_level}</strong>
+        {say("repay2")}{" "}
         <strong>
           <Usd value={cure.repay_usd} places={2} />
         </strong>{" "}
-        or add{" "}
+        {say("orAdd")}{" "}
         <strong>
           <Usd value={cure.add_recognised_usd} places={2} />
         </strong>{" "}
-        of recognised value. Rounded up, so that it suffices.
+        {say("ofRecognisedValueRounded")}
       </p>
       <table>
-        <caption>To add of one asset alone</caption>
+        <caption>{say("toAddOfOne")}</caption>
         <tbody>
           {Object.entries(cure.by_asset).map(([asset, amount]) => (
             <tr key={asset}>
               <th scope="row">{asset}</th>
               <td class="right">
-                {amount === null ? <span class="none">cannot cure it</span> : <Quantity value={amount} unit={asset} />}
+                {amount === null ? (
+                  <span class="none">{say("cannotCureIt")}</span>
+                ) : (
+                  <Quantity value={amount} unit={asset} />
+                )}
               </td>
             </tr>
           ))}
@@ -289,17 +296,19 @@ export function Cure({ group }: { group: GroupDetail }) {
   );
 }
 
+const REPAY = say("repay");
+
 export function Permitted({ group }: { group: GroupDetail }) {
   const may = group.permitted;
   const what: readonly [string, boolean][] = [
-    ["Add collateral", true],
-    ["Repay", group.loans.length > 0],
-    ["Trade on spot", may.trade],
-    ["Move within the group", may.move_within_group],
-    ["Withdraw", may.withdraw],
-    ["Take a new loan", may.new_order],
+    [say("addCollateral"), true],
+    [REPAY, group.loans.length > 0],
+    [say("tradeOnSpot"), may.trade],
+    [say("moveWithinTheGroup"), may.move_within_group],
+    [say("withdraw"), may.withdraw],
+    [say("takeANewLoan"), may.new_order],
   ];
-  const refused = what.filter(([name, yes]) => !yes && name !== "Repay").map(([name]) => name.toLowerCase());
+  const refused = what.filter(([name, yes]) => !yes && name !== REPAY).map(([name]) => uncapital(name));
   return (
     <>
       <ul class="permitted">
@@ -311,15 +320,15 @@ export function Permitted({ group }: { group: GroupDetail }) {
             </li>
           ))}
       </ul>
-      {refused.length > 0 && <p class="quiet">Not now: {refused.join(", ")}.</p>}
+      {refused.length > 0 && <p class="quiet">{say("notNowRefused", { refused: refused.join(", ") })}</p>}
       {Object.entries(may.not_stated).map(([name, why]) => (
         <p key={name} class="none">
-          {name.replaceAll("_", " ")}: not stated. {why.text}.
+          {say("nameNotStatedText", { name: name.replaceAll("_", " "), text: why.text })}
         </p>
       ))}
       {Object.keys(may.withdrawable).length > 0 && (
         <table>
-          <caption>May leave, of one asset alone</caption>
+          <caption>{say("mayLeaveOfOne")}</caption>
           <tbody>
             {Object.entries(may.withdrawable).map(([asset, amount]) => (
               <tr key={asset}>
@@ -332,7 +341,9 @@ export function Permitted({ group }: { group: GroupDetail }) {
           </tbody>
         </table>
       )}
-      {may.removable_accounts.length > 0 && <p>Accounts that may be removed: {may.removable_accounts.join(", ")}</p>}
+      {may.removable_accounts.length > 0 && (
+        <p>{say("accountsThatMayBe", { removableAccounts: may.removable_accounts.join(", ") })}</p>
+      )}
     </>
   );
 }
@@ -343,30 +354,31 @@ export function Lender({ said }: { said: LenderShown }) {
     <>
       {said.differs.length > 0 && (
         <p>
-          <span class="pill warn">differs</span> from ours: {said.differs.join(", ")}.
+          <span class="pill warn">{say("differs")}</span> {say("fromOursDiffers", { differs: said.differs.join(", ") })}
         </p>
       )}
-      {!said.compared && <p class="quiet">Levels were not compared: our prices were not trusted.</p>}
+      {!said.compared && <p class="quiet">{say("levelsWereNotCompared")}</p>}
       <table>
         <tbody>
           <tr>
-            <th scope="row">Level</th>
-            <td>{said.level ?? "not stated"}</td>
+            <th scope="row">{say("level")}</th>
+            <td>{said.level ?? say("notStated")}</td>
           </tr>
           <tr>
-            <th scope="row">Stage</th>
+            <th scope="row">{say("stage")}</th>
             <td>
-              {said.stage ? <StagePill stage={said.stage} /> : "not stated"} {said.words && <small>{said.words}</small>}
+              {said.stage ? <StagePill stage={said.stage} /> : say("notStated")}{" "}
+              {said.words && <small>{said.words}</small>}
             </td>
           </tr>
           <tr>
-            <th scope="row">Deadline</th>
-            <td>{said.deadline ? <Countdown at={said.deadline} /> : "not stated"}</td>
+            <th scope="row">{say("deadline")}</th>
+            <td>{said.deadline ? <Countdown at={said.deadline} /> : say("notStated")}</td>
           </tr>
           <tr>
-            <th scope="row">Said</th>
+            <th scope="row">{say("said")}</th>
             <td>
-              <Age at={said.as_of} /> ago{said.old && " (old)"}
+              <Age at={said.as_of} /> {say("agoOld", { old: said.old && say("old2") })}
             </td>
           </tr>
           {Object.entries(said.figures).map(([name, value]) => (

@@ -5,20 +5,21 @@ import { rough } from "../format/time";
 import { type Filter, live } from "../live/live";
 import type { Sort } from "../live/rows";
 import { to } from "../router";
+import { say } from "../words/say";
 import type { Column } from "./columns";
 import { Countdown, ShortUsd, StagePill, words } from "./figures";
 import { LevelText, LtvBar } from "./ltvbar";
 import { NextLineCell } from "./nextline";
 
 export const SORTS: Readonly<Record<Sort, string>> = {
-  ltv: "Worst first",
-  "-ltv": "Best first",
-  deadline: "Deadline, nearest first",
-  "-deadline": "Deadline, furthest first",
-  "-debt_usd": "Debt, largest first",
-  debt_usd: "Debt, smallest first",
-  id: "Id, A to Z",
-  "-id": "Id, Z to A",
+  ltv: say("worstFirst"),
+  "-ltv": say("bestFirst"),
+  deadline: say("deadlineNearestFirst"),
+  "-deadline": say("deadlineFurthestFirst"),
+  "-debt_usd": say("debtLargestFirst"),
+  debt_usd: say("debtSmallestFirst"),
+  id: say("idAToZ"),
+  "-id": say("idZToA"),
 };
 
 /** A column of the list: how it is shown, what is saved of it, and how wide it is. */
@@ -31,7 +32,7 @@ export function groupColumns(now: () => number): readonly GroupColumn[] {
   return [
     {
       key: "id",
-      name: "Group",
+      name: say("group"),
       sort: "id",
       width: "minmax(100px, 1.4fr)",
       show: (g) => <Id group={g} />,
@@ -39,7 +40,7 @@ export function groupColumns(now: () => number): readonly GroupColumn[] {
     },
     {
       key: "stage",
-      name: "Stage",
+      name: say("stage"),
       sort: "ltv",
       width: "146px",
       show: (g) => <Stage group={g} />,
@@ -47,7 +48,7 @@ export function groupColumns(now: () => number): readonly GroupColumn[] {
     },
     {
       key: "level",
-      name: "LTV or level",
+      name: say("ltvOrLevel"),
       sort: "ltv",
       width: "minmax(126px, 1.5fr)",
       show: (g) => <Level group={g} />,
@@ -55,14 +56,14 @@ export function groupColumns(now: () => number): readonly GroupColumn[] {
     },
     {
       key: "next",
-      name: "What counts next",
+      name: say("whatCountsNext"),
       width: "minmax(106px, 0.9fr)",
       show: (g) => <Next group={g} now={now()} />,
       text: (g) => g.next_line?.distance_percent,
     },
     {
       key: "deadline",
-      name: "Deadline",
+      name: say("deadline"),
       sort: "deadline",
       width: "104px",
       show: (g) => (g.deadline ? <Countdown at={g.deadline} /> : <span class="none">–</span>),
@@ -70,7 +71,7 @@ export function groupColumns(now: () => number): readonly GroupColumn[] {
     },
     {
       key: "debt",
-      name: "Debt",
+      name: say("debt2"),
       sort: "debt_usd",
       width: "72px",
       show: (g) => <ShortUsd value={g.debt_usd} />,
@@ -78,7 +79,7 @@ export function groupColumns(now: () => number): readonly GroupColumn[] {
     },
     {
       key: "recognised",
-      name: "Recognised",
+      name: say("recognised"),
       width: "84px",
       extra: true,
       show: (g) => <ShortUsd value={g.recognised_usd} />,
@@ -86,16 +87,16 @@ export function groupColumns(now: () => number): readonly GroupColumn[] {
     },
     {
       key: "product",
-      name: "Product",
+      name: say("product"),
       width: "110px",
       extra: true,
       show: (g) => words(g.product),
       text: (g) => g.product,
     },
-    { key: "labels", name: "Labels", width: "minmax(120px, 1fr)", extra: true, show: labelsOf, text: labelsOf },
+    { key: "labels", name: say("labels"), width: "minmax(120px, 1fr)", extra: true, show: labelsOf, text: labelsOf },
     {
       key: "hand",
-      name: "In hand of",
+      name: say("inHandOf"),
       width: "110px",
       extra: true,
       show: (g) => g.acknowledged?.by ?? <span class="none">–</span>,
@@ -103,7 +104,7 @@ export function groupColumns(now: () => number): readonly GroupColumn[] {
     },
     {
       key: "book",
-      name: "Version",
+      name: say("version"),
       width: "72px",
       extra: true,
       show: (g) => g.version,
@@ -187,8 +188,8 @@ function Stage({ group }: { group: GroupRow }) {
       <StagePill stage={group.stage} />
       {group.blind && <Blind group={group} />}
       {group.acknowledged && (
-        <span class="pill ack" title={`acknowledged by ${group.acknowledged.by}`}>
-          ack
+        <span class="pill ack" title={say("acknowledgedByBy", { by: group.acknowledged.by })}>
+          {say("ack")}
         </span>
       )}
     </>
@@ -211,10 +212,7 @@ function Next({ group, now }: { group: GroupRow; now: number }) {
     <>
       <NextLineCell group={group} isLevel={group.margin_level !== undefined || group.health_factor !== undefined} />
       {drift !== null && (
-        <span
-          class={`num drift ${drift < 600_000 ? "soon" : ""}`}
-          title="At the movement of the last five minutes: an estimate"
-        >
+        <span class={`num drift ${drift < 600_000 ? "soon" : ""}`} title={say("atTheMovementOf")}>
           ≈ {rough(drift)}
         </span>
       )}
@@ -223,12 +221,10 @@ function Next({ group, now }: { group: GroupRow; now: number }) {
 }
 
 function Blind({ group }: { group: GroupRow }) {
-  const why = group.unknown
-    ? "a price is missing: the group cannot be valued"
-    : "a price is not trusted: the figure may be old";
+  const why = group.unknown ? say("aPriceIsMissing") : say("aPriceIsNot");
   return (
     <span class="pill blind" title={why}>
-      {group.unknown ? "unknown" : "blind"}
+      {group.unknown ? say("unknown") : say("blind")}
     </span>
   );
 }

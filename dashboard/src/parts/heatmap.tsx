@@ -2,7 +2,8 @@
 
 import type { MatrixAnswer } from "../answers.generated";
 import { position } from "../format/decimal";
-import { numbers, Scroll, Time } from "./figures";
+import { say } from "../words/say";
+import { count, numbers, Scroll, Time } from "./figures";
 
 /** Steps of colour: more could not be told apart. */
 export const HEATS = 6;
@@ -16,9 +17,9 @@ export function HeatMap({ answer: { at, x, y, cells } }: { answer: MatrixAnswer 
   return (
     <>
       <p class="body quiet">
-        Debt at or beyond the liquidation line, and so many groups. {x.asset} across, {y.asset} down. <Time at={at} />
+        {say("debtAtOrBeyond", { asset: x.asset, asset2: y.asset })} <Time at={at} />
       </p>
-      <Scroll label={`Debt at the liquidation line by ${x.asset} and ${y.asset}`} whole>
+      <Scroll label={say("debtAtTheLiquidation", { asset: x.asset, asset2: y.asset })} whole>
         <table class="heatmap">
           <thead>
             <tr>
@@ -45,10 +46,14 @@ export function HeatMap({ answer: { at, x, y, cells } }: { answer: MatrixAnswer 
                     <td
                       key={x.shocks[j]}
                       class={`right num heat-${heat(position(debt), most)}`}
-                      title={`${debt} USD of ${groups} groups; shortfall ${cell.shortfall_usd} USD`}
+                      title={say("debtUsdOfGroups", {
+                        debt: numbers.exact(debt),
+                        groups: count(groups),
+                        shortfallUsd: numbers.exact(cell.shortfall_usd),
+                      })}
                     >
                       {numbers.short(debt)}
-                      <small>{groups}</small>
+                      <small>{count(groups)}</small>
                     </td>
                   );
                 })}

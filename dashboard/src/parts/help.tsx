@@ -3,23 +3,24 @@
 import { useEffect, useRef } from "preact/hooks";
 import { useStore } from "../live/store";
 import { settings } from "../settings";
+import { say } from "../words/say";
 
 const KEYS: readonly [string, string][] = [
-  ["/", "search groups"],
-  ["j k", "next and previous group"],
-  ["Enter", "open the group"],
-  ["1 2 3 4", "only one stage, worst first; 0 shows all"],
-  ["s", "another order"],
-  ["a", "acknowledge, on the page of a group"],
-  ["?", "this help"],
+  ["/", say("searchGroupsWithin")],
+  ["j k", say("nextAndPreviousGroup")],
+  [say("enter"), say("openTheGroup")],
+  ["1 2 3 4", say("onlyOneStageWorst")],
+  ["s", say("anotherOrder")],
+  ["a", say("acknowledgeOnThePage")],
+  ["?", say("thisHelp")],
 ];
 
 const WORDS: readonly [string, string][] = [
-  ["LTV", "what is owed over what the collateral is recognised for. The bar shows it among the group's own lines."],
-  ["To next line", "by how many percent the recognised value may fall until the next line is met."],
-  ["At this drift", "when that would be at the movement of the last five minutes: an estimate."],
-  ["Blind", "a price is stale or suspect. Bad news is still told; good news waits."],
-  ["Unknown", "a price is missing, so that the group cannot be valued."],
+  [say("ltv"), say("whatIsOwedOver")],
+  [say("toNextLine"), say("byHowManyPercent")],
+  [say("atThisDrift"), say("whenThatWouldBe")],
+  [say("blind2"), say("aPriceIsStale")],
+  [say("unknown2"), say("aPriceIsMissingSo")],
 ];
 
 export function Help({ onClose }: { onClose: () => void }) {
@@ -27,7 +28,7 @@ export function Help({ onClose }: { onClose: () => void }) {
   useEffect(() => dialog.current?.showModal(), []);
   return (
     <dialog ref={dialog} onClose={onClose} aria-labelledby="help-title">
-      <h2 id="help-title">Keys and words</h2>
+      <h2 id="help-title">{say("keysAndWords")}</h2>
       <dl class="keys">
         {KEYS.map(([key, does]) => (
           <div key={key}>
@@ -49,7 +50,7 @@ export function Help({ onClose }: { onClose: () => void }) {
         ))}
       </dl>
       <button type="button" onClick={() => dialog.current?.close()}>
-        Close
+        {say("close")}
       </button>
     </dialog>
   );
@@ -59,14 +60,12 @@ export function FirstHint() {
   const { hintSeen } = useStore(settings);
   if (hintSeen) return null;
   return (
-    <aside class="hint" aria-label="First steps">
+    <aside class="hint" aria-label={say("firstSteps")}>
       <p>
-        <strong>New here?</strong> Groups stand worst first, live. A tile filters by its stage; a group opens with why
-        it stands where it stands, and what would cure it. Press <kbd>?</kbd> for keys and words, and switch the bell on
-        to hear critical alerts.
+        <strong>{say("newHere")}</strong> {say("groupsStandWorstFirst")} <kbd>?</kbd> {say("forKeysAndWords")}
       </p>
       <button type="button" onClick={() => settings.change({ hintSeen: true })}>
-        Got it
+        {say("gotIt")}
       </button>
     </aside>
   );

@@ -6,6 +6,7 @@ import { type ApiError, path, post, remove } from "../api";
 import { usePolled } from "../live/polled";
 import { to } from "../router";
 import { mayOperate } from "../session";
+import { say } from "../words/say";
 import { Effects } from "./effects";
 import { Time, words } from "./figures";
 import { Failure } from "./notices";
@@ -13,10 +14,10 @@ import { Failure } from "./notices";
 type Kind = "extend_grace" | "waive" | "override" | "move";
 
 const KINDS: Readonly<Record<Kind, string>> = {
-  override: "Other lines until a time",
-  extend_grace: "Extend the grace period",
-  waive: "Waive the liquidation of overdue loans",
-  move: "Move to another product",
+  override: say("otherLinesUntilA"),
+  extend_grace: say("extendTheGracePeriod"),
+  waive: say("waiveTheLiquidationOf"),
+  move: say("moveToAnotherProduct"),
 };
 
 interface Draft {
@@ -60,8 +61,8 @@ export function Levers({ group, again }: { group: GroupDetail; again: () => void
       {mine.map((each) => (
         <InForce key={each.id} lever={each} onEnd={() => end(each.id)} />
       ))}
-      {mine.length === 0 && <p class="quiet">No lever is in force on this group.</p>}
-      {error && <Failure error={error} what="levers" />}
+      {mine.length === 0 && <p class="quiet">{say("noLeverIsInForce")}</p>}
+      {error && <Failure error={error} what={say("leversWithin")} />}
       {mayOperate() && <Puller group={group} onDone={() => [found.again(), again()]} />}
     </>
   );
@@ -74,15 +75,20 @@ function InForce({ lever, onEnd }: { lever: LeverItem; onEnd: () => void }) {
       {lever.until && (
         <>
           {" "}
-          until <Time at={lever.until} />
+          {say("until")} <Time at={lever.until} />
         </>
       )}
-      , by {lever.by}
-      {lever.approved_by && `, approved by ${lever.approved_by}`}: {lever.reason}{" "}
-      {lever.emergency && !lever.approved_by && <span class="pill bad">alone: {lever.emergency}</span>}{" "}
+      {say("byByApprovedbyReason", {
+        by: lever.by,
+        approvedBy: lever.approved_by && say("approvedByApprovedby", { approvedBy: lever.approved_by }),
+        reason: lever.reason,
+      })}{" "}
+      {lever.emergency && !lever.approved_by && (
+        <span class="pill bad">{say("aloneEmergency", { emergency: lever.emergency })}</span>
+      )}{" "}
       {mayOperate() && (
         <button type="button" class="small" onClick={onEnd}>
-          End it
+          {say("endIt")}
         </button>
       )}
     </p>
@@ -109,7 +115,7 @@ function Puller({ group, onDone }: { group: GroupDetail; onDone: () => void }) {
       else {
         const made = await post<LeverItem | ProposalItem>("/v1/levers", body);
         const waits = "expires" in made;
-        setTold(waits ? `Proposed ${made.id}: another person must approve it.` : `${made.id} is in force.`);
+        setTold(waits ? say("proposedIdAnotherPerson", { id: made.id }) : say("idIsInForce", { id: made.id }));
         setDraft({ ...EMPTY, line: lines[0] ?? "" });
         setPreview(null);
         onDone();
@@ -120,7 +126,7 @@ function Puller({ group, onDone }: { group: GroupDetail; onDone: () => void }) {
   };
   return (
     <details class="maker">
-      <summary>Pull a lever</summary>
+      <summary>{say("pullALever")}</summary>
       <form
         class="fields"
         onSubmit={(e) => {
@@ -129,7 +135,7 @@ function Puller({ group, onDone }: { group: GroupDetail; onDone: () => void }) {
         }}
       >
         <label class="field">
-          Lever
+          {say("lever")}
           <select value={draft.kind} onChange={(e) => set({ kind: e.currentTarget.value as Kind })}>
             {Object.entries(KINDS).map(([kind, name]) => (
               <option key={kind} value={kind}>
@@ -141,7 +147,7 @@ function Puller({ group, onDone }: { group: GroupDetail; onDone: () => void }) {
         {draft.kind === "override" && (
           <>
             <label class="field">
-              Line
+              {say("line")}
               <select value={draft.line} onChange={(e) => set({ line: e.currentTarget.value })}>
                 {lines.map((line) => (
                   <option key={line} value={line}>
@@ -150,15 +156,15 @@ function Puller({ group, onDone }: { group: GroupDetail; onDone: () => void }) {
                 ))}
               </select>
             </label>
-            <Text name="Level, such as 0.93" value={draft.level} onValue={(level) => set({ level })} required />
+            <Text name={say("levelSuchAs0")} value={draft.level} onValue={(level) => set({ level })} required />
           </>
         )}
         {draft.kind === "move" && (
-          <Text name="Product" value={draft.product} onValue={(product) => set({ product })} required />
+          <Text name={say("product")} value={draft.product} onValue={(product) => set({ product })} required />
         )}
         {draft.kind !== "move" && (
           <label class="field">
-            {draft.kind === "extend_grace" ? "Hours longer" : "For hours"}
+            {draft.kind === "extend_grace" ? say("hoursLonger") : say("forHours")}
             <select value={draft.hours} onChange={(e) => set({ hours: e.currentTarget.value })}>
               {["1", "4", "12", "24", "72", "168"].map((h) => (
                 <option key={h} value={h}>
@@ -168,13 +174,9 @@ function Puller({ group, onDone }: { group: GroupDetail; onDone: () => void }) {
             </select>
           </label>
         )}
-        <Text name="Reason" value={draft.reason} onValue={(reason) => set({ reason })} required />
+        <Text name={say("reason")} value={draft.reason} onValue={(reason) => set({ reason })} required />
         {preview?.needs_approval && (
-          <Text
-            name="In an emergency: why nobody else can be asked"
-            value={draft.emergency}
-            onValue={(emergency) => set({ emergency })}
-          />
+          <Text name={say("inAnEmergencyWhy")} value={draft.emergency} onValue={(emergency) => set({ emergency })} />
         )}
         <p class="buttons">
           <button type="submit" class={preview ? "primary" : ""}>
@@ -182,10 +184,10 @@ function Puller({ group, onDone }: { group: GroupDetail; onDone: () => void }) {
           </button>
         </p>
       </form>
-      {error && <Failure error={error} what="levers" />}
+      {error && <Failure error={error} what={say("leversWithin")} />}
       {told && (
         <p role="status">
-          {told} <a href={to.proposals}>Proposals</a>
+          {told} <a href={to.proposals}>{say("proposals2")}</a>
         </p>
       )}
       {preview && (
@@ -198,9 +200,9 @@ function Puller({ group, onDone }: { group: GroupDetail; onDone: () => void }) {
 }
 
 function buttonOf(preview: LeverPreview | null, emergency: string): string {
-  if (preview === null) return "See what it would do";
-  if (!preview.needs_approval) return "Pull it";
-  return emergency.trim() ? "Pull it alone" : "Propose it";
+  if (preview === null) return say("seeWhatItWould");
+  if (!preview.needs_approval) return say("pullIt");
+  return emergency.trim() ? say("pullItAlone") : say("proposeIt");
 }
 
 function Text(props: { name: string; value: string; onValue: (value: string) => void; required?: boolean }) {

@@ -2,6 +2,7 @@
 
 import type { GroupRow } from "../answers.generated";
 import { position } from "../format/decimal";
+import { say } from "../words/say";
 import { numbers, words } from "./figures";
 
 export type Lines = GroupRow["thresholds"];
@@ -51,9 +52,9 @@ export function LtvBar({ group }: { group: Level }) {
       viewBox="0 0 100 10"
       preserveAspectRatio="none"
       role="img"
-      aria-label={`Lines: ${told}`}
+      aria-label={say("linesTold", { told })}
     >
-      <title>{`Lines: ${told}`}</title>
+      <title>{say("linesTold", { told })}</title>
       <rect class="track" x="0" y="2" width="100" height="6" />
       {level !== null && <rect class="fill" x="0" y="2" width={level} height="6" />}
       {lines.map((l) => (
@@ -71,7 +72,7 @@ export function LevelText({
 }) {
   const level = group.margin_level ?? group.health_factor;
   const lines = group.thresholds && Object.values(group.thresholds);
-  if (group.unknown) return <span class="num none">no price</span>;
+  if (group.unknown) return <span class="num none">{say("noPrice")}</span>;
   if (level != null)
     return (
       <span class="num" title={level}>

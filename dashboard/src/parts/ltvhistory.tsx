@@ -19,6 +19,7 @@ import {
   zoomed,
 } from "../history";
 import { usePolled } from "../live/polled";
+import { say } from "../words/say";
 import { LtvChart } from "./chart";
 import { alertTitle, Panel, Share } from "./figures";
 import { SHAPES } from "./plotted";
@@ -49,7 +50,7 @@ export function LtvOverTime({ group, alerts }: { group: GroupDetail; alerts: rea
   const choose = (wanted: Range): void => setChosen(within(wanted, now));
   return (
     <Panel
-      title="LTV over time"
+      title={say("ltvOverTime")}
       class="two-thirds"
       aside={<Spans chosen={chosen} onSpan={(span) => setChosen({ span })} />}
     >
@@ -64,7 +65,7 @@ export function LtvOverTime({ group, alerts }: { group: GroupDetail; alerts: rea
           picture={picture}
         />
       ) : (
-        <p class="empty">One moment: a line needs two points, and nothing else was kept of this time.</p>
+        <p class="empty">{say("oneMomentALine")}</p>
       )}
       <Legend marks={marks} />
       <Steering range={range} onRange={choose} />
@@ -74,20 +75,20 @@ export function LtvOverTime({ group, alerts }: { group: GroupDetail; alerts: rea
           class="small"
           onClick={() => void picture.current?.().then((png) => png && saveFile(`${nameOf(group.id, range)}.png`, png))}
         >
-          Save as PNG
+          {say("saveAsPng")}
         </button>
         <button
           type="button"
           class="small"
           onClick={() => saveText(`${nameOf(group.id, range)}.csv`, tableOf(found.points, marks))}
         >
-          Save as CSV
+          {say("saveAsCsv")}
         </button>
       </p>
-      {found.absent && <p class="quiet">This monitor keeps no history; the line begins when the page was opened.</p>}
-      {found.failed && <p class="quiet">The history could not be read: {found.failed}</p>}
+      {found.absent && <p class="quiet">{say("thisMonitorKeepsNo")}</p>}
+      {found.failed && <p class="quiet">{say("theHistoryCouldNot", { failed: found.failed })}</p>}
       <p class="hidden">
-        Now <Share value={group.ltv} lines={isByLevel(group) ? undefined : group.thresholds} />.
+        {say("now")} <Share value={group.ltv} lines={isByLevel(group) ? undefined : group.thresholds} />.
       </p>
     </Panel>
   );
@@ -151,7 +152,7 @@ function Legend({ marks }: { marks: readonly Mark[] }) {
   const kinds = [...new Set(marks.map((m) => m.kind))];
   if (!kinds.length) return null;
   return (
-    <ul class="legend" aria-label="Marks">
+    <ul class="legend" aria-label={say("marks")}>
       {kinds.map((kind) => (
         <li key={kind}>
           <span class={`mark ${SHAPES[kind].colour.slice(2)}`} aria-hidden="true">
@@ -170,10 +171,10 @@ function Steering({ range, onRange }: { range: Range; onRange: (range: Range) =>
   const moved = (by: number): Range => ({ from: range.from + wide * by, to: range.to + wide * by });
   const shown = texts ?? { from: localOf(range.from), to: localOf(range.to) };
   const steps: readonly [string, Range][] = [
-    ["Earlier", moved(-0.5)],
-    ["Later", moved(0.5)],
-    ["Zoom in", zoomed(range, 0.5, range.to)],
-    ["Zoom out", zoomed(range, 2, range.to)],
+    [say("earlier"), moved(-0.5)],
+    [say("later"), moved(0.5)],
+    [say("zoomIn"), zoomed(range, 0.5, range.to)],
+    [say("zoomOut"), zoomed(range, 2, range.to)],
   ];
   return (
     <form
@@ -191,7 +192,7 @@ function Steering({ range, onRange }: { range: Range; onRange: (range: Range) =>
         </button>
       ))}
       <label>
-        From{" "}
+        {say("from")}{" "}
         <input
           type="datetime-local"
           required
@@ -200,7 +201,7 @@ function Steering({ range, onRange }: { range: Range; onRange: (range: Range) =>
         />
       </label>
       <label>
-        to{" "}
+        {say("toWithin")}{" "}
         <input
           type="datetime-local"
           required
@@ -209,7 +210,7 @@ function Steering({ range, onRange }: { range: Range; onRange: (range: Range) =>
         />
       </label>
       <button type="submit" class="small">
-        Show
+        {say("show")}
       </button>
     </form>
   );

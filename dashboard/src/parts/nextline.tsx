@@ -1,6 +1,7 @@
 /** What counts next for a group: that depends on its stage (decision 121). The same words as in mails and the terminal. */
 
 import type { CallBrief, NextLineShown } from "../answers.generated";
+import { say } from "../words/say";
 import { numbers, Time, Usd, words } from "./figures";
 
 export interface Standing {
@@ -25,9 +26,10 @@ export function levelText(level: string, isLevel: boolean): string {
 
 /** `to liquidation at 91%`, `to immediate liquidation above 95%`. */
 export function lineWords(line: NextLineShown): string {
-  const side = line.strict ? (line.level === undefined ? "above" : "below") : "at";
-  const name = line.name === "immediate" ? "immediate liquidation" : words(line.name);
-  return `${name} ${side} ${lineText(line)}`;
+  const name = line.name === "immediate" ? say("immediateLiquidation") : words(line.name);
+  const level = lineText(line);
+  if (!line.strict) return say("nameAtLevel", { name, level });
+  return line.level === undefined ? say("nameAboveLevel", { name, level }) : say("nameBelowLevel", { name, level });
 }
 
 /** What ends the stage: `cured at 72%`, and in a liquidation what clears it. */
@@ -35,7 +37,7 @@ export function wayOut(group: Standing, isLevel: boolean): string | null {
   const initial = group.thresholds.initial;
   if (group.stage === "normal" || initial === undefined) return null;
   const level = levelText(initial, isLevel);
-  return group.stage === "liquidation" ? `cleared at ${level}, or when nothing is owed` : `cured at ${level}`;
+  return group.stage === "liquidation" ? say("clearedAtLevelOr", { level }) : say("curedAtLevel", { level });
 }
 
 /** For a cell of the list: one figure and one short line; all of it is in the title. */
@@ -43,13 +45,17 @@ export function NextLineCell({ group, isLevel }: { group: Standing; isLevel: boo
   const line = group.next_line;
   const out = wayOut(group, isLevel);
   const open = openCall(group);
-  if (!line && !out) return <span class="none">{group.unknown ? "–" : "beyond all"}</span>;
-  const all = [line && `to ${lineWords(line)}`, out].filter(Boolean).join("; ");
+  if (!line && !out) return <span class="none">{group.unknown ? "–" : say("beyondAll")}</span>;
+  const all = [line && say("toLine", { line: lineWords(line) }), out].filter(Boolean).join("; ");
   return (
     <span title={all}>
       {line && <span class="num">{numbers.exact(line.distance_percent, 2, true)}%</span>}
       <small>
-        {open ? `${numbers.usd(open.outstanding_usd)} called` : line ? `to ${words(line.name)}` : brief(out)}
+        {open
+          ? say("outstandingusdCalled", { outstandingUsd: numbers.usd(open.outstanding_usd) })
+          : line
+            ? say("toName", { name: words(line.name) })
+            : brief(out)}
       </small>
     </span>
   );
@@ -68,18 +74,19 @@ export function NextLine({ group, isLevel }: { group: Standing; isLevel: boolean
   const line = group.next_line;
   const out = wayOut(group, isLevel);
   const open = openCall(group);
-  if (!line && !out) return <span class="none">{group.unknown ? "–" : "beyond all"}</span>;
+  if (!line && !out) return <span class="none">{group.unknown ? "–" : say("beyondAll")}</span>;
   return (
     <>
       {line && (
         <div>
-          <span class="num">{numbers.exact(line.distance_percent, 2, true)}%</span> <small>to {lineWords(line)}</small>
+          <span class="num">{numbers.exact(line.distance_percent, 2, true)}%</span>{" "}
+          <small>{say("toLine", { line: lineWords(line) })}</small>
         </div>
       )}
       {open && (
         <div>
           <small>
-            <Usd value={open.outstanding_usd} places={2} /> outstanding, due <Time at={open.due} />
+            <Usd value={open.outstanding_usd} places={2} /> {say("outstandingDue")} <Time at={open.due} />
           </small>
         </div>
       )}

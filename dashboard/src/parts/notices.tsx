@@ -5,9 +5,10 @@ import type { ApiError } from "../api";
 import { rough } from "../format/time";
 import type { Polled } from "../live/polled";
 import { clock, useStore } from "../live/store";
+import { say } from "../words/say";
 
 export function Failure({ error, what }: { error: ApiError; what: string }) {
-  if (error.isAbsent) return <p class="quiet">This monitor does not offer {what}.</p>;
+  if (error.isAbsent) return <p class="quiet">{say("thisMonitorDoesNot", { what })}</p>;
   return (
     <div class="failure" role="alert">
       <p>{error.message}</p>
@@ -28,12 +29,12 @@ export function Failure({ error, what }: { error: ApiError; what: string }) {
 export function Fresh<T>(props: { of: Polled<T>; what: string; children: (data: T) => ComponentChildren }) {
   const now = useStore(clock);
   const { data, error, at } = props.of;
-  if (data === null) return error ? <Failure error={error} what={props.what} /> : <p class="quiet">Loading…</p>;
+  if (data === null) return error ? <Failure error={error} what={props.what} /> : <p class="quiet">{say("loading")}</p>;
   if (!error) return <>{props.children(data)}</>;
   return (
     <>
       <p class="failure" role="alert">
-        From {rough(now - at)} ago and not renewed: {error.message}
+        {say("fromAtAgoAnd", { at: rough(now - at), message: error.message })}
       </p>
       <div class="old">{props.children(data)}</div>
     </>

@@ -3,7 +3,7 @@
 import { live } from "../live/live";
 import { useStore } from "../live/store";
 import { to } from "../router";
-import { counted } from "./figures";
+import { many } from "./figures";
 
 export function NotInOrder() {
   const counts = useStore(live.counts);
@@ -14,13 +14,9 @@ export function NotInOrder() {
   return (
     <p class="notinorder" role="status">
       <a href={to.books}>
-        {unwatched > 0 && <strong>{`${counted(unwatched, "loan group")} ${areNot(unwatched)} watched. `}</strong>}
-        {`${counted(things, "thing")} ${areNot(things)} in order.`}
+        {unwatched > 0 && <strong>{`${many(unwatched, "notWatched")} `}</strong>}
+        {many(things, "notInOrder")}
       </a>
     </p>
   );
-}
-
-function areNot(number: number): string {
-  return number === 1 ? "is not" : "are not";
 }

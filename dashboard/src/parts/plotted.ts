@@ -3,6 +3,7 @@
 import type uPlot from "uplot";
 import { position } from "../format/decimal";
 import { type Mark, type MarkKind, percent, type Seen } from "../history";
+import { say } from "../words/say";
 import { words } from "./figures";
 import type { Lines } from "./ltvbar";
 
@@ -70,13 +71,13 @@ export function drawLines(u: uPlot, lines: Lines, colour: Colour): void {
 export const SHAPES: Readonly<
   Record<MarkKind, { readonly sign: string; readonly colour: string; readonly name: string }>
 > = {
-  critical: { sign: "●", colour: "--bad", name: "critical alert" },
-  warning: { sign: "◐", colour: "--warn", name: "warning" },
-  info: { sign: "○", colour: "--good", name: "notice" },
-  deposit: { sign: "▲", colour: "--good", name: "deposit" },
-  withdrawal: { sign: "▼", colour: "--warn", name: "withdrawal" },
-  repayment: { sign: "◆", colour: "--good", name: "repayment" },
-  entry: { sign: "■", colour: "--soft", name: "other entry" },
+  critical: { sign: "●", colour: "--bad", name: say("criticalAlert") },
+  warning: { sign: "◐", colour: "--warn", name: say("warning") },
+  info: { sign: "○", colour: "--good", name: say("notice") },
+  deposit: { sign: "▲", colour: "--good", name: say("deposit") },
+  withdrawal: { sign: "▼", colour: "--warn", name: say("withdrawal") },
+  repayment: { sign: "◆", colour: "--good", name: say("repayment") },
+  entry: { sign: "■", colour: "--soft", name: say("otherEntry") },
 };
 const ALERTS: readonly MarkKind[] = ["critical", "warning", "info"];
 
@@ -121,7 +122,7 @@ export function picture(u: uPlot, element: HTMLElement, group: string): Promise<
   ctx.fillStyle = resolved(element, "--text");
   ctx.font = `600 ${13 * devicePixelRatio}px system-ui, sans-serif`;
   ctx.textBaseline = "middle";
-  ctx.fillText(`LTV of ${group}`, 10 * devicePixelRatio, heading / 2);
+  ctx.fillText(say("ltvOfGroup", { group }), 10 * devicePixelRatio, heading / 2);
   ctx.drawImage(from, 0, heading);
   return new Promise((done) => canvas.toBlob(done, "image/png"));
 }

@@ -5,6 +5,7 @@ import type { DecisionShown, PriceItem, ProposalItem, SourceShown } from "../ans
 import { type ApiError, path, post, query, remove } from "../api";
 import { usePolled } from "../live/polled";
 import { mayOperate } from "../session";
+import { say } from "../words/say";
 import { Age, ExchangeAge, numbers, Scroll, Time } from "./figures";
 import { Failure, Fresh } from "./notices";
 
@@ -12,7 +13,7 @@ export function PriceDetail({ asset }: { asset: string }) {
   const found = usePolled<PriceItem>(path("prices", asset), 2000);
   return (
     <div class="body">
-      <Fresh of={found} what="the sources of a price">
+      <Fresh of={found} what={say("theSourcesOfA")}>
         {(price) => (
           <>
             <Sources sources={price.sources ?? []} />
@@ -26,19 +27,19 @@ export function PriceDetail({ asset }: { asset: string }) {
 }
 
 function Sources({ sources }: { sources: readonly SourceShown[] }) {
-  if (!sources.length) return <p class="quiet">No source has said a price of it.</p>;
+  if (!sources.length) return <p class="quiet">{say("noSourceHasSaid")}</p>;
   return (
-    <Scroll label="Sources">
+    <Scroll label={say("sources")}>
       <table>
         <thead>
           <tr>
-            <th>Source</th>
-            <th class="right">Price</th>
-            <th>State</th>
-            <th class="right">By the exchange</th>
-            <th class="right">Received</th>
-            <th class="right">Last change</th>
-            <th>Why</th>
+            <th>{say("source")}</th>
+            <th class="right">{say("price")}</th>
+            <th>{say("state")}</th>
+            <th class="right">{say("byTheExchange")}</th>
+            <th class="right">{say("received")}</th>
+            <th class="right">{say("lastChange")}</th>
+            <th>{say("why")}</th>
           </tr>
         </thead>
         <tbody>
@@ -79,16 +80,18 @@ function Decisions({ price, onDone }: { price: PriceItem; onDone: () => void }) 
     <>
       {(price.decisions ?? []).map((d) => (
         <p key={d.source ?? "pin"} class="decision">
-          <span class="pill ack">{d.act === "pin" ? `pinned at ${d.price} USD` : `${d.source} left out`}</span> by{" "}
-          <strong>{d.by}</strong> until <Time at={d.until} />: <q>{d.reason}</q>{" "}
+          <span class="pill ack">
+            {d.act === "pin" ? say("pinnedAtPriceUsd", { price: d.price }) : say("sourceLeftOut", { source: d.source })}
+          </span>{" "}
+          {say("byWithin")} <strong>{d.by}</strong> {say("until")} <Time at={d.until} />: <q>{d.reason}</q>{" "}
           {mayOperate() && (
             <button type="button" class="small" onClick={() => end(d)}>
-              {d.act === "pin" ? "End the pin" : "Take it again"}
+              {d.act === "pin" ? say("endThePin") : say("takeItAgain")}
             </button>
           )}
         </p>
       ))}
-      {error && <Failure error={error} what="decisions about prices" />}
+      {error && <Failure error={error} what={say("decisionsAboutPrices")} />}
     </>
   );
 }
@@ -136,7 +139,7 @@ function Decide({ price, onDone }: { price: PriceItem; onDone: () => void }) {
         path("prices", price.asset, "decisions"),
         decisionOf({ ...draft, source, confirmed: isFar }, price.candidate, Date.now()),
       );
-      setTold("expires" in made ? `Proposed ${made.id}: another person must approve it.` : null);
+      setTold("expires" in made ? say("proposedIdAnotherPerson", { id: made.id }) : null);
       setDraft(EMPTY);
       setError(null);
       onDone();
@@ -145,18 +148,20 @@ function Decide({ price, onDone }: { price: PriceItem; onDone: () => void }) {
     }
   };
   return (
-    <form class="fields" onSubmit={submit} aria-label={`Decide about ${price.asset}`}>
+    <form class="fields" onSubmit={submit} aria-label={say("decideAboutAsset", { asset: price.asset })}>
       <label class="field">
-        Decide
+        {say("decide")}
         <select value={draft.act} onChange={(e) => set({ act: e.currentTarget.value as PriceDraft["act"] })}>
-          <option value="pin">pin a price</option>
-          {sources.length > 0 && <option value="exclude">leave out a source</option>}
-          {price.candidate && <option value="believe">believe {price.candidate}</option>}
+          <option value="pin">{say("pinAPrice")}</option>
+          {sources.length > 0 && <option value="exclude">{say("leaveOutASource")}</option>}
+          {price.candidate && (
+            <option value="believe">{say("believeCandidate", { candidate: price.candidate })}</option>
+          )}
         </select>
       </label>
       {draft.act === "pin" && (
         <label class="field">
-          Price in USD
+          {say("priceInUsd")}
           <input
             required
             inputMode="decimal"
@@ -167,7 +172,7 @@ function Decide({ price, onDone }: { price: PriceItem; onDone: () => void }) {
       )}
       {draft.act === "exclude" && (
         <label class="field">
-          Source
+          {say("source")}
           <select value={source} onChange={(e) => set({ source: e.currentTarget.value })}>
             {sources.map((name) => (
               <option key={name}>{name}</option>
@@ -177,7 +182,7 @@ function Decide({ price, onDone }: { price: PriceItem; onDone: () => void }) {
       )}
       {draft.act !== "believe" && (
         <label class="field">
-          For hours
+          {say("forHours")}
           <select value={draft.hours} onChange={(e) => set({ hours: e.currentTarget.value })}>
             {["1", "4", "12", "24", "72", "168"].map((h) => (
               <option key={h}>{h}</option>
@@ -186,15 +191,15 @@ function Decide({ price, onDone }: { price: PriceItem; onDone: () => void }) {
         </label>
       )}
       <label class="field">
-        Why
+        {say("why")}
         <input required maxLength={500} value={draft.reason} onInput={(e) => set({ reason: e.currentTarget.value })} />
       </label>
       <p class="buttons">
         <button type="submit" class="primary">
-          {isFar ? "It is meant: pin it" : "Decide"}
+          {isFar ? say("itIsMeantPin") : say("decide")}
         </button>
       </p>
-      {error && <Failure error={error} what="decisions about prices" />}
+      {error && <Failure error={error} what={say("decisionsAboutPrices")} />}
       {told && <p role="status">{told}</p>}
     </form>
   );

@@ -4,13 +4,20 @@ import { rough } from "../format/time";
 import { live } from "../live/live";
 import type { Pulse } from "../live/pulse";
 import { clock, useStore } from "../live/store";
+import { say } from "../words/say";
 import { times } from "./figures";
 
 export function PulseLamp({ pulse }: { pulse: Pulse }) {
   const now = useStore(clock);
-  const names = { connecting: "Connecting", live: "Live", quiet: "Quiet", cut: "Cut off", refused: "Refused" };
+  const names = {
+    connecting: say("connecting"),
+    live: say("live"),
+    quiet: say("quiet"),
+    cut: say("cutOff2"),
+    refused: say("refused"),
+  };
   return (
-    <span class={`lamp ${pulse.phase}`} role="status" title={`All times are shown in ${times.zone}`}>
+    <span class={`lamp ${pulse.phase}`} role="status" title={say("allTimesAreShown", { zone: times.zone })}>
       <i aria-hidden="true" />
       <b>{names[pulse.phase]}</b>
       <time class="num" aria-hidden="true">
@@ -25,11 +32,10 @@ export function Banner({ pulse }: { pulse: Pulse }) {
   const status = useStore(live.status);
   const now = useStore(clock);
   if (pulse.phase === "cut" || pulse.phase === "quiet") {
-    const since = pulse.heard ? `These figures are ${rough(now - pulse.heard)} old and not live: ` : "";
+    const since = pulse.heard ? say("theseFiguresAreHeard", { heard: rough(now - pulse.heard) }) : "";
     return (
       <p class="banner bad" role="alert">
-        {since}
-        {pulse.reason}. Trying again.
+        {say("sinceReasonTryingAgain", { since, reason: pulse.reason })}
       </p>
     );
   }
@@ -37,7 +43,7 @@ export function Banner({ pulse }: { pulse: Pulse }) {
   if (!reasons.length) return null;
   return (
     <p class="banner bad" role="alert">
-      The monitor is not ready. {reasons.map(([part, text]) => (text ? `${part}: ${text}` : part)).join("; ")}
+      {say("theMonitorIsNot", { part: reasons.map(([part, text]) => (text ? `${part}: ${text}` : part)).join("; ") })}
     </p>
   );
 }

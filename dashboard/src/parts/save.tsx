@@ -3,8 +3,9 @@
 import { useRef, useState } from "preact/hooks";
 import { ApiError } from "../api";
 import { csv, fileName, saveText } from "../export";
+import { say } from "../words/say";
 import type { Column } from "./columns";
-import { numbers } from "./figures";
+import { count } from "./figures";
 
 /** More rows than this are no table that a person reads, and would fill the memory of the browser. */
 const MOST = 200_000;
@@ -19,7 +20,7 @@ export function SaveList<T>(props: {
   readonly columns: readonly Column<T>[];
   readonly read: (after: string | number | null) => Promise<Page<T>>;
 }) {
-  const [count, setCount] = useState<number | null>(null);
+  const [done, setDone] = useState<number | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
   const stopped = useRef(false);
   const save = async (): Promise<void> => {
@@ -29,7 +30,7 @@ export function SaveList<T>(props: {
     try {
       let after: string | number | null = null;
       do {
-        setCount(rows.length);
+        setDone(rows.length);
         const page: Page<T> = await props.read(after);
         for (const item of page.items) rows.push(props.columns.map((c) => c.text(item)));
         after = page.next;
@@ -41,13 +42,13 @@ export function SaveList<T>(props: {
     } catch (e) {
       setError(e instanceof ApiError ? e : new ApiError(0, "error", String(e)));
     }
-    setCount(null);
+    setDone(null);
   };
   return (
     <>
-      {count === null ? (
+      {done === null ? (
         <button type="button" onClick={() => void save()}>
-          Save as CSV
+          {say("saveAsCsv")}
         </button>
       ) : (
         <button
@@ -56,7 +57,7 @@ export function SaveList<T>(props: {
             stopped.current = true;
           }}
         >
-          Stop, {numbers.exact(String(count))} read
+          {say("stopCountRead", { count: count(done) })}
         </button>
       )}
       {error && (

@@ -5,7 +5,8 @@ import type { DeliveryItem, DeliveryList } from "../answers.generated";
 import { type ApiError, path, post, query } from "../api";
 import { usePolled } from "../live/polled";
 import { mayOperate } from "../session";
-import { Time } from "./figures";
+import { say, term } from "../words/say";
+import { many, Time } from "./figures";
 import { Failure } from "./notices";
 
 /** What is on its way moves on by itself; an operator waits for it. */
@@ -13,9 +14,9 @@ const LOOK_MS = 3000;
 
 export function SentAlerts({ alert }: { alert: string }) {
   const found = usePolled<DeliveryList>(`/v1/deliveries${query({ alert, limit: 100 })}`, LOOK_MS);
-  if (found.error) return <Failure error={found.error} what="deliveries" />;
+  if (found.error) return <Failure error={found.error} what={say("deliveries")} />;
   if (!found.data) return <span class="none">…</span>;
-  if (!found.data.items.length) return <span class="none">Nobody: there is no route, or it was silenced.</span>;
+  if (!found.data.items.length) return <span class="none">{say("nobodyThereIsNo")}</span>;
   return (
     <ul class="deliveries">
       {found.data.items.map((d) => (
@@ -39,21 +40,21 @@ function SentAlert({ delivery: d, again }: { delivery: DeliveryItem; again: () =
   };
   return (
     <li title={d.detail}>
-      <span class={`pill ${STATE[d.state]}`}>{d.held_until ? "held" : d.state}</span> {d.notifier}
+      <span class={`pill ${STATE[d.state]}`}>{d.held_until ? say("heldWithin") : term(d.state)}</span> {d.notifier}
       {d.to.length > 0 && <small> {d.to.join(", ")}</small>}
-      {d.attempts > 1 && <small> ({d.attempts} attempts)</small>}
+      {d.attempts > 1 && <small> ({many(d.attempts, "attempt")})</small>}
       {d.held_until && (
         <small>
           {" "}
-          quiet until <Time at={d.held_until} />
+          {say("quietUntil")} <Time at={d.held_until} />
         </small>
       )}
       {d.state !== "superseded" && mayOperate() && (
         <button type="button" class="small" onClick={retry}>
-          Send again
+          {say("sendAgain")}
         </button>
       )}
-      {error && <Failure error={error} what="sending again" />}
+      {error && <Failure error={error} what={say("sendingAgain")} />}
     </li>
   );
 }

@@ -9,23 +9,25 @@ import { useStore } from "../live/store";
 import { route, to } from "../router";
 import { access, mayAdminister, signOut } from "../session";
 import { settings, type Theme } from "../settings";
+import { say } from "../words/say";
 import { Help } from "./help";
 import { Icon } from "./icon";
+import { Language } from "./language";
 import { useMenu } from "./narrow";
 import { Banner, PulseLamp } from "./pulselamp";
 
 const PAGES: readonly [string, string, string][] = [
-  ["", "Overview", to.overview],
-  ["alerts", "Alerts", to.alerts],
-  ["stress", "Stress", to.stress],
-  ["exposure", "Exposure", to.exposure],
-  ["prices", "Prices", to.prices],
-  ["books", "Books", to.books],
-  ["channels", "Channels", to.channels],
-  ["import", "Import", to.imports],
-  ["proposals", "Proposals", to.proposals],
-  ["audit", "Audit", to.audit],
-  ["wall", "Wall", to.wall],
+  ["", say("overview"), to.overview],
+  ["alerts", say("alerts"), to.alerts],
+  ["stress", say("stress"), to.stress],
+  ["exposure", say("exposure"), to.exposure],
+  ["prices", say("prices"), to.prices],
+  ["books", say("books"), to.books],
+  ["channels", say("channels"), to.channels],
+  ["import", say("import"), to.imports],
+  ["proposals", say("proposals2"), to.proposals],
+  ["audit", say("audit"), to.audit],
+  ["wall", say("wall"), to.wall],
 ];
 
 export function Shell({ children }: { children: ComponentChildren }) {
@@ -36,13 +38,13 @@ export function Shell({ children }: { children: ComponentChildren }) {
   return (
     <>
       <button type="button" class="skip" onClick={() => document.getElementById("main")?.focus()}>
-        Skip to the content
+        {say("skipToTheContent")}
       </button>
       <div class="pinned" ref={pinned}>
         <header class="top">
-          <a class="brand" href={to.overview} aria-label="Loan monitor">
+          <a class="brand" href={to.overview} aria-label={say("loanMonitor")}>
             <img src={icon} alt="" width="24" height="24" />
-            <span>Loan monitor</span>
+            <span>{say("loanMonitor")}</span>
           </a>
           <Pages />
           <PulseLamp pulse={pulse} />
@@ -83,11 +85,11 @@ function Pages() {
       {title}
     </a>
   ));
-  if (!inMenu) return <nav aria-label="Pages">{links}</nav>;
+  if (!inMenu) return <nav aria-label={say("pages")}>{links}</nav>;
   return (
-    <nav aria-label="Pages">
+    <nav aria-label={say("pages")}>
       <details class="menu" ref={menu} onKeyDown={(e) => closeByKey(e, menu.current)}>
-        <summary>{PAGES.find(([name]) => name === page)?.[1] ?? "Pages"}</summary>
+        <summary>{PAGES.find(([name]) => name === page)?.[1] ?? say("pages")}</summary>
         <div>{links}</div>
       </details>
     </nav>
@@ -119,32 +121,41 @@ function Choices() {
       <button
         type="button"
         aria-pressed={sound}
-        title="Sound for critical alerts"
+        title={say("soundForCriticalAlerts")}
         onClick={() => void enableSound(!sound)}
       >
         <Icon name={sound ? "bell" : "bell-off"} />
-        <span class="hidden">Sound for critical alerts</span>
+        <span class="hidden">{say("soundForCriticalAlerts")}</span>
       </button>
       <button
         type="button"
         aria-pressed={notices}
-        title="Desktop notices for critical alerts"
+        title={say("desktopNoticesForCritical")}
         onClick={() => void enableNotices(!notices).then(setTold)}
       >
         <Icon name={notices ? "notice" : "notice-off"} />
-        <span class="hidden">Desktop notices for critical alerts</span>
+        <span class="hidden">{say("desktopNoticesForCritical")}</span>
       </button>
-      <button type="button" title={`Colours: ${theme}`} onClick={() => settings.change({ theme: NEXT_THEME[theme] })}>
+      <button
+        type="button"
+        title={say("coloursTheme", { theme })}
+        onClick={() => settings.change({ theme: NEXT_THEME[theme] })}
+      >
         <Icon name={theme} />
-        <span class="hidden">Colours: {theme}</span>
+        <span class="hidden">{say("coloursTheme", { theme })}</span>
       </button>
-      <button type="button" title="Keys and words (?)" onClick={() => setHelp(true)}>
+      <button type="button" title={say("keysAndWords2")} onClick={() => setHelp(true)}>
         <Icon name="help" />
-        <span class="hidden">Keys and words</span>
+        <span class="hidden">{say("keysAndWords")}</span>
       </button>
+      <Language />
       {state === "signed-in" && (
-        <button type="button" title={`Signed in as ${who?.name} (${who?.role})`} onClick={() => void signOut()}>
-          Sign out
+        <button
+          type="button"
+          title={say("signedInAsName", { name: who?.name, role: who?.role })}
+          onClick={() => void signOut()}
+        >
+          {say("signOut")}
         </button>
       )}
       {told && (

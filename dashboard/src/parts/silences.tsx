@@ -1,12 +1,13 @@
 /** Silences: what is kept from the channels, until when, and a look at what a new one would hide. */
 
 import { useState } from "preact/hooks";
-import { SEVERITIES, STAGE_NAMES, STAGES, type Stage } from "../alerts.generated";
+import { SEVERITIES, STAGES } from "../alerts.generated";
 import type { Match, ProposalItem, SilenceItem, SilenceList, SilencePreview } from "../answers.generated";
 import { type ApiError, path, post, remove } from "../api";
 import { usePolled } from "../live/polled";
 import { mayOperate } from "../session";
-import { alertTitle, Scroll, StagePill, Time } from "./figures";
+import { say } from "../words/say";
+import { alertTitle, Scroll, StagePill, stageName, Time } from "./figures";
 import { Failure, Fresh } from "./notices";
 
 export function Silences() {
@@ -17,12 +18,12 @@ export function Silences() {
   };
   return (
     <>
-      <Fresh of={found} what="silences">
+      <Fresh of={found} what={say("silencesWithin")}>
         {(page) =>
-          page.items.length ? <List items={page.items} onEnd={end} /> : <p class="quiet">Nothing is silenced.</p>
+          page.items.length ? <List items={page.items} onEnd={end} /> : <p class="quiet">{say("nothingIsSilenced")}</p>
         }
       </Fresh>
-      {error && <Failure error={error} what="silences" />}
+      {error && <Failure error={error} what={say("silencesWithin")} />}
       {mayOperate() && !found.error?.isAbsent && <Maker onMade={found.again} />}
     </>
   );
@@ -30,17 +31,17 @@ export function Silences() {
 
 function List({ items, onEnd }: { items: readonly SilenceItem[]; onEnd: (id: string) => void }) {
   return (
-    <Scroll label="Silences">
+    <Scroll label={say("silences")}>
       <table>
         <thead>
           <tr>
-            <th>What</th>
-            <th>Until</th>
-            <th>Why</th>
-            <th>At worst</th>
-            <th>By</th>
+            <th>{say("what")}</th>
+            <th>{say("until2")}</th>
+            <th>{say("why")}</th>
+            <th>{say("atWorst")}</th>
+            <th>{say("by")}</th>
             <th>
-              <span class="hidden">End</span>
+              <span class="hidden">{say("end")}</span>
             </th>
           </tr>
         </thead>
@@ -52,14 +53,16 @@ function List({ items, onEnd }: { items: readonly SilenceItem[]; onEnd: (id: str
                 <Time at={s.until} />
               </td>
               <td class="wrap">{s.reason}</td>
-              <td>{s.even_worse ? <span class="pill bad">everything</span> : (s.up_to ?? "the stage of then")}</td>
+              <td>
+                {s.even_worse ? <span class="pill bad">{say("everything")}</span> : (s.up_to ?? say("theStageOfThen"))}
+              </td>
               <td>
                 {s.by}, <Time at={s.at} />
               </td>
               <td>
                 {mayOperate() && (
                   <button type="button" class="small" onClick={() => onEnd(s.id)}>
-                    End it
+                    {say("endIt")}
                   </button>
                 )}
               </td>
@@ -74,7 +77,7 @@ function List({ items, onEnd }: { items: readonly SilenceItem[]; onEnd: (id: str
 function described(match: Match): string {
   const labels = Object.entries(match.labels ?? {}).map(([k, v]) => `${k} = ${v}`);
   const { type, severity, product, group, group_id } = match;
-  const groups = [group && `groups ${group}`, group_id && `group ${group_id}`];
+  const groups = [group && say("groupsGroup", { group }), group_id && say("groupGroupid", { groupId: group_id })];
   return [type, severity, product, ...groups, ...labels].filter(Boolean).join(", ");
 }
 
@@ -121,7 +124,7 @@ function Maker({ onMade }: { onMade: () => void }) {
       if (isPreview) setPreview(await post<SilencePreview>("/v1/silences?preview=true", body));
       else {
         const made = await post<SilenceItem | ProposalItem>("/v1/silences", body);
-        setTold("expires" in made ? `Proposed ${made.id}: another person must approve it.` : null);
+        setTold("expires" in made ? say("proposedIdAnotherPerson", { id: made.id }) : null);
         setDraft(EMPTY);
         setPreview(null);
         onMade();
@@ -132,7 +135,7 @@ function Maker({ onMade }: { onMade: () => void }) {
   };
   return (
     <details class="maker">
-      <summary>New silence</summary>
+      <summary>{say("newSilence")}</summary>
       <form
         class="fields"
         onSubmit={(e) => {
@@ -140,36 +143,36 @@ function Maker({ onMade }: { onMade: () => void }) {
           void send(preview === null);
         }}
       >
-        <Text name="Group (may have *)" value={draft.group} onValue={(group) => set({ group })} />
-        <Text name="Label, such as borrower=ACME" value={draft.label} onValue={(label) => set({ label })} />
-        <Text name="Type, such as loan_group.*" value={draft.type} onValue={(type) => set({ type })} />
+        <Text name={say("groupMayHave")} value={draft.group} onValue={(group) => set({ group })} />
+        <Text name={say("labelSuchAsBorrower")} value={draft.label} onValue={(label) => set({ label })} />
+        <Text name={say("typeSuchAsLoan")} value={draft.type} onValue={(type) => set({ type })} />
         <Choice
-          name="Severity"
+          name={say("severity")}
           value={draft.severity}
           of={["", ...SEVERITIES]}
           onValue={(severity) => set({ severity })}
         />
         <Choice
-          name="Hides at worst"
+          name={say("hidesAtWorst")}
           value={draft.upTo}
           of={["", ...PAST_A_LINE, "everything"]}
-          none="the stage of now"
+          none={say("theStageOfNow")}
           onValue={(upTo) => set({ upTo })}
         />
         <Choice
-          name="For hours"
+          name={say("forHours")}
           value={draft.hours}
           of={["1", "4", "12", "24", "72", "168"]}
           onValue={(hours) => set({ hours })}
         />
-        <Text name="Why" value={draft.reason} onValue={(reason) => set({ reason })} required />
+        <Text name={say("why")} value={draft.reason} onValue={(reason) => set({ reason })} required />
         <p class="buttons">
           <button type="submit" class={preview ? "primary" : ""}>
-            {preview ? "Silence it" : "See what it would hide"}
+            {preview ? say("silenceIt") : say("seeWhatItWouldHide")}
           </button>
         </p>
       </form>
-      {error && <Failure error={error} what="silences" />}
+      {error && <Failure error={error} what={say("silencesWithin")} />}
       {told && <p role="status">{told}</p>}
       {preview && <Shown preview={preview} />}
     </details>
@@ -180,10 +183,9 @@ function Shown({ preview: { groups, alerts } }: { preview: SilencePreview }) {
   return (
     <div class="body" role="status">
       <p>
-        Of the last 24 hours it would have hidden <strong>{alerts.hidden}</strong> alerts and told {alerts.told}
-        {alerts.whole ? "" : " (as far as was looked)"}. It is about <strong>{groups.count}</strong> groups that are
-        past a line now
-        {groups.whole ? "" : " (as far as was looked)"}.
+        {say("ofTheLast24")} <strong>{alerts.hidden}</strong>{" "}
+        {say("alertsAndToldTold", { told: alerts.told, whole: alerts.whole ? "" : say("asFarAsWas") })}{" "}
+        <strong>{groups.count}</strong> {say("groupsThatArePast", { whole: groups.whole ? "" : say("asFarAsWas") })}
       </p>
       <p class="quiet">
         {Object.entries(alerts.types)
@@ -193,7 +195,7 @@ function Shown({ preview: { groups, alerts } }: { preview: SilencePreview }) {
       <ul class="hiddengroups">
         {groups.items.slice(0, 20).map((g) => (
           <li key={g.id}>
-            {g.id} <StagePill stage={g.stage} /> <small>hidden up to {STAGE_NAMES[g.up_to as Stage] ?? g.up_to}</small>
+            {g.id} <StagePill stage={g.stage} /> <small>{say("hiddenUpToUpto", { upTo: stageName(g.up_to) })}</small>
           </li>
         ))}
       </ul>
@@ -223,7 +225,7 @@ function Choice(props: {
       <select value={props.value} onChange={(e) => props.onValue(e.currentTarget.value)}>
         {props.of.map((o) => (
           <option key={o} value={o}>
-            {o.replaceAll("_", " ") || (props.none ?? "any")}
+            {o.replaceAll("_", " ") || (props.none ?? say("any"))}
           </option>
         ))}
       </select>

@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { query } from "../api";
 import { usePolled } from "../live/polled";
+import { say } from "../words/say";
 import { Fresh } from "./notices";
 
 export function StatementOf<T>(props: {
@@ -18,20 +19,22 @@ export function StatementOf<T>(props: {
     <article class="statement">
       <header class="grouphead">
         <div>
-          <p class="path onscreen">{props.where} / statement</p>
-          <h1>Statement of {props.whose}</h1>
+          <p class="path onscreen">
+            {props.where} / {say("statementWithin")}
+          </p>
+          <h1>{say("statementOfWhose", { whose: props.whose })}</h1>
         </div>
         <div class="actions onscreen">
           <label>
-            Day (UTC){" "}
+            {say("dayUtc")}{" "}
             <input type="date" value={day} onChange={(e) => setDay((e.currentTarget as HTMLInputElement).value)} />
           </label>
           <button type="button" onClick={() => window.print()}>
-            Print
+            {say("print")}
           </button>
         </div>
       </header>
-      <Fresh of={found} what="this statement">
+      <Fresh of={found} what={say("thisStatement")}>
         {props.body}
       </Fresh>
     </article>

@@ -1,29 +1,30 @@
 /** What became of a stress test: stages before and after, losses, and who moves. */
 
 import { useState } from "preact/hooks";
-import { STAGE_NAMES, STAGES, type Stage } from "../alerts.generated";
+import { STAGES, type Stage } from "../alerts.generated";
 import type { FallReach, ReverseAnswer, StressAnswer } from "../answers.generated";
 import { to } from "../router";
-import { many, numbers, Scroll, Share, ShortUsd, StagePill, Time, Usd } from "./figures";
+import { say, term } from "../words/say";
+import { count, many, numbers, Scroll, Share, ShortUsd, StagePill, stageName, Time, Usd } from "./figures";
 
 export function Outcome({ answer }: { answer: StressAnswer }) {
   return (
     <div aria-live="polite">
       <p class="body quiet">
         <Time at={answer.at} /> · {many(answer.groups, "group")}
-        {answer.unknown > 0 && `, ${answer.unknown} more cannot be valued`} ·{" "}
-        {answer.is_exact.sums ? "every figure is exact" : "counts are exact, sums rounded to cents"} ·{" "}
+        {answer.unknown > 0 && `, ${many(answer.unknown, "moreNotValued")}`} ·{" "}
+        {answer.is_exact.sums ? say("everyFigureIsExact") : say("countsAreExactSums")} ·{" "}
         {Object.entries(answer.shocks)
           .map(([a, s]) => `${a} ${s.shock}`)
           .join(", ")}
       </p>
       <dl class="facts body">
-        <Figure name="Shortfall" value={answer.shortfall_usd} />
-        {answer.fund_draw_usd !== undefined && <Figure name="Draw on the fund" value={answer.fund_draw_usd} />}
-        <Figure name="Liquidation fees" value={answer.fees_usd} />
+        <Figure name={say("shortfall")} value={answer.shortfall_usd} />
+        {answer.fund_draw_usd !== undefined && <Figure name={say("drawOnTheFund")} value={answer.fund_draw_usd} />}
+        <Figure name={say("liquidationFees")} value={answer.fees_usd} />
         <div>
-          <dt>Bankrupt groups</dt>
-          <dd class="num">{numbers.exact(String(answer.bankrupt))}</dd>
+          <dt>{say("bankruptGroups")}</dt>
+          <dd class="num">{count(answer.bankrupt)}</dd>
         </div>
       </dl>
       <Stages answer={answer} />
@@ -45,18 +46,18 @@ function Figure({ name, value }: { name: string; value: string }) {
 
 function Stages({ answer }: { answer: StressAnswer }) {
   return (
-    <Scroll label="Stages before and after">
+    <Scroll label={say("stagesBeforeAndAfter")}>
       <table>
         <thead>
           <tr>
-            <th>Stage</th>
-            <th class="right">Groups now</th>
-            <th class="right">Groups then</th>
-            <th class="right">Debt now</th>
-            <th class="right">Debt then</th>
-            <th class="right">Recognised now</th>
-            <th class="right">Recognised then</th>
-            <th>Comes from</th>
+            <th>{say("stage")}</th>
+            <th class="right">{say("groupsNow")}</th>
+            <th class="right">{say("groupsThen")}</th>
+            <th class="right">{say("debtNow")}</th>
+            <th class="right">{say("debtThen")}</th>
+            <th class="right">{say("recognisedNow")}</th>
+            <th class="right">{say("recognisedThen")}</th>
+            <th>{say("comesFrom")}</th>
           </tr>
         </thead>
         <tbody>
@@ -65,9 +66,9 @@ function Stages({ answer }: { answer: StressAnswer }) {
               <th scope="row">
                 <StagePill stage={stage} />
               </th>
-              <td class="right num">{numbers.exact(String(answer.before[stage].groups))}</td>
+              <td class="right num">{count(answer.before[stage].groups)}</td>
               <td class="right num">
-                <strong>{numbers.exact(String(answer.after[stage].groups))}</strong>
+                <strong>{count(answer.after[stage].groups)}</strong>
               </td>
               <td class="right">
                 <ShortUsd value={answer.before[stage].debt_usd} />
@@ -86,7 +87,7 @@ function Stages({ answer }: { answer: StressAnswer }) {
               <td>
                 {answer.moves
                   .filter((m) => m.to === stage && m.from !== stage && m.groups > 0)
-                  .map((m) => `${m.groups} ${STAGE_NAMES[m.from].toLowerCase()}`)
+                  .map((m) => `${count(m.groups)} ${term(m.from)}`)
                   .join(", ") || "–"}
               </td>
             </tr>
@@ -103,25 +104,25 @@ function Movers({ answer }: { answer: StressAnswer }) {
   return (
     <>
       <p class="body buttons">
-        Newly in
+        {say("newlyIn")}
         {STAGES.map((s) => (
           <button type="button" key={s} class="small" aria-pressed={s === stage} onClick={() => setStage(s)}>
-            {STAGE_NAMES[s]} ({numbers.exact(String(answer.newly[s].groups))})
+            {stageName(s)} ({count(answer.newly[s].groups)})
           </button>
         ))}
       </p>
       {newly.items.length ? (
-        <Scroll label="Groups that move">
+        <Scroll label={say("groupsThatMove")}>
           <table>
             <thead>
               <tr>
-                <th>Group</th>
-                <th>From</th>
-                <th class="right">LTV now</th>
-                <th class="right">LTV then</th>
-                <th class="right">Debt</th>
-                <th class="right">Market value</th>
-                <th class="right">Shortfall</th>
+                <th>{say("group")}</th>
+                <th>{say("from")}</th>
+                <th class="right">{say("ltvNow")}</th>
+                <th class="right">{say("ltvThen")}</th>
+                <th class="right">{say("debt2")}</th>
+                <th class="right">{say("marketValue")}</th>
+                <th class="right">{say("shortfall")}</th>
               </tr>
             </thead>
             <tbody>
@@ -152,10 +153,10 @@ function Movers({ answer }: { answer: StressAnswer }) {
               ))}
             </tbody>
           </table>
-          {newly.cut > 0 && <p class="quiet">{newly.cut} more are in the CSV.</p>}
+          {newly.cut > 0 && <p class="quiet">{many(newly.cut, "moreInCsv")}</p>}
         </Scroll>
       ) : (
-        <p class="empty">No group is new in this stage.</p>
+        <p class="empty">{say("noGroupIsNew")}</p>
       )}
     </>
   );
@@ -164,21 +165,21 @@ function Movers({ answer }: { answer: StressAnswer }) {
 /** Both sides of the edge, so that anybody can see that it is one. */
 export function Sides({ answer }: { answer: ReverseAnswer }) {
   const sides: readonly [string, FallReach | null][] = [
-    ["at this fall", answer.reached],
-    ["just before", answer.below],
+    [say("atThisFall"), answer.reached],
+    [say("justBefore"), answer.below],
   ];
   return (
-    <Scroll label="At the fall and just before">
+    <Scroll label={say("atTheFallAnd")}>
       <table>
         <thead>
           <tr>
             <th>
-              <span class="hidden">Side</span>
+              <span class="hidden">{say("side")}</span>
             </th>
-            <th class="right">Fall</th>
-            <th class="right">Groups at the line</th>
-            <th class="right">Their debt</th>
-            <th class="right">Share of the debt</th>
+            <th class="right">{say("fall")}</th>
+            <th class="right">{say("groupsAtTheLine")}</th>
+            <th class="right">{say("theirDebt")}</th>
+            <th class="right">{say("shareOfTheDebt")}</th>
           </tr>
         </thead>
         <tbody>
@@ -188,7 +189,7 @@ export function Sides({ answer }: { answer: ReverseAnswer }) {
                 <tr key={name}>
                   <th scope="row">{name}</th>
                   <td class="right num">{numbers.exact(side.fall_percent)}%</td>
-                  <td class="right num">{numbers.exact(String(side.groups))}</td>
+                  <td class="right num">{count(side.groups)}</td>
                   <td class="right">
                     <Usd value={side.debt_usd} />
                   </td>

@@ -4,7 +4,8 @@ import { useMemo } from "preact/hooks";
 import type { GroupTimeline, TimelineItem } from "../answers.generated";
 import { path, query } from "../api";
 import { usePolled } from "../live/polled";
-import { alertTitle, numbers, Scroll, SeverityPill, Time, words } from "./figures";
+import { say, term } from "../words/say";
+import { alertTitle, many, numbers, Scroll, SeverityPill, Time, words } from "./figures";
 import { Fresh } from "./notices";
 
 const DAY_MS = 24 * 3600_000;
@@ -21,17 +22,15 @@ export function Timeline({ group, sequence }: { group: string; sequence: number 
     sequence,
   );
   return (
-    <Fresh of={found} what="a timeline">
+    <Fresh of={found} what={say("aTimeline")}>
       {(page) =>
         page.items.length ? (
           <>
             <List items={[...page.items].reverse()} />
-            {page.next && (
-              <p class="quiet">More happened since than the {LIMIT} that are shown; the alert log has all.</p>
-            )}
+            {page.next && <p class="quiet">{say("moreHappenedSinceThan", { limit: LIMIT })}</p>}
           </>
         ) : (
-          <p class="empty">Nothing happened in the last 24 hours.</p>
+          <p class="empty">{say("nothingHappenedInThe")}</p>
         )
       }
     </Fresh>
@@ -40,15 +39,15 @@ export function Timeline({ group, sequence }: { group: string; sequence: number 
 
 function List({ items }: { items: readonly TimelineItem[] }) {
   return (
-    <Scroll label="What happened" high>
+    <Scroll label={say("whatHappened")} high>
       <table class="timeline">
         <thead>
           <tr>
-            <th>When</th>
-            <th>What</th>
-            <th class="right">LTV</th>
-            <th>Episode</th>
-            <th>Who was told</th>
+            <th>{say("when")}</th>
+            <th>{say("what")}</th>
+            <th class="right">{say("ltv")}</th>
+            <th>{say("episode")}</th>
+            <th>{say("whoWasTold")}</th>
           </tr>
         </thead>
         <tbody>
@@ -79,18 +78,18 @@ function What({ item }: { item: TimelineItem }) {
       <>
         {item.severity && <SeverityPill severity={item.severity} />} {alertTitle(item.type)}
         {item.reason && item.reason !== "ltv" && <small> {words(item.reason)}</small>}
-        {item.blind && <span class="pill blind">blind</span>}
+        {item.blind && <span class="pill blind">{say("blind")}</span>}
       </>
     );
   return (
     <>
-      <span class="pill">{item.kind}</span> {words(item.action ?? item.kind)}{" "}
-      <small>by {item.who ?? "nobody named"}</small>
+      <span class="pill">{term(item.kind)}</span> {words(item.action ?? item.kind)}{" "}
+      <small>{say("byWhoWithin", { who: item.who ?? say("nobodyNamed") })}</small>
       {item.note && <q>{item.note}</q>}
       {item.until && (
         <small>
           {" "}
-          until <Time at={item.until} />
+          {say("until")} <Time at={item.until} />
         </small>
       )}
     </>
@@ -100,14 +99,16 @@ function What({ item }: { item: TimelineItem }) {
 const STATE: Readonly<Record<string, string>> = { delivered: "good", pending: "warn", failed: "bad", superseded: "" };
 
 function Who({ item }: { item: TimelineItem }) {
-  if (item.silenced_by) return <span class="pill warn">silenced</span>;
+  if (item.silenced_by) return <span class="pill warn">{say("silenced")}</span>;
   if (!item.type) return null;
-  if (!item.told?.length) return <span class="none">nobody</span>;
+  if (!item.told?.length) return <span class="none">{say("nobody")}</span>;
   return (
     <ul class="deliveries">
       {item.told.map((t) => (
         <li key={t.delivery} title={t.detail}>
-          {t.state !== "delivered" && <span class={`pill ${STATE[t.state]}`}>{t.held_until ? "held" : t.state}</span>}{" "}
+          {t.state !== "delivered" && (
+            <span class={`pill ${STATE[t.state]}`}>{t.held_until ? say("heldWithin") : term(t.state)}</span>
+          )}{" "}
           {t.notifier}
           {t.to.length > 0 && <small> {t.to.join(", ")}</small>}{" "}
           <small>
@@ -115,10 +116,10 @@ function Who({ item }: { item: TimelineItem }) {
             {t.held_until && (
               <>
                 {" "}
-                until <Time at={t.held_until} />
+                {say("until")} <Time at={t.held_until} />
               </>
             )}
-            {t.attempts > 1 && ` (${t.attempts} attempts)`}
+            {t.attempts > 1 && ` (${many(t.attempts, "attempt")})`}
           </small>
         </li>
       ))}

@@ -27,8 +27,9 @@ from monitor.core.groups.snapshot import Prices, Scope, within
 from monitor.core.instants import micros_of
 from monitor.core.loans.group import Group
 from monitor.core.money import CENT, ONE, ZERO, exact, round_down
+from monitor.core.stages.ahead import lines_ahead
 from monitor.core.stages.stages import STAGE_RANK, GroupState
-from monitor.core.valuation.remedies import ALL_LINES, next_line, terms_of
+from monitor.core.valuation.remedies import next_line, terms_of
 from monitor.core.valuation.shown_figures import ltv_of
 from monitor.core.valuation.valuation import Holding, Weight, weigh
 
@@ -116,8 +117,8 @@ class GroupLists(Protocol):
         """The debt by stage, in whole USD rounded down; a group that lacks a price counts nothing."""
 
     def nearest(self, prices: Prices) -> Mapping[str, Decimal]:
-        """By stage: the least percent by which the recognised value of a group may fall until its next line beyond the
-        initial one; 0 beyond all of them. Groups that have nothing, or that cannot be valued, are left out."""
+        """By stage: the least percent by which the recognised value of a group may fall until the next line of its stage
+        beyond the initial one; 0 where none is ahead. Groups that have nothing, or that cannot be valued, are left out."""
 
     def needed(self, scope: Scope) -> frozenset[str]:
         """Assets whose price decides about some group."""
@@ -172,7 +173,7 @@ class PlainGroupLists:
             for record in self._records():
                 weight = seen(record, prices).weight
                 if weight is not None and (weight.debt or weight.recognised > 0):
-                    room = _room(weight, record.held)
+                    room = _room(weight, record.held, record.state.stage)
                     found[record.state.stage] = min(room, found.get(record.state.stage, room))
         return found
 
@@ -190,9 +191,10 @@ class PlainGroupLists:
         return [record for record in records if within(scope, record.group.labels)] if scope else records
 
 
-def _room(weight: Weight, held: Holding) -> Decimal:
-    """Percent until the next line that calls for an act; the initial one only bounds what may be borrowed."""
-    found = next_line(weight, held.lines, terms_of(held.lines, held.version), CENT, ALL_LINES[1:])
+def _room(weight: Weight, held: Holding, stage: str) -> Decimal:
+    """Percent until the next line of a stage that calls for an act; the initial one only bounds what may be borrowed."""
+    ahead = [name for name in lines_ahead(stage) if name != "initial"]
+    found = next_line(weight, held.lines, terms_of(held.lines, held.version), CENT, ahead)
     return ZERO if found is None else found.distance_percent
 
 

@@ -33,6 +33,7 @@ from monitor.core.money import CENT, EIGHT_PLACES, ZERO, divide_down, exact, rou
 from monitor.core.portfolio.group_list import seen_weight
 from monitor.core.portfolio.under_rules import Decide, by_reload, renewed
 from monitor.core.rules.settings import Rules
+from monitor.core.stages.ahead import lines_ahead
 from monitor.core.stages.decision import stays_open
 from monitor.core.stages.stages import LIQUIDATION, STAGES, TABLE, Signal, Stage, signal_of
 from monitor.core.valuation.bounds import decisive
@@ -125,7 +126,7 @@ class PlainBookSnapshot:
                     unknown += 1
                     continue
                 total = total.plus(worth.sums)
-                distance = distance_of(worth.weight, sight.held) if has_distances else ZERO
+                distance = distance_of(worth.weight, sight.held, sight.state.stage) if has_distances else ZERO
                 if by == "asset":
                     rows.add_coins(sight.held, worth, distance, on)
                 else:
@@ -230,9 +231,10 @@ def loss_of(held: Holding, worth: Worth, stage: str) -> Loss:
     return Loss(left.bankrupt, left.shortfall_usd, left.fee_usd, left.shortfall_usd)
 
 
-def distance_of(weight: Weight, held: Holding) -> Decimal:
-    """Percent by which recognised value may fall until the next line, to 8 places, rounded down; 0 beyond all lines."""
-    found = next_line(weight, held.lines, terms_of(held.lines, held.version), EIGHT_PLACES)
+def distance_of(weight: Weight, held: Holding, stage: str) -> Decimal:
+    """Percent by which recognised value may fall until the next line of a stage, to 8 places, rounded down; 0 where no line
+    is ahead."""
+    found = next_line(weight, held.lines, terms_of(held.lines, held.version), EIGHT_PLACES, lines_ahead(stage))
     return ZERO if found is None else found.distance_percent
 
 

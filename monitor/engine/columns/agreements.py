@@ -65,6 +65,8 @@ class Agreements:
     def __init__(self, at: datetime, rules: Rules, names: Names) -> None:
         self._at = at
         self._names = names
+        self.stated = rules.products
+        """The products as the rules state them, by name."""
         self.products = {names.products.place(name): product for name, product in rules.products.items()}
         """By place, without those by other terms."""
         self.versions = {place: product.version_at(at) for place, product in self.products.items()}

@@ -36,6 +36,7 @@ from monitor.engine.columns.fields import (
     Columns,
 )
 from monitor.engine.columns.floats import floats
+from monitor.engine.columns.loan_kinds import LoanKinds
 from monitor.engine.columns.names import Names
 from monitor.engine.columns.own_figures import read_lines, read_terms
 from monitor.engine.columns.packing import pack
@@ -59,12 +60,14 @@ _scaleb = EXACT.scaleb
 class Block:
     """Groups as columns. Rows, positions and loans are numbered from 0 within the block."""
 
-    __slots__ = ("columns",)
+    __slots__ = ("columns", "loan_kinds")
 
     def __init__(self, columns: Columns) -> None:
         assert len(columns.product) <= MOST_GROUPS, f"a block holds {MOST_GROUPS} groups at most"
         own: dict[str, Any] = {name: _kept(getattr(columns, name), name) for name in DTYPES}
         self.columns = columns._replace(**own)
+        self.loan_kinds: LoanKinds | None = None
+        """What `schedule.debts` found out about its loans last. It goes with the block."""
 
     @staticmethod
     def of(records: Sequence[StoredGroup], names: Names) -> Block:
@@ -76,9 +79,12 @@ class Block:
 
     def id(self, i: int) -> str:
         """The id of a group."""
-        c = self.columns
-        at = c.start.item(i)
-        return c.arena[at + 1 : at + 1 + c.arena.item(at)].tobytes().decode("latin-1")
+        return self.text(self.columns.start.item(i))
+
+    def text(self, at: int) -> str:
+        """The text that begins at a place of the arena, such as an account of `account_keys`."""
+        arena = self.columns.arena
+        return arena[at + 1 : at + 1 + arena.item(at)].tobytes().decode("latin-1")
 
     def ids(self) -> list[str]:
         """All ids."""

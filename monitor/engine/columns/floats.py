@@ -16,10 +16,13 @@ _TEN = np.array([float(10**n) for n in range(_EXACT_POWERS + 1)])
 
 
 def floats(mantissa: I64, exponent: I8, wide: Mapping[int, Decimal], slot: int) -> F64:
-    """mantissa * 10**exponent. `slot` is the place of the first quantity in `wide`."""
-    powers = _TEN[np.minimum(np.abs(exponent.astype(np.int64)), _EXACT_POWERS)]
+    """mantissa * 10**exponent. `slot` is the place of the first quantity in `wide`. Read-only where all are one value."""
+    if len(mantissa) > 1 and mantissa.strides == exponent.strides == (0,) and exponent[0] != WIDE:
+        return np.broadcast_to(floats(mantissa[:1], exponent[:1], wide, slot), mantissa.shape)
+    places = np.abs(exponent.astype(np.int64))
+    powers = _TEN[np.minimum(places, _EXACT_POWERS)]
     values: F64 = np.where(exponent < 0, mantissa / powers, mantissa * powers)
-    for k in np.flatnonzero(np.abs(exponent.astype(np.int64)) > _EXACT_POWERS).tolist():
+    for k in np.flatnonzero(places > _EXACT_POWERS).tolist():
         if exponent[k] == WIDE:
             values[k] = float(wide[slot + k])
         else:

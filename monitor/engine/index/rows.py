@@ -9,19 +9,21 @@ Only core's thread changes anything here. Lists read in other threads (engine/gr
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from sys import getsizeof
 from typing import TypeVar, cast
 
 import msgspec
 import numpy as np
 
+from monitor.books._unchanged import LineSums
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
 from monitor.core.loans.group import Group
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.stages.stages import NORMAL, STAGES, UNTOUCHED, GroupState, Stage
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import GROUPS, I64, NO_GROUP, U8, Bools
+from monitor.engine.columns.line_sums import sums_of
 from monitor.engine.columns.names import Names
 from monitor.engine.index.index import Index
 
@@ -70,9 +72,8 @@ class RowIndex:
 
     def ids_in(self, number: int) -> list[str]:
         """The living groups of a block."""
-        block = self.block(number)
-        alive = self.alive(number, block).tolist()
-        return [id_ for id_, is_alive in zip(block.ids(), alive, strict=True) if is_alive]
+        block, alive = self.living_of(number)
+        return [id_ for id_, is_alive in zip(block.ids(), alive.tolist(), strict=True) if is_alive]
 
     def of_source(self, source: str) -> list[str]:
         """Ids of the groups that a source put."""
@@ -81,6 +82,13 @@ class RowIndex:
         for number, block in self.living() if place is not None else ():
             is_theirs = (block.columns.source == place) & self.alive(number, block)
             found += [block.id(i) for i in np.flatnonzero(is_theirs).tolist()]
+        return found
+
+    def lines_of(self, source: str) -> LineSums:
+        """Of the lines that put the groups of a source."""
+        place, found = self.names.sources.find(source), LineSums()
+        for number, block in self.living() if place is not None else ():
+            found = found.plus(sums_of(block.columns.line[(block.columns.source == place) & self.alive(number, block)]))
         return found
 
     def of_product(self, product: int | None) -> I64:
@@ -100,7 +108,7 @@ class RowIndex:
         named = self._named.get(group_id)
         if named is not None:
             return named
-        return self._ids.find(group_id.encode(), lambda row: self._has_id(row, group_id))
+        return self._ids.find(*self._id_key(group_id))
 
     def name(self, rows: Iterable[int]) -> list[str]:
         """The ids of some rows; until the next call these groups are found without a search."""
@@ -196,6 +204,11 @@ class RowIndex:
         alive: Bools = self.stage[number * GROUPS : number * GROUPS + len(block)] != NO_GROUP
         return alive
 
+    def living_of(self, number: int) -> tuple[Block, Bools]:
+        """A block that is there, and which of its places have a group."""
+        block = self.block(number)
+        return block, self.alive(number, block)
+
     def dumped(self) -> tuple[StoredBlock, ...]:
         """All blocks as bytes, without their dead groups."""
         return tuple(self._dumped(number, block) for number, block in self.living())
@@ -207,8 +220,12 @@ class RowIndex:
     def are_new(self, block: Block, fresh: PlainBook, retired: Collection[str]) -> Bools:
         """[n] Neither the id nor an account is in the book, is retired, or stands earlier in the block."""
         is_new = self._ids.absent(block.columns.arena, block.id_keys()[0])
+        for row in np.flatnonzero(~is_new).tolist():  # a hash alone makes no group known
+            is_new[row] = self._ids.find(*self._id_key(block.id(row))) < 0
         at, rows = block.account_keys()
-        is_new[rows[~self._accounts.absent(block.columns.arena, at)]] = False
+        for place in np.flatnonzero(~self._accounts.absent(block.columns.arena, at)).tolist():
+            row = rows.item(place)
+            is_new[row] = is_new[row] and self.owner(block.text(at.item(place))) is None
         first_id: dict[str, int] = {}
         for row, id_ in enumerate(block.ids()):
             if first_id.setdefault(id_, row) != row or id_ in retired or fresh.find(id_) is not None:
@@ -259,9 +276,14 @@ class RowIndex:
             "states": states + self.stage.nbytes,
         }
 
-    def _has_id(self, row: int, group_id: str) -> bool:
-        block = self.blocks[row // GROUPS]
-        return block is not None and block.id(row % GROUPS) == group_id
+    def _id_key(self, group_id: str) -> tuple[bytes, Callable[[int], bool]]:
+        """What `Index.find` looks for, and which row has it."""
+
+        def same(row: int) -> bool:
+            block = self.blocks[row // GROUPS]
+            return block is not None and block.id(row % GROUPS) == group_id
+
+        return group_id.encode(), same
 
 
 def _mark(by_row: dict[int, T], row: int, value: T, is_there: bool) -> None:

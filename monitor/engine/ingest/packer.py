@@ -17,6 +17,7 @@ from msgspec import UNSET
 
 from monitor.books._base import ContactCheck, Packed
 from monitor.books._lines import LINE_BYTES, repeated_key
+from monitor.books._unchanged import LineSums
 from monitor.core import schema
 from monitor.core.instants import DAY_US, EPOCH, micros_of
 from monitor.core.loans.group import OPEN, Group, Level, LoanLine, Rate, canonical, line_digest, lines_of
@@ -29,6 +30,7 @@ from monitor.core.schema import Bounds, Invalid, read
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.extras import extras_of, sole_account
 from monitor.engine.columns.fields import APART, DELAYED, HAS_EXTRAS, NO_LEVERAGE, NO_VIP, Columns
+from monitor.engine.columns.line_sums import sums_of
 from monitor.engine.columns.names import Interned, LoanTerms, Names, NamesFull
 from monitor.engine.columns.own_figures import stated_lines, stated_terms
 from monitor.engine.ingest import line_schema
@@ -66,6 +68,11 @@ class PackedGroups:
     def columns(self) -> Columns:
         """The columns of all groups, in their order."""
         return self.block.columns
+
+    @property
+    def sums(self) -> LineSums:
+        """Of the digests of the lines."""
+        return sums_of(self.columns.line)
 
     def __len__(self) -> int:
         return len(self._ids)

@@ -8,6 +8,7 @@ import numpy as np
 
 from monitor.core.portfolio.snapshot import stage_by
 from monitor.core.rules.thresholds import Thresholds
+from monitor.core.stages.ahead import lines_ahead
 from monitor.core.stages.stages import STAGES, signal_of
 from monitor.core.valuation.clearance import fee_rate
 from monitor.core.valuation.valuation import BANDS, IMMEDIATE, LIQUIDATION, MARGIN_CALL, NORMAL
@@ -20,6 +21,8 @@ from monitor.engine.screen.defaults import lines_by_row
 
 INITIAL_LINE, CALL_LINE, LIQUIDATION_LINE, IMMEDIATE_LINE = range(4)
 _LINES = ("initial", "margin_call", "liquidation", "immediate")
+_AHEAD = np.array([[line in lines_ahead(stage) for stage in STAGES] for line in _LINES], np.bool_)
+"""[line, stage]"""
 
 
 class BlockLevels:
@@ -63,6 +66,12 @@ def levels(lines: Thresholds) -> F64:
     return np.array([1 / r if lines.falls and np.isfinite(r) else r for r in ratios])
 
 
+def ahead(lines: F64, stage: U8) -> F64:
+    """[4, n] The lines that can still change what happens to a group in its stage; infinite for all others."""
+    found: F64 = np.where(_AHEAD[:, np.minimum(stage, len(STAGES) - 1)], lines, np.inf)
+    return found
+
+
 def room(lines: F64, debt: F64, recognised: F64) -> F64:
     """[n] Percent by which the recognised value may fall before the next of these lines; 0 beyond all, 100 without debt."""
     found = np.zeros(len(debt))
@@ -70,7 +79,7 @@ def room(lines: F64, debt: F64, recognised: F64) -> F64:
         for line in lines[::-1]:  # the mildest last: of the lines ahead it is the nearest
             edge = line * recognised
             found = np.where(np.isfinite(line) & (debt < edge), 100.0 * (1.0 - debt / edge), found)
-    return np.where(debt <= 0, 100.0, found)
+    return np.where((debt <= 0) & np.isfinite(lines).any(axis=0), 100.0, found)
 
 
 def on_a_line(lines: F64, debt: F64, recognised: F64) -> Bools:

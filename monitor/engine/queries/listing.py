@@ -31,7 +31,7 @@ from monitor.engine.columns.fields import F64, GROUPS, I8, I64, NO_GROUP, U8, U3
 from monitor.engine.columns.text_search import mark_text
 from monitor.engine.index.id_order import IdOrder, Ids, same_blocks
 from monitor.engine.index.rows import RowIndex
-from monitor.engine.queries.levels import CALL_LINE, BlockLevels, on_a_line, room
+from monitor.engine.queries.levels import CALL_LINE, BlockLevels, ahead, on_a_line, room
 from monitor.engine.screen.arrays import MISSING
 from monitor.engine.screen.screen import FastScreen
 
@@ -174,11 +174,12 @@ class Listing:
         for base, block in self._whole:
             rows = slice(base, base + len(block))
             lines, is_unsure = levels.of(block)
+            lines = ahead(lines, self._stage[rows])
             lines, debt, recognised = lines[CALL_LINE:], self._debt[rows], self._recognised[rows]
             is_unsure |= on_a_line(lines, debt, recognised)
             unsure += (base + np.flatnonzero(is_unsure & known[rows])).tolist()
-            sure = known[rows] & ~is_unsure
-            np.minimum.at(least, self._stage[rows][sure], room(lines, debt, recognised)[sure])
+            sure, stage = known[rows] & ~is_unsure, self._stage[rows]
+            np.minimum.at(least, stage[sure], room(lines, debt, recognised)[sure])
         return {stage: x for stage, x in zip(STAGES, least.tolist(), strict=True) if np.isfinite(x)}, unsure
 
     def held(self, scope: Scope, agreements: Agreements) -> tuple[frozenset[str], list[int]]:

@@ -49,7 +49,7 @@ from monitor.engine.columns.floats import cents
 from monitor.engine.columns.names import Names
 from monitor.engine.index.rows import unpacked_state
 from monitor.engine.queries.copied_rows import BookCopy, CopiedRows
-from monitor.engine.queries.levels import NEXT, BlockLevels, bands, room
+from monitor.engine.queries.levels import NEXT, BlockLevels, ahead, bands, room
 from monitor.engine.queries.merging import joined_exposures, joined_pairs, joined_sweeps
 from monitor.engine.queries.snapshot_kernels import Weighed, by_asset, of_asset, weigh_book
 from monitor.engine.schedule.in_force import InForce
@@ -180,14 +180,14 @@ class ColumnarBookSnapshot(CopiedRows):
         for k, (_, block) in enumerate(self._copy.blocks):
             rows = slice(k * GROUPS, k * GROUPS + len(block))
             (lines, is_near), part = self._levels.of(block), weighed.of(rows)
-            found[rows] = room(lines, part.debt, part.recognised)
+            found[rows] = room(ahead(lines, self._stage[rows]), part.debt, part.recognised)
             near.append(k * GROUPS + np.flatnonzero((is_near | _near(lines, part)) & known[rows]))
         for row in np.concatenate(near)[:NEAR_LIMIT].tolist():
-            held = self.sight(row).held
+            sight = self.sight(row)
             with exact():
-                worth = worth_of(held, on)
+                worth = worth_of(sight.held, on)
                 if worth is not None:
-                    found[row] = float(distance_of(worth.weight, held))
+                    found[row] = float(distance_of(worth.weight, sight.held, sight.state.stage))
         return found
 
     def _stages_then(self, weighed: Weighed, wanted: Bools, on: Prices) -> tuple[U8, bool]:

@@ -7,8 +7,23 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8
-from monitor.engine.screen.arrays import DEBT, END, POSITION, RUN, LadderTiers, Positions, kernel
-from monitor.engine.screen.kernels import add_value, mark_block, weigh_block
+from monitor.engine.screen.arrays import (
+    FAR,
+    FARS,
+    HELD,
+    LANES,
+    MISSING,
+    POSITION,
+    ROWS,
+    RUN,
+    RUNS,
+    SLICES,
+    UNTRUSTED,
+    LadderTiers,
+    Positions,
+    kernel,
+)
+from monitor.engine.screen.kernels import MOST_RUNS, counted, price_runs, weigh_far, weigh_slices
 
 
 class Weighed(NamedTuple):
@@ -44,22 +59,115 @@ class Weighed(NamedTuple):
 
 
 @kernel
+def add_risen(store: Positions, tiers: LadderTiers, price: F64, block: int, unit: F64, recognised: F64) -> None:
+    """Adds the collateral of coins that are above their ceiling at these prices, so that a slot says nothing of the tier.
+
+    Their runs are then worth nothing in `unit`.
+    """
+    first, has_risen = store.head[block, RUN], False
+    risen = np.zeros(store.head[block, RUNS], np.uint8)
+    for run in range(risen.size):
+        asset = store.runs.asset[first + run]
+        if run and store.runs.kind[first + run] == HELD and price[asset] > store.ceiling[asset]:
+            risen[run], unit[run], has_risen = 1, 0.0, True
+    if not has_risen:
+        return
+    for s in range((store.head[block, ROWS] + LANES - 1) // LANES):
+        n = block * SLICES + s
+        begin = store.head[block, POSITION] + np.int64(store.slices.first[n])
+        for k in range(LANES * np.int64(store.slices.held[n])):
+            place = first + np.int64(store.slots.run[begin + k])
+            if risen[place - first]:
+                value = store.slots.amount[begin + k] * price[store.runs.asset[place]]
+                recognised[s * LANES + k % LANES] += counted(tiers, store.runs.instrument[place], value)
+
+
+@kernel
+def weigh_market(
+    store: Positions, tiers: LadderTiers, price: F64, block: int, unit: F64, market: F64, aside: F64
+) -> None:
+    """Adds up the collateral by seat without its ladders. `aside` takes what is not asked for."""
+    first, far = store.head[block, RUN], store.far
+    for run in range(store.head[block, RUNS]):
+        is_held = run and store.runs.kind[first + run] == HELD
+        unit[run] = price[store.runs.asset[first + run]] if is_held else 0.0
+    weigh_slices(store, unit, block, aside, market)
+    for j in range(store.head[block, FAR], store.head[block, FAR] + store.head[block, FARS]):
+        if far.kind[j] == HELD:
+            market[far.seat[j]] += far.amount[j] * price[tiers.asset[far.instrument[j]]]
+
+
+@kernel
+def mark_seats(
+    store: Positions, tiers: LadderTiers, flag: U8, bit: int, block: int, unit: F64, sums: F64, blind: U8
+) -> None:
+    """Adds a bit to the flags of the seats that hold or owe something of an asset that has it."""
+    first, far = store.head[block, RUN], store.far
+    sums[:] = 0.0
+    for run in range(store.head[block, RUNS]):
+        unit[run] = 1.0 if run and flag[store.runs.asset[first + run]] & bit else 0.0
+    weigh_slices(store, unit, block, sums, sums)
+    for j in range(store.head[block, FAR], store.head[block, FAR] + store.head[block, FARS]):
+        if flag[tiers.asset[far.instrument[j]]] & bit:
+            sums[far.seat[j]] += far.amount[j]
+    for seat in range(sums.size):
+        if sums[seat] > 0.0:
+            blind[seat] |= bit
+
+
+@kernel
 def weigh_book(blocks: I64, store: Positions, tiers: LadderTiers, price: F64, flag: U8, into: Weighed) -> None:
     """Weighs blocks at these prices."""
-    debt, recognised, liable = into.debt, into.recognised, into.liable
+    unit, blind = np.empty(MOST_RUNS), np.zeros(GROUPS, np.uint8)
+    sums = np.empty((5, GROUPS))
+    debt, recognised, market, liable, aside = sums[0], sums[1], sums[2], sums[3], sums[4]
+    bits = 0
+    for asset in range(flag.size):
+        bits |= flag[asset]
     for k in range(blocks.size):
         block, first = blocks[k], k * GROUPS
-        stop = first + GROUPS
-        liable[first:stop] = 0.0
-        weigh_block(store, tiers, price, block, debt[first:stop], recognised[first:stop], liable[first:stop])
-        for i in range(first, stop):
-            recognised[i] -= liable[i]
-        mark_block(store, tiers, flag, block, into.blind[first:stop])
-        market, base = into.market[first:stop], store.head[block, POSITION]
-        market[:] = 0.0
-        for run in range(store.head[block, RUN], store.head[block, DEBT]):
-            usd = price[tiers.asset[store.instrument[run]]]
-            add_value(market, store.amount, store.member, base + store.start[run], base + store.start[run + 1], usd)
+        sums[:] = 0.0
+        blind[:] = 0
+        price_runs(store, price, block, unit)
+        weigh_far(store, tiers, price, block, debt, recognised, liable)
+        add_risen(store, tiers, price, block, unit, recognised)
+        weigh_slices(store, unit, block, debt, recognised)
+        weigh_market(store, tiers, price, block, unit, market, aside)
+        for bit in (UNTRUSTED, MISSING):
+            if bits & bit:
+                mark_seats(store, tiers, flag, bit, block, unit, aside, blind)
+        for i in range(store.head[block, ROWS]):
+            seat = store.seats.of_row[block * GROUPS + i]
+            into.debt[first + i], into.liable[first + i] = debt[seat], liable[seat]
+            into.recognised[first + i] = recognised[seat] - liable[seat]
+            into.market[first + i], into.blind[first + i] = market[seat], blind[seat]
+
+
+@kernel
+def add_position(
+    sums: F64,
+    tiers: LadderTiers,
+    instrument: int,
+    kind: int,
+    amount: float,
+    usd: float,
+    row: np.int64,
+    distance: F64,
+    debt: F64,
+) -> None:
+    """Adds one position to the sums of its asset."""
+    value = amount * usd
+    if kind != HELD:
+        sums[1] += value
+        return
+    sums[2] += counted(tiers, instrument, value)
+    sums[3] += value
+    sums[4] += amount
+    if not tiers.further[instrument]:
+        sums[0] += 1
+        sums[5] = min(sums[5], distance[row])
+        sums[6] += distance[row] * debt[row]
+        sums[7] += debt[row]
 
 
 @kernel
@@ -68,34 +176,25 @@ def by_asset(
 ) -> None:
     """Adds up by asset, over the wanted rows (numbered as in `snapshot`), into `sums` [assets, 8]: groups that hold it, owed
     USD, recognised USD, market USD, quantity, least distance, distance times debt, debt of the groups that hold it."""
+    runs, far = store.runs, store.far
     for k in range(blocks.size):
         block, first = blocks[k], k * GROUPS
-        base = store.head[block, POSITION]
-        for run in range(store.head[block, RUN], store.head[block, END]):
-            instrument = store.instrument[run]
-            asset = tiers.asset[instrument]
-            usd, into = price[asset], sums[asset]
-            is_debt = run >= store.head[block, DEBT]
-            is_further = tiers.further[instrument] != 0
-            tier = np.int64(tiers.start[instrument])
-            for j in range(base + store.start[run], base + store.start[run + 1]):
-                row = first + store.member[j]
-                value = store.amount[j] * usd
-                if is_debt:
-                    if wanted[row]:
-                        into[1] += value
-                    continue
-                while value > tiers.bound[tier]:
-                    tier += 1
-                if wanted[row]:
-                    into[2] += tiers.offset[tier] + tiers.share[tier] * value
-                    into[3] += value
-                    into[4] += store.amount[j]
-                if wanted[row] and not is_further:
-                    into[0] += 1
-                    into[5] = min(into[5], distance[row])
-                    into[6] += distance[row] * debt[row]
-                    into[7] += debt[row]
+        for s in range((store.head[block, ROWS] + LANES - 1) // LANES):
+            n = block * SLICES + s
+            begin = store.head[block, POSITION] + np.int64(store.slices.first[n])
+            for j in range(LANES * (np.int64(store.slices.held[n]) + np.int64(store.slices.owed[n]))):
+                row = first + np.int64(store.seats.row[block * GROUPS + s * LANES + j % LANES])
+                if store.slots.run[begin + j] and wanted[row]:
+                    run = store.head[block, RUN] + np.int64(store.slots.run[begin + j])
+                    asset, amount = runs.asset[run], store.slots.amount[begin + j]
+                    i, kind = runs.instrument[run], runs.kind[run]
+                    add_position(sums[asset], tiers, i, kind, amount, price[asset], row, distance, debt)
+        for j in range(store.head[block, FAR], store.head[block, FAR] + store.head[block, FARS]):
+            row = first + np.int64(store.seats.row[block * GROUPS + far.seat[j]])
+            if wanted[row]:
+                i = far.instrument[j]
+                asset = tiers.asset[i]
+                add_position(sums[asset], tiers, i, far.kind[j], far.amount[j], price[asset], row, distance, debt)
 
 
 @kernel
@@ -103,11 +202,18 @@ def of_asset(blocks: I64, store: Positions, tiers: LadderTiers, price: F64, asse
     """By row (numbered as in `snapshot`) the USD value that it holds and that it owes of one asset."""
     held[:] = 0.0
     owed[:] = 0.0
+    runs, far = store.runs, store.far
     for k in range(blocks.size):
         block, first = blocks[k], k * GROUPS
-        base = store.head[block, POSITION]
-        for run in range(store.head[block, RUN], store.head[block, END]):
-            if tiers.asset[store.instrument[run]] == asset:
-                into = (held if run < store.head[block, DEBT] else owed)[first : first + GROUPS]
-                begin, stop = base + store.start[run], base + store.start[run + 1]
-                add_value(into, store.amount, store.member, begin, stop, price[asset])
+        for s in range((store.head[block, ROWS] + LANES - 1) // LANES):
+            n = block * SLICES + s
+            begin = store.head[block, POSITION] + np.int64(store.slices.first[n])
+            for j in range(LANES * (np.int64(store.slices.held[n]) + np.int64(store.slices.owed[n]))):
+                run = store.head[block, RUN] + np.int64(store.slots.run[begin + j])
+                if store.slots.run[begin + j] and runs.asset[run] == asset:
+                    row = first + np.int64(store.seats.row[block * GROUPS + s * LANES + j % LANES])
+                    (held if runs.kind[run] == HELD else owed)[row] += store.slots.amount[begin + j] * price[asset]
+        for j in range(store.head[block, FAR], store.head[block, FAR] + store.head[block, FARS]):
+            if tiers.asset[far.instrument[j]] == asset:
+                row = first + np.int64(store.seats.row[block * GROUPS + far.seat[j]])
+                (held if far.kind[j] == HELD else owed)[row] += far.amount[j] * price[asset]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,7 +16,8 @@ from monitor.core.money import ONE, ZERO, exact
 from monitor.core.rules.product import MINUTE, Product
 from monitor.engine.columns.agreements import FIRST, Agreements
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import F64, I64, LARGEST, Bools
+from monitor.engine.columns.fields import F64, I64
+from monitor.engine.columns.loan_kinds import LATE, LoanKinds
 from monitor.engine.columns.names import LoanTerms, Names
 
 _FIXED = -1
@@ -72,14 +73,18 @@ class Debts:
 
     def owed(self, block: Block) -> F64:
         """[l] Principal and interest of each loan of a block, to within a few parts in 10**15."""
-        return block.principals() + self.interest(block)
+        principals = block.principals()
+        return principals + self._interest(block, principals)
 
     def interest(self, block: Block) -> F64:
         """[l] The interest alone."""
-        found = block.interests() + block.principals() * self._indexes(block)
+        return self._interest(block, block.principals())
+
+    def _interest(self, block: Block, principals: F64) -> F64:
+        found = block.interests() + principals * self._indexes(block)
         if self._by_loan:
             self._put_one_by_one(block, found)
-        return np.maximum(found, -block.principals())
+        return np.maximum(found, -principals)
 
     def _put_one_by_one(self, block: Block, found: F64) -> None:
         """Puts in the interest of loans whose interest bears interest: it is no multiple of the principal, as each period
@@ -88,7 +93,7 @@ class Debts:
         mine = np.flatnonzero(np.isin(block.columns.product[rows], self._by_loan))
         if not len(mine):
             return
-        rules = self._rated(block, block.columns.product[rows].astype(np.int64))[mine].tolist()
+        rules = self._rated(block, block.columns.product[rows[mine]].astype(np.int64), mine).tolist()
         with exact():
             for place, ruled, loan in zip(
                 mine.tolist(), rules, block.loans_at(mine.tolist(), self._names), strict=True
@@ -102,20 +107,37 @@ class Debts:
         if not len(block.columns.terms):
             return np.zeros(0)
         self._take_terms()
+        known = self._kinds(block)
+        index = np.array([self._sum(kind) for kind in known.kinds], np.float64)[known.places]
         rates = self._rates[block.columns.terms]
-        is_fixed = ~np.isnan(rates)
-        columns = self._columns(block, is_fixed)
-        distinct, places = np.unique(_numbered(columns), return_inverse=True)
-        example = np.empty(len(distinct), np.int64)
-        example[places] = np.arange(len(places))
-        kinds = zip(*(column[example].tolist() for column in columns), strict=True)
-        index = np.array([self._sum(kind) for kind in kinds], np.float64)[places]
-        return np.where(is_fixed, index * np.where(is_fixed, rates, 0.0), index)
+        shares: F64 = index * np.where(np.isnan(rates), 1.0, rates)
+        return shares
 
-    def _columns(self, block: Block, is_fixed: Bools) -> list[I64]:
-        """[l] Each part of the loans' kinds."""
-        c, matures = block.columns, block.matures(self._names)
-        product = c.product[block.loan_rows()].astype(np.int64)
+    def _kinds(self, block: Block) -> LoanKinds:
+        """The kinds of a block's loans, which the block remembers: from midnight to midnight few loans become late."""
+        before, under = block.loan_kinds, self._agreements.stated
+        if before is None or not before.leads_to(under, self._minute):
+            every, matures = np.arange(len(block.columns.terms)), block.matures(self._names)
+            found = LoanKinds.of(under, self._minute, self._columns(block, every, matures), matures)
+        elif self._minute * MINUTE_US <= before.until:
+            return before
+        else:
+            matures, was_late = block.matures(self._names), before.is_late()
+            # A bound on what may be late: whether it is depends on the hours or days that its product counts.
+            maybe = np.flatnonzero((matures >= 0) & (matures < self._minute * MINUTE_US) & ~was_late)
+            columns = self._columns(block, maybe, matures)
+            is_late = was_late
+            is_late[maybe] = columns[LATE] >= 0
+            found = before.later(self._minute, maybe, columns, matures, is_late)
+        block.loan_kinds = found
+        return found
+
+    def _columns(self, block: Block, some: I64, matures: I64) -> list[I64]:
+        """[s] Each part of the kinds of these loans; `matures` [l] is that of all."""
+        c, matures = block.columns, matures[some]
+        product = c.product[block.loan_rows()[some]].astype(np.int64)
+        rates, began = self._rates[c.terms[some]], c.since[some]
+        is_fixed = ~np.isnan(rates)
         # Interest of a fixed rate is daily, whatever the product.
         periods = np.array([self._period(place) for place in range(len(self._names.products))], np.int64)
         period = _one_if_equal(np.where(is_fixed, DAY_MINUTES, periods[product]))
@@ -125,30 +147,24 @@ class Debts:
         is_late = (matures >= 0) & (matures < self._minute // step * step * MINUTE_US)
         late = np.where(is_late, matures // (step * MINUTE_US) * step, -1)
         # Until it is late, a loan of a daily rate does not depend on the hour since which it is counted.
-        since = np.where(is_late, c.since // step * step, c.since // period * period)
-        coin = c.loan_asset.astype(np.int64)
+        since = np.where(is_late, began // step * step, began // period * period)
+        coin = c.loan_asset[some].astype(np.int64)
         asset = np.where(is_fixed, _FIXED, coin)
         opened = np.zeros(len(product), np.int64)
         for place, openings in self._openings.items():
             mine = np.flatnonzero(product == place)
-            opened[mine] = openings.standing_for(c.opened[mine], c.since[mine])
+            opened[mine] = openings.standing_for(c.opened[some][mine], began[mine])
             asset[mine] = np.where(is_fixed[mine], _FIXED_IN - coin[mine], coin[mine])
-        own = np.where(self._rates[c.terms] < 0, _BELOW_ZERO, 0)
-        return [
-            self._rated(block, product),
-            asset,
-            np.where(is_fixed, own, self._cheaper[c.terms]),
-            since,
-            late,
-            opened,
-        ]
+        own = np.where(rates < 0, _BELOW_ZERO, 0)
+        cheaper = np.where(is_fixed, own, self._cheaper[c.terms[some]])
+        return [self._rated(block, product, some), asset, cheaper, since, late, opened]
 
-    def _rated(self, block: Block, product: I64) -> I64:
-        """[l] The place of the rates of each loan's group; `product` [l] is that of its product."""
+    def _rated(self, block: Block, product: I64, some: I64) -> I64:
+        """[s] The place of the rates of the groups of these loans; `product` [s] is that of their products."""
         under = self._agreements.under(block)
         if max(under.places, default=0) < FIRST:
             return product
-        return under.mapped(self._agreements.rates_at)[block.loan_rows()]
+        return under.mapped(self._agreements.rates_at)[block.loan_rows()[some]]
 
     def _period(self, place: int) -> int:
         """In minutes. A product that is not configured any more has only dead groups, so any will do."""
@@ -219,22 +235,9 @@ def _terms(openings: Mapping[int, _Openings]) -> dict[int, list[Any]]:
     return {place: found.terms for place, found in openings.items()}
 
 
-def _numbered(columns: Sequence[NDArray[Any]]) -> I64:
-    """[l] One number a row, equal for rows that are equal in all columns."""
-    numbers, spread = np.zeros(len(columns[0]), np.int64), 1
-    for column in columns:
-        least = int(column.min())
-        span = int(column.max()) - least + 1
-        if spread * span > LARGEST:
-            numbers, column = (np.unique(x, return_inverse=True)[1].astype(np.int64) for x in (numbers, column))
-            spread, least, span = len(numbers), 0, len(numbers)
-        numbers, spread = numbers * span + (column - least), spread * span
-    return numbers
-
-
 def _one_if_equal(column: I64) -> I64:
     """A single value for a column that says the same everywhere: dividing by it is several times faster."""
-    return column[:1] if (column == column[0]).all() else column
+    return column[:1] if len(column) and (column == column[0]).all() else column
 
 
 def _rate(kind: LoanTerms) -> float:

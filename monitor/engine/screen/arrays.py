@@ -9,28 +9,91 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from monitor.engine.columns.fields import F64, I64, U8, U16, U32
+from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
 
-AHEAD = 512
-"""The loops ask for memory this many positions ahead. 256 to 1024 measure alike; without it a sweep takes a third longer."""
+LINES = 8
+"""Lines of a ladder: as many as tiers, and one more where nothing counts above the last. Ladders of more are walked."""
 GUARD = 1e-9
 """A group within this relative distance of a line is always named. The rounding of the sums is 100,000 times smaller."""
 UNTRUSTED, MISSING, BOTH = 1, 2, 4
 """Bits of an asset's flag; and of a row's, which holds and owes one missing asset."""
-RUN, DEBT, LIABILITY, END, POSITION, RUN_ROOM, POSITION_ROOM, ROWS, BLIND, HEAD = range(10)
-"""Columns of `Positions.head`: the first run of the collateral, of the debts, of the liabilities, and the end of all; the
-first position; room for run starts and for positions; rows; whether a row was blind last time. HEAD is their number."""
+LANES = 8
+"""Groups of a slice: they are weighed side by side, as one vector."""
+SLICES = GROUPS // LANES
+SLOTS = 127
+"""At most this many holdings, and as many debts, of a group lie in its slice; the others are in the side list."""
+HELD, OWED, LIABLE = range(3)
+"""Kinds of a position: collateral, a debt, a loan that is a liability."""
+ROWS, POSITION, POSITIONS, RUN, RUNS, FAR, FARS, MIXED, LIABILITIES, BLIND, HEAD = range(11)
+"""Columns of `Positions.head`: rows; first and number of the positions, of the runs and of the side list; whether other kinds
+than collateral are in the side list; whether there are liabilities; whether a row was blind last time. HEAD: their number."""
 DEAD, UNWATCHED = 0, 1
 """The first two pairs of lines: never named (no group), always named (no lines are set yet)."""
 
 
-class Positions(NamedTuple):
-    """Positions of all blocks. `start` counts from the first position of the block; one more start ends the last run."""
+class SlotColumns(NamedTuple):
+    """Amounts by position, and the place of the instrument among the runs of the block: 0 where nobody has a position."""
 
     amount: F64
-    member: U16
+    run: U16
+
+
+class Slices(NamedTuple):
+    """By slice, SLICES a block: its first position, counted from the first of the block; slots for holdings and for debts."""
+
+    first: U32
+    held: U8
+    owed: U8
+
+
+class Runs(NamedTuple):
+    """What an instrument is to a block, collateral and debts apart, by asset. The first run of a block stands for nothing."""
+
     instrument: U32
+    asset: U16
+    kind: U8
+    share: F64
+    """What the first tier counts of a value; 1 of a debt."""
     start: U32
+    """The first entry of the run in the index, counted from the first position of the block."""
+
+
+class Entries(NamedTuple):
+    """The index: for each run the seats and the slots of its positions. It lies beside the positions."""
+
+    seat: U16
+    slot: U8
+
+
+class Far(NamedTuple):
+    """The side list: positions that may be beyond their first tier, liabilities, and what the slots have no room for."""
+
+    amount: F64
+    instrument: U32
+    seat: U16
+    kind: U8
+
+
+class Seats(NamedTuple):
+    """By row: its seat, which is its place among the groups of the block by their number of positions; by seat: its row."""
+
+    of_row: U16
+    row: U16
+
+
+class Positions(NamedTuple):
+    """Positions of all blocks. `run_of` and `far_of` [asset, block]: its first run, its first place in the side list."""
+
+    slots: SlotColumns
+    slices: Slices
+    seats: Seats
+    runs: Runs
+    entries: Entries
+    far: Far
+    run_of: U32
+    far_of: U32
+    ceiling: F64
+    """By asset: up to this price no position in a slot is beyond its first tier."""
     head: I64
 
 
@@ -47,6 +110,11 @@ class LadderTiers(NamedTuple):
     bound: F64
     share: F64
     offset: F64
+    is_falling: U8
+    """Not 0: what counts of a value is the least of its LINES lines, as shares never rise."""
+    slope: F64
+    intercept: F64
+    """Line k of instrument i is i * LINES + k."""
 
 
 class RowSums(NamedTuple):
@@ -60,6 +128,7 @@ class RowSums(NamedTuple):
     owed: F64
     blind: U8
     band: U32
+    """By seat: the place of its lines."""
 
 
 class LinePairs(NamedTuple):
@@ -80,7 +149,7 @@ def kernel(function: F) -> F:
 def _ask_for(context: Any, array: Any, place: Any) -> Any:
     """Asks the processor for an element's cache line. Never waits, never fails, also beyond the end of the array.
 
-    The processor's own guesses fail in the short loops of short runs.
+    The processor's own guesses fail where groups lie far apart.
     """
 
     def emit(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from decimal import Decimal
 
 import numpy as np
@@ -18,6 +18,9 @@ from monitor.engine.screen.arrays import MISSING, LadderTiers, Positions
 from monitor.engine.screen.exposures import Instruments
 from monitor.engine.screen.screen import FastScreen
 
+Living = Callable[[int], tuple[Block, Bools]]
+"""A block by its number, and which of its groups are there."""
+
 
 class BlockScreen:
     """Hands blocks to a FastScreen, which is `fast`. `owed` [l] is what each loan of a block owes now."""
@@ -29,7 +32,9 @@ class BlockScreen:
         self._board_prices = BoardPrices(names)
         self._flags: U8 = np.zeros(0, np.uint8)
         self._coins: dict[int, frozenset[str]] = {}
-        """By block: what its groups hold and owe."""
+        """By block: what its groups hold and owe; of a block in `_thinned` also what groups did that are dead now."""
+        self._thinned: set[int] = set()
+        """Blocks that have lost groups since their coins were looked up."""
         self._room: Positions | None = None
         self._lines_due: dict[int, tuple[float, float]] = {}
         """By row: lines that the screen is told with the next prices. One by one would cost more than the decision."""
@@ -50,6 +55,9 @@ class BlockScreen:
         for i in np.flatnonzero(~alive).tolist():
             self.fast.clear_row(number * GROUPS + i)
         self._coins[number] = held | debts.coins
+        self._thinned.discard(number)
+        if not alive.all():
+            self._thinned.add(number)
 
     def owe(self, number: int, block: Block, owed: F64) -> None:
         """Takes what the groups of a block owe at another time."""
@@ -61,11 +69,13 @@ class BlockScreen:
         """Forgets a block."""
         self.fast.drop_block(number)
         del self._coins[number]
+        self._thinned.discard(number)
 
     def drop_row(self, row: int) -> None:
         """Never names a row again."""
         self.fast.clear_row(row)
         self._lines_due.pop(row, None)
+        self._thinned.add(row // GROUPS)
 
     # -- lines --
 
@@ -100,13 +110,30 @@ class BlockScreen:
         """Rows that hold or owe any of these assets."""
         return self.fast.holders(self._board_prices.places(assets))
 
-    def coins_of(self, number: int) -> frozenset[str]:
-        """The same of one block."""
+    def coins_of(self, number: int, living: Living) -> frozenset[str]:
+        """Whose price decides about some group of a block."""
+        if number in self._thinned:
+            block, alive = living(number)
+            owing = block.is_owed() & alive[block.loan_rows()]
+            _, held = self._instruments.collateral(block, alive)
+            self._coins[number] = held | self._instruments.coins(block.columns.loan_asset[owing])
+            self._thinned.discard(number)
         return self._coins[number]
 
-    def coins(self) -> frozenset[str]:
-        """Whose price decides about some group; coins that only dead groups held may be among them."""
+    def named_coins(self) -> frozenset[str]:
+        """As `coins`, and perhaps coins that only dead groups held.
+
+        Any thread may ask. Raises RuntimeError where blocks come or go meanwhile.
+        """
         return frozenset().union(*self._coins.values())
+
+    def coins(self, living: Living) -> frozenset[str]:
+        """Whose price decides about some group. Blocks that lost groups are looked up until all coins are found."""
+        sure: frozenset[str] = frozenset().union(*(c for n, c in self._coins.items() if n not in self._thinned))
+        for number in sorted(self._thinned):
+            if not self._coins[number] <= sure:
+                sure |= self.coins_of(number, living)
+        return sure
 
     def prepare_copy(self) -> None:
         """Takes memory for the next copy. Any thread may call it."""

@@ -121,7 +121,7 @@ class Instruments:
         instrument = self._held(block, group)
         counts = (instrument != _NONE) & alive[group]
         side = BlockSide(group[counts].astype(np.uint16), instrument[counts], block.quantities()[counts])
-        return self._in_parts(side) if self._by_amount else side, self._coins(c.asset[counts])
+        return self._in_parts(side) if self._by_amount else side, self.coins(c.asset[counts])
 
     def _in_parts(self, side: BlockSide) -> BlockSide:
         """With each coin that has tiers by its amount as one position a tier that the amount reaches."""
@@ -197,12 +197,14 @@ class Instruments:
         for kind in np.unique(kinds).tolist():
             numbers[kinds == kind] = self._numbered(_LIABLE, kind, coin[kinds == kind])
         liabilities = BlockSide(row, numbers, np.bincount(places, amounts[liable], len(pairs)).astype(np.float64))
-        return OwedSides(debts, liabilities, self._coins(c.loan_asset[owing]))
+        return OwedSides(debts, liabilities, self.coins(c.loan_asset[owing]))
 
     def _numbered(self, kind: int, product: int, assets: U16) -> U32:
         """The instruments of these coins, which are of one kind and product."""
-        distinct, places = np.unique(assets, return_inverse=True)
-        return np.array([self._number((kind, product, a)) for a in distinct.tolist()], np.uint32)[places]
+        distinct = _used(assets)
+        number = np.zeros(int(distinct.max(initial=0)) + 1, np.uint32)
+        number[distinct] = [self._number((kind, product, a)) for a in distinct.tolist()]
+        return number[assets]
 
     def _meet(self, product: U16, asset: U16) -> None:
         """Numbers unlisted coins: those that are held, not all that there might be."""
@@ -237,8 +239,9 @@ class Instruments:
                     self._table[product, asset] = number
         return self._table
 
-    def _coins(self, places: U16) -> frozenset[str]:
-        return frozenset(self._names.assets[p] for p in np.unique(places).tolist())
+    def coins(self, places: U16) -> frozenset[str]:
+        """The coins at these places."""
+        return frozenset(self._names.assets[p] for p in _used(places).tolist())
 
 
 def examples(block: Block, names: Names, alive: Bools, seen: set[tuple[int, ...]]) -> Iterable[int]:
@@ -266,6 +269,11 @@ def examples(block: Block, names: Names, alive: Bools, seen: set[tuple[int, ...]
     odd = [row for key, row in new.items() if key not in seen]
     seen.update(new)
     return {*rows[owed[by_loan]].tolist(), *living[by_kind].tolist(), *living[order[fullest]].tolist(), *odd}
+
+
+def _used(places: U16) -> I64:
+    """The distinct ones, ascending: to count is several times faster than to sort."""
+    return np.flatnonzero(np.bincount(places))
 
 
 def _floats(ladder: Ladder) -> FloatLadder:

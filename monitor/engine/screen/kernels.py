@@ -1,111 +1,223 @@
 """The compiled loops of the screen: plain functions of arrays, float64, without the GIL. They only select.
 
-The positions of a block lie in one stretch of the flat arrays, in *runs*, one per instrument: first the collateral, then the
-debts, then the liabilities. So price and ladder are constants of a loop, a position is ten bytes (amount, place of its group
-in the block) that are read once and in order, and the sums stay in the cache. Runs with a ladder are sorted by amount, so the
-tier only moves upwards.
+A block is weighed slice by slice, eight groups at a time, in the order of their seats (`layout.py` says how it lies). A
+position in a slot is in its first tier, so it counts its amount times what a piece of its run is worth. The few positions
+that may be beyond it are in the side list, and are weighed one by one.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
+from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U32
 from monitor.engine.screen.arrays import (
-    AHEAD,
     BLIND,
     BOTH,
     DEAD,
-    DEBT,
-    END,
+    FAR,
+    FARS,
     GUARD,
-    LIABILITY,
+    HELD,
+    LANES,
+    LIABILITIES,
     MISSING,
+    MIXED,
+    OWED,
     POSITION,
     ROWS,
     RUN,
+    RUNS,
+    SLICES,
     UNTRUSTED,
     LadderTiers,
     LinePairs,
     Positions,
     RowSums,
-    ask_for,
     kernel,
 )
+from monitor.engine.screen.lanes import add_slots, beyond, least_line
+
+MOST_RUNS = 1 << 16
 
 
 @kernel
-def add_value(into: F64, amount: F64, member: U16, first: int, stop: int, price: float) -> None:
-    """Adds the USD value of a run's positions to the sums of their groups."""
-    for j in range(first, stop):
-        ask_for(amount, j + AHEAD)
-        into[member[j]] += amount[j] * price
-
-
-@kernel
-def add_laddered(
-    into: F64, amount: F64, member: U16, first: int, stop: int, price: float, tiers: LadderTiers, tier: np.int64
-) -> None:
-    """Adds what the ladder makes of the values of a sorted run. `tier` is the first of the ladder.
-
-    Most positions are in the first tier and are taken eight at a time. The others are taken in pairs of neighbouring tiers,
-    without a branch: to leave a loop where the processor does not expect it costs as much as twenty positions. To look
-    ahead for the place where the run leaves its first tier costs as much, so nothing here does.
-    """
-    share, offset, bound = tiers.share, tiers.offset, tiers.bound
-    slope, here, j = price * share[tier], bound[tier], first
-    while j + 8 <= stop and amount[j + 7] * price <= here:
-        ask_for(amount, j + AHEAD)
-        ask_for(member, j + AHEAD)
-        for i in range(8):
-            into[member[j + i]] += amount[j + i] * slope
-        j += 8
-    while j < stop:
-        here, there = bound[tier], bound[tier + 1]
-        slope, next_slope = price * share[tier], price * share[tier + 1]
-        start, next_start = offset[tier], offset[tier + 1]
-        while j < stop and amount[j] * price <= there:
-            low, high = start + amount[j] * slope, next_start + amount[j] * next_slope
-            into[member[j]] += low if amount[j] * price <= here else high
-            j += 1
+def counted(tiers: LadderTiers, instrument: int, value: float) -> float:
+    """What a ladder makes of a value."""
+    if tiers.is_falling[instrument]:
+        least: float = least_line(tiers.slope, tiers.intercept, np.int64(instrument), value)
+        return least
+    tier = np.int64(tiers.start[instrument])
+    while value > tiers.bound[tier]:
         tier += 1
+    whole: float = tiers.offset[tier] + tiers.share[tier] * value
+    return whole
 
 
 @kernel
-def shift_value(into: F64, amount: F64, member: U16, first: int, stop: int, step: float) -> None:
-    """Adds what a price step changes in a run."""
-    for j in range(first, stop):
-        into[member[j]] += amount[j] * step
+def price_runs(store: Positions, price: F64, block: int, unit: F64) -> None:
+    """What a piece of each run of a block counts, while it is in its first tier."""
+    first = store.head[block, RUN]
+    for run in range(store.head[block, RUNS]):
+        unit[run] = price[store.runs.asset[first + run]] * store.runs.share[first + run]
 
 
 @kernel
-def shift_laddered(
-    into: F64,
-    amount: F64,
-    member: U16,
-    first: int,
-    stop: int,
-    before: float,
-    after: float,
-    tiers: LadderTiers,
-    tier: np.int64,
+def weigh_far(
+    store: Positions, tiers: LadderTiers, price: F64, block: int, debt: F64, recognised: F64, owed: F64
 ) -> None:
-    """Adds what a new price changes in a sorted run with a ladder."""
-    share, offset, bound = tiers.share, tiers.offset, tiers.bound
-    dear, step = max(before, after), (after - before) * share[tier]
-    j = first
-    while j < stop and amount[j] * dear <= bound[tier]:
-        into[member[j]] += amount[j] * step
-        j += 1
-    was, now = tier, tier
-    while j < stop:
-        old, new = amount[j] * before, amount[j] * after
-        while old > bound[was]:
-            was += 1
-        while new > bound[now]:
-            now += 1
-        into[member[j]] += (offset[now] + new * share[now]) - (offset[was] + old * share[was])
-        j += 1
+    """Adds the side list of a block to the sums of its seats."""
+    far, first = store.far, store.head[block, FAR]
+    stop = first + store.head[block, FARS]
+    if not store.head[block, MIXED]:
+        # Not by `counted`: to hand over all tiers costs as much as the lines.
+        slope, intercept, is_falling = tiers.slope, tiers.intercept, tiers.is_falling
+        for j in range(first, stop):
+            i, seat = far.instrument[j], far.seat[j]
+            value = far.amount[j] * price[tiers.asset[i]]
+            if is_falling[i]:
+                recognised[seat] += least_line(slope, intercept, np.int64(i), value)
+            else:
+                recognised[seat] += counted(tiers, i, value)
+        return
+    for j in range(first, stop):
+        i, seat = far.instrument[j], far.seat[j]
+        value = far.amount[j] * price[tiers.asset[i]]
+        if far.kind[j] == HELD:
+            recognised[seat] += counted(tiers, i, value)
+        elif far.kind[j] == OWED:
+            debt[seat] += value
+        else:
+            debt[seat] += counted(tiers, i, value)
+            owed[seat] += value
+
+
+@kernel
+def weigh_slices(store: Positions, unit: F64, block: int, debt: F64, recognised: F64) -> None:
+    """Adds the slots of a block to the sums of its seats."""
+    base, slices, slots = store.head[block, POSITION], store.slices, store.slots
+    for s in range((store.head[block, ROWS] + LANES - 1) // LANES):
+        n = block * SLICES + s
+        first, held, owed = base + np.int64(slices.first[n]), np.int64(slices.held[n]), np.int64(slices.owed[n])
+        add_slots(slots.amount, slots.run, unit, first, held, recognised, s * LANES)
+        add_slots(slots.amount, slots.run, unit, first + LANES * held, owed, debt, s * LANES)
+
+
+@kernel
+def weigh_and_test(
+    store: Positions,
+    unit: F64,
+    block: int,
+    debt: F64,
+    recognised: F64,
+    band: U32,
+    lines: LinePairs,
+    named: U32,
+    count: int,
+) -> int:
+    """The same in a block without liabilities and flags, and names the rows that are beyond a line while their sums are at
+    hand. Returns how many are named so far."""
+    base, slices, slots = store.head[block, POSITION], store.slices, store.slots
+    origin = block * GROUPS
+    for s in range((store.head[block, ROWS] + LANES - 1) // LANES):
+        n, seat = block * SLICES + s, s * LANES
+        first, held, owed = base + np.int64(slices.first[n]), np.int64(slices.held[n]), np.int64(slices.owed[n])
+        add_slots(slots.amount, slots.run, unit, first, held, recognised, seat)
+        add_slots(slots.amount, slots.run, unit, first + LANES * held, owed, debt, seat)
+        found = beyond(debt, recognised, seat, band, origin + seat, lines.low, lines.high)
+        if found:
+            for lane in range(LANES):
+                if found >> lane & 1:
+                    named[count] = origin + store.seats.row[origin + seat + lane]
+                    count += 1
+    return count
+
+
+@kernel
+def weigh_block(
+    store: Positions, tiers: LadderTiers, price: F64, block: int, unit: F64, debt: F64, recognised: F64, owed: F64
+) -> None:
+    """Sums by seat of one block. Adds the value of liabilities to `owed`."""
+    debt[:] = 0.0
+    recognised[:] = 0.0
+    price_runs(store, price, block, unit)
+    weigh_far(store, tiers, price, block, debt, recognised, owed)
+    weigh_slices(store, unit, block, debt, recognised)
+
+
+@kernel
+def seat_and_amount(store: Positions, block: int, entry: int) -> tuple[np.int64, float]:
+    """Whose position an entry of the index stands for, and how much it is."""
+    seat = np.int64(store.entries.seat[entry])
+    place = np.int64(store.slices.first[block * SLICES + seat // LANES]) + LANES * np.int64(store.entries.slot[entry])
+    return seat, store.slots.amount[store.head[block, POSITION] + place + seat % LANES]
+
+
+@kernel
+def entries_of(store: Positions, block: int, run: int) -> tuple[int, int]:
+    """The first entry of a run, and the first of the next one."""
+    base, start = store.head[block, POSITION], store.runs.start
+    place = store.head[block, RUN] + run
+    return base + np.int64(start[place]), base + np.int64(start[place + 1])
+
+
+@kernel
+def most_of(tiers: LadderTiers, instrument: int) -> float:
+    """The most that a ladder may recognise: infinity for no end."""
+    tier = np.int64(tiers.start[instrument])
+    while tiers.bound[tier] < np.inf:
+        tier += 1
+    return np.inf if tiers.share[tier] > 0.0 else tiers.offset[tier]
+
+
+@kernel
+def add_room(store: Positions, tiers: LadderTiers, flag: U8, block: int, recognised: F64) -> None:
+    """Adds what the ladders of missing coins may recognise at most to the sums of their groups."""
+    runs, first = store.runs, store.head[block, RUN]
+    for run in range(1, store.head[block, RUNS]):
+        if flag[runs.asset[first + run]] & MISSING and runs.kind[first + run] == HELD:
+            room = most_of(tiers, runs.instrument[first + run])
+            begin, stop = entries_of(store, block, run)
+            for entry in range(begin, stop):
+                seat, amount = seat_and_amount(store, block, entry)
+                if amount != 0.0:
+                    recognised[seat] += room
+    far = store.far
+    for j in range(store.head[block, FAR], store.head[block, FAR] + store.head[block, FARS]):
+        i = far.instrument[j]
+        if flag[tiers.asset[i]] & MISSING and far.kind[j] == HELD and far.amount[j] != 0.0:
+            recognised[far.seat[j]] += most_of(tiers, i)
+
+
+@kernel
+def mark_asset(store: Positions, block: int, asset: int, is_debt: bool, only: U8, bits: int, blind: U8) -> None:
+    """Adds bits to the flags of the seats that hold an asset, or that owe it; only those in `only`, unless that is empty."""
+    runs, first = store.runs, store.head[block, RUN]
+    for run in range(store.run_of[asset, block], store.run_of[asset + 1, block]):
+        if (runs.kind[first + run] != HELD) == is_debt:
+            begin, stop = entries_of(store, block, run)
+            for entry in range(begin, stop):
+                seat, amount = seat_and_amount(store, block, entry)
+                if amount != 0.0 and (not only.size or only[seat]):
+                    blind[seat] |= bits
+    far, base = store.far, store.head[block, FAR]
+    for j in range(base + store.far_of[asset, block], base + store.far_of[asset + 1, block]):
+        if (far.kind[j] != HELD) == is_debt and far.amount[j] != 0.0 and (not only.size or only[far.seat[j]]):
+            blind[far.seat[j]] |= bits
+
+
+@kernel
+def mark_block(store: Positions, flag: U8, block: int, blind: U8) -> None:
+    """Flags of the seats of one block: those of all assets that they hold or owe, and BOTH where they do both."""
+    blind[:] = 0
+    everybody = np.zeros(0, np.uint8)
+    for asset in range(min(flag.size, store.run_of.shape[0] - 1)):
+        if flag[asset]:
+            for is_debt in (False, True):
+                mark_asset(store, block, asset, is_debt, everybody, flag[asset], blind)
+        if flag[asset] & MISSING:
+            holds = np.zeros(GROUPS, np.uint8)
+            mark_asset(store, block, asset, False, everybody, 1, holds)
+            mark_asset(store, block, asset, True, holds, BOTH, blind)
 
 
 @kernel
@@ -128,97 +240,16 @@ def crossed(debt: float, recognised: float, owed: float, low: float, high: float
 
 
 @kernel
-def weigh_block(
-    store: Positions, tiers: LadderTiers, price: F64, block: int, debt: F64, recognised: F64, owed: F64
-) -> None:
-    """Sums of one block from nothing. Adds the value of liabilities to `owed`."""
-    head = store.head
-    base = head[block, POSITION]
-    debt[:] = 0.0
-    recognised[:] = 0.0
-    for run in range(head[block, RUN], head[block, END]):
-        instrument = store.instrument[run]
-        first, stop = base + np.int64(store.start[run]), base + np.int64(store.start[run + 1])
-        usd, tier = price[tiers.asset[instrument]], np.int64(tiers.start[instrument])
-        if run < head[block, DEBT]:
-            add_laddered(recognised, store.amount, store.member, first, stop, usd, tiers, tier)
-        elif run < head[block, LIABILITY]:
-            add_value(debt, store.amount, store.member, first, stop, usd)
-        else:
-            add_laddered(debt, store.amount, store.member, first, stop, usd, tiers, tier)
-            add_value(owed, store.amount, store.member, first, stop, usd)
-
-
-@kernel
-def add_room(store: Positions, tiers: LadderTiers, flag: U8, block: int, recognised: F64) -> None:
-    """Adds what the ladders of missing coins may recognise at most to the sums of their groups: infinity for no end."""
-    base = store.head[block, POSITION]
-    for run in range(store.head[block, RUN], store.head[block, DEBT]):
-        instrument = store.instrument[run]
-        if flag[tiers.asset[instrument]] & MISSING:
-            tier = np.int64(tiers.start[instrument])
-            while tiers.bound[tier] < np.inf:
-                tier += 1
-            room = np.inf if tiers.share[tier] > 0.0 else tiers.offset[tier]
-            for j in range(base + store.start[run], base + store.start[run + 1]):
-                if store.amount[j] != 0.0:
-                    recognised[store.member[j]] += room
-
-
-@kernel
-def mark_both(store: Positions, tiers: LadderTiers, block: int, run: int, blind: U8) -> None:
-    """Marks the groups of a run of debts that hold the same coin."""
-    base, asset = store.head[block, POSITION], tiers.asset[store.instrument[run]]
-    for other in range(store.head[block, RUN], store.head[block, DEBT]):
-        if tiers.asset[store.instrument[other]] == asset:
-            holds = np.zeros(GROUPS, np.uint8)
-            for j in range(base + store.start[other], base + store.start[other + 1]):
-                holds[store.member[j]] = store.amount[j] != 0.0
-            for j in range(base + store.start[run], base + store.start[run + 1]):
-                if holds[store.member[j]] and store.amount[j] != 0.0:
-                    blind[store.member[j]] |= BOTH
-
-
-@kernel
-def mark_block(store: Positions, tiers: LadderTiers, flag: U8, block: int, blind: U8) -> None:
-    """Flags of the groups of one block: those of all assets that they hold or owe, and BOTH where they do both."""
-    blind[:] = 0
-    base = store.head[block, POSITION]
-    for run in range(store.head[block, RUN], store.head[block, END]):
-        bits = flag[tiers.asset[store.instrument[run]]]
-        if bits:
-            for j in range(base + store.start[run], base + store.start[run + 1]):
-                if store.amount[j] != 0.0:
-                    blind[store.member[j]] |= bits
-        if bits & MISSING and run >= store.head[block, DEBT]:
-            mark_both(store, tiers, block, run, blind)
-
-
-@kernel
-def test_plain(debt: F64, recognised: F64, band: U32, lines: LinePairs, hit: U8) -> bool:
-    """Marks the rows beyond a line, in a block without liabilities and flags. Returns whether there is any.
-
-    It decides as `crossed` does, but without a branch, so it runs on eight rows at a time.
-    """
-    low, high = lines.low, lines.high
-    for i in range(band.size):
-        above = (debt[i] >= high[band[i]] * recognised[i]) & (debt[i] > 0.0)
-        hit[i] = above | (debt[i] <= low[band[i]] * recognised[i])
-    any_hit = 0
-    for i in range(band.size):
-        any_hit |= hit[i]
-    return any_hit != 0
-
-
-@kernel
-def test_careful(debt: F64, recognised: F64, owed: F64, blind: U8, band: U32, lines: LinePairs, hit: U8) -> bool:
-    """The same for a block with liabilities or flags."""
-    any_hit = False
-    for i in range(band.size):
-        found = crossed(debt[i], recognised[i], owed[i], lines.low[band[i]], lines.high[band[i]], blind[i])
-        hit[i] = found
-        any_hit |= found
-    return any_hit
+def test_careful(
+    debt: F64, recognised: F64, owed: F64, blind: U8, band: U32, lines: LinePairs, row: U32, named: U32, count: int
+) -> int:
+    """Names the rows beyond a line in a block with liabilities or flags."""
+    for seat in range(band.size):
+        low, high = lines.low[band[seat]], lines.high[band[seat]]
+        if crossed(debt[seat], recognised[seat], owed[seat], low, high, blind[seat]):
+            named[count] = row[seat]
+            count += 1
+    return count
 
 
 @kernel
@@ -233,41 +264,42 @@ def sweep(
     lines: LinePairs,
     named: U32,
 ) -> int:
-    """Weighs these blocks from nothing, and writes the rows to look at into `named`. Returns how many.
+    """Weighs these blocks from nothing, and writes the rows to look at into `named`, block by block. Returns how many.
 
     Sums are made aside and then copied, so a reader in another thread sees the old or the new figure, never a part.
     """
     debt, recognised, owed = np.empty(GROUPS), np.empty(GROUPS), np.zeros(GROUPS)
-    blind, hit = np.zeros(GROUPS, np.uint8), np.empty(GROUPS, np.uint8)
+    unit, blind, row = np.empty(MOST_RUNS), np.zeros(GROUPS, np.uint8), np.empty(GROUPS, np.uint32)
     head, count = store.head, 0
     for block in blocks:
-        first = block * GROUPS
-        stop = first + head[block, ROWS]
-        size = stop - first
-        has_liabilities = head[block, LIABILITY] < head[block, END]
-        weigh_block(store, tiers, price, block, debt, recognised, owed)
-        if flagged:
-            add_room(store, tiers, flag, block, recognised)
-        if has_liabilities:
-            recognised -= owed
-            rows.owed[first:stop] = owed[:size]
-        rows.debt[first:stop] = debt[:size]
-        rows.recognised[first:stop] = recognised[:size]
+        first, size = block * GROUPS, head[block, ROWS]
         if flagged or head[block, BLIND]:
-            mark_block(store, tiers, flag, block, blind)
-            rows.blind[first:stop] = blind[:size]
-            head[block, BLIND] = flagged and blind.any()
-        if has_liabilities or head[block, BLIND]:
-            found = test_careful(debt, recognised, owed, rows.blind[first:stop], rows.band[first:stop], lines, hit)
-        else:
-            found = test_plain(debt, recognised, rows.band[first:stop], lines, hit)
-        if has_liabilities:
-            owed[:] = 0.0
-        if found:
+            mark_block(store, flag, block, blind)
             for i in range(size):
-                if hit[i]:
-                    named[count] = first + i
-                    count += 1
+                rows.blind[first + i] = blind[store.seats.of_row[first + i]]
+            head[block, BLIND] = flagged and blind.any()
+        if head[block, LIABILITIES] or head[block, BLIND]:
+            weigh_block(store, tiers, price, block, unit, debt, recognised, owed)
+            if flagged:
+                add_room(store, tiers, flag, block, recognised)
+            recognised -= owed
+            for seat in range(size):
+                row[seat] = first + store.seats.row[first + seat]
+            band = rows.band[first : first + size]
+            count = test_careful(debt, recognised, owed, blind, band, lines, row, named, count)
+            for i in range(size):
+                rows.owed[first + i] = owed[store.seats.of_row[first + i]]
+            owed[:] = 0.0
+            blind[:] = 0
+        else:
+            debt[:] = 0.0
+            recognised[:] = 0.0
+            price_runs(store, price, block, unit)
+            weigh_far(store, tiers, price, block, debt, recognised, owed)
+            count = weigh_and_test(store, unit, block, debt, recognised, rows.band, lines, named, count)
+        for i in range(size):
+            seat = store.seats.of_row[first + i]
+            rows.debt[first + i], rows.recognised[first + i] = debt[seat], recognised[seat]
     return count
 
 
@@ -290,185 +322,32 @@ def compare(
 
 
 @kernel
-def find_run(instrument: U32, wanted: int, first: int, stop: int) -> int:
-    """The run of an instrument among sorted runs, or -1."""
-    end = stop
-    while first < stop:
-        middle = (first + stop) >> 1
-        if instrument[middle] < wanted:
-            first = middle + 1
-        else:
-            stop = middle
-    return first if first < end and instrument[first] == wanted else -1
-
-
-@kernel
-def find_runs(blocks: I64, moved: U32, store: Positions, runs: I64, ends: I64) -> None:
-    """Writes the runs of the moved instruments, block by block, and where those of each block end. Asks for their memory."""
-    head, found = store.head, 0
-    for n in range(blocks.size):
-        coming = blocks[min(n + 1, blocks.size - 1)]
-        for run in range(head[coming, RUN], head[coming, END], 32):
-            ask_for(store.instrument, run)
-        for part in (RUN, DEBT, LIABILITY):
-            first, stop = head[blocks[n], part], head[blocks[n], part + 1]
-            for i in range(moved.size if first < stop else 0):
-                run = find_run(store.instrument, moved[i], first, stop)
-                if run >= 0:
-                    ask_for(store.amount, head[blocks[n], POSITION] + np.int64(store.start[run]))
-                    ask_for(store.member, head[blocks[n], POSITION] + np.int64(store.start[run]))
-                    runs[found] = run
-                    found += 1
-        ends[n] = found
-
-
-@kernel
-def ask_for_groups(store: Positions, block: int, run: int, rows: RowSums) -> None:
-    """Asks for the sums of the groups of a run. They lie far apart in memory, so all at once is faster than in turn."""
-    base, origin = store.head[block, POSITION], block * GROUPS
-    for j in range(base + store.start[run], base + store.start[run + 1]):
-        row = origin + store.member[j]
-        ask_for(rows.recognised, row)
-        ask_for(rows.debt, row)
-        ask_for(rows.band, row)
-
-
-@kernel
-def shift_run(
-    store: Positions, tiers: LadderTiers, before: F64, after: F64, block: int, run: int, rows: RowSums
-) -> None:
-    """Takes a new price into the sums of one run's groups."""
-    head, base, origin = store.head, store.head[block, POSITION], block * GROUPS
-    instrument = store.instrument[run]
-    first, stop = base + np.int64(store.start[run]), base + np.int64(store.start[run + 1])
-    asset, tier = tiers.asset[instrument], np.int64(tiers.start[instrument])
-    old, new = before[asset], after[asset]
-    debt, recognised = rows.debt[origin : origin + GROUPS], rows.recognised[origin : origin + GROUPS]
-    if run < head[block, DEBT]:
-        shift_laddered(recognised, store.amount, store.member, first, stop, old, new, tiers, tier)
-    elif run < head[block, LIABILITY]:
-        shift_value(debt, store.amount, store.member, first, stop, new - old)
-    else:
-        shift_laddered(debt, store.amount, store.member, first, stop, old, new, tiers, tier)
-        shift_value(recognised, store.amount, store.member, first, stop, old - new)
-        shift_value(rows.owed[origin : origin + GROUPS], store.amount, store.member, first, stop, new - old)
-
-
-@kernel
-def test_run(
-    store: Positions,
-    block: int,
-    run: int,
-    rows: RowSums,
-    lines: LinePairs,
-    done: I64,
-    turn: int,
-    named: U32,
-    count: int,
-) -> int:
-    """Names the groups of a run that are beyond a line, each once a turn. Returns how many are named so far."""
-    base, origin = store.head[block, POSITION], block * GROUPS
-    has_liabilities = store.head[block, LIABILITY] < store.head[block, END]
-    is_blind = store.head[block, BLIND] != 0
-    for j in range(base + store.start[run], base + store.start[run + 1]):
-        member = store.member[j]
-        if done[member] != turn:
-            done[member] = turn
-            row = origin + member
-            # Do not fetch from memory what is zero in the whole block.
-            owed = rows.owed[row] if has_liabilities else 0.0
-            blind = int(rows.blind[row]) if is_blind else 0
-            low, high = lines.low[rows.band[row]], lines.high[rows.band[row]]
-            if crossed(rows.debt[row], rows.recognised[row], owed, low, high, blind):
-                named[count] = row
-                count += 1
-    return count
-
-
-@kernel
-def shift(
-    blocks: I64,
-    moved: U32,
-    store: Positions,
-    tiers: LadderTiers,
-    before: F64,
-    after: F64,
-    rows: RowSums,
-    lines: LinePairs,
-    named: U32,
-) -> int:
-    """Takes new prices of the `moved` instruments into the sums of these blocks, and writes the rows to look at into `named`.
-
-    Returns how many. They ascend from block to block, but are in no order within one.
-    """
-    runs, ends = np.empty(3 * moved.size * blocks.size, np.int64), np.zeros(blocks.size + 1, np.int64)
-    find_runs(blocks, moved, store, runs, ends[1:])
-    done, count = np.full(GROUPS, -1), 0
-    for n in range(blocks.size):
-        if n + 1 < blocks.size:
-            for k in range(ends[n + 1], ends[n + 2]):
-                ask_for_groups(store, blocks[n + 1], runs[k], rows)
-        for k in range(ends[n], ends[n + 1]):
-            shift_run(store, tiers, before, after, blocks[n], runs[k], rows)
-        for k in range(ends[n], ends[n + 1]):
-            count = test_run(store, blocks[n], runs[k], rows, lines, done, n, named, count)
-    return count
-
-
-@kernel
-def count_held(blocks: I64, store: Positions, tiers: LadderTiers, held: I64) -> None:
+def count_held(blocks: I64, store: Positions, held: I64) -> None:
     """Positions per asset."""
     held[:] = 0
+    head, run_asset, start, far_of = store.head, store.runs.asset, store.runs.start, store.far_of
     for block in blocks:
-        for run in range(store.head[block, RUN], store.head[block, END]):
-            held[tiers.asset[store.instrument[run]]] += np.int64(store.start[run + 1]) - np.int64(store.start[run])
+        first = head[block, RUN]
+        for place in range(first + 1, first + head[block, RUNS]):
+            held[run_asset[place]] += np.int64(start[place + 1]) - np.int64(start[place])
+    for asset in range(min(held.size, far_of.shape[0] - 1)):
+        for block in blocks:
+            held[asset] += np.int64(far_of[asset + 1, block]) - np.int64(far_of[asset, block])
 
 
 @kernel
-def holders(blocks: I64, wanted: U8, store: Positions, tiers: LadderTiers, band: U32, named: U32) -> int:
+def holders(blocks: I64, wanted: U8, store: Positions, band: U32, named: U32) -> int:
     """Writes the rows that hold or owe a wanted asset into `named`, ascending. Returns how many."""
     mask = np.empty(GROUPS, np.uint8)
     count = 0
     for block in blocks:
-        mark_block(store, tiers, wanted, block, mask)
-        for i in range(store.head[block, ROWS]):
-            row = block * GROUPS + i
-            if mask[i] and band[row] != DEAD:
+        mark_block(store, wanted, block, mask)
+        for row in range(block * GROUPS, block * GROUPS + store.head[block, ROWS]):
+            seat = store.seats.of_row[row]
+            if mask[seat] and band[block * GROUPS + seat] != DEAD:
                 named[count] = row
                 count += 1
     return count
-
-
-@kernel
-def lay(
-    order: I64,
-    row: U16,
-    instrument: U32,
-    amount: F64,
-    counts: I64,
-    store: Positions,
-    position: int,
-    run: int,
-    base: int,
-) -> int:
-    """Lays one side of a block as runs, from `position` and `run` on. Returns the run after the last.
-
-    Positions are in `order` within a run. `counts` (positions per instrument) is used up.
-    """
-    at = position
-    for i in range(counts.size):
-        if counts[i]:
-            store.instrument[run] = i
-            store.start[run] = at - base
-            run += 1
-        at, counts[i] = at + counts[i], at
-    store.start[run] = at - base
-    for k in order:
-        place = counts[instrument[k]]
-        store.amount[place] = amount[k]
-        store.member[place] = row[k]
-        counts[instrument[k]] = place + 1
-    return run
 
 
 @kernel

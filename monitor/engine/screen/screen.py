@@ -11,21 +11,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import chain
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
-from monitor.engine.screen import kernels
-from monitor.engine.screen.arrays import DEAD, UNWATCHED, LadderTiers, Positions, RowSums
+from monitor.engine.screen import kernels, shift_kernels
+from monitor.engine.screen.arrays import DEAD, LINES, ROWS, UNWATCHED, LadderTiers, Positions, RowSums
 from monitor.engine.screen.layout import BlockSide, Layout
 from monitor.engine.screen.line_table import LineTable
 
-SHIFT_COST = 8
-"""A position costs this many times more to shift than to sweep, because the sums lie far apart in memory. Measured."""
+SHIFT_COST = 20
+"""A position costs this many times more to shift than to sweep, because the sums lie far apart in memory. Measured where both
+cost the same: with one asset that a third of all groups hold, or a hundred that one group in a hundred holds."""
 SHARE_FROM = 20_000
-SHARE_SWEEP_FROM = SHIFT_COST * SHARE_FROM
+SHARE_SWEEP_FROM = 160_000
 """With this many positions to shift, and to sweep, a second thread is worth its waking, which takes 50 to 100 us."""
 SHIFTS = 1000
 DRIFT = 8.0
@@ -75,7 +76,7 @@ class FastScreen:
         assert len(asset) >= laid, "instruments of blocks keep their numbers"
         self._tiers = _tiers(_plain(asset, np.uint16), ladders, further)
         if not are_added:
-            self._dirty.update(self._layout.blocks.tolist())
+            self._lay_again(self._layout.blocks.tolist())
 
     def put_block(
         self, number: int, rows: int, collateral: BlockSide, debts: BlockSide, liabilities: BlockSide
@@ -84,17 +85,17 @@ class FastScreen:
         assert 0 < rows <= GROUPS
         self._make_room(number)
         sides = _side(collateral), _side(debts), _side(liabilities)
-        self._layout.put(number, rows, sides, self._tiers.asset.size)
+        self._layout.put(number, rows, sides, self._tiers)
         first, stop = number * GROUPS, number * GROUPS + rows
         self._rows.band[first : first + GROUPS] = DEAD
-        self._rows.band[first:stop] = UNWATCHED
+        self._rows.band[self._seats(np.arange(first, stop))] = UNWATCHED
         for sums in (self._rows.debt, self._rows.recognised, self._rows.blind):
             sums[first : first + GROUPS] = 0
         self._dirty.add(number)
 
     def owe(self, number: int, debts: BlockSide, liabilities: BlockSide) -> None:
         """Takes what a block owes at another time: what `put_block` took, with other amounts."""
-        self._layout.owe(number, _side(debts), _side(liabilities), self._tiers.asset.size)
+        self._layout.owe(number, _side(debts), _side(liabilities))
         self._dirty.add(number)
 
     def drop_block(self, number: int) -> None:
@@ -105,7 +106,7 @@ class FastScreen:
 
     def clear_row(self, row: int) -> None:
         """Never names a row again, until its block is put again."""
-        self._rows.band[row] = DEAD
+        self._rows.band[self._seats(np.array([row]))] = DEAD
 
     def watch(self, rows: I64, low: F64, high: F64) -> None:
         """Gives rows their lines: suspect when debt / recognised <= low or >= high. A low of -1 and a high of inf are none.
@@ -115,7 +116,7 @@ class FastScreen:
         rows, low, high = _plain(rows, np.int64), _plain(low, np.float64), _plain(high, np.float64)
         assert rows.size == low.size == high.size, "two lines for each row"
         assert 0 <= rows.min(initial=0) <= rows.max(initial=0) < max(self._end, 1), "a row of no block"
-        self._table.watch(rows, low, high, self._rows.band)
+        self._table.watch(self._seats(rows), low, high, self._rows.band)
 
     def suspects(self, moved: Sequence[int] | None, price: F64, flag: U8) -> I64:
         """Rows at or beyond a line, ascending, among those that these assets may have moved. None stands for all assets.
@@ -126,7 +127,7 @@ class FastScreen:
         """
         price, flag = _plain(price, np.float64), _plain(flag, np.uint8)
         assert np.isfinite(price).all(), "a price must be a number"
-        self._take_stock(price.size)
+        self._take_stock(price)
         asked = np.zeros(price.size, np.uint8)
         asked[moved or []] = 1
         touched, is_far = self._compare(price, flag, asked)
@@ -138,6 +139,7 @@ class FastScreen:
             found = np.sort(np.concatenate(self._shift_and_sweep(asked, touched, price, flag)))
             self._shifts += 1
         self._dirty.clear()
+        self._layout.fall(price)
         self._price, self._flag = price.copy(), flag.copy()
         return found
 
@@ -147,7 +149,7 @@ class FastScreen:
         wanted[[a for a in assets if a < wanted.size]] = 1
         blocks = self._layout.blocks
         named = np.empty(blocks.size * GROUPS, np.uint32)
-        count = kernels.holders(blocks, wanted, self._layout.store, self._tiers, self._rows.band, named)
+        count = kernels.holders(blocks, wanted, self._layout.store, self._rows.band, named)
         return named[:count].astype(np.int64)
 
     @property
@@ -199,13 +201,28 @@ class FastScreen:
         for before, after in columns:
             after[: before.size] = before
 
-    def _take_stock(self, assets: int) -> None:
-        """Counts the positions per asset after blocks changed, and makes room for new assets."""
+    def _lay_again(self, blocks: Sequence[int]) -> None:
+        """Lays blocks by other ladders or higher prices. Their rows keep their lines."""
+        for number in blocks:
+            rows = number * GROUPS + np.arange(self._layout.store.head[number, ROWS])
+            band = self._rows.band[self._seats(rows)]
+            self._layout.lay_again(number, self._tiers)
+            self._rows.band[self._seats(rows)] = band
+            self._dirty.add(number)
+
+    def _seats(self, rows: I64) -> I64:
+        """Where the lines of rows are kept: by seat, as a sweep goes."""
+        return cast("I64", rows & -GROUPS | self._layout.store.seats.of_row[rows])
+
+    def _take_stock(self, price: F64) -> None:
+        """Takes prices that rose far, counts the positions per asset after blocks changed, and makes room for new assets."""
+        assets = price.size
+        self._lay_again(self._layout.rise(price, self._tiers))
         if not self._dirty and assets == self._held.size:
             return
         assert self._tiers.asset.max(initial=0) < max(assets, 1), "an instrument has no price"
         self._held = np.zeros(assets, np.int64)
-        kernels.count_held(self._layout.blocks, self._layout.store, self._tiers, self._held)
+        kernels.count_held(self._layout.blocks, self._layout.store, self._held)
         self._positions = int(self._held.sum())
         self._price, self._base = _longer(self._price, assets), _longer(self._base, assets)
         self._flag = _longer(self._flag, assets)
@@ -235,10 +252,12 @@ class FastScreen:
 
     def _shift(self, blocks: I64, asked: U8, price: F64, touched: int) -> I64:
         store, before = self._layout.store, self._price
-        moved = np.flatnonzero(asked[self._tiers.asset]).astype(np.uint32)
+        moved = np.flatnonzero(asked[: store.ceiling.size]).astype(np.uint32)
 
         def part(some: I64, named: U32) -> int:
-            return kernels.shift(some, moved, store, self._tiers, before, price, self._rows, self._table.lines, named)
+            return shift_kernels.shift(
+                some, moved, store, self._tiers, before, price, self._rows, self._table.lines, named
+            )
 
         return self._run(part, blocks, is_small=touched < SHARE_FROM)
 
@@ -252,7 +271,7 @@ class FastScreen:
         named = [np.empty(share.size * GROUPS, np.uint32) for share in shares]
         others = [self._pool.submit(part, s, n) for s, n in zip(shares[1:], named[1:], strict=True)]
         counts = [part(shares[0], named[0]), *(other.result() for other in others)]
-        return np.concatenate([n[:c] for n, c in zip(named, counts, strict=True)]).astype(np.int64)
+        return np.sort(np.concatenate([n[:c] for n, c in zip(named, counts, strict=True)])).astype(np.int64)
 
 
 def _rows(blocks: int) -> RowSums:
@@ -280,20 +299,43 @@ def _plain(array: NDArray[Any], kind: type[T]) -> NDArray[T]:
 def _tiers(asset: U16, ladders: Sequence[FloatLadder], further: U8 | None = None) -> LadderTiers:
     """Every ladder, closed by two tiers: nothing more counts above the last bound, and the last tier has a neighbour."""
     closed = [_closed(tuple(ladder)) for ladder in ladders]
-    start = np.concatenate(([0], np.cumsum([len(each) for each in closed]))).astype(np.uint32)
-    tiers = np.array(list(chain.from_iterable(closed)), np.float64).reshape(-1, 3).T.copy()
+    start = np.concatenate(([0], np.cumsum([len(each.tiers) for each in closed]))).astype(np.uint32)
+    tiers = np.array(list(chain.from_iterable(each.tiers for each in closed)), np.float64).reshape(-1, 3).T.copy()
+    lines = np.array([each.lines for each in closed], np.float64).reshape(-1, 2, LINES)
+    falling = np.array([each.is_falling for each in closed], np.uint8)
     parts = np.zeros(asset.size, np.uint8) if further is None else _plain(further, np.uint8)
-    return LadderTiers(asset, parts, start, *tiers)
+    return LadderTiers(
+        asset, parts, start, tiers[0], tiers[1], tiers[2], falling, lines[:, 0].ravel(), lines[:, 1].ravel()
+    )
+
+
+class _Closed(NamedTuple):
+    tiers: tuple[tuple[float, float, float], ...]
+    """Bound, share and offset of each."""
+    lines: tuple[tuple[float, ...], tuple[float, ...]]
+    """Share and offset again, the last repeated until there are LINES."""
+    is_falling: bool
+    """The shares never rise, and there are no more than LINES tiers."""
 
 
 @lru_cache(maxsize=100_000)
-def _closed(ladder: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float, float], ...]:
-    """Bound, share and offset of each tier. Kept, as many instruments come one by one while a book is filled."""
+def _closed(ladder: tuple[tuple[float, float], ...]) -> _Closed:
+    """A ladder with its end. Kept, as many instruments come one by one while a book is filled."""
     tiers = []
     floor = 0.0
     total = 0.0
+    before, offset = -1.0, 0.0
     for top, part in (*ladder, (math.inf, 0.0), (math.inf, 0.0)):
-        tiers.append((top, part, total - floor * part))
+        # A tier that goes on as the one before has its very line: another rounding would count of small values.
+        offset = offset if part == before else total - floor * part
+        before = part
+        tiers.append((top, part, offset))
         if math.isfinite(top):
             total, floor = total + (top - floor) * part, top
-    return tuple(tiers)
+    last = next(k for k, (top, _, _) in enumerate(tiers) if top == math.inf)
+    shares = [part for _, part, _ in tiers[: last + 1]]
+    offsets = [offset for _, _, offset in tiers[: last + 1]]
+    more = LINES - len(shares)
+    is_falling = more >= 0 and shares == sorted(shares, reverse=True)
+    padded = tuple(tuple([*column, *[column[-1]] * more][:LINES]) for column in (shares, offsets))
+    return _Closed(tuple(tiers), (padded[0], padded[1]), is_falling)

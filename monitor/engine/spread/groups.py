@@ -35,7 +35,7 @@ from monitor.engine.queries.listing import Listing, Listings
 from monitor.engine.queries.snapshot import ColumnarBookSnapshot
 from monitor.engine.schedule.agenda import ColumnarAgenda
 from monitor.engine.schedule.in_force import InForce
-from monitor.engine.screen.block_screen import BlockScreen
+from monitor.engine.screen.block_screen import BlockScreen, Living
 from monitor.engine.screen.exposures import Instruments
 from monitor.engine.spread.links import LOAD_LIMIT_S, Links
 from monitor.engine.spread.listing import SpreadListing
@@ -280,16 +280,23 @@ class _FarScreen:
     def take_versions(self, agreements: Agreements) -> bool:
         return self._instruments.take(agreements)
 
-    def coins_of(self, number: int) -> frozenset[str]:
-        groups, block = self._groups, self._groups.rows.block(number)
-        _, held = self._instruments.collateral(block, groups.rows.alive(number, block))
-        owing = block.is_owed()
-        return held | self._instruments.owed(block, np.zeros(len(owing)), owing).coins
+    def coins_of(self, number: int, living: Living) -> frozenset[str]:
+        block, alive = living(number)
+        _, held = self._instruments.collateral(block, alive)
+        owing = block.is_owed() & alive[block.loan_rows()]
+        return held | self._instruments.coins(block.columns.loan_asset[owing])
 
-    def coins(self) -> frozenset[str]:
+    def coins(self, living: Living) -> frozenset[str]:
+        return self._joined("coins", living)
+
+    def named_coins(self) -> frozenset[str]:
+        return self._joined("named_coins", self._groups.rows.living_of)
+
+    def _joined(self, name: str, living: Living) -> frozenset[str]:
         groups = self._groups
+        parts = groups.links.ask_all(name)
         unwatched = [n for n in groups.shelf.numbers() if groups.links.place(n) in groups.links.missing]
-        return frozenset().union(*groups.links.ask_all("coins"), *map(self.coins_of, unwatched))
+        return frozenset().union(*parts, *(self.coins_of(number, living) for number in unwatched))
 
     def watch_soon(self, row: int, lines: Any) -> None:
         """A shard finds the lines itself."""

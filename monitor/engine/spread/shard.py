@@ -222,7 +222,10 @@ class Shard:
         return answer
 
     def coins(self) -> frozenset[str]:
-        return self._own.screen.coins()
+        return self._own.screen.coins(self._own.rows.living_of)
+
+    def named_coins(self) -> frozenset[str]:
+        return self._own.screen.named_coins()
 
     def nbytes(self) -> int:
         return sum(self._own.nbytes().values())

@@ -27,8 +27,8 @@ from monitor.audit_keys import AuditKeys
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of, time_at
 from monitor.stores._base import Audit, AuditFilter
+from monitor.stores._rows import encode
 from monitor.stores.sqlite.connection import transaction
-from monitor.stores.sqlite.rows import encode
 
 CHAINED_FROM = 10
 """The schema from which records have digests."""

@@ -7,43 +7,13 @@ the group is closed, though a block may still hold it.
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
 from operator import attrgetter
 
-import msgspec
-from msgspec.structs import astuple
-
 from monitor import crashpoint
-from monitor.core.alerts.silences import Silence
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
-from monitor.core.groups.watcher_states import WatcherStates, from_notices
-from monitor.core.prices.quote import Mark
-from monitor.core.rules.product import CoinRates
-from monitor.core.stages.stages import GroupState
+from monitor.stores import _bodies as bodies
 from monitor.stores._base import Change, CoreState, StoredState, is_untouched
-from monitor.stores.sqlite import packed
-from monitor.stores.sqlite.rows import encode
-
-
-class _CoreStateBody(msgspec.Struct, frozen=True):
-    """The desk without its marks, which have a column of their own. Up to schema 5 the last two stood for `watchers`."""
-
-    at: datetime
-    marks: tuple[Mark, ...] = ()
-    """Schema 1 kept them here."""
-    watchers: WatcherStates | None = None
-    notices: dict[str, tuple[int, str | None]] = {}
-    silences: tuple[Silence, ...] = ()
-
-
-class _GroupBody(StoredGroup, frozen=True, array_like=False):
-    """A group as its row has it: by the names of its fields."""
-
-
-_group = msgspec.json.Decoder(_GroupBody).decode
-_state = msgspec.json.Decoder(GroupState).decode
-_rates = msgspec.json.Decoder(CoinRates).decode
-_core_state_body = msgspec.json.Decoder(_CoreStateBody).decode
+from monitor.stores._rows import encode
 
 
 def write(db: sqlite3.Connection, change: Change) -> None:
@@ -67,7 +37,7 @@ def _write_blocks(db: sqlite3.Connection, change: Change) -> None:
 
 
 def _write_groups(db: sqlite3.Connection, change: Change) -> None:
-    groups = ((g.group.id, encode(_GroupBody(*astuple(g)))) for g in change.groups)
+    groups = ((g.group.id, bodies.group_body(g)) for g in change.groups)
     db.executemany("INSERT OR REPLACE INTO groups VALUES (?, ?)", groups)
     if change.closed:
         closed = (
@@ -98,8 +68,7 @@ def _write_rates(db: sqlite3.Connection, change: Change) -> None:
 
 
 def _write_desk(db: sqlite3.Connection, desk: CoreState) -> None:
-    body = encode({"at": desk.at, "watchers": desk.watchers})
-    db.execute("INSERT OR REPLACE INTO desk VALUES (1, ?, ?)", (body, packed.marks_body(desk.marks)))
+    db.execute("INSERT OR REPLACE INTO desk VALUES (1, ?, ?)", bodies.core_state_bodies(desk))
 
 
 def snapshot(db: sqlite3.Connection, cursor: int) -> StoredState:
@@ -108,25 +77,20 @@ def snapshot(db: sqlite3.Connection, cursor: int) -> StoredState:
     closed: list[str] = []
     for id, body in db.execute("SELECT id, body FROM groups ORDER BY id"):
         if body:
-            groups.append(StoredGroup(*astuple(_group(body))))
+            groups.append(bodies.group(body))
         else:
             closed.append(id)
     return StoredState(
         desk=_desk(db),
         groups=tuple(groups),
-        states=tuple(_state(body) for (body,) in db.execute("SELECT body FROM states ORDER BY id")),
+        states=tuple(bodies.state(body) for (body,) in db.execute("SELECT body FROM states ORDER BY id")),
         cursor=cursor,
         blocks=tuple(StoredBlock(*row) for row in db.execute("SELECT number, body FROM blocks ORDER BY number")),
         closed=tuple(closed),
-        rates=tuple(_rates(body) for (body,) in db.execute("SELECT body FROM rates ORDER BY product, asset")),
+        rates=tuple(bodies.rates(body) for (body,) in db.execute("SELECT body FROM rates ORDER BY product, asset")),
     )
 
 
 def _desk(db: sqlite3.Connection) -> CoreState | None:
     row = db.execute("SELECT body, marks FROM desk").fetchone()
-    if row is None:
-        return None
-    body = _core_state_body(row[0])
-    marks = row[1]
-    watchers = from_notices(body.notices, body.silences) if body.watchers is None else body.watchers
-    return CoreState(body.at, body.marks if marks is None else packed.marks(marks), watchers)
+    return None if row is None else bodies.core_state(row[0], row[1])

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
+from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, STAGE_NEWS
 from monitor.core.instants import micros_of
 from monitor.stores._base import (
     Attempt,
@@ -21,11 +21,9 @@ from monitor.stores._base import (
     Target,
     handed_over,
     moved,
-    new_delivery,
-    owed,
 )
-from monitor.stores.sqlite.connection import transaction
-from monitor.stores.sqlite.rows import (
+from monitor.stores._outbox import GROUP_NEWS, Outbox, key_of, subjects_of
+from monitor.stores._rows import (
     BY_ID,
     DELIVERY,
     EACH,
@@ -37,67 +35,28 @@ from monitor.stores.sqlite.rows import (
     targets_of,
     targets_text,
 )
+from monitor.stores.sqlite.connection import transaction
 
-_GROUP_NEWS = "loan_group."
 _BAD = ", ".join(f"'{t}'" for t in sorted(BAD_STAGE_NEWS))
 _NEWS = ", ".join(f"'{t}'" for t in sorted(STAGE_NEWS))
 
 
-class Outbox:
-    """The deliveries that a commit makes and cancels: decided alert by alert in memory, then written together.
+def outbox(db: sqlite3.Connection, at: datetime, alerts: Sequence[Alert]) -> Outbox:
+    """What a commit owes and cancels, beside what is here already."""
+    news, good = subjects_of(alerts)
+    return Outbox(at, _pending_by_subject(db, news), _told(db, good))
 
-    Stage news cancels all undelivered notices of its group, on every channel. Good news goes only to channels where the
-    bad news of the episode was attempted, and to all of these.
-    """
 
-    def __init__(self, db: sqlite3.Connection, at: datetime, alerts: Iterable[Alert]) -> None:
-        self.at = at
-        self.made: dict[str, Delivery] = {}
-        self.cancelled: dict[str, None] = {}
-        news = [a for a in alerts if a.type in STAGE_NEWS]
-        self._pending = _pending_by_subject(db, {a.subject for a in news})
-        self._told = _told(db, {a.subject for a in news if a.type in GOOD_STAGE_NEWS})
-
-    def add(self, logged: LoggedAlert, targets: Iterable[Target]) -> None:
-        """What one alert does; alerts come in the order of the log."""
-        alert = logged.alert
-        if alert.type in STAGE_NEWS:
-            self._supersede(alert.subject)
-        if alert.type in GOOD_STAGE_NEWS:
-            targets = owed(targets, self._told.get((alert.subject, alert.episode), ()))
-        made = [self._make(logged, target) for target in targets]
-        if made and alert.type.startswith(_GROUP_NEWS):
-            self._pending[alert.subject] += made
-
-    def _supersede(self, subject: str) -> None:
-        for _, id in sorted(self._pending.pop(subject, ())):
-            self.cancelled[id] = None
-            if id in self.made:
-                self.made[id] = msgspec.structs.replace(self.made[id], state="superseded")
-
-    def _make(self, logged: LoggedAlert, target: Target) -> tuple[int, str]:
-        made = new_delivery(logged, target, self.at)
-        self.made[made.id] = made
-        return made.cursor, made.id
-
-    def write(self, db: sqlite3.Connection) -> None:
-        """Inserts and cancels."""
-        at = micros_of(self.at)
-        # Nearly all are due at once: the times of a commit are worked out once.
-        rows = ((d, at if d.due_at is self.at else micros_of(d.due_at)) for d in self.made.values())
-        _insert(db, (delivery_row(d, due_at, at) for d, due_at in rows))
-        older = (_key(id) for id in self.cancelled if id not in self.made)
-        db.executemany("UPDATE deliveries SET state = 'superseded' WHERE cursor = ? AND id = ?", older)
+def write_outbox(db: sqlite3.Connection, box: Outbox) -> None:
+    """Inserts and cancels."""
+    _insert(db, box.rows())
+    db.executemany(
+        "UPDATE deliveries SET state = 'superseded' WHERE cursor = ? AND id = ?", map(key_of, box.older_cancelled())
+    )
 
 
 def _insert(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
     db.executemany(f"INSERT INTO deliveries ({DELIVERY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
-
-
-def _key(id: str) -> tuple[int, str]:
-    """Cursor and id, by which a delivery is found; a text that is no id of ours gets a cursor that no alert has."""
-    cursor = id.removeprefix("dlv_").partition("_")[0]
-    return int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 19 else -1, id
 
 
 def _pending_by_subject(db: sqlite3.Connection, subjects: set[str]) -> defaultdict[str, list[tuple[int, str]]]:
@@ -105,7 +64,7 @@ def _pending_by_subject(db: sqlite3.Connection, subjects: set[str]) -> defaultdi
     found: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
     sql = (
         f"SELECT subject, cursor, id FROM deliveries WHERE state = 'pending' AND subject IN {EACH} "  # noqa: S608
-        f"AND type GLOB '{_GROUP_NEWS}*'"
+        f"AND type GLOB '{GROUP_NEWS}*'"
     )
     for subject, cursor, id in db.execute(sql, [each(subjects)]) if subjects else ():
         found[subject].append((cursor, id))
@@ -163,7 +122,7 @@ def start(db: sqlite3.Connection, ids: Sequence[str], at: datetime) -> list[str]
     """Counts an attempt for each that is still pending, and returns those. Due later than `at` means: asked for again."""
     wanted = dict.fromkeys(ids)
     with transaction(db):
-        counted = {id for (id,) in db.execute(_START, (micros_of(at), each(map(_key, wanted)))).fetchall()}
+        counted = {id for (id,) in db.execute(_START, (micros_of(at), each(map(key_of, wanted)))).fetchall()}
     return [id for id in wanted if id in counted]
 
 
@@ -175,7 +134,7 @@ def end(db: sqlite3.Connection, attempts: Sequence[Attempt]) -> None:
     with transaction(db):
         for block in _without_repeats(attempts):
             rows = [
-                (*_key(a.delivery), micros_of(a.at), a.state, a.detail, micros_of(a.due_at), a.took_ms) for a in block
+                (*key_of(a.delivery), micros_of(a.at), a.state, a.detail, micros_of(a.due_at), a.took_ms) for a in block
             ]
             ended = [each(rows)]
             db.execute(_ATTEMPTS, ended)
@@ -232,7 +191,7 @@ def move(db: sqlite3.Connection, old: Delivery, targets: Sequence[Target], at: d
     ended, made = moved(old, targets, at)
     end_it = "UPDATE deliveries SET state = 'superseded', detail = ? WHERE cursor = ? AND id = ? AND state = 'pending'"
     with transaction(db):
-        if not db.execute(end_it, (ended.detail, *_key(old.id))).rowcount:
+        if not db.execute(end_it, (ended.detail, *key_of(old.id))).rowcount:
             return []
         new = [d for d in made if one(db, d.id) is None]
         _insert(db, (delivery_row(d, micros_of(d.due_at), micros_of(d.created_at)) for d in new))
@@ -262,7 +221,7 @@ def hold(db: sqlite3.Connection, until: Mapping[str, datetime | None], at: datet
     found = []
     with transaction(db):
         for id, end in until.items():
-            cursor, _ = _key(id)
+            cursor, _ = key_of(id)
             row = {"cursor": cursor, "id": id, "due_at": micros_of(at if end is None else end)}
             if db.execute(end_it if end is None else move_it, row).rowcount:
                 found.append(id)
@@ -300,10 +259,10 @@ def retry_all(db: sqlite3.Connection, ids: Sequence[str], at: datetime) -> list[
             if d is None:
                 continue
             key = (d.subject, d.notifier, targets_text(d.to), d.cursor)
-            if d.type.startswith(_GROUP_NEWS) and db.execute(newer, key).fetchone():
+            if d.type.startswith(GROUP_NEWS) and db.execute(newer, key).fetchone():
                 continue
             sql = "UPDATE deliveries SET state = 'pending', due_at = ? WHERE cursor = ? AND id = ?"
-            db.execute(sql, (micros_of(at), *_key(id)))
+            db.execute(sql, (micros_of(at), *key_of(id)))
             found.append(msgspec.structs.replace(d, state="pending", due_at=at))
     return found
 
@@ -312,7 +271,7 @@ def retry(db: sqlite3.Connection, delivery: str, at: datetime) -> Delivery | Non
     """Makes a delivery due at once, in whatever state it is."""
     sql = "UPDATE deliveries SET state = 'pending', due_at = ? WHERE cursor = ? AND id = ?"
     with transaction(db):
-        db.execute(sql, (micros_of(at), *_key(delivery)))
+        db.execute(sql, (micros_of(at), *key_of(delivery)))
     return one(db, delivery)
 
 
@@ -323,7 +282,7 @@ def send_again(db: sqlite3.Connection, again: Sequence[Delivery]) -> list[Delive
         new = []
         for each_ in again:
             times = (micros_of(each_.due_at), micros_of(each_.created_at))
-            if not db.execute(sql, (*times, *_key(each_.id))).rowcount:
+            if not db.execute(sql, (*times, *key_of(each_.id))).rowcount:
                 new.append(delivery_row(each_, *times))
         _insert(db, new)
     found = (one(db, each_.id) for each_ in again)
@@ -332,5 +291,5 @@ def send_again(db: sqlite3.Connection, again: Sequence[Delivery]) -> list[Delive
 
 def one(db: sqlite3.Connection, id: str) -> Delivery | None:
     """By its id."""
-    row = db.execute(f"SELECT {DELIVERY} FROM deliveries WHERE cursor = ? AND id = ?", _key(id)).fetchone()  # noqa: S608
+    row = db.execute(f"SELECT {DELIVERY} FROM deliveries WHERE cursor = ? AND id = ?", key_of(id)).fetchone()  # noqa: S608
     return delivery(row) if row else None

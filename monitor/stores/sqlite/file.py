@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -349,19 +349,27 @@ def checkpoint(db: sqlite3.Connection) -> None:
 def backup(source: Path, target: Path, engine: Engine = PLAIN, recipients: Sequence[Any] = ()) -> None:
     """A whole, checked copy at `target`, encrypted where the store is. Raises StoreRefused where a file is already.
 
-    With recipients of age the copy is encrypted for them. The one that is checked before stands beside the store and goes
-    again, as the place of backups may be another machine's.
+    The one that is checked before it is encrypted stands beside the store, as the place of backups may be another machine's.
+    """
+    beside = Path(f"{source.absolute()}.backup")
+    publish(target, beside, recipients, lambda new: _copy(source, new, engine))
+
+
+def publish(target: Path, beside: Path, recipients: Sequence[Any], make: Callable[[Path], None]) -> None:
+    """Puts what `make` writes at `target`, whole or not at all. Raises StoreRefused where a file is already.
+
+    With recipients of age it is encrypted for them; what is made before then stands at `beside` and goes again.
     """
     target = target.absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(f"{target}.unfinished")
-    checked = Path(f"{source.absolute()}.backup") if recipients else unfinished
+    checked = beside if recipients else unfinished
     _refuse_overwriting(target)
     try:
         for stale in {unfinished, checked}:
             stale.unlink(missing_ok=True)
             make_private(stale)
-        _copy(source, checked, engine)
+        make(checked)
         if recipients:
             age_files.encrypt(checked, unfinished, recipients)
         sync_file(unfinished)

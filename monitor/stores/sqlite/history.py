@@ -14,7 +14,7 @@ from monitor.core.events.history import Row
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of
 from monitor.stores._base import HistoryFilter
-from monitor.stores.sqlite.rows import EACH, each, encode, labels_of, labels_text
+from monitor.stores._rows import EACH, each, encode, labels_of, labels_text
 
 _row = msgspec.json.Decoder(Row).decode
 

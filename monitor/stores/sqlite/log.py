@@ -14,6 +14,7 @@ from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of, time_at
 from monitor.core.stages.stages import NORMAL
+from monitor.stores import _packed as packed
 from monitor.stores._base import (
     AlertFilter,
     Applied,
@@ -22,11 +23,11 @@ from monitor.stores._base import (
     StoredState,
     Target,
 )
-from monitor.stores.sqlite import audits, book, history, packed
+from monitor.stores._rows import BY_ID, EACH, each, labels_of, labels_text
+from monitor.stores.sqlite import audits, book, history
 from monitor.stores.sqlite.audits import PRUNED_AT_ONCE
 from monitor.stores.sqlite.connection import transaction
-from monitor.stores.sqlite.deliveries import Outbox
-from monitor.stores.sqlite.rows import BY_ID, EACH, each, labels_of, labels_text
+from monitor.stores.sqlite.deliveries import outbox, write_outbox
 
 
 def commit(db: sqlite3.Connection, change: Change, keys: AuditKeys) -> Committed:
@@ -52,12 +53,12 @@ def _write_alerts(db: sqlite3.Connection, change: Change) -> Committed:
             fresh.setdefault(alert.id, (alert, targets))
     logged = [LoggedAlert(cursor + n, alert) for n, (alert, _) in enumerate(fresh.values(), 1)]
     db.executemany("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (_alert_row(x) for x in logged))
-    outbox = Outbox(db, change.at, (x.alert for x in logged))
+    box = outbox(db, change.at, [x.alert for x in logged])
     for one, (_, targets) in zip(logged, fresh.values(), strict=True):
-        outbox.add(one, targets)
-    outbox.write(db)
-    due = tuple(d for d in outbox.made.values() if d.state == "pending")
-    return Committed(cursor + len(logged), tuple(logged), due, tuple(outbox.cancelled))
+        box.add(one, targets)
+    write_outbox(db, box)
+    due = tuple(d for d in box.made.values() if d.state == "pending")
+    return Committed(cursor + len(logged), tuple(logged), due, tuple(box.cancelled))
 
 
 def _seen(db: sqlite3.Connection, ids: list[str]) -> set[str]:

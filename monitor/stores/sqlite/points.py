@@ -9,8 +9,8 @@ from decimal import Decimal
 
 from monitor.core.instants import micros_of, time_at
 from monitor.stores._base import LtvPoint
+from monitor.stores._rows import labels_of, labels_text
 from monitor.stores.sqlite.connection import transaction
-from monitor.stores.sqlite.rows import labels_of, labels_text
 
 _PRUNED_AT_ONCE = 5000
 NOBODY = 0

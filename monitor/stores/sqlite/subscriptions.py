@@ -8,8 +8,8 @@ import msgspec
 
 from monitor.core.instants import micros_of
 from monitor.stores._base import Subscription
+from monitor.stores._rows import encode
 from monitor.stores.sqlite.connection import transaction
-from monitor.stores.sqlite.rows import encode
 
 _decode = msgspec.json.Decoder(Subscription).decode
 

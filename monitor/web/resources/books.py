@@ -89,7 +89,7 @@ def _item(daemon: Daemon, source: StatedSource, troubles: Sequence[Trouble]) -> 
         gives=source.gives,
         path=source.path,
         as_of=stamp_or_none(state.as_of),
-        seen_at=stamp_or_none(state.seen_at),
+        seen_at=stamp_or_none(state.seen_at or source.seen_at),
         version=state.version or None,
         limit_s=None if limit is None else limit.total_seconds(),
         stale=state.told.last is not None,

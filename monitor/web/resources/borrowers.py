@@ -129,7 +129,7 @@ ROUTES = (
             Param(
                 "by",
                 "The label that names borrowers.",
-                {"type": "string", "default": DEFAULT_KEY},
+                {"type": "string", "pattern": r"^label\..+$", "default": DEFAULT_KEY},
             ),
         ),
     ),

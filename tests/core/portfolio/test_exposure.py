@@ -125,3 +125,13 @@ def test_debt_and_collateral_of_one_issuer_are_a_wrong_way_pair() -> None:
         {"issuer": "Binance", "debt": "BUSD", "collateral": "BNB", "groups": 2, "debt_usd": "35", "market_usd": "160"}
     ]
     assert table(of, "product")["wrong_way"] == []
+
+
+@both_books
+def test_the_way_is_to_the_next_line_of_the_stage() -> None:
+    """76 on 100: a margin call that fell back below its line is on its way to liquidation at 91 %, and not to a margin call."""
+    desk = exposed_desk(group("a"))
+    desk.price("00:00:02", "COIN=0.78")
+    assert desk.state("a").stage == "margin_call"
+    desk.price("00:00:03", "COIN=0.76")
+    assert table(desk, "product")["items"][0]["nearest_percent"] == "16.48"

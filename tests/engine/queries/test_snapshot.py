@@ -176,6 +176,7 @@ def test_columns_under_terms_of_labels_and_lines_say_what_an_exact_look_says() -
 )
 @given(st.integers(0, 2**32 - 1), st.sampled_from((0, 7, 512)), st.sampled_from((LOANS, DAILY_AND_HOURLY)))
 @example(269, 0, DAILY_AND_HOURLY)
+@example(3191962, 7, DAILY_AND_HOURLY)
 def test_any_book_at_any_prices(seed: int, fold_at: int, products: Sequence[str]) -> None:
     play(seed, 120, 4, "wary", fold_at, 12, products)
 
@@ -224,7 +225,7 @@ def test_memory_that_was_taken_before_is_used_where_it_is_large_enough(
     came: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when more groups come between: then it is taken again."""
-    monkeypatch.setattr("monitor.engine.screen.layout.SPARE", 10)
+    monkeypatch.setattr("monitor.engine.screen.copying.SPARE", 10)
     market = Market(3, 100, 2, TRUSTED, 0)
     book = market.twins.book
     book.prepare_snapshot()
@@ -235,6 +236,6 @@ def test_memory_that_was_taken_before_is_used_where_it_is_large_enough(
         market.twins.put(market.lines(came), market.now)
     ours, theirs, on = snapshots(market)
     assert isinstance(ours, monitor.engine.queries.snapshot.ColumnarBookSnapshot)
-    assert np.shares_memory(ours._copy.store.amount, room.amount) == (came == 0)
+    assert np.shares_memory(ours._copy.store.slots.amount, room.slots.amount) == (came == 0)
     assert same_sweeps(ours, theirs, on, ()) >= 0
     assert book.columnar.screen._room is None, "it is the snapshot's now"

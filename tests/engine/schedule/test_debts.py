@@ -11,6 +11,7 @@ from monitor.core.loans.interest import interest
 from monitor.core.money import exact
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import Rules
+from monitor.engine.columns import loan_kinds
 from monitor.engine.columns.agreements import Agreements
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.names import Names
@@ -106,3 +107,39 @@ def test_rates_below_zero_are_owed_as_core_says(hours: int) -> None:
     with exact():
         expected = [float(interest(each, product, *product.moment(at))) for each in kept.loans]
     assert found == pytest.approx(expected, rel=1e-14, abs=0)
+
+
+def aging() -> tuple[StoredGroup, Product, Product]:
+    """A group whose loans become late one after the other, some by the hour, under two rules that count late hours otherwise."""
+    loans = [loan("USDT", f"{n}7", f"{9 + 7 * n}:30", id=f"L-{n}") for n in range(12)]
+    loans += [loan("COIN", "100", f"{10 + 11 * n}:00", id=f"F-{n}", **FIXED) for n in range(12)]
+    loans += [loan("COIN", "1", id="open"), loan("USDT", "2", id="other")]
+    rates = {"USDT": "0.0003", "COIN": "0.00007"}
+    by_hour, by_day = (
+        vip_loan.load({"version": [version(rates=rates, **more)]}) for more in ({"late_interest": "hour"}, {})
+    )
+    return StoredGroup(group(line(loans=loans), of=by_hour), "book", 1, START), by_hour, by_day
+
+
+@pytest.mark.parametrize("spare", [1000, -1])
+def test_what_a_block_remembers_of_its_loans_changes_no_bit(spare: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hours and midnights in turn, a step back, other rules and back: as a block that knows nothing yet."""
+    monkeypatch.setattr(loan_kinds, "_MORE", spare)
+    stored, by_hour, by_day = aging()
+    names = Names()
+    block = Block.of([stored] * 3, names)
+    stated = {kind: Rules("desk", {"vip_loan": kind_}) for kind, kind_ in (("hour", by_hour), ("day", by_day))}
+    went_on = 0
+    for hours, kind in [*((h, "hour") for h in range(1, 150)), (20, "hour"), (21, "day"), (80, "day"), (81, "hour")]:
+        at, before = START + timedelta(hours=hours), block.loan_kinds
+        rules = stated[kind]
+        found = Debts(at, Agreements(at, rules, names), names).owed(block)
+        afresh = Debts(at, Agreements(at, rules, names), names).owed(Block(block.columns))
+        assert found.tobytes() == afresh.tobytes(), hours
+        went_on += (
+            before is not None
+            and before is not block.loan_kinds
+            and block.loan_kinds is not None
+            and (before.first == block.loan_kinds.first and len(before.kinds) < len(block.loan_kinds.kinds))
+        )
+    assert went_on > 10 or spare < 0, "the block worked all out anew each time"

@@ -1,17 +1,20 @@
 """The kernels against plain numpy and Decimal, one by one and on twenty thousand groups."""
 
 from decimal import Decimal
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import njit
 
 from monitor.core.money import exact
 from monitor.core.rules.product import Ladder
 from monitor.core.valuation.ladder import recognised
 from monitor.engine.columns.fields import GROUPS
-from monitor.engine.screen import kernels, screen
+from monitor.engine.screen import kernels, lanes, screen
 from monitor.engine.screen.arrays import BOTH, MISSING, UNTRUSTED
 from monitor.engine.screen.layout import BlockSide
 from monitor.engine.screen.screen import FastScreen, _tiers
@@ -32,46 +35,72 @@ def ladders(draw: st.DrawFn) -> Ladder:
     return tuple(zip((*bounds[:-1], last), tiers, strict=True))
 
 
-def laid(amounts: list[Decimal]) -> tuple[np.ndarray, np.ndarray]:
-    """A sorted run of so many groups; behind it lies what belongs to others."""
-    return np.array([*sorted(float(a) for a in amounts), 1e9, 1e9]), np.arange(len(amounts) + 2, dtype=np.uint16)
-
-
 @given(ladders(), st.lists(cents, min_size=1, max_size=40), cents, st.data())
-def test_a_run_counts_what_the_exact_ladder_recognises_also_at_its_bounds(
+def test_a_value_counts_what_the_exact_ladder_recognises_also_at_its_bounds(
     ladder: Ladder, amounts: list[Decimal], price: Decimal, data: st.DataObject
 ) -> None:
     bounds = [bound for bound, _ in ladder if bound is not None]
     amounts = amounts + data.draw(st.lists(st.sampled_from(bounds), max_size=9)) if bounds else amounts
     price = data.draw(st.sampled_from((D(1), price)))
-    amount, member = laid(amounts)
-    into, tiers = np.zeros(amount.size), _tiers(np.zeros(1, np.uint16), [floats(ladder)])
-    kernels.add_laddered(into, amount, member, 0, len(amounts), float(price), tiers, 0)
+    tiers = _tiers(np.zeros(2, np.uint16), [floats(ladder)] * 2)
+    counted = [kernels.counted(tiers, 1, float(a) * float(price)) for a in amounts]
     with exact():
-        wanted = [float(recognised(ladder, a * price)) for a in sorted(amounts)]
-    np.testing.assert_allclose(into, [*wanted, 0, 0], rtol=1e-12)
+        wanted = [float(recognised(ladder, a * price)) for a in amounts]
+    np.testing.assert_allclose(counted, wanted, rtol=1e-12)
 
 
-@given(ladders(), st.lists(cents, min_size=1, max_size=40), cents, cents)
-def test_a_shift_comes_to_what_the_new_price_alone_would_have_made(
-    ladder: Ladder, amounts: list[Decimal], before: Decimal, after: Decimal
-) -> None:
-    amount, member = laid(amounts)
-    tiers, n = _tiers(np.zeros(1, np.uint16), [floats(ladder)]), len(amounts)
-    into, wanted, old = np.zeros(amount.size), np.zeros(amount.size), np.zeros(amount.size)
-    kernels.add_laddered(old, amount, member, 0, n, float(before), tiers, 0)
-    kernels.add_laddered(wanted, amount, member, 0, n, float(after), tiers, 0)
-    into += old
-    kernels.shift_laddered(into, amount, member, 0, n, float(before), float(after), tiers, 0)
-    assert (np.abs(into - wanted) <= 1e-14 * (old + wanted)).all()
+def test_ladders_of_more_tiers_than_there_are_lines_and_those_that_rise_are_walked() -> None:
+    many = [(float(k + 1), 1.0 - k / 20) for k in range(12)]
+    tiers = _tiers(np.zeros(3, np.uint16), [many, many[:4], [(1.0, 0.1), (np.inf, 0.2)]])
+    assert tiers.is_falling.tolist() == [0, 1, 0]
+    assert kernels.counted(tiers, 0, 99.0) == pytest.approx(sum(share for _, share in many))
+    assert kernels.counted(tiers, 1, 99.0) == pytest.approx(1 + 0.95 + 0.9 + 0.85)
+    assert kernels.counted(tiers, 2, 3.0) == pytest.approx(0.1 + 0.4)
 
 
-@pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 16, 23])
-def test_a_linear_run_of_any_length_is_added_and_its_neighbours_are_not(n: int) -> None:
-    amount, member = laid([D(k + 1) for k in range(n)])
-    into = np.zeros(n + 2)
-    kernels.add_value(into, amount, member, 0, n, 3.0)
-    np.testing.assert_array_equal(into, [*(3.0 * (k + 1) for k in range(n)), 0, 0])
+@pytest.mark.parametrize("slots", [0, 1, 2, 7, 24])
+def test_slots_are_added_to_eight_groups_and_to_no_other_and_the_plain_twin_agrees(slots: int) -> None:
+    rng = np.random.default_rng(slots)
+    amount, run = rng.uniform(0, 9, 8 * slots + 16), rng.integers(0, 50, 8 * slots + 16).astype(np.uint16)
+    unit, into = rng.uniform(0, 9, 50), np.arange(24.0)
+    wanted = into.copy()
+    wanted[8:16] += (amount * unit[run])[8 : 8 * slots + 8].reshape(-1, 8).sum(axis=0)
+    for add in (kernels.add_slots, lanes.add_slots_plainly):
+        sums = into.copy()
+        through(add)(amount, run, unit, 8, slots, sums, 8)
+        np.testing.assert_allclose(sums, wanted, rtol=1e-14)
+
+
+@given(st.lists(st.tuples(*[st.sampled_from((0.0, 0.5, 1.0, 2.0, np.inf))] * 4), min_size=8, max_size=8))
+def test_eight_groups_are_tested_as_one_is(groups: list[tuple[float, float, float, float]]) -> None:
+    debt, recognised, low, high = np.array(groups).T.copy()
+    debt = np.where(np.isfinite(debt), debt, 3.0)
+    recognised = np.where(np.isfinite(recognised), recognised, 3.0)
+    low[low == 0.5] = -np.inf
+    band = np.arange(7, -1, -1, dtype=np.uint32)
+    with np.errstate(invalid="ignore"):
+        alone = [
+            kernels.crossed(debt[i], recognised[i], 0.0, low[7 - i], high[7 - i], 0) << i
+            for i in range(8)
+            if np.isfinite(low[7 - i]) or low[7 - i] < 0
+        ]
+    is_known = sum(1 << i for i in range(8) if np.isfinite(low[7 - i]) or low[7 - i] < 0)
+    for beyond in (kernels.beyond, lanes.beyond_plainly):
+        assert through(beyond)(debt, recognised, 0, band, 0, low, high) & is_known == sum(alone)
+
+
+def test_the_least_line_of_the_plain_twin_is_that_of_the_wide_one() -> None:
+    rng = np.random.default_rng(5)
+    slope, intercept = rng.uniform(0, 1, 24), rng.uniform(0, 1e6, 24)
+    for value in rng.uniform(0, 1e7, 50).tolist():
+        wide = through(kernels.least_line)(slope, intercept, 2, value)
+        assert wide == pytest.approx(lanes.least_line_plainly(slope, intercept, 2, value), rel=1e-15)
+
+
+@lru_cache
+def through(function: Any) -> Any:
+    """A function that is compiled, called from Python."""
+    return function if hasattr(function, "signatures") else njit(lambda *args: function(*args))
 
 
 @pytest.mark.parametrize(
@@ -105,13 +134,6 @@ def test_who_is_named(
     debt: float, recognised: float, owed: float, low: float, high: float, blind: int, is_named: bool
 ) -> None:
     assert kernels.crossed(debt, recognised, owed, low, high, blind) == is_named
-
-
-@given(st.lists(st.integers(0, 30), unique=True).map(sorted), st.integers(0, 31))
-def test_a_run_is_found_among_sorted_ones_or_not_at_all(numbers: list[int], wanted: int) -> None:
-    instrument = np.array([99, *numbers, wanted], np.uint16)
-    found = kernels.find_run(instrument, wanted, 1, len(numbers) + 1)
-    assert found == (numbers.index(wanted) + 1 if wanted in numbers else -1)
 
 
 GROUPS_IN_ALL, COINS = 20_000, 60

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.engine.columns.fields import GROUPS
-from monitor.engine.screen import kernels, screen
+from monitor.engine.screen import kernels, laying_kernels, screen, shift_kernels
 from monitor.engine.screen.arrays import MISSING, UNTRUSTED
 from monitor.engine.screen.layout import BlockSide
 from monitor.engine.screen.screen import FastScreen
@@ -259,8 +259,9 @@ def test_a_set_up_compiles_all_kernels_that_are_used() -> None:
     doors = (
         kernels.compare,
         kernels.sweep,
-        kernels.shift,
-        kernels.lay,
+        shift_kernels.shift,
+        laying_kernels.fill,
+        laying_kernels.owe,
         kernels.watch,
         kernels.count_held,
         kernels.holders,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +13,9 @@ import aiohttp
 import msgspec
 import pytest
 
-from monitor.cli import calls
+from monitor.cli import call_entries, calls
 from monitor.cli.output import SafeConsole
+from monitor.client import NoAnswer
 from monitor.core.rules.calls import CallRules
 from monitor.core.schema import read
 from monitor.web_table import WebConfig
@@ -129,3 +131,29 @@ async def test_who_is_on_duty_says_what_is_said_of_a_call_and_enters_nothing_els
         assert statuses == [(200, False), (200, True), (422, None), (403, None)]
         (row,) = [x for x in desk.store.told if x.facts.get("what") == "announced"]
         assert (row.facts["value_usd"], desk.store.audit_log[-1].who) == ("500", "ann")
+
+
+async def test_the_commands_enter_what_is_said_of_a_call_once(desk: WebDesk, url: str) -> None:
+    def told(command: Callable[..., int], **said: Any) -> tuple[int, str]:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            code = command("G-1", url=url, **said)
+        return code, printed.getvalue()
+
+    async with aiohttp.ClientSession(base_url=url) as http:
+        await ask(http, "PUT", "/v1/groups/G-1", line())
+        with pytest.raises(NoAnswer, match=r"no open margin call.*--id dispute-"):
+            await asyncio.to_thread(told, call_entries.dispute, amount_usd="1", reason="r")
+        desk.prices({"BTC": "12500"})
+        said = {"kind": "repayment", "asset": "USDT", "amount": "500", "expected": "2h", "id": "a-1"}
+        assert "entered as a-1" in (await asyncio.to_thread(told, call_entries.announce, **said))[1]
+        said["expected"] = (desk.clock.now + 2 * HOUR).isoformat()
+        with pytest.raises(NoAnswer, match="another"):
+            await asyncio.to_thread(told, call_entries.announce, **said | {"amount": "501"})
+        x = {"amount_usd": "100.5", "reason": "price", "by": "ACME", "id": "x-1"}
+        assert (await asyncio.to_thread(told, call_entries.dispute, **x))[0] == 0
+        assert "was there already" in (await asyncio.to_thread(told, call_entries.dispute, **x))[1]
+        assert "entered as resolve-" in (await asyncio.to_thread(told, call_entries.resolve, reason="found"))[1]
+        _, _, found = await ask(http, "GET", "/v1/groups/G-1/calls")
+        assert [item["what"] for item in found["items"]] == ["opened", "announced", "disputed", "resolved"]
+        with pytest.raises(NoAnswer, match="--expected: "):
+            await asyncio.to_thread(told, call_entries.announce, **said | {"expected": "soon"})

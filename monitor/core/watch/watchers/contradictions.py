@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from monitor.core import deadlines
 from monitor.core.deadlines import Deadline
-from monitor.core.groups.outcome import Memory, Outcome
+from monitor.core.groups.outcome import Memory, Outcome, Sight
 from monitor.core.groups.snapshot import Prices, Swept
 from monitor.core.groups.watcher_states import ContradictionState, ContradictionTold
 from monitor.core.money import CENT, ZERO, plain, round_up
+from monitor.core.portfolio.snapshot import best_worth, urgency
 from monitor.core.prices.quote import USDT, SourcePrice
 from monitor.core.stages.stages import STAGE_RANK, STAGES
 from monitor.core.text import MOST_NAMED, plain_or_none, stamp
@@ -183,12 +184,13 @@ class ContradictionWatch(Watcher):
         most = ZERO
         for side in (0, 1):
             prices = {asset: pair[side] for asset, pair in found.items()}
-            swept = snapshot.sweep(Prices(usd | self._with_converted(prices), untrusted), ())
+            then = Prices(usd | self._with_converted(prices), untrusted)
+            swept = snapshot.sweep(then, ())
             debt = sum((sums.debt for _, sums in _worsened(swept)), ZERO)
             if debt > most or worst.price is None:
                 most = debt
                 price = prices.get(assets[0]) if len(assets) == 1 else None
-                worst = _Worse(price, _stage_rows(swept), _named(swept), swept.are_sums_exact)
+                worst = _Worse(price, _stage_rows(swept), _named(swept, then), swept.are_sums_exact)
         return worst
 
     def _live(self, asset: str) -> tuple[Decimal, Decimal] | None:
@@ -230,11 +232,19 @@ def _stage_rows(swept: Swept) -> list[dict[str, Any]]:
     ]
 
 
-def _named(swept: Swept) -> list[str]:
-    """The groups that move to a worse stage, the worst first."""
-    newly = chain.from_iterable(swept.newly[stage]() for stage in reversed(STAGES) if stage in swept.newly)
-    worse = (sight.group.id for sight in newly if sight.state.stage != STAGES[-1])
-    return list(islice(worse, MOST_NAMED))
+def _named(swept: Swept, then: Prices) -> list[str]:
+    """The groups that move to a worse stage, the worst first: floats choose them, and exact figures order them."""
+    found: list[str] = []
+    for stage in reversed(STAGES):
+        newly = swept.newly[stage]() if stage in swept.newly else ()
+        worse = islice((s for s in newly if s.state.stage != STAGES[-1]), MOST_NAMED - len(found))
+        found += [sight.group.id for sight in sorted(worse, key=lambda sight: _worst_first(sight, then))]
+    return found
+
+
+def _worst_first(sight: Sight, then: Prices) -> tuple[float, str]:
+    worth = best_worth(sight.held, then)
+    return 0.0 if worth is None else urgency(worth.weight), sight.group.id
 
 
 def _source_row(asset: str, said: SourcePrice, at: datetime) -> dict[str, Any]:

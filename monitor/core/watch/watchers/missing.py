@@ -111,9 +111,7 @@ class MissingWatch(Watcher):
         at, board, wait = deadline.at, self._ground.board, self._ground.rules.trust.missing_after
         needed = self._ground.book.needed()
         self.look = MissingLook(at, has_changed=False)
-        self._end(
-            [asset for asset in self._open() if asset in board.usd or not self._is_needed(asset, needed)], at, out
-        )
+        self._end([asset for asset in self._open() if asset in board.usd or asset not in needed], at, out)
         late = [asset for asset, told in self._open().items() if told.since + wait <= at]
         found = self._endangered(late) if late else {}
         news = {asset: dangers for asset, dangers in found.items() if self._coins[asset].is_news(_known(dangers))}
@@ -129,11 +127,6 @@ class MissingWatch(Watcher):
     def _open(self) -> dict[str, MissingTold]:
         return {asset: told for asset, told in self._coins.items() if not told.is_over}
 
-    def _is_needed(self, asset: str, needed: Collection[str]) -> bool:
-        """Columns may name coins that only closed groups held: what was told does not go on for those."""
-        is_named = asset in needed
-        return is_named and (not self._coins[asset].is_told or bool(self._ground.book.holders([asset], 1)))
-
     def _note(self, assets: Collection[str], at: datetime) -> None:
         trust = self._ground.rules.trust
         if not trust.enabled or not trust.missing_after:
@@ -148,7 +141,8 @@ class MissingWatch(Watcher):
     def _await(self, at: datetime) -> None:
         wait = self._ground.rules.trust.missing_after
         late = [told.since + wait for told in self._open().values()]
-        looks = [min((at_ for at_ in late if at_ > at), default=None)]
+        # At its own time a look is still to come: it is a late deadline.
+        looks = [min((at_ for at_ in late if at_ > at or (at_ == at and self.look.at != at)), default=None)]
         if self.look.has_changed and any(at_ <= at for at_ in late):
             looks.append(at + LOOK_EVERY if self.look.at is None else max(at, self.look.at + LOOK_EVERY))
         due = min((look for look in looks if look is not None), default=None)

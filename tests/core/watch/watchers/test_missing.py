@@ -95,6 +95,16 @@ def test_a_start_gives_each_price_its_full_time_and_what_was_said_is_not_said_ag
     third.play("00:05 ... -; 00:06 NEW=1 liquidation.triggered(ltv) price.found:NEW")
 
 
+def test_a_look_that_is_due_at_the_very_time_of_a_restart_or_of_another_group_is_not_put_off() -> None:
+    desk = desk_of(holding("NEW"))
+    desk.play("00:00 COIN=0.92 -; 00:01 ... -")
+    again = desk_of()
+    again.monitor = RiskMonitor(desk.rules, desk.monitor.memory, type(desk.monitor.book)())
+    again.play("00:01:01 ... price.missing:NEW@00:01")
+    desk.put("00:01", holding("ENDS", group="G-2"))
+    desk.play("00:01:01 ... price.missing:NEW@00:01")
+
+
 def _restarted(desk: Desk, time: str) -> Desk:
     again = desk_of()
     again.monitor = RiskMonitor(desk.rules, desk.monitor.memory, type(desk.monitor.book)())
