@@ -84,8 +84,14 @@ class EngineTable(msgspec.Struct, frozen=True):
 
     shards: Annotated[int, range(0, 65)] = 0
     """Processes that hold the book and name suspects; 0: the daemon's own process does."""
+    replicas: Annotated[int, range(1, 5)] = 1
+    """Copies of each shard, which are processes too: the first that answers counts."""
     shard_limit: Annotated[timedelta, Span("100ms", "60s")] = timedelta(seconds=1)
     """A shard that has not answered by then is abandoned, and a replacement is loaded."""
+    max_groups: Annotated[int, range(1_000_000_000)] = 0
+    """A shard that has so many takes no more blocks; 0: as many as its memory holds."""
+    max_memory_mb: Annotated[int, range(1 << 24)] = 0
+    """A shard that would take more takes no more blocks; 0: the memory of its machine is the limit."""
 
 
 class EndpointsTable(msgspec.Struct, frozen=True):

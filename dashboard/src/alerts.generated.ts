@@ -62,6 +62,8 @@ export const TITLES: Readonly<Record<string, string>> = {
   "loan.overdue": "Loan overdue",
   "shard.missing": "Groups are not watched",
   "shard.back": "Groups are watched again",
+  "shard.full": "No shard has room",
+  "shard.room": "Shards have room",
   "config.refused": "Reload refused",
   "config.taken": "Configuration in order",
   "rules.held": "New rules wait to be confirmed",

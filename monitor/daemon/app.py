@@ -297,8 +297,9 @@ async def _reload_for(app: App, who: str, confirmed: bool, dry: bool) -> ReloadE
 
 
 def _note_reload(app: App, *, is_taken: bool) -> None:
-    """Tells the metrics and the service manager whether the file that was read last is in force."""
+    """Tells the metrics, the book and the service manager which configuration is in force after one was read."""
     app._running.metrics.note_reload(is_taken, app.clock.utc())
+    shards.resize(app.book, app.config)
     app.manager.watches(len(app.book), app.address[1], is_reloaded=is_taken)
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitor.config import Config
-from monitor.core.alerts.state_alerts import SHARD_MISSING
+from monitor.core.alerts.state_alerts import SHARD_FULL, SHARD_MISSING
 from monitor.core.events.events import Noticed
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.sequencer import Sequencer
 from monitor.engine.book import ColumnarBook
-from monitor.engine.spread.book import ShardSeen, SpreadBook
+from monitor.engine.spread.book import CopySeen, SpreadBook, Spreading
 from monitor.running import Running
 from monitor.stores._base import StoreUnavailable
 from monitor.telemetry import log
+
+if TYPE_CHECKING:
+    from monitor.engine.spread.links import Shards
 
 LOOK_S = 0.1
 ASK_S = 1.0
@@ -25,30 +28,52 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
 CALM_S = 600.0
 """A shard that has been there for this long begins with the first pause again."""
 
+MOVED_AT_ONCE = 2
+"""Blocks that move between two prices: a shard takes some ten milliseconds to lay one, and prices wait for that."""
+ROOM = "shards"
+"""What `shard.full` is about."""
+
 Tell = Callable[[Noticed], Coroutine[Any, Any, None]]
 
 
 async def book_of(config: Config) -> ColumnarBook:
-    """The book, in this process or over shards that are there."""
-    if not config.engine.shards:
+    """The book, in this process or over shards that are there. Raises BadConfig where those cannot be had."""
+    engine = config.engine
+    if not engine.shards:
         return ColumnarBook()
 
     def start() -> ColumnarBook:
-        from monitor.engine.spread.local import LocalShards  # the array libraries cost a second and 100 MB
-
-        shards = LocalShards(config.engine.shards)
-        book = SpreadBook(shards, limit_s=config.engine.shard_limit.total_seconds())
+        how = Spreading(
+            engine.shard_limit.total_seconds(),
+            engine.replicas,
+            engine.max_groups,
+            engine.max_memory_mb << 20 or None,
+            config.state_dir,
+        )
+        book = SpreadBook(_shards_of(config), engine.shards, how=how)
         book.links.await_ready()
         return book
 
     return await asyncio.to_thread(start)
 
 
+def _shards_of(config: Config) -> Shards:
+    from monitor.engine.spread.local import LocalShards  # the array libraries cost a second and 100 MB
+
+    return LocalShards()
+
+
 def look_after(book: ColumnarBook, running: Running, monitor: RiskMonitor, sequencer: Sequencer, tell: Tell) -> None:
     """From now on what goes missing is told and replaced. Nothing to do for a book in this process."""
     if isinstance(book, SpreadBook):
         keeper = ShardKeeper(running, book, sequencer, tell)
-        running.tasks.begin("shards", keeper.run(monitor.standing(SHARD_MISSING)))
+        running.tasks.begin("shards", keeper.run([*monitor.standing(SHARD_MISSING)], [*monitor.standing(SHARD_FULL)]))
+
+
+def resize(book: ColumnarBook, config: Config) -> None:
+    """After a reload: so many shards there should be."""
+    if isinstance(book, SpreadBook):
+        book.wanted = config.engine.shards
 
 
 class ShardKeeper:
@@ -60,67 +85,125 @@ class ShardKeeper:
         self._sequencer = sequencer
         self._tell = tell
         self._told: set[int] = set()
-        """Shards of which `shard.missing` was said."""
+        """Copies of which `shard.missing` was said."""
+        self._is_full_told = False
         self._pause_s: dict[int, float] = {}
-        """By shard: how long its last replacement had to wait."""
+        """By copy: how long its last replacement had to wait."""
         self._begun_s: dict[int, float] = {}
-        """By shard: when its last replacement was there, or failed."""
+        """By copy: when its last replacement was there, or failed."""
+        self._is_moving = True
+        self._replacing: set[int] = set()
 
-    async def run(self, standing: tuple[str, ...]) -> None:
-        """Until it is cancelled, which ends the shards. `standing`: what was said to be missing before a restart."""
+    async def run(self, standing: list[str], full: list[str]) -> None:
+        """Until it is cancelled, which ends the shards. What was said before a restart is `standing`, and `full`."""
         try:
-            await self._run(standing)
+            at = self._running.clock.utc()
+            for kind, subjects in ((SHARD_MISSING, standing), (SHARD_FULL, full)):
+                for subject in subjects:
+                    await self._tell(Noticed(at, kind, subject, {}, clears=True))
+            await self._run()
         finally:
             self._book.close()
 
-    async def _run(self, standing: tuple[str, ...]) -> None:
-        for subject in standing:
-            await self._tell(Noticed(self._running.clock.utc(), SHARD_MISSING, subject, {}, clears=True))
+    async def _run(self) -> None:
         asked_s = 0.0
         while True:
             if (now_s := self._running.clock.monotonic_s()) - asked_s >= ASK_S:
                 asked_s = now_s
                 await asyncio.to_thread(self._book.links.ask_all, "ready")
-            for seen in self._book.shards() if self._book.links.missing else ():
-                if seen.is_missing and seen.place not in self._told:
-                    self._told.add(seen.place)
-                    await self._missing(seen)
-                    self._running.tasks.begin(f"shard {seen.place}", self._replace(seen.place))
+                await asyncio.to_thread(self._book.hear_memory)
+                await self._look_at_room()
+                await self._resize()
+            if self._book.links.gone:
+                await self._look_at_copies()
+            if self._is_moving:
+                await self._move()
             await asyncio.sleep(LOOK_S)
 
-    async def _missing(self, seen: ShardSeen) -> None:
-        log.error("a shard is missing", shard=seen.place, groups=seen.groups, debt_usd=round(seen.debt))
-        self._running.health.set(f"shard {seen.place}", f"missing; nobody watches its {seen.groups} groups")
-        facts = {"groups": seen.groups, "debt_usd": f"{seen.debt:.2f}"}
-        at, subject = self._running.clock.utc(), f"shard {seen.place}"
+    # -- what is missing --
+
+    async def _look_at_copies(self) -> None:
+        for seen in self._book.seen():
+            if not seen.is_missing or seen.seat in self._replacing:
+                continue
+            self._replacing.add(seen.seat)
+            if seen.place not in self._book.links.blocks.joining:
+                self._told.add(seen.seat)
+                await self._missing(seen)
+            self._running.tasks.begin(f"shard {seen.seat}", self._replace(seen.seat))
+
+    async def _missing(self, seen: CopySeen) -> None:
+        groups, debt = (0, 0.0) if seen.is_watched else (seen.groups, seen.debt)
+        log.error("a shard is missing", shard=seen.place, copy=seen.copy, groups=groups, debt_usd=round(debt))
+        if not seen.is_watched:
+            self._running.health.set(f"shard {seen.place}", f"missing; nobody watches its {groups} groups")
+        facts = {"groups": groups, "debt_usd": f"{debt:.2f}"}
+        at, subject = self._running.clock.utc(), self._name(seen.seat)
         await self._tell(Noticed(at, SHARD_MISSING, subject, facts, fingerprint="missing"))
 
-    async def _replace(self, place: int) -> None:
+    def _name(self, seat: int) -> str:
+        place, copy = divmod(seat, self._book.links.copies)
+        return f"shard {place}" if self._book.links.copies == 1 else f"shard {place} copy {copy}"
+
+    async def _replace(self, seat: int) -> None:
         """Loads a replacement, at once where the shard has long been well, else after a pause that grows."""
         clock = self._running.clock
         while True:
-            is_calm = clock.monotonic_s() - self._begun_s.get(place, float("-inf")) > CALM_S
-            pause_s = 0.0 if is_calm else min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, 2 * self._pause_s[place]))
-            self._pause_s[place] = pause_s
+            is_calm = clock.monotonic_s() - self._begun_s.get(seat, float("-inf")) > CALM_S
+            pause_s = 0.0 if is_calm else min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, 2 * self._pause_s[seat]))
+            self._pause_s[seat] = pause_s
             await asyncio.sleep(pause_s)
             try:
-                is_back = await self._is_replaced(place)
+                is_back = await self._is_replaced(seat)
             except StoreUnavailable as e:
-                log.warning("a shard was not replaced", shard=place, reason=str(e))
+                log.warning("a shard was not replaced", shard=self._name(seat), reason=str(e))
                 is_back = False
-            self._begun_s[place] = clock.monotonic_s()
+            self._begun_s[seat] = clock.monotonic_s()
             if is_back:
                 break
-        self._told.discard(place)
-        self._running.health.set(f"shard {place}", None)
-        log.info("a shard is back", shard=place)
-        await self._tell(Noticed(clock.utc(), SHARD_MISSING, f"shard {place}", {}, clears=True))
+        self._replacing.discard(seat)
+        self._is_moving = True
+        place = seat // self._book.links.copies
+        if place not in self._book.links.missing:
+            self._running.health.set(f"shard {place}", None)
+        log.info("a shard is back", shard=self._name(seat))
+        if seat in self._told:
+            self._told.discard(seat)
+            await self._tell(Noticed(clock.utc(), SHARD_MISSING, self._name(seat), {}, clears=True))
 
-    async def _is_replaced(self, place: int) -> bool:
+    async def _is_replaced(self, seat: int) -> bool:
         book, ask = self._book, self._sequencer.ask
-        await ask(lambda _, __: book.plan_mending([place]), needs_commit=False)
-        if not await asyncio.to_thread(book.mend, place):
-            log.error("a replacement of a shard did not load", shard=place)
+        if not await ask(lambda _, __: book.plan_mending([seat]), needs_commit=False):
+            return True  # it has left meanwhile
+        if not await asyncio.to_thread(book.mend, seat):
+            log.error("a replacement of a shard did not load", shard=self._name(seat))
             return False
-        await ask(lambda _, __: book.take_back(place), needs_commit=False)
+        await ask(lambda _, __: book.take_back(seat), needs_commit=False)
         return True
+
+    # -- what they have room for --
+
+    async def _look_at_room(self) -> None:
+        groups, is_full = self._book.homeless(), self._book.is_full
+        self._is_moving |= bool(groups) and not is_full
+        if is_full and not self._is_full_told:
+            log.error("no shard takes more groups", unwatched=groups)
+            self._running.health.set(ROOM, f"none takes more groups; nobody watches {groups} groups")
+            at = self._running.clock.utc()
+            await self._tell(Noticed(at, SHARD_FULL, ROOM, {"groups": groups}, fingerprint=f"full {groups}"))
+        elif self._is_full_told and not is_full and not groups:
+            self._running.health.set(ROOM, None)
+            await self._tell(Noticed(self._running.clock.utc(), SHARD_FULL, ROOM, {}, clears=True))
+        self._is_full_told = is_full or (self._is_full_told and bool(groups))
+
+    async def _resize(self) -> None:
+        """As many shards as the configuration wants: those that come begin empty, those that go give their blocks away."""
+        book = self._book
+        if book.wanted == len(book.links.blocks.ring) + len(book.links.blocks.joining):
+            return
+        await self._sequencer.ask(lambda _, __: book.resize(), needs_commit=False)
+        self._is_moving = True
+
+    async def _move(self) -> None:
+        left = await self._sequencer.ask(lambda _, __: self._book.move_some(MOVED_AT_ONCE), needs_commit=False)
+        self._is_moving = left > 0

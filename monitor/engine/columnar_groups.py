@@ -13,6 +13,7 @@ import numpy as np
 from monitor.core.groups.loan_book import EXACT_SUMS, Counted, Exposure, TakenBatch, counted_of, exposure_of
 from monitor.core.groups.outcome import StoredBlock
 from monitor.core.groups.record import GroupRecord
+from monitor.core.groups.snapshot import BookSnapshot
 from monitor.core.instants import MINUTE_US, time_at
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.money import exact
@@ -224,7 +225,7 @@ class ColumnarGroups:
     def prepare_snapshot(self) -> None:
         self.screen.prepare_copy()
 
-    def snapshot(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> ColumnarBookSnapshot:
+    def snapshot(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> BookSnapshot:
         """See LoanBook. Core waits while the positions are copied."""
         blocks, stage = list(self.rows.living()), self.rows.stage.copy()
         store, tiers = self.screen.copy() if is_kept else self.screen.fast.laid

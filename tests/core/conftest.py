@@ -10,11 +10,10 @@ from monitor.engine.spread.book import SpreadBook
 from monitor.engine.spread.local import NearShards
 from tests.core import desk
 
-
 BOOKS = {
     "objects": PlainBook,
     "columns": lambda: ColumnarBook(fold_at=0),
-    "shards": lambda: SpreadBook(NearShards(2), fold_at=0),
+    "shards": lambda: SpreadBook(NearShards(), 2, fold_at=0),
 }
 
 

@@ -33,8 +33,8 @@ desks = st.one_of(
     st.tuples(steps(LIVE), products, st.sampled_from((LIVE_TRUST, PAIR_TRUST)), settings_),
 )
 SHARDS: list[Callable[[], LoanBook]] = [
-    lambda: SpreadBook(NearShards(2), fold_at=0),
-    lambda: SpreadBook(NearShards(3), fold_at=2),
+    lambda: SpreadBook(NearShards(), 2, fold_at=0),
+    lambda: SpreadBook(NearShards(), 3, fold_at=2),
 ]
 BOOKS: list[Callable[[], LoanBook]] = [
     lambda: ColumnarBook(fold_at=0),

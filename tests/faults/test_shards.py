@@ -38,9 +38,8 @@ def of(app: App) -> tuple[SpreadBook, LocalShards]:
 def holder(app: App) -> int:
     """The process that has the groups."""
     book, shards = of(app)
-    (place,) = (seen.place for seen in book.shards() if seen.groups)
+    (place,) = (seen.place for seen in book.seen() if seen.groups)
     process = shards.processes[place]
-    assert process is not None
     assert process.pid is not None
     return process.pid
 
@@ -58,9 +57,9 @@ async def test_shards_that_are_hung_or_killed_are_told_and_replaced_and_every_ca
     async with running(house) as app, Ticker(venue, BTC="40000") as ticker:
         book, shards = of(app)
         await until(lambda: len(book) == GROUPS, "the book is read", 60.0)
-        in_shards = sum(seen.groups for seen in book.shards())
+        in_shards = sum(seen.groups for seen in book.seen())
         assert in_shards > 500
-        await until(lambda: sum(seen.debt for seen in book.shards()) > 0, "they have seen prices", 60.0)
+        await until(lambda: sum(seen.debt for seen in book.seen()) > 0, "they have seen prices", 60.0)
         os.kill(holder(app), signal.SIGSTOP)
         await until(lambda: any(key.startswith("shard") for key in app.health.reasons), "it is found out", 20.0)
         ticker.prices["BTC"] = "38000"  # nobody looks at the groups at this price, until the replacement is there
@@ -85,5 +84,5 @@ async def test_shards_that_are_hung_or_killed_are_told_and_replaced_and_every_ca
         await until(both_ended, "the end of both is told")
         called = await subjects(app, CALL)
         assert sorted(str(each) for each in called) == [f"G-{n:03}" for n in range(GROUPS)]
-        left = [process.pid for process in shards.processes if process is not None]
+        left = [process.pid for process in shards.processes.values()]
     assert not any(os.path.exists(f"/proc/{pid}/exe") for pid in left), "a stop ends the shards"  # noqa: ASYNC240

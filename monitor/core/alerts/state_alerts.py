@@ -8,7 +8,13 @@ CONFIG_REFUSED, CONFIG_TAKEN = "config.refused", "config.taken"
 RULES_HELD, RULES_RELEASED = "rules.held", "rules.released"
 UNMENDED = "monitor.unmended"
 SHARD_MISSING, SHARD_BACK = "shard.missing", "shard.back"
-STATE_ENDS = {CONFIG_REFUSED: CONFIG_TAKEN, RULES_HELD: RULES_RELEASED, SHARD_MISSING: SHARD_BACK}
+SHARD_FULL, SHARD_ROOM = "shard.full", "shard.room"
+STATE_ENDS = {
+    CONFIG_REFUSED: CONFIG_TAKEN,
+    RULES_HELD: RULES_RELEASED,
+    SHARD_MISSING: SHARD_BACK,
+    SHARD_FULL: SHARD_ROOM,
+}
 
 STATE_ROWS = (
     AlertType(
@@ -20,7 +26,7 @@ STATE_ROWS = (
         "blind, and nothing good is said of them. Their deadlines run on.",
         "A replacement is loaded by itself. If none comes up, look at the log, and at the memory and load of the machine.",
         (
-            Fact("groups", COUNT, "how many groups nobody watches"),
+            Fact("groups", COUNT, "how many groups nobody watches; 0 where another copy of the shard does"),
             Fact("debt_usd", AMOUNT, "what they owed when the shard saw prices last"),
         ),
     ),
@@ -32,6 +38,26 @@ STATE_ROWS = (
         "A replacement of the shard is loaded. The first prices after it decide what is due for its groups.",
         "Nothing.",
         ends=(SHARD_MISSING,),
+    ),
+    AlertType(
+        SHARD_FULL,
+        CRITICAL,
+        "no shard has room",
+        "shards",
+        "No shard takes more groups: each is at `max_groups`, at `max_memory_mb`, or short of memory on its machine. Groups "
+        "that no shard took are blind, as nobody looks at their prices; their deadlines run on. New groups that came singly "
+        "are watched by the head, which takes longer for each.",
+        "Give `[engine]` more `shards`, which a reload takes, or the machines more memory.",
+        (Fact("groups", COUNT, "how many groups nobody watches"),),
+    ),
+    AlertType(
+        SHARD_ROOM,
+        INFO,
+        "shards have room",
+        "shards",
+        "Some shard takes groups again. Those that nobody watched are handed to it.",
+        "Nothing.",
+        ends=(SHARD_FULL,),
     ),
     AlertType(
         CONFIG_REFUSED,

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from heapq import nlargest, nsmallest
 from itertools import chain
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 import numpy as np
 
 from monitor.core.groups.loan_book import EXACT_SUMS, Counted, Exposure, counted_of, exposure_of
-from monitor.core.groups.outcome import StoredBlock, StoredGroup
+from monitor.core.groups.outcome import Sight, StoredBlock, StoredGroup
 from monitor.core.groups.record import GroupRecord
+from monitor.core.groups.snapshot import BookSnapshot
 from monitor.core.money import ZERO, exact
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.board import PriceBoard
@@ -30,6 +30,7 @@ from monitor.engine.columns.agreements import Agreements
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import GROUPS, NO_GROUP, Bools
 from monitor.engine.columns.names import Names
+from monitor.engine.index.rows import RowIndex
 from monitor.engine.queries.copied_rows import BookCopy
 from monitor.engine.queries.listing import Listing, Listings
 from monitor.engine.queries.snapshot import ColumnarBookSnapshot
@@ -37,11 +38,14 @@ from monitor.engine.schedule.agenda import ColumnarAgenda
 from monitor.engine.schedule.in_force import InForce
 from monitor.engine.screen.block_screen import BlockScreen, Living
 from monitor.engine.screen.exposures import Instruments
+from monitor.engine.spread.book import Spreading
 from monitor.engine.spread.links import LOAD_LIMIT_S, Links
 from monitor.engine.spread.listing import SpreadListing
+from monitor.engine.spread.memory import ProcessMemory
 from monitor.engine.spread.missing import SomeRows, agenda_of
 from monitor.engine.spread.shard import Call, NamedRows, ShardSums, Vector
 from monitor.engine.spread.shelf import ShelvedBlocks
+from monitor.engine.spread.snapshot import CORE_LIMIT_S, LIMIT_S, SpreadCopy, SpreadSnapshot, new_key
 
 _groups = msgspec.msgpack.Decoder(list[StoredGroup]).decode
 _packed = msgspec.msgpack.Encoder().encode
@@ -50,12 +54,13 @@ _packed = msgspec.msgpack.Encoder().encode
 class SpreadGroups(ColumnarGroups):
     """What ColumnarGroups does, with the screen and the agenda of the blocks in shards."""
 
-    def __init__(self, names: Names, at: datetime, rules: Rules, links: Links, folder: Path | None) -> None:
+    def __init__(self, names: Names, at: datetime, rules: Rules, links: Links, how: Spreading) -> None:
         super().__init__(names, at, rules)
         self.links = links
-        self.shelf = ShelvedBlocks(names, folder)
+        self.shelf = ShelvedBlocks(names, how.folder)
         self.rows.blocks = self.shelf
         self.screen = cast("BlockScreen", _FarScreen(names, self._now.agreements, self))
+        self._memory_call: Call = ("memory", (how.most_bytes,))
         self._sent: dict[int, StoredGroup] = {}
         """By row: groups that shards have named last, with their columns."""
         self._coins_told: list[str] = []
@@ -88,36 +93,56 @@ class SpreadGroups(ColumnarGroups):
             row = self.rows.row_of(state.group)
             if row >= 0:
                 self.rows.set_state(row, state)
-        by_place: dict[int, list[Call]] = defaultdict(list)
         packed = self._packed_by_block()
-        for number in self.shelf.numbers():
-            by_place[self.links.place(number)].append(("load_shelved", (number,)))
-        while by_place:
-            # One block a shard at a time: all shards load at once, and no queue of bodies fills the memory.
-            numbers = {place: by_place[place].pop()[1][0] for place in list(by_place)}
-            calls = {place: self._load_call(number, packed.get(number, {})) for place, number in numbers.items()}
-            self.links.ask({p: c for p, c in calls.items() if p not in self.links.missing}, limit_s=LOAD_LIMIT_S)
-            by_place = defaultdict(list, {place: left for place, left in by_place.items() if left})
+        numbers = self.shelf.numbers()
+        some = 4 * len(self.links.blocks.ring)
+        for first in range(0, len(numbers), some):
+            # Some at a time: all shards load at once, no queue of bodies fills the memory, and each says what room is left.
+            for number in numbers[first : first + some]:
+                self.links.tell(self._placed(number), *_flat(self._load_call(number, packed.get(number, {}))))
+            self.take_rooms(self.links.ask(dict.fromkeys(self.links.live, self._memory_call), LOAD_LIMIT_S))
 
-    def mending(self, place: int) -> list[Call]:
-        """All that a replacement of a shard must be told, as of now. Its blocks are read when it is loaded."""
+    def take_rooms(self, memories: Mapping[int, ProcessMemory]) -> None:
+        """What shards say of their memory. The groups of each are counted anew."""
+        self.links.blocks.groups = dict(self.by_shard())
+        for place, memory in memories.items():
+            self.links.blocks.room |= dict.fromkeys(self.links.blocks.seats(place), memory.room)
+
+    def fold(self, records: Sequence[GroupRecord]) -> bool:
+        """Where no shard has room for a block, groups stay with the head, which looks at each of them."""
+        return any(map(self.links.blocks.has_room, self.links.blocks.ring)) and super().fold(records)
+
+    def mending(self, place: int) -> Iterator[Call]:
+        """All that a replacement of a copy of a shard must be told, as of now. Any one thread may go through it."""
         packed = self._packed_by_block()
         mine = [number for number in self.shelf.numbers() if self.links.place(number) == place]
-        calls: list[Call] = [("renew", (self._now.at, self._now.rules)), ("assets", (list(self._coins_told),))]
-        return calls + [self._load_call(number, packed.get(number, {})) for number in mine]
+        told: list[Call] = [("renew", (self._now.at, self._now.rules)), ("assets", (list(self._coins_told),))]
+        rest = [(number, self._dead(number), packed.get(number, {})) for number in mine]
+        return chain(told, _loads(rest, self.shelf.bodies(mine)))
+
+    def move_some(self, most: int) -> int:
+        """Hands blocks over to the shards where they should be: at most so many. Says how many are left."""
+        moves = self.links.blocks.moves(self.shelf.numbers())
+        packed = self._packed_by_block() if moves else {}
+        for number, place in moves[:most]:
+            self.links.move(number, place, self._load_call(number, packed.get(number, {})))
+        return max(0, len(moves) - most)
 
     def by_shard(self) -> dict[int, int]:
         """How many groups each shard has. Any thread may ask."""
         found: dict[int, int] = defaultdict(int)
         for number in self.shelf.numbers():
             stage = self.rows.stage[number * GROUPS : (number + 1) * GROUPS]
-            found[self.links.place(number)] += int(np.count_nonzero(stage != NO_GROUP))
+            if (place := self.links.blocks.holder(number)) is not None:
+                found[place] += int(np.count_nonzero(stage != NO_GROUP))
         return found
 
     def _load_call(self, number: int, states: Mapping[int, bytes]) -> Call:
-        alive = self.rows.alive(number, self.rows.block(number))
-        dead = None if alive.all() else (~alive).tobytes()
-        return "load", (number, self.shelf.body(number), 0, dead, states)
+        return "load", (number, self.shelf.body(number), 0, self._dead(number), states)
+
+    def _dead(self, number: int) -> bytes | None:
+        stage = self.rows.stage[number * GROUPS : number * GROUPS + self.shelf.size(number)]
+        return None if (stage != NO_GROUP).all() else (stage == NO_GROUP).tobytes()
 
     def _packed_by_block(self) -> dict[int, dict[int, bytes]]:
         found: dict[int, dict[int, bytes]] = defaultdict(dict)
@@ -160,10 +185,7 @@ class SpreadGroups(ColumnarGroups):
             self.links.tell_all("assets", new)
         vector = Vector(np.array(board.floats), np.array(board.flags, np.uint8))
         moved = None if change is None else list(change.moved)
-        calls: dict[int, Call] = {
-            place: ("suspects", (None if place in self.links.is_new else moved,)) for place in self.links.live
-        }
-        answers: dict[int, NamedRows] = self.links.ask(calls, vector)
+        answers: dict[int, NamedRows] = self.links.tick(moved, vector)
         self.debt_of |= {place: answer.debt for place, answer in answers.items()}
         return self._name(answers.values())
 
@@ -214,17 +236,17 @@ class SpreadGroups(ColumnarGroups):
         return cast("Listing", SpreadListing(self.rows, self.links, kept))
 
     def prepare_snapshot(self) -> None:
-        """The positions are laid when a snapshot is taken."""
+        self.links.ask_each_aside(CORE_LIMIT_S, "prepare_copy")
 
-    def snapshot(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> ColumnarBookSnapshot:
-        """Laid out in the head, out of the shelf: whole also while a shard is missing, and slow."""
-        blocks, screen = list(self.rows.living()), BlockScreen(self.names, self._now.agreements)
-        for number, block in blocks:
-            screen.put(number, block, self.rows.alive(number, block), self._now.debts.owed(block))
-        store, tiers = screen.fast.laid
-        states, stage = dict(self.rows.packed_states()), self.rows.stage.copy()
-        copy = BookCopy(blocks, stage, states, store, tiers, self.names, self._now, fresh.sights(), at)
-        return ColumnarBookSnapshot(copy)
+    def snapshot(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> BookSnapshot:
+        """Few groups are looked at in the head, each exactly. What more there are the shards copy."""
+        if len(self.rows) + len(fresh) <= EXACT_SUMS:
+            return _of_few(self.rows, self.names, self._now, fresh.sights(), at)
+        key, sights = new_key(), fresh.sights()
+        places = frozenset(self.links.ask(dict.fromkeys(self.links.live, ("take_copy", (key, at)))))
+        limit_s = LIMIT_S if is_kept else CORE_LIMIT_S
+        copy = SpreadCopy(key, places, self.by_shard(), sights, self._now.rules, self._now.at, at, limit_s)
+        return SpreadSnapshot(self.links, copy)
 
     def nbytes(self) -> dict[str, int]:
         return self.rows.nbytes()
@@ -255,7 +277,13 @@ class SpreadGroups(ColumnarGroups):
         self.rows.install(number, block, first, dead)
         states = self._packed_by_block().get(number, {}) if first else {}
         _, (_, body, _, gone, _) = self._load_call(number, {})
-        self.links.tell(self.links.place(number), "load", number, body, first, gone, states)
+        self.links.tell(self._placed(number, first), "load", number, body, first, gone, states)
+
+    def _placed(self, number: int, first: int = 0) -> int:
+        """The shard of a block whose groups are new there from place `first` on."""
+        place = self.links.place(number)
+        self.links.blocks.loaded(place, self.shelf.size(number) - first, len(self.shelf.body(number)))
+        return place
 
     def _watch(self, number: int) -> None:
         """A shard does that when it loads the block."""
@@ -267,6 +295,26 @@ class SpreadGroups(ColumnarGroups):
         if was is not None or packed is not None:
             state = packed or _packed(msgspec.structs.replace(UNTOUCHED, group=""))
             self.links.tell(self.links.place(row // GROUPS), "keep", row, state)
+
+
+def _flat(call: Call) -> tuple[Any, ...]:
+    name, args = call
+    return name, *args
+
+
+def _loads(rest: list[tuple[int, bytes | None, dict[int, bytes]]], bodies: Iterator[bytes]) -> Iterator[Call]:
+    for (number, dead, states), body in zip(rest, bodies, strict=True):
+        yield "load", (number, body, 0, dead, states)
+
+
+def _of_few(rows: RowIndex, names: Names, now: InForce, fresh: Sequence[Sight], at: datetime) -> ColumnarBookSnapshot:
+    """Out of the shelf: whole also while a shard is missing."""
+    blocks, screen = list(rows.living()), BlockScreen(names, now.agreements)
+    for number, block in blocks:
+        screen.put(number, block, rows.alive(number, block), now.debts.owed(block))
+    store, tiers = screen.fast.laid
+    states, stage = dict(rows.packed_states()), rows.stage.copy()
+    return ColumnarBookSnapshot(BookCopy(blocks, stage, states, store, tiers, names, now, fresh, at))
 
 
 class _FarScreen:
@@ -305,4 +353,6 @@ class _FarScreen:
         self._groups.links.tell(self._groups.links.place(row // GROUPS), "cut", row)
 
     def drop_block(self, number: int) -> None:
-        self._groups.links.tell(self._groups.links.place(number), "unload", number)
+        links = self._groups.links
+        links.tell(links.place(number), "unload", number)
+        links.forget(number)

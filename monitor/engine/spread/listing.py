@@ -90,8 +90,7 @@ class SpreadListing:
     def _ask(self, name: str, *args: Any) -> list[Any]:
         """The answers of all shards, and that of the rows whose shard gave none."""
         sent = tuple(each for each in args if not isinstance(each, Agreements))  # a shard has its own
-        seeing = [place for place in self._links.live if place not in self._links.is_new]
-        answers = self._links.ask(dict.fromkeys(seeing, ("listed", (name, *sent))))
+        answers = self._links.ask_seeing("listed", name, *sent)
         left = [n for n in self._shelf.numbers() if self._links.place(n) not in answers]
         unwatched = cast("RowIndex", _Unwatched(self._rows, left))
         mine = Listing(unwatched, cast("FastScreen", _Unseen(len(self._rows.blocks) * GROUPS)), self._kept)

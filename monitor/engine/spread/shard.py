@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any, NamedTuple, cast
 
 import msgspec
 import numpy as np
 
-from monitor.core.groups.outcome import StoredGroup
+from monitor.core.groups.outcome import Sight, StoredGroup
+from monitor.core.groups.snapshot import Movers, Prices, Scope, Swept
+from monitor.core.loans.group import Group
 from monitor.core.money import exact
+from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.settings import Rules
+from monitor.core.stages.stages import Stage
 from monitor.engine.columnar_groups import ColumnarGroups
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import GROUPS, NO_GROUP
 from monitor.engine.columns.names import Names
 from monitor.engine.index.rows import unpacked_state
 from monitor.engine.queries.listing import Listings
+from monitor.engine.queries.snapshot import ColumnarBookSnapshot
 from monitor.engine.screen.arrays import MISSING
+from monitor.engine.spread.memory import ProcessMemory, memory_of_this_process
 from monitor.engine.warm import warm
 
+MOST_SWEPT = 64
+"""Sweeps of copies whose movers may still be asked for."""
 MOST_SENT = 2_000
 """Groups that go along with their columns; what more are named the head reads from its shelf."""
 
@@ -101,10 +111,19 @@ class ShardGroups(ColumnarGroups):
         self.keep(record)
 
 
+def _stored(sight: Sight) -> StoredGroup:
+    return StoredGroup(sight.group, sight.source, sight.version, sight.put_at)
+
+
 class Shard:
     """Its methods are all that a head may ask. Rows are those of the book; the shard's own lie close together."""
 
     def __init__(self) -> None:
+        self._is_warm = False
+        self.forget()
+
+    def forget(self) -> bool:
+        """All that it was told: it is a new shard."""
         self._names = Names()
         self._groups: ShardGroups | None = None
         self._board = _Board()
@@ -113,7 +132,9 @@ class Shard:
         self._number: dict[int, int] = {}
         self._free: list[int] = []
         self._listings = Listings()
-        self._is_warm = False
+        self._copies: dict[int, ColumnarBookSnapshot] = {}
+        self._newly: OrderedDict[tuple[int, int], Mapping[Stage, Movers]] = OrderedDict()
+        return True
 
     def do(self, calls: list[Call], vector: Vector | None = None) -> Any:
         """Runs calls in order; the answer of the last one."""
@@ -160,6 +181,16 @@ class Shard:
 
     def keep(self, row: int, packed: bytes) -> None:
         self._own.keep_state(self._here(row), packed)
+
+    def take_copy(self, key: int, at: datetime) -> bool:
+        """Copies all rows as they are now, for questions that are asked aside."""
+        self._copies[key] = cast("ColumnarBookSnapshot", self._own.snapshot(at, PlainBook(), is_kept=True))
+        return True
+
+    def drop_copy(self, key: int) -> None:
+        self._copies.pop(key, None)
+        for gone in [each for each in self._newly if each[0] == key]:
+            self._newly.pop(gone, None)
 
     def assets(self, names: list[str]) -> None:
         for name in names:
@@ -227,8 +258,61 @@ class Shard:
     def named_coins(self) -> frozenset[str]:
         return self._own.screen.named_coins()
 
-    def nbytes(self) -> int:
-        return sum(self._own.nbytes().values())
+    # -- what it answers beside all prices, in a thread of its own --
+
+    def aside(self, name: str, args: tuple[Any, ...]) -> Any:
+        """Another answer than to `do`: it reads copies alone. None where it has not got that copy."""
+        with exact():
+            return getattr(self, name)(*args)
+
+    def memory(self, limit: int | None) -> ProcessMemory:
+        return memory_of_this_process(limit)
+
+    def prepare_copy(self) -> bool:
+        if self._groups is not None:
+            self._groups.prepare_snapshot()
+        return True
+
+    def of_copy(self, key: int, name: str, args: tuple[Any, ...]) -> Any:
+        """What a snapshot answers."""
+        copy = self._copies.get(key)
+        if copy is None:
+            return None
+        if name == "exposures":
+            by, on, scope, has_distances = args
+            return copy.exposures(by, on, scope, has_distances=has_distances)
+        return getattr(copy, name)(*args)
+
+    def examples_of_copy(self, key: int) -> list[Group] | None:
+        copy = self._copies.get(key)
+        return None if copy is None else list(copy.examples())
+
+    def sweep_copy(self, key: int, number: int, on: Prices, scope: Scope) -> Swept | None:
+        """A sweep of this number, without its movers: `movers` tells those."""
+        copy = self._copies.get(key)
+        if copy is None:
+            return None
+        swept = copy.sweep(on, scope)
+        self._newly[key, number] = swept.newly
+        while len(self._newly) > MOST_SWEPT:
+            self._newly.popitem(last=False)
+        return swept._replace(newly={})
+
+    def movers(self, key: int, number: int, stage: Stage, first: int, most: int) -> bytes | None:
+        """A page of the groups that enter a stage by a sweep, worst first: each with its state, as MessagePack."""
+        newly = self._newly.get((key, number))
+        if newly is None:
+            return None
+        page = islice(newly[stage](), first, first + most) if stage in newly else ()
+        return msgspec.msgpack.encode([(_stored(sight), sight.state) for sight in page])
+
+    def copy_under(self, key: int, new: int, rules: Rules) -> bool | None:
+        """A copy of a copy, as a reload would leave it."""
+        copy = self._copies.get(key)
+        if copy is None:
+            return None
+        self._copies[new] = copy.under(rules)
+        return True
 
     # -- within --
 

@@ -1,6 +1,6 @@
 """What every implementation of Shards must do: it carries calls and answers, and what is gone is gone."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 from monitor.core.rules.settings import Lifecycle, Rules
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.names import Names
-from monitor.engine.spread.links import LOAD_LIMIT_S, Links, Shards
+from monitor.engine.spread.links import LOAD_LIMIT_S, READY, Shards
 from monitor.engine.spread.local import LocalShards, NearShards
 from monitor.engine.spread.shard import Call, Vector
 from tests.coin_desk import START
@@ -22,68 +22,48 @@ GIVEN: Call = ("renew", (START, NOW))
 
 @pytest.fixture(params=[NearShards, LocalShards], scope="module")
 def shards(request: pytest.FixtureRequest) -> Iterator[Shards]:
-    made: Shards = request.param(2)
+    made: Shards = request.param()
+    for seat in range(2):
+        made.begin(seat)
     yield made
     made.close()
 
 
-def answer(shards: Shards, place: int, *calls: Call, vector: Vector | None = None) -> Any:
-    shards.send(place, list(calls), vector)
-    return shards.receive([place], LOAD_LIMIT_S)[place]
+def ask(shards: Shards, calls: dict[int, list[Call]], vector: Vector | None = None) -> dict[int, Any]:
+    return shards.ask(calls, vector, LOAD_LIMIT_S, lambda some: len(some) == len(calls)).answers
 
 
-def test_shards_carry_calls_in_order_until_they_are_gone(shards: Shards) -> None:
-    """One test, as each process of a shard takes seconds to start."""
+def carries(shards: Shards) -> None:
+    """Calls in order until a shard is gone: one run, as each process of a shard takes seconds to start."""
     names = Names()
     block = Block.of(ordinary(20), names)
     load: Call = ("load", (3, block.dump(names), 0, None, {}))
-    for place in range(2):
-        shards.begin(place)
-    # The answer is that of the last call; those of others wait until they are asked for.
-    shards.send(0, [GIVEN, load, ("coins", ())], None)
-    shards.send(1, [GIVEN, ("coins", ())], None)
-    assert shards.receive([1], LOAD_LIMIT_S) == {1: frozenset()}
-    coins = shards.receive([0], LOAD_LIMIT_S)[0]
-    assert coins
+    # The answer is that of the last call.
+    coins = ask(shards, {0: [GIVEN, load, ("coins", ())], 1: [GIVEN, ("coins", ())]})
+    assert coins[0]
+    assert coins[1] == frozenset()
     # All read the same prices, and name rows of the book: the block has number 3 there.
-    told: Call = ("assets", (sorted(coins),))
-    prices = Vector(np.full(len(coins), 1.0), np.zeros(len(coins), np.uint8))
-    named = answer(shards, 0, told, ("suspects", (None,)), vector=prices)
-    assert {row // 8192 for row in named.rows} == {3}
-    assert named.debt > 0
-    assert answer(shards, 1, told, ("suspects", (None,)), vector=prices).rows == []
-    # What a shard cannot do ends it. It gives no answer, takes no call, and the other one goes on.
-    links = Links(_Begun(shards), 60.0)
-    assert links.ask({0: ("unload", (77,)), 1: ("coins", ())}) == {1: frozenset()}
-    assert links.missing == {0}
-    assert links.ask_all("coins") == [frozenset()]
-    with pytest.raises(OSError):  # noqa: PT011, any of them says that it is gone
-        shards.send(0, [("coins", ())], None)
-    # A replacement has nothing in it, and is asked again from then on.
-    assert links.load(0, [GIVEN])
-    links.take_back(0)
-    assert links.ask_all("coins") == [frozenset(), frozenset()]
+    told: Call = ("assets", (sorted(coins[0]),))
+    prices = Vector(np.full(len(coins[0]), 1.0), np.zeros(len(coins[0]), np.uint8))
+    look: list[Call] = [told, ("suspects", (None,))]
+    named = ask(shards, {0: look, 1: look}, prices)
+    assert {row // 8192 for row in named[0].rows} == {3}
+    assert named[0].debt > 0
+    assert named[1].rows == []
+    # What is asked aside waits for nothing, and of a copy that is not there there is no answer.
+    assert ask(shards, {0: [("take_copy", (5, START))]}) == {0: True}
+    aside: Call = ("of_copy", (5, "by_product", ()))
+    assert shards.ask_aside({0: aside, 1: aside}, LOAD_LIMIT_S) == {0: {"vip_loan": 20}, 1: None}
+    assert not shards.late([0, 1])
+    # What a shard cannot do ends it: it gives no answer, then and later, and the other one goes on.
+    both: dict[int, list[Call]] = {0: [("unload", (77,))], 1: [("coins", ())]}
+    assert shards.ask(both, None, LOAD_LIMIT_S, lambda some: len(some) == 2) == ({1: frozenset()}, {0})
+    assert shards.ask({0: [READY]}, None, LOAD_LIMIT_S, bool) == ({}, {0})
+    # A replacement has nothing in it.
+    shards.abandon(0)
+    shards.begin(0)
+    assert ask(shards, {0: [READY, GIVEN, ("coins", ())]}) == {0: frozenset()}
 
 
-class _Begun(Shards):
-    """Shards that are there already."""
-
-    def __init__(self, shards: Shards) -> None:
-        self._shards = shards
-        self.count = shards.count
-        self._is_first = set(range(shards.count))
-
-    def begin(self, place: int) -> None:
-        if place in self._is_first:
-            self._is_first.discard(place)
-        else:
-            self._shards.begin(place)
-
-    def send(self, place: int, calls: list[Call], vector: Vector | None) -> None:
-        self._shards.send(place, calls, vector)
-
-    def receive(self, places: Collection[int], limit_s: float) -> dict[int, Any]:
-        return self._shards.receive(places, limit_s)
-
-    def abandon(self, place: int) -> None:
-        self._shards.abandon(place)
+def test_shards_carry_calls_in_order_until_they_are_gone(shards: Shards) -> None:
+    carries(shards)
