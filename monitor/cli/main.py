@@ -34,6 +34,7 @@ from monitor.cli import (
     output,
     portfolio,
     reloading,
+    shards,
 )
 from monitor.cli.daemon_at import daemon_at
 from monitor.cli.help_texts import explained
@@ -102,6 +103,7 @@ for _command in (
     copies.backup,
     copies.restore,
     reloading.reload,
+    shards.shards,
     init,
 ):
     commands.command(_command)

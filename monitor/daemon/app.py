@@ -101,8 +101,7 @@ class App:
         running = self._running
         self.store.sign_audits(await asyncio.to_thread(wiring.audit_keys, self.config))
         snapshot = await self.store.open()
-        # Made just now, some of them, and for their owner alone.
-        await asyncio.to_thread(startup.keep_store_private, self.config)
+        await asyncio.to_thread(startup.keep_store_private, self.config)  # some of its files were made just now
         self.subscriptions = MadeEndpoints(self.store, self.clock, self.config.endpoints)
         await self.subscriptions.load()
         self._check_names(self.config)
@@ -155,12 +154,13 @@ class App:
             reload=partial(_reload_for, self),
             sources=lambda: unmended.stated_sources(self.config, self.sources.rates_seen),
             imports=self._imports(),
+            shards=partial(shards.shown, self.book),
         )
         self.server = Server(self.config.web, handed_over)
 
     def _imports(self) -> DeskImports:
-        kept = self.config.state_dir / "imports"
-        return DeskImports((self.monitor, self.book), self.sequencer, self.journal, kept, self._memory.note)
+        where = (self.sequencer, self.journal, self.config.state_dir / "imports")
+        return DeskImports((self.monitor, self.book), *where, self._memory.note)
 
     def _check_names(self, config: Config) -> None:
         """Raises BadConfig for a notifier with the name of an endpoint that was made by API."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from monitor.config import Config
 from monitor.core.alerts.state_alerts import SHARD_FULL, SHARD_MISSING
 from monitor.core.events.events import Noticed
+from monitor.core.queries.shards_shown import ShardItem, ShardList
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.sequencer import Sequencer
 from monitor.engine.book import ColumnarBook
@@ -74,6 +75,36 @@ def resize(book: ColumnarBook, config: Config) -> None:
     """After a reload: so many shards there should be."""
     if isinstance(book, SpreadBook):
         book.wanted = config.engine.shards
+
+
+def shown(book: ColumnarBook) -> ShardList:
+    """The shards as people see them; none for a book in this process. For a worker thread."""
+    if not isinstance(book, SpreadBook):
+        return ShardList([], 0)
+    seen, blocks = book.seen(), book.links.blocks
+
+    def state(each: CopySeen) -> str:
+        if each.place in blocks.joining:
+            return "coming"
+        return "missing" if each.is_missing else "going" if each.place in blocks.leaving else "there"
+
+    items = [
+        ShardItem(
+            each.place,
+            each.copy,
+            each.address,
+            each.groups,
+            f"{each.debt:.2f}",
+            each.is_missing,
+            each.is_watched,
+            round(each.quiet_s, 3),
+            each.nbytes,
+            state(each),
+        )
+        for each in seen
+    ]
+    unwatched = sum({each.place: each.groups for each in seen if not each.is_watched}.values())
+    return ShardList(items, unwatched + book.homeless())
 
 
 class ShardKeeper:

@@ -46,6 +46,11 @@ class ColumnarBook:
         """How many fresh groups the last fold left where they are."""
         self._rules: tuple[datetime, Rules] | None = None
 
+    @property
+    def is_partial(self) -> bool:
+        """Some groups are with nobody who watches them: figures of the whole book miss them. Any thread may ask."""
+        return False
+
     def __len__(self) -> int:
         return len(self.fresh) + (len(self.columnar.rows) if self.columnar else 0)
 

@@ -88,7 +88,8 @@ class ColumnarGroupLists:
         found.sort(key=lambda f: f[0], reverse=query.is_reversed)
         last = found[query.limit - 1][0] if len(found) > query.limit else None
         sights = (_sight(columnar, f, query, scope, prices) for _, f in found[: query.limit])
-        return GroupPage([s for s in sights if s is not None], None if last is None else _cursor(query.sort, last))
+        after_these = None if last is None else _cursor(query.sort, last)
+        return GroupPage([s for s in sights if s is not None], after_these, self._book.is_partial)
 
     def counts(self, scope: Scope, prices: Prices) -> Counts:
         columnar = self._book.columnar
@@ -98,7 +99,8 @@ class ColumnarGroupLists:
             block, fresh = self._look(columnar, lambda listing: listing.counts(scope))
         single = PlainGroupLists(lambda: fresh).counts(scope, prices)
         stages = {stage: number + single.stages[stage] for stage, number in block.stages.items()}
-        return Counts(stages, block.unknown + single.unknown, block.blind + single.blind, block.total + single.total)
+        unknown, blind, total = (a + b for a, b in zip(block[1:4], single[1:4], strict=True))
+        return Counts(stages, unknown, blind, total, self._book.is_partial)
 
     def debts(self, scope: Scope, prices: Prices) -> dict[str, Decimal]:
         columnar = self._book.columnar

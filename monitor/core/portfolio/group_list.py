@@ -73,6 +73,8 @@ class GroupPage(NamedTuple):
 
     rows: list[Sight]
     next: str | None
+    is_partial: bool = False
+    """Some groups stand in it as unknown because nobody watches them."""
 
 
 class Counts(NamedTuple):
@@ -82,6 +84,8 @@ class Counts(NamedTuple):
     unknown: int
     blind: int
     total: int
+    is_partial: bool = False
+    """Some of the unknown ones are so because nobody watches them."""
 
 
 class BadCursor(ValueError):

@@ -79,6 +79,12 @@ class SpreadBook(ColumnarBook):
         """Every group is watched."""
         return not self.links.missing
 
+    @property
+    def is_partial(self) -> bool:
+        links = self.links
+        seeing = [not links.is_new.issuperset(links.blocks.seats(place)) for place in links.live]
+        return bool(links.missing) or (any(seeing) and not all(seeing))
+
     def seen(self) -> list[CopySeen]:
         """All copies of all shards. Any thread may ask."""
         spread, links = self._spread, self.links
