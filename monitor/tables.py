@@ -92,6 +92,14 @@ class EngineTable(msgspec.Struct, frozen=True):
     """A shard that has so many takes no more blocks; 0: as many as its memory holds."""
     max_memory_mb: Annotated[int, range(1 << 24)] = 0
     """A shard that would take more takes no more blocks; 0: the memory of its machine is the limit."""
+    ray: str = ""
+    """Where shards are actors of Ray: "auto" for a cluster that this machine is part of, or the "ray://host:port" of one."""
+
+    def __post_init__(self) -> None:
+        if self.ray and self.ray != "auto" and not self.ray.startswith("ray://"):
+            raise ValueError(f'ray: found {self.ray!r}, expected "auto" or "ray://host:port"')
+        if self.ray and not self.shards:
+            raise ValueError("ray: shards is 0, so there is nothing to place; set shards too")
 
 
 class EndpointsTable(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from monitor.config import Config
+from monitor.config import BadConfig, Config
 from monitor.core.alerts.state_alerts import SHARD_FULL, SHARD_MISSING
 from monitor.core.events.events import Noticed
 from monitor.core.queries.shards_shown import ShardItem, ShardList
@@ -59,9 +59,20 @@ async def book_of(config: Config) -> ColumnarBook:
 
 
 def _shards_of(config: Config) -> Shards:
-    from monitor.engine.spread.local import LocalShards  # the array libraries cost a second and 100 MB
+    address = config.engine.ray
+    if not address:
+        from monitor.engine.spread.local import LocalShards  # the array libraries cost a second and 100 MB
 
-    return LocalShards()
+        return LocalShards()
+    try:
+        from monitor.engine.spread.ray_shards import RayShards
+
+        return RayShards(address, config.engine.replicas)
+    except ImportError:
+        why = "Ray is not installed; install the extra `ray` of this package beside the monitor"
+    except ConnectionError as e:
+        why = f"no cluster answers: {e}; start one, or take the key out for processes of this machine"
+    raise BadConfig([f"{config.path}: engine.ray = {address!r}: {why}"])
 
 
 def look_after(book: ColumnarBook, running: Running, monitor: RiskMonitor, sequencer: Sequencer, tell: Tell) -> None:
@@ -92,13 +103,13 @@ def shown(book: ColumnarBook) -> ShardList:
         ShardItem(
             each.place,
             each.copy,
-            each.address,
+            each.address if each.memory is None else f"{each.address}, process {each.memory.pid}",
             each.groups,
             f"{each.debt:.2f}",
             each.is_missing,
             each.is_watched,
             round(each.quiet_s, 3),
-            each.nbytes,
+            None if each.memory is None else each.memory.resident,
             state(each),
         )
         for each in seen

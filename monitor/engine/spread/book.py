@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from monitor.engine.columnar_groups import ColumnarGroups
     from monitor.engine.spread.groups import SpreadGroups
     from monitor.engine.spread.links import Shards
+    from monitor.engine.spread.memory import ProcessMemory
     from monitor.engine.spread.shard import Call
 
 NOWHERE = -1
@@ -55,8 +56,8 @@ class CopySeen(NamedTuple):
     """Some copy of the shard is there."""
     quiet_s: float
     address: str
-    nbytes: int | None
-    """Memory of its process, as it said last."""
+    memory: ProcessMemory | None
+    """Its process, as it said last."""
 
 
 class SpreadBook(ColumnarBook):
@@ -70,8 +71,8 @@ class SpreadBook(ColumnarBook):
         self.wanted = count
         """So many shards there should be; `resize` sees to it."""
         self._how = how
-        self.nbytes_of: dict[int, int] = {}
-        """By seat: memory of its process, as it said last."""
+        self.memory_of: dict[int, ProcessMemory] = {}
+        """By seat, as it said last."""
         self._mending: dict[int, Iterable[Call]] = {}
 
     @property
@@ -100,7 +101,7 @@ class SpreadBook(ColumnarBook):
                 place not in links.missing,
                 links.quiet_s(seat),
                 links.shards.address(seat),
-                self.nbytes_of.get(seat),
+                self.memory_of.get(seat),
             )
             for place in links.blocks.places
             for seat in links.blocks.seats(place)
@@ -125,7 +126,7 @@ class SpreadBook(ColumnarBook):
     def hear_memory(self) -> None:
         """Asks all copies how much memory they have. Any thread may."""
         memories = self.links.ask_each_aside(self.links.limit_s, "memory", self._how.most_bytes)
-        self.nbytes_of = {seat: memory.resident for seat, memory in memories.items()}
+        self.memory_of = memories
         self.links.blocks.room |= {seat: memory.room for seat, memory in memories.items()}
         if self._spread is not None:
             self.links.blocks.groups = dict(self._spread.by_shard())

@@ -76,7 +76,7 @@ class NearShards:
 class LocalShards:
     """Processes. The prices of a tick lie in memory that all of them read."""
 
-    where = "processes of this machine"
+    where = "this machine"
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
@@ -129,8 +129,7 @@ class LocalShards:
         return frozenset(seat for seat, line in lines.items() if line.is_late)
 
     def address(self, seat: int) -> str:
-        process = self.processes.get(seat)
-        return self.where if process is None else f"process {process.pid}"
+        return self.where
 
     def abandon(self, seat: int) -> None:
         process = self.processes.pop(seat, None)

@@ -15,6 +15,8 @@ _CGROUP = Path("/sys/fs/cgroup")
 class ProcessMemory(NamedTuple):
     """Bytes of a process."""
 
+    pid: int
+    """Its number, on its machine."""
     resident: int
     room: int
     """What it may still take."""
@@ -25,7 +27,7 @@ def memory_of_this_process(limit: int | None) -> ProcessMemory:
     resident = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE
     rooms = [room for room in (_free_of_machine(), _free_of_container()) if room is not None]
     room = min(rooms, default=1 << 62) - RESERVE
-    return ProcessMemory(resident, room if limit is None else min(room, limit - resident))
+    return ProcessMemory(os.getpid(), resident, room if limit is None else min(room, limit - resident))
 
 
 def _free_of_machine() -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple, cast
 
@@ -35,6 +36,9 @@ MOST_SWEPT = 64
 """Sweeps of copies whose movers may still be asked for."""
 MOST_SENT = 2_000
 """Groups that go along with their columns; what more are named the head reads from its shelf."""
+
+warm_once = cache(warm)
+"""Once a process; what is forked from one that did it needs no more."""
 
 _OF_RULES = ("nearest", "held")
 """Questions of a list that need the rules in force."""
@@ -119,7 +123,6 @@ class Shard:
     """Its methods are all that a head may ask. Rows are those of the book; the shard's own lie close together."""
 
     def __init__(self) -> None:
-        self._is_warm = False
         self.forget()
 
     def forget(self) -> bool:
@@ -148,9 +151,7 @@ class Shard:
 
     def ready(self) -> bool:
         """It is there. What it is told next does not wait for a compiler."""
-        if not self._is_warm:
-            warm()
-        self._is_warm = True
+        warm_once()
         return True
 
     def renew(self, at: datetime, rules: Rules) -> None:

@@ -4,6 +4,6 @@ So a replacement is there in some hundredths of a second, and the code is in mem
 """
 
 from monitor.engine.spread import local as local
-from monitor.engine.warm import warm
+from monitor.engine.spread.shard import warm_once
 
-warm()
+warm_once()

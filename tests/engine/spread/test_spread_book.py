@@ -3,7 +3,7 @@
 import json
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -32,6 +32,7 @@ from tests.engine.kinds import ALL
 from tests.engine.market import QUICK, WARY, Market
 from tests.engine.spread.processes import SharedProcesses
 
+Hurt = Callable[[int, signal.Signals], None]
 NOW = Rules("desk-1", {"vip_loan": rules(4)}, Lifecycle(), TRUSTED)
 
 
@@ -133,7 +134,11 @@ def mended(book: SpreadBook) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_processes_decide_to_the_last_byte_as_one_does(processes: SharedProcesses, count: int) -> None:
-    ours, book = a_desk(processes, count)
+    decide_alike(processes, count)
+
+
+def decide_alike(shards: Shards, count: int) -> None:
+    ours, book = a_desk(shards, count)
     theirs = with_groups(RiskMonitor(NOW, book=ColumnarBook(fold_at=0)))
     told = 0
     for seconds, price in enumerate(PRICES, 1):
@@ -146,13 +151,17 @@ def test_processes_decide_to_the_last_byte_as_one_does(processes: SharedProcesse
 
 def test_with_two_copies_a_shard_that_hangs_or_dies_is_no_gap(processes: SharedProcesses) -> None:
     """Whichever copy it is, all is said at once and alike, and the copy is replaced."""
-    ours, book = a_desk(processes, 2, copies=2)
+    are_no_gap(processes, processes.hurt)
+
+
+def are_no_gap(shards: Shards, hurt: Hurt) -> None:
+    ours, book = a_desk(shards, 2, copies=2)
     theirs = with_groups(RiskMonitor(NOW, book=ColumnarBook(fold_at=0)))
     hurts = {1: (0, signal.SIGSTOP), 3: (3, signal.SIGKILL)}
     gone = 0
     for seconds, price in enumerate(PRICES, 1):
         if seconds in hurts:
-            processes.hurt(*hurts[seconds])
+            hurt(*hurts[seconds])
         mine, its = fall(ours, price, seconds), fall(theirs, price, seconds)
         assert msgspec.json.encode(mine) == msgspec.json.encode(its)
         assert book.is_whole
@@ -175,12 +184,16 @@ def test_what_a_missing_shard_held_is_unwatched_until_a_replacement_is_loaded(
     processes: SharedProcesses, stopped: signal.Signals
 ) -> None:
     """Nobody waits longer than the limit, nothing false is said, and the first prices decide what is overdue."""
-    ours, book = a_desk(processes, 2)
+    is_unwatched_until_replaced(processes, lambda seat: processes.hurt(seat, stopped))
+
+
+def is_unwatched_until_replaced(shards: Shards, hurt: Callable[[int], None]) -> None:
+    ours, book = a_desk(shards, 2)
     theirs = with_groups(RiskMonitor(NOW, book=ColumnarBook(fold_at=0)))
     fall(ours, "0.11", 1)
     fall(theirs, "0.11", 1)
     assert book.columnar is not None
-    processes.hurt(1, stopped)
+    hurt(1)
     book.links.limit_s = 3.0
     # A body that no pipe takes at once holds nobody up either.
     book.links.tell(1, "load", 99, bytes(8 << 20), 0, None, {})
