@@ -5,8 +5,8 @@ CONFIG  ?= config/monitor.toml
 BIN     := .venv/bin
 BENCH   := .venv-bench/bin
 RAY     := .venv-ray/bin
-# Three for two cores: half of the tests wait for daemons, sockets and clocks.
-WORKERS ?= 3
+# Four for two cores: half of the tests wait for daemons, sockets and clocks.
+WORKERS ?= 4
 
 PAGE    := monitor/web/static/index.html
 SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)

@@ -102,9 +102,11 @@ def calm(book: Book) -> Book:
     return replace(book, debts=replace(book.debts, units=np.maximum(book.debts.units * 7 // 10, 1)))
 
 
-def fill(monitor: RiskMonitor, path: Path, advance: Callable[[], None] = lambda: None) -> None:
+def fill(
+    monitor: RiskMonitor, path: Path, advance: Callable[[], None] = lambda: None, reader: BlockReader | None = None
+) -> None:
     """Puts all groups of a book file; never more than AT_ONCE lines are in memory."""
-    reader = new_reader(monitor)
+    reader = reader or new_reader(monitor)
     with path.open("rb") as file:
         while lines := list(islice(file, AT_ONCE)):
             put(monitor, lines, reader)

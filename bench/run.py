@@ -93,8 +93,9 @@ METHOD = """\
 - One, three and five feeds: every price of 600 coins moves in every frame, and the feeds stay within a hundredth of a per
   cent of each other. A frame is handled by a whole monitor without groups.
 - A storm and single commits go through the journal and the SQLite store as the daemon's do, on this disk, synced.
-- Reading: 98,304 lines, by the processor's time of the reading process, without the collector. A re-read is a whole start of
-  the file's book, whose groups are there already. A midnight is the book's new debts and one sweep, at 1M groups.
+- Reading: 98,304 lines, by the processor's time of the daemon's process, without the collector. The process that packs the
+  pages of a large book has begun. A re-read is a whole start of the file's book, whose groups are there already. A midnight
+  is the book's new debts and one sweep, at 1M groups.
 - Lateness: the loop of the daemon, with its switch interval and its thresholds of the collector, sleeps a millisecond again
   and again. A storm is ten thousand alerts in one tick.
 - Webhooks: a storm goes through the store, the dispatcher and a signed webhook, each alert alone and then in batches. The

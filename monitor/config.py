@@ -33,6 +33,7 @@ from monitor.core.rules.product import Product, override_problems
 from monitor.core.rules.settings import ExposureRules, FourEyes, Fund, LenderRules, Rules, Trust
 from monitor.core.rules.terms import LabelTerms
 from monitor.core.schema import Invalid, Name, Pattern, Problem, read
+from monitor.head_table import HeadTable, head_problem
 from monitor.people import (
     Contacts,
     FourEyesTable,
@@ -137,6 +138,8 @@ class Config(msgspec.Struct, frozen=True):
     engine: EngineTable = EngineTable()
     owners: Mapping[str, str] = {}
     """Whose a token is: the name of the person by that of the token."""
+    head: HeadTable | None = None
+    """Where two daemons take turns."""
 
     @property
     def instance(self) -> str:
@@ -209,7 +212,7 @@ _SHORTEST_PIECE = 4
 """A shorter one would take away letters of other words."""
 _TABLES = {"monitor", "store", "audit", "web", "prices", "lifecycle", "fund", "exposure", "endpoints", "lender"}
 _TABLES |= {"engine", "person", "four_eyes", "rota", "escalation", "heartbeat", "sms_replies"}
-_TABLES |= {"product", "rates", "book", "feed", "notifier", "route", "calendar"}
+_TABLES |= {"head", "product", "rates", "book", "feed", "notifier", "route", "calendar"}
 
 _DEFAULTED: tuple[tuple[str, Any], ...] = (
     ("exposure", ExposureRules),
@@ -219,6 +222,10 @@ _DEFAULTED: tuple[tuple[str, Any], ...] = (
     ("engine", EngineTable),
 )
 """Tables that have a default for every key."""
+
+
+def _defaulted(loader: _Loader, table: dict[str, Any]) -> list[Any]:
+    return [loader.table(kind, table, name) or kind() for name, kind in _DEFAULTED]
 
 
 def load(path: Path) -> Config:
@@ -247,7 +254,7 @@ class _Loader:
         prices = self.table(PricesTable, table, "prices")
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
         fund = self.table(Fund, table, "fund") if "fund" in table else None
-        exposure, lender, endpoints, *others = (self.table(kind, table, name) or kind() for name, kind in _DEFAULTED)
+        exposure, lender, endpoints, audit, engine = _defaulted(self, table)
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
@@ -259,6 +266,7 @@ class _Loader:
         tokens = web.tokens if web is not None else ()
         people, duty, four_eyes = self.duty(table, web)
         heartbeat = self.table(HeartbeatTable, table, "heartbeat") if "heartbeat" in table else None
+        head = _head(self, table, store)
         replies = self.table(SmsReplies, table, "sms_replies") if "sms_replies" in table else None
         if replies is not None and web is not None and web.public_url is None:
             self.note("sms_replies", "needs web.public_url: the gateway signs the address that it asks")
@@ -282,8 +290,14 @@ class _Loader:
             four_eyes=four_eyes,
         )
         config = Config(self.path, monitor, store, keep, web, rules, books, feeds, notifiers, routes, rates)
-        more = {"heartbeat": heartbeat, "sms_replies": replies, "holidays": holidays_of(calendars)}
-        more |= dict(zip(("audit", "engine"), others, strict=True))
+        more = {
+            "heartbeat": heartbeat,
+            "sms_replies": replies,
+            "holidays": holidays_of(calendars),
+            "audit": audit,
+            "engine": engine,
+            "head": head,
+        }
         more |= {"old_keys": tuple(self.old_keys), "endpoints": endpoints}
         return msgspec.structs.replace(config, contacts=contacts_of(people), owners=owners_of(people), **more)
 
@@ -460,6 +474,14 @@ class _Loader:
                     self.note(f"route[{i}].quiet.calendar", problem)
                 routes.append(route)
         return tuple(routes)
+
+
+def _head(loader: _Loader, table: dict[str, Any], store: Part | None) -> HeadTable | None:
+    """Of a daemon that is one of two, which must share a store."""
+    head: HeadTable | None = loader.table(HeadTable, table, "head") if "head" in table else None
+    if store is not None and (problem := head_problem(head, store.kind)):
+        loader.note("head", problem)
+    return head
 
 
 def _agreement(loader: _Loader, module: Any, entry: ProductTable, name: str, where: str) -> Product | None:

@@ -69,7 +69,7 @@ class WebConfig(msgspec.Struct, frozen=True):
     languages: tuple[str, ...] = ()
     """Drafts of the page that a reader may choose, beside English."""
     health_port: Annotated[int, range(0, 65536)] | None = None
-    """A port that answers only /healthz, /readyz and /metrics, whatever happens at the other one."""
+    """A port that answers only /healthz, /readyz, /headz and /metrics, whatever happens at the other one."""
     max_connections: Annotated[int, range(16, 100_001)] = 1000
     """At most half of the descriptors, whatever stands here: the other half is for feeds, channels and files."""
     quotas: QuotaConfig = QuotaConfig()

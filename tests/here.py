@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from monitor.cli.main import main
-from tests.faults.house import Ended
+from tests.forks import Ended
 
 Here = Callable[..., Awaitable[Ended]]
 

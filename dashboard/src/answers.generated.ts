@@ -360,6 +360,14 @@ export interface CureShown {
   readonly by_asset: Readonly<Record<string, string | null>>;
 }
 
+export interface DatabaseState {
+  readonly version: string;
+  readonly synchronous_standby_names: string;
+  readonly fsync: string;
+  readonly full_page_writes: string;
+  readonly is_standby: boolean;
+}
+
 export interface DayStatement {
   readonly group: string;
   readonly product: string | null;
@@ -745,6 +753,20 @@ export interface GroupsEvent {
   readonly snapshot: boolean;
   readonly rows: readonly GroupRow[];
   readonly gone: readonly string[];
+}
+
+export interface HeadState {
+  readonly role: "active" | "standby";
+  readonly epoch: number;
+  readonly holder: string;
+  readonly version: string;
+  readonly lease_age_s: number | null;
+  readonly basis: "lease" | "none" | "over" | "peer" | null;
+  readonly clock_offset_s: number | null;
+  readonly peer: string;
+  readonly peer_says: "does not answer" | "does not reach the database" | "not asked" | "reaches the database";
+  readonly trouble: string;
+  readonly database?: DatabaseState | null;
 }
 
 export interface HiddenAlert {
@@ -1282,6 +1304,7 @@ export interface Readiness {
   readonly degraded: readonly DegradedItem[];
   readonly prices: PriceHealth | null;
   readonly oldest_undelivered_s: Readonly<Record<string, number>> | null;
+  readonly head?: HeadState | null;
 }
 
 export interface Reason {
@@ -1534,6 +1557,7 @@ export interface Status {
   readonly cursor: number | null;
   readonly streams: number;
   readonly rules: readonly string[];
+  readonly head?: HeadState | null;
 }
 
 export interface StatusEvent {

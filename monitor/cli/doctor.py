@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -20,8 +20,10 @@ from redis.exceptions import RedisError
 from monitor import plugins
 from monitor.addresses import scrubbed
 from monitor.audit_keys import read_keys
+from monitor.cli import head_checks
 from monitor.cli.daemon_at import address_of
 from monitor.cli.feed_checks import DaemonSeen, ask_daemon, first_price, is_another, seen_by_daemon
+from monitor.cli.findings import Finding
 from monitor.client import NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import Config, Part
@@ -35,18 +37,13 @@ LOW_DISK_BYTES = 1 << 30
 NO_DISK_BYTES = 100 << 20
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """A part, its state, and what to do about it."""
-
-    part: str
-    status: Literal["fine", "note", "trouble"]
-    text: str
-
-
 async def examine(config: Config) -> list[Finding]:
     """All findings, in the order in which a person would look."""
     daemon, seen = await _daemon(config)
     findings = [_clock(), *_sqlite(config), *_disk(config), *_store(config), _audit(config), daemon]
+    findings += await head_checks.of_database(config)
+    if config.head is not None:
+        findings += await head_checks.of_heads(config.head, _base(config))
     of_feed = partial(_feed, config, seen)
     findings += await asyncio.gather(*(_checked(f"feed {part.name}", part, of_feed) for part in config.feeds))
     for part in config.notifiers:
@@ -119,6 +116,14 @@ def _disk(config: Config) -> list[Finding]:
     return findings
 
 
+def _base(config: Config) -> str | None:
+    """The address of the daemon; None where none has noted its port."""
+    try:
+        return address_of(config)
+    except NoAnswer:
+        return None
+
+
 def _store(config: Config) -> list[Finding]:
     path = Path(getattr(config.store.config, "path", ""))
     if config.store.kind == "memory":
@@ -184,6 +189,8 @@ async def _daemon(config: Config) -> tuple[Finding, DaemonSeen | None]:
         if await is_another(config, base):
             text = f"another monitor answers at {place}: its configuration is not {config.path.absolute()}"
             return Finding("daemon", "trouble", f"{text}; stop it, or give this one another [web] port"), None
+        if config.head is not None and await head_checks.is_standby(base):
+            return Finding("daemon", "fine", f"waits as the standby at {place}"), None
         seen = await ask_daemon(config, base)
     except (OSError, aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as e:
         seen = f"{type(e).__name__}: {e}" if str(e) else "no answer in time"

@@ -118,6 +118,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         f'--match product=vip_loan --until 2h --reason "a test" --even-worse {_ALONE}',
         "--delete sil_0f3c",
     ),
+    "store copy": ("--from sqlite --to postgres --path var/monitor.db --key-file secrets/store.key",),
+    "store upgrade": ("", "--finish"),
     "stress": (
         "--shock BTC=-30% --shock ETH=1500 --limit 20",
         "--scenario 2021-05-19 --csv moved.csv",

@@ -35,6 +35,7 @@ from monitor.cli import (
     portfolio,
     reloading,
     shards,
+    stores,
 )
 from monitor.cli.daemon_at import daemon_at
 from monitor.cli.help_texts import explained
@@ -57,6 +58,7 @@ from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
 from monitor.control_characters import visible
 from monitor.core.rules.open_ladders import ended
+from monitor.lease.fenced import fenced_by
 from monitor.notifiers._base import DeliveryError, Notice, Notifier
 from monitor.people import without_links
 from monitor.quiet_times import run_out
@@ -108,6 +110,7 @@ for _command in (
 ):
     commands.command(_command)
 commands.command(audit.commands)
+commands.command(stores.commands)
 commands.command(importing.import_, name="import")
 
 
@@ -168,8 +171,13 @@ def _daemon(config: Path, load: Callable[[], Config], log_level: str, *, as_json
         is_taken = isinstance(e, OSError) and e.errno == errno.EADDRINUSE
         hint = "; stop what runs there, or choose another web.port (0 picks a free one)" if is_taken else ""
         output.problems([f"{config}: {e}{hint}"])
-    except Exception:  # noqa: BLE001  whatever it is, the process must end with a traceback, and not wait for its threads
-        sys.stderr.write(visible(traceback.format_exc(), keeps_lines=True))
+    except Exception as e:  # noqa: BLE001  whatever it is, the process must end with a traceback, and not wait for its threads
+        if (fenced := fenced_by(e)) is not None:
+            output.problems(
+                [f"{config}: {fenced}; this daemon ends, and waits as the standby when it is started again"]
+            )
+        else:
+            sys.stderr.write(visible(traceback.format_exc(), keeps_lines=True))
     terminal.leave(code)
 
 
@@ -186,7 +194,7 @@ async def _serve(config: Config) -> int:
     from monitor.daemon.app import App  # imported late: `monitor --help` need not load the web and the stores
 
     clock = SystemClock()
-    app = App(config, clock, output.BookBars(clock.monotonic_s), service_manager.of_environment(clock))
+    manager = service_manager.of_environment(clock)
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     hangup = asyncio.Event()
@@ -201,17 +209,30 @@ async def _serve(config: Config) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, hangup.set)
+    lead = None
+    if config.head is not None:
+        from monitor.daemon.heads import Lead
+
+        lead = Lead(config, clock, manager)
+        if not await lead.taken(stopping, output.waits(config)):
+            return FINE
+    app = App(config, clock, output.BookBars(clock.monotonic_s), manager, lead)
     await app.start()
     with contextlib.suppress(OSError):
         output.welcome(config, app.address)
     app.reload_when(hangup)
     running = asyncio.create_task(app.run())
     asked = asyncio.create_task(stopping.wait())
-    await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
-    if running.done():
-        running.result()  # Raises what broke: a process that goes on half alive would be silent.
+    parts = {running} if lead is None or lead.holding is None else {running, lead.holding}
+    await asyncio.wait({*parts, asked}, return_when=asyncio.FIRST_COMPLETED)
+    for part in parts:
+        if part.done():
+            part.result()  # Raises what broke: a process that goes on half alive would be silent.
     running.cancel()
-    return FINE if await app.stop() else TROUBLE
+    is_saved = await app.stop()
+    if lead is not None:
+        await lead.end()
+    return FINE if is_saved else TROUBLE
 
 
 @commands.command

@@ -7,7 +7,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -123,6 +123,19 @@ def welcome(config: Config, address: tuple[str, int]) -> None:
     for name, text in rows:
         print(f"  {name:<12} {visible(text)}")
     sys.stdout.flush()
+
+
+def waits(config: Config) -> Callable[[tuple[str, int]], None]:
+    """The first line of a daemon that waits, once it has its port."""
+
+    def say_so(address: tuple[str, int]) -> None:
+        host, port = address
+        shown_host = f"[{host}]" if ":" in host else host
+        with suppress(OSError):
+            print(f"monitor {config.monitor.name} waits as the standby; ready: http://{shown_host}:{port}/readyz")
+            sys.stdout.flush()
+
+    return say_so
 
 
 def target(config: Any) -> str:

@@ -9,14 +9,13 @@ from functools import partial
 from typing import Any
 
 from monitor import config as configuration
-from monitor import plugins
 from monitor.books._base import BookProgress
 from monitor.clock import Clock, SystemClock
 from monitor.config import BadConfig, Config
 from monitor.core.events.events import Noticed
 from monitor.core.portfolio.rules_preview import ReloadEffect
 from monitor.core.schema import Invalid, Problem
-from monitor.daemon import reload, shards, startup, unmended, upkeep, wiring
+from monitor.daemon import heads, reload, shards, startup, unmended, upkeep, wiring
 from monitor.daemon.deliveries import Deliveries
 from monitor.daemon.event_log import Start
 from monitor.daemon.heartbeat import Heartbeat
@@ -45,10 +44,12 @@ class App:
         clock: Clock | None = None,
         progress: BookProgress | None = None,
         manager: ServiceManager | None = None,
+        lead: heads.Lead | None = None,
     ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
-        self.store: Store = plugins.module("stores", config.store.kind).build(config.store.config)
+        self.lead = lead
+        self.store: Store = heads.store_of(config, lead)
         self.tasks = Tasks()
         self.health = Health()
         self.manager = manager or ServiceManager(None, None, self.clock)
@@ -62,8 +63,7 @@ class App:
     async def start(self) -> None:
         """Opens the store, restores what it kept, and starts every part. Raises what the first failing part raises."""
         startup.prepare_threads(asyncio.get_running_loop())
-        await asyncio.to_thread(startup.take_built_kernels)
-        await asyncio.to_thread(startup.keep_private, self.config)
+        await asyncio.to_thread(startup.prepare_files, self.config)
         wiring.check(self.config)
         await self._build()
         self.address = await self.server.start()
@@ -101,15 +101,13 @@ class App:
         running = self._running
         self.store.sign_audits(await asyncio.to_thread(wiring.audit_keys, self.config))
         snapshot = await self.store.open()
-        await asyncio.to_thread(startup.keep_store_private, self.config)  # some of its files were made just now
+        await asyncio.to_thread(startup.keep_store_private, self.config)
         self.subscriptions = MadeEndpoints(self.store, self.clock, self.config.endpoints)
         await self.subscriptions.load()
         self._check_names(self.config)
-        self.book = await shards.book_of(self.config)
-        self.monitor = startup.restored(self.config.rules, snapshot, self.book)
+        self.book, self.monitor = await heads.restored(self.lead, self.config, snapshot)
         await startup.rewrite_blocks(self.store, self.book, snapshot)
-        now = self.clock.utc()
-        self.monitor.awaken(now)
+        self.monitor.awaken(now := self.clock.utc())
         self._memory = upkeep.MemoryTrim(self.clock)
         self.view = View(ColumnarGroupLists(self.book), self.clock, snapshot.cursor)
         self.view.listeners.append(self._memory.note_storm)
@@ -155,6 +153,7 @@ class App:
             sources=lambda: unmended.stated_sources(self.config, self.sources.rates_seen),
             imports=self._imports(),
             shards=partial(shards.shown, self.book),
+            head=None if self.lead is None else self.lead.keeper,
         )
         self.server = Server(self.config.web, handed_over)
 

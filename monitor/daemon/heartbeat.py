@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import msgspec
 
-from monitor import crashpoint
+from monitor import crashpoint, permit
 from monitor.addresses import guarded_socket, scrubbed, shown_url
 from monitor.bounded_http import BoundedConnector
 from monitor.config import Config
@@ -109,9 +109,10 @@ class Heartbeat:
             state = await self._sequencer.ask(self._look)
             shown = await self._shown(name, state)
             crashpoint.reached("before heartbeat")
+            permit.check()
             async with asyncio.timeout(SEND_S):
                 await notifier.send(Notice(shown["type"], shown["timestamp"], shown["data"]))
-        except (DeliveryError, TimeoutError, StoreUnavailable) as e:
+        except (DeliveryError, TimeoutError, StoreUnavailable, permit.Silent) as e:
             now_s = self._running.clock.monotonic_s()
             self._log.warning(now_s, name, "a heartbeat was not sent", notifier=name, reason=str(e) or "no answer")
         except Exception as e:  # noqa: BLE001  a notifier is a plug-in and may raise anything; that must not end the monitor

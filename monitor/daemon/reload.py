@@ -117,6 +117,7 @@ def check_fixed(old: Config, new: Config) -> None:
         ("monitor.group", old.monitor.group, new.monitor.group),
         ("store", old.store, new.store),
         ("engine", _but_for_shards(old), _but_for_shards(new)),
+        ("head", old.head, new.head),
         ("web.host", old.web.host, new.web.host),
         ("web.port", old.web.port, new.web.port),
         ("web.health_port", old.web.health_port, new.web.health_port),

@@ -27,6 +27,7 @@ from monitor.daemon.clock_watch import ClockEvent, ClockWatch
 from monitor.daemon.event_log import Start
 from monitor.daemon.journal import Journal
 from monitor.daemon.recorder import Recorder
+from monitor.daemon.slow_release import free_slowly
 from monitor.running import Running
 from monitor.stores._base import Applied, Audit, StoreUnavailable
 from monitor.telemetry import log
@@ -50,6 +51,12 @@ class Turn:
         self.audits: list[Audit] = []
         self.entries: list[Applied] = []
         self.answers: list[tuple[_Job, Any]] = []
+
+    def parts(self) -> list[object]:
+        """What a storm has many of."""
+        return [
+            part for out in self.outcomes for many in (out.alerts, out.states.values(), out.history) for part in many
+        ]
 
 
 class _Job(NamedTuple):
@@ -197,6 +204,7 @@ class Sequencer:
         await self._in_core(self._handle_all, jumps, jobs, prices, turn)
         crashpoint.reached("after tick")
         await self._conclude(turn, quoted_s)
+        free_slowly(turn.parts())
 
     async def _wait(self) -> None:
         """Until something comes, a deadline is due, or it is time to compare the clocks."""

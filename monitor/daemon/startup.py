@@ -50,6 +50,12 @@ def prepare_threads(loop: asyncio.AbstractEventLoop) -> None:
     loop.set_default_executor(ThreadPoolExecutor(IO_THREADS, "io"))
 
 
+def prepare_files(config: Config) -> None:
+    """Puts the compiled loops of an image where they can be used, and closes to others what the monitor writes."""
+    take_built_kernels()
+    keep_private(config)
+
+
 def keep_private(config: Config) -> None:
     """Closes to other users what the monitor has written and will write: store, logs, mails, texts, lists, kernels."""
     private_files.use(config.monitor.group)
@@ -85,8 +91,11 @@ def store_files(config: Config) -> list[Path]:
     return [Path(f"{os.path.realpath(path)}{suffix}") for suffix in ("", "-wal", "-shm", "-journal", ".lock")]
 
 
-def restored(rules: Rules, snapshot: StoredState, book: ColumnarBook) -> RiskMonitor:
-    """The monitor as it was committed. Raises BadConfig where today's rules do not fit a group that was kept."""
+def restored(rules: Rules, snapshot: StoredState, book: ColumnarBook, *, blocks_fit: bool = False) -> RiskMonitor:
+    """The monitor as it was committed. Raises BadConfig where today's rules do not fit a group that was kept.
+
+    `blocks_fit`: the groups of its blocks were found to fit.
+    """
     if snapshot.desk is None:
         return RiskMonitor(rules, book=book)
     memory = Memory(
@@ -100,7 +109,7 @@ def restored(rules: Rules, snapshot: StoredState, book: ColumnarBook) -> RiskMon
         rates=snapshot.rates,
     )
     try:
-        return RiskMonitor(rules, memory, book)
+        return RiskMonitor(rules, memory, book, blocks_fit=blocks_fit)
     except Refused as e:
         raise BadConfig([str(e)]) from None
 
@@ -146,9 +155,9 @@ ENGINE = Path(monitor.__file__).parent / "engine"
 """Where the compiled kernels are kept if the package can be written to."""
 
 
-async def warm(state_dir: Path) -> None:
+async def warm(state_dir: Path, after_s: float = WARM_AFTER_S) -> None:
     """Loads and compiles the engine. In two steps, as a stop waits for the step that has begun."""
-    await asyncio.sleep(WARM_AFTER_S)
+    await asyncio.sleep(after_s)
     engine = await asyncio.to_thread(_import_engine, state_dir)
     await asyncio.to_thread(engine.warm)
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from monitor import crashpoint
+from monitor import crashpoint, permit
 from monitor.clock import Clock
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.catalogue import DELIVERY_FAILING
@@ -38,11 +38,14 @@ async def tried_once(notifier: Notifier, notice: Notice, clock: Clock) -> Tested
     """One attempt, and how it ended."""
     began_s = clock.monotonic_s()
     try:
+        permit.check()
         async with asyncio.timeout(TRY_S):
             receipt = await notifier.send(notice)
         is_delivered, detail = True, receipt.detail
     except DeliveryError as e:
         is_delivered, detail = False, e.reason
+    except permit.Silent as e:
+        is_delivered, detail = False, str(e)
     except TimeoutError:
         is_delivered, detail = False, f"no answer within {TRY_S:.0f} s"
     return TestedEndpoint(is_delivered, detail, round((clock.monotonic_s() - began_s) * 1000, 3))

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import msgspec
 
-from monitor import crashpoint
+from monitor import crashpoint, permit
 from monitor.ack_links import without_tokens
 from monitor.core.alerts.alert_type import CRITICAL, SEVERITY_RANK
 from monitor.core.alerts.catalogue import ASKS
@@ -204,6 +204,16 @@ class Channel(InTurn):
             return await notifier.send_body(shown.body)
         return await self._notifier.send(shown.notice)
 
+    async def _deliver_permitted(self, shown: Shown, bundle: Bundle) -> Receipt:
+        """When this head may send. What was held back right before its bytes was no attempt."""
+        while True:
+            await permit.granted()
+            try:
+                async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
+                    return await self._deliver(shown, bundle)
+            except permit.Silent:
+                continue
+
     async def _send(self, bundle: Bundle) -> Ending:
         """Makes the attempt and says how it ended; raises nothing but its cancellation."""
         found: Shown | None = None
@@ -215,8 +225,7 @@ class Channel(InTurn):
                 return Ending("the alert is no longer in the log", Fault.NOTICE)
             crashpoint.reached("before send", (self.name,))
             try:
-                async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
-                    receipt = await self._deliver(found, bundle)
+                receipt = await self._deliver_permitted(found, bundle)
             finally:
                 if waiting.attempts == 1:
                     waited_s = (self._clock.utc() - found.detected_at).total_seconds()

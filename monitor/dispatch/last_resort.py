@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 
+from monitor import permit
 from monitor.clock import Clock
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.dispatch.notices import Render
@@ -21,6 +23,8 @@ from monitor.telemetry import log
 
 TIMEOUT_S = 20.0
 """For one attempt. The time that a notice waits for its turn does not count."""
+LAST_WORD = "monitor.degraded"
+"""Where peer and database are both gone this one goes all the same, and nothing else."""
 STOP_S = 1.0
 """At a stop, attempts under way have this long to end."""
 
@@ -42,7 +46,8 @@ class LastResort:
             notice = whole
             if target.to:
                 notice = for_borrower(notice, logged.alert.contacts, target.to)
-            task = asyncio.create_task(self._attempt(target.notifier, notice))
+            with permit.last_word() if logged.alert.type == LAST_WORD else nullcontext():
+                task = asyncio.create_task(self._attempt(target.notifier, notice))
             self._attempts.add(task)
             task.add_done_callback(self._ended)
 
@@ -58,8 +63,12 @@ class LastResort:
     async def _attempt(self, name: str, notice: Notice) -> None:
         async with self._gates[name]:
             try:
-                async with asyncio.timeout(TIMEOUT_S):
-                    await self._notifiers()[name].send(notice)
+                # Where the lease came back meanwhile, the store takes commits: the notice goes from there, in its order.
+                if await permit.granted():
+                    async with asyncio.timeout(TIMEOUT_S):
+                        await self._notifiers()[name].send(notice)
+            except permit.Silent:
+                log.warning("a notice of the last resort was held back", notifier=name, id=notice.id)
             except (DeliveryError, TimeoutError, KeyError) as e:
                 log.error("a notice of the last resort was not delivered", notifier=name, id=notice.id, reason=str(e))
 

@@ -106,7 +106,7 @@ class Settling:
         self.attempts: set[Task] = set()
         self.errands: set[Task] = set()
         self.at_work: set[Waiting] = set()
-        """Those whose attempt is under way, or is over and not recorded yet."""
+        """Those whose attempt is under way, or has brought them to somebody and is not recorded yet."""
         self._notifier = notifier
         self._queue = shared.queue
         self._ledger = shared.ledger

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Collection
 from typing import NamedTuple
@@ -12,6 +14,9 @@ from monitor.dispatch.settling import Bundle, Next, Settling, Shared
 from monitor.dispatch.slots import USUAL, Slots
 from monitor.notifiers._base import Notifier
 from monitor.stores._base import Attempt
+
+GATHER_S = 0.005
+"""The end of an attempt waits so long for those of others, about a sync of the disk: its group has to wait as well."""
 
 
 class Over(NamedTuple):
@@ -38,12 +43,14 @@ class InTurn(Settling):
         self._over: list[Over] = []
         """Attempts that are over and wait for the next write."""
         self._is_writing = False
+        self._many_over = asyncio.Event()
+        """So many are over that to write them is worth a sync of the disk."""
 
     def _room(self) -> int:
         """How many attempts may be counted now."""
         free = self._slots.room - self._open
-        # A block is counted when half of the one before has gone: many small ones cost the disk as much each.
-        return free if 2 * free >= self._slots.room or not self._counted else 0
+        # A block is counted when most of the one before has gone: many small ones cost the disk as much each.
+        return free if 4 * free >= 3 * self._slots.room or not self._counted else 0
 
     def _is_left(self, waiting: Waiting, pending: Collection[str]) -> bool:
         if waiting.delivery.id in pending:
@@ -117,8 +124,12 @@ class InTurn(Settling):
         raise NotImplementedError
 
     def _finish(self, over: Over) -> None:
-        """Its end is written with those of others."""
+        """Its end is written with those of others. What failed waits from now on, also while the store takes no end."""
+        if over.then.state == "pending" and not over.then.is_late:
+            self.at_work.difference_update(over.bundle)
         self._over.append(over)
+        if 4 * len(self._over) >= 3 * self._under_way:
+            self._many_over.set()
         if not self._is_writing:
             self._is_writing = True
             self._tasks.begin(f"ends of deliveries to {self.name}", self._write(), self.attempts)
@@ -127,6 +138,9 @@ class InTurn(Settling):
         """Writes the ends of attempts, all that there are together. Only then a delivery leaves the queue."""
         try:
             while self._over:
+                if not self._many_over.is_set():
+                    await self._gather()
+                self._many_over.clear()
                 over, self._over = self._over, []
                 await self._ledger.ended([end for each in over for end in each.ends])
                 crashpoint.reached("after mark", (self.name,))
@@ -136,6 +150,12 @@ class InTurn(Settling):
                 self._wake.set()
         finally:
             self._is_writing = False
+
+    async def _gather(self) -> None:
+        """Waits a little for others that are under way: one by one they would cost the disk a sync each."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_S):
+                await self._many_over.wait()
 
     def _close(self, over: Over) -> None:
         self._free(over.bundle)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -33,6 +33,25 @@ FOLD_AT = 512
 """Beyond this many fresh groups the book folds. Each is weighed exactly when its assets move: 20 us, so 10 ms a tick."""
 
 
+class Ahead(NamedTuple):
+    """What the columns were given before a restore."""
+
+    bodies: Mapping[int, bytes]
+    """The blocks by number."""
+    superseded: Set[str]
+
+    def is_part_of(self, memory: Memory) -> bool:
+        """Nothing of it has changed since: there are only more blocks, and more groups beside them."""
+        bodies = {block.number: block.body for block in memory.blocks}
+        is_same = all(bodies.get(number) == body for number, body in self.bodies.items())
+        return is_same and self.superseded <= superseded(memory)
+
+
+def superseded(memory: Memory) -> set[str]:
+    """Groups that blocks may still hold, and that were closed since or are kept beside them."""
+    return {*memory.closed, *(r.group.id for r in memory.groups)}
+
+
 class ColumnarBook:
     """A LoanBook. A test that wants every group in columns sets `fold_at`."""
 
@@ -45,6 +64,7 @@ class ColumnarBook:
         self._apart = 0
         """How many fresh groups the last fold left where they are."""
         self._rules: tuple[datetime, Rules] | None = None
+        self._ahead: Ahead | None = None
 
     @property
     def is_partial(self) -> bool:
@@ -97,11 +117,21 @@ class ColumnarBook:
         owner = self.fresh.owner(account)
         return owner if owner is not None or self.columnar is None else self.columnar.rows.owner(account)
 
-    def restore(self, memory: Memory, rules: Rules) -> None:
+    def prepare(self, memory: Memory, rules: Rules) -> None:
+        """Takes the blocks of a memory ahead of `restore`, which then takes what has changed since: for a standby."""
         self.renew(memory.at, rules)
         if memory.blocks:
-            superseded = {*memory.closed, *(r.group.id for r in memory.groups)}
-            self._columns().restore(memory.blocks, superseded, memory.states)
+            self._columns().restore(memory.blocks, superseded(memory), ())
+            self._ahead = Ahead({block.number: block.body for block in memory.blocks}, superseded(memory))
+
+    def restore(self, memory: Memory, rules: Rules) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is None or not ahead.is_part_of(memory):
+            ahead, self.columnar = Ahead({}, frozenset()), None
+        self.renew(memory.at, rules)
+        if memory.blocks:
+            blocks = [block for block in memory.blocks if block.number not in ahead.bodies]
+            self._columns().restore(blocks, superseded(memory), memory.states)
         self.fresh.restore(msgspec.structs.replace(memory, blocks=()), rules)
         self._fold()
 

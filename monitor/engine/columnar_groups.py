@@ -130,15 +130,14 @@ class ColumnarGroups:
         return TakenBatch(stored, rest, look, needed, block.coins(self.names))
 
     def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
-        """Takes stored blocks, except for the groups that are kept elsewhere or were closed since."""
+        """Takes stored blocks, except for the groups that are kept elsewhere or were closed since. Others may be here."""
+        for row in self.rows.rows_of(superseded):
+            self._remove(row, self.rows.stored(row).group)
         for stored in sorted(blocks, key=attrgetter("number")):
             block = Block.load(stored.body, self.names)
             gone = [id_ in superseded for id_ in block.ids()] if superseded else []
             self._install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
-        for state in states:
-            row = self.rows.row_of(state.group)
-            if row >= 0:
-                self.rows.set_state(row, state)
+        self.rows.set_states(states)
         for number, block in self.rows.living():
             self._watch(number)
             self.agenda.take_stored(number, block, self._now)

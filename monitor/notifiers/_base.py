@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 from unicodedata import bidirectional
@@ -223,7 +224,12 @@ def batches(notices: Sequence[Sent]) -> list[list[Sent]]:
 
 def batch_id(alerts: Iterable[str]) -> str:
     """`bat_` and 26 characters made of the ids in it, in their order, so that a retry has the same."""
-    digest = hashlib.sha256("\n".join(alerts).encode()).digest()
+    return _batch_id("\n".join(alerts))
+
+
+@lru_cache(maxsize=64)  # that of a body stands in its headers and in the record of each notice
+def _batch_id(alerts: str) -> str:
+    digest = hashlib.sha256(alerts.encode()).digest()
     return "bat_" + base64.b32encode(digest).decode().lower()[:26]
 
 

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 from yarl import URL
 
+from monitor import permit
 from monitor.addresses import (
     AddressRefused,
     check_certificates,
@@ -197,8 +199,8 @@ class Http:
         if reach.ca_file is not None:
             self._tls = ssl.create_default_context(cafile=str(reach.ca_file))
         self._kept: _Kept | None = None
-        self._ends: dict[str | URL, aiohttp.ClientRequest] = {}
-        """By address: where it leads to, and what aiohttp says to it whatever is posted. A notifier has one or two."""
+        self._ends: dict[str | URL, _End] = {}
+        """By address. A notifier has one or two."""
 
     async def post(self, url: str | URL, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
         """Posts once and follows no redirect. Raises DeliveryError where there is no answer; any status is one."""
@@ -241,9 +243,9 @@ class Http:
         kept.users += 1
         try:
             end = self._end(url)
-            request = _head(end, headers, len(body)) + body
+            request = end.head(headers, len(body)) + body
             async with asyncio.timeout(self._timeout_s):
-                connection = await kept.connector.connect(end, [], _NO_LIMIT)
+                connection = await kept.connector.connect(end.request, [], _NO_LIMIT)
                 try:
                     status, found, content = await _say(connection, request)
                 except BaseException:  # a cut-off as well: an answer half read must not be the next one's
@@ -259,10 +261,10 @@ class Http:
                 # Others were at work on it when it was replaced; the last of them closes it.
                 await kept.connector.close()
 
-    def _end(self, url: str | URL) -> aiohttp.ClientRequest:
+    def _end(self, url: str | URL) -> _End:
         end = self._ends.get(url)
         if end is None:
-            end = aiohttp.ClientRequest("POST", URL(url), loop=asyncio.get_running_loop())
+            end = _End(url)
             self._ends[url] = end
         return end
 
@@ -288,16 +290,28 @@ _NO_LIMIT = aiohttp.ClientTimeout(total=None)
 """The whole exchange has one of its own."""
 
 
-def _head(end: aiohttp.ClientRequest, headers: Mapping[str, str], length: int) -> bytes:
-    """The first part of a request. Raises ValueError where a value would end its line."""
-    named = {name.lower() for name in headers}
-    usual = {name: value for name, value in end.headers.items() if name.lower() not in named}
-    fields = {"Host": usual.pop("Host"), **headers, **usual, "Content-Length": str(length)}
-    lines = [f"POST {end.url.raw_path_qs} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
-    head = "\r\n".join(lines)
-    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\0" in head:
-        raise ValueError("a header of a request has more than one line")
-    return head.encode()
+class _End:
+    """Where an address leads to, and what aiohttp says to it whatever is posted."""
+
+    def __init__(self, url: str | URL) -> None:
+        self.request = aiohttp.ClientRequest("POST", URL(url), loop=asyncio.get_running_loop())
+        self._first = f"POST {self.request.url.raw_path_qs} HTTP/1.1\r\nHost: {self.request.headers['Host']}\r\n"
+        self._usual: dict[tuple[str, ...], str] = {}
+        """The headers that a post does not state, by those that it states: a notifier has one or two sets of these."""
+
+    def head(self, headers: Mapping[str, str], length: int) -> bytes:
+        """The first part of a request. Raises ValueError where a value would end its line."""
+        names = tuple(headers)
+        usual = self._usual.get(names)
+        if usual is None:
+            stated = {"host", "content-length", *(name.lower() for name in names)}
+            others = {name: value for name, value in self.request.headers.items() if name.lower() not in stated}
+            usual = "".join(f"{name}: {value}\r\n" for name, value in others.items())
+            self._usual[names] = usual
+        stated_lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        if stated_lines.count("\n") != len(names) or stated_lines.count("\r") != len(names) or "\0" in stated_lines:
+            raise ValueError("a header of a request has more than one line")
+        return f"{self._first}{stated_lines}{usual}Content-Length: {length}\r\n\r\n".encode()
 
 
 async def _say(connection: Connection, request: bytes) -> tuple[int, Mapping[str, str], StreamReader]:
@@ -306,6 +320,7 @@ async def _say(connection: Connection, request: bytes) -> tuple[int, Mapping[str
     if peer is None or transport is None or transport.is_closing():
         raise aiohttp.ServerDisconnectedError
     peer.set_response_params(read_until_eof=True, auto_decompress=False)
+    permit.check()
     transport.write(request)
     while True:
         message, content = await peer.read()
@@ -341,9 +356,16 @@ USER_AGENT = "loan-monitor"
 JSON = {"content-type": "application/json", "user-agent": USER_AGENT}
 
 
+@cache
+def _taken(status: int) -> Receipt:
+    return Receipt(f"HTTP {status}")
+
+
 def judge(answer: HttpAnswer, words: str = "") -> Receipt:
     """The Receipt of a success. Raises the DeliveryError that any other status calls for; `words` are the peer's own."""
     status = answer.status
+    if 200 <= status < 300 and not words:
+        return _taken(status)
     said = one_line(f"HTTP {status}: {words}" if words else f"HTTP {status}")
     if 200 <= status < 300:
         return Receipt(said)

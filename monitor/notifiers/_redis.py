@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 from redis.exceptions import ConnectionError as LostConnection
 
+from monitor import permit
 from monitor.addresses import check_redis
 from monitor.bounded_redis import ShortAnswers
 from monitor.notifiers._base import DeliveryError, Fault, one_line
@@ -69,6 +70,7 @@ class Commands:
 
     async def _twice(self, command: Callable[[Redis], Awaitable[Any]]) -> Any:
         """Where the server closed a connection that we had kept, once more on a new one."""
+        permit.check()
         try:
             return await command(self._redis)
         except (LostConnection, ConnectionError):
@@ -76,6 +78,7 @@ class Commands:
                 raise
         self._is_warm = False
         await self._redis.connection_pool.disconnect()
+        permit.check()
         return await command(self._redis)
 
     async def close(self) -> None:

@@ -22,6 +22,7 @@ import aiosmtplib
 import jinja2
 import msgspec
 
+from monitor import permit
 from monitor.addresses import check_certificates, check_port, is_host, shown_url
 from monitor.clock import Clock, SystemClock
 from monitor.core.alerts.catalogue import DIGEST, title_of
@@ -201,6 +202,7 @@ class EmailNotifier:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await smtp.connect()
+                permit.check()
                 answers, said = await smtp.sendmail(parseaddr(self._config.sender)[1], to, message.as_bytes())
             await _part(smtp)
         except TimeoutError:

@@ -23,6 +23,7 @@ from monitor.web.ack_page import HEADERS, AckPage
 from monitor.web.auth import LOOPBACK, NOBODY, OPEN, SAFE_METHODS, Caller, Tokens, is_local_host, is_same_origin
 from monitor.web.connections import HEALTH_PATHS, GuardedConnection, Port, PortLimits
 from monitor.web.contract import routes
+from monitor.web.head import add_head
 from monitor.web.http import MAX_BYTES, PROBLEM_MEDIA, Query, Rejected, invalid, json_response
 from monitor.web.live import Limits
 from monitor.web.packing import pack
@@ -104,6 +105,8 @@ class Server:
             app.router.add_route(route.method, route.path.replace("{id}", "{id:[^/]+}"), self._guarded(route))
         self._page.add(app)
         AckPage(self.site).add(app)
+        if self._daemon.head is not None:
+            add_head(app, self._daemon.head)
         app.on_response_prepare.append(_finish)
         if self.port.limits.most < self._config.max_connections:
             most = {"wanted": self._config.max_connections, "most": self.port.limits.most}

@@ -18,11 +18,12 @@ from aiohttp import web
 
 from monitor.addresses import Network, is_allowed
 from monitor.clock import Clock
+from monitor.lease.peer import PATH as HEADZ
 from monitor.telemetry import BoundedLog, Metrics
 from monitor.web.http import Rejected
 
-HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
-"""What answers where nothing else has room."""
+HEALTH_PATHS = frozenset({"/healthz", "/readyz", "/metrics", HEADZ})
+"""What answers where nothing else has room. The peer of a head that is cut off waits a second for its word."""
 SWEEP_S = 0.5
 BACKLOG = 128
 """Connections that the system holds until they are accepted."""

@@ -58,6 +58,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "quota": (429, "The token has used up its share"),
     "internal": (500, "The monitor failed to answer"),
     "store-unavailable": (503, "The store cannot be used now"),
+    "standby": (503, "Another daemon of the desk answers"),
     "sign-in-unavailable": (503, "The provider of sign-ins cannot be asked"),
     "busy": (503, "Too many ask for the whole book"),
     "too-many-streams": (503, "Too many streams are open"),

@@ -46,11 +46,14 @@ def degraded(daemon: Daemon, *, is_told: bool) -> list[DegradedItem]:
     found: dict[tuple[str, str | None], list[Trouble]] = {}
     for each in daemon.view.troubles:
         found.setdefault((each.kind, each.source), []).append(each)
+    of_parts = dict(daemon.health.degraded)
+    if daemon.head is not None and (worries := daemon.head.state.worries):
+        of_parts["head"] = "; ".join(worries)
     if not is_told:
-        kinds = {kind for kind, _ in found} | ({PART} if daemon.health.degraded else set())
+        kinds = {kind for kind, _ in found} | ({PART} if of_parts else set())
         return [DegradedItem(kind, None, None, None, None) for kind in sorted(kinds)]
     items = [_item(kind, source, some) for (kind, source), some in found.items()]
-    parts = [DegradedItem(PART, part, 1, None, text) for part, text in sorted(daemon.health.degraded.items())]
+    parts = [DegradedItem(PART, part, 1, None, text) for part, text in sorted(of_parts.items())]
     return [*items, *parts]
 
 

@@ -36,6 +36,7 @@ from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.clearance import FundSight
 from monitor.feeds._base import FeedStats
 from monitor.imports.desk import ImportDesk
+from monitor.lease.state import LeaseHead
 from monitor.notifiers._base import ChannelState, Notice
 from monitor.people import Contacts
 from monitor.stores._base import Audit, Delivery, Store, Target
@@ -280,3 +281,5 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """Where loans and rates come from."""
     imports: ImportDesk | None = None
     """Takes a desk's own tables."""
+    head: LeaseHead | None = None
+    """The lease; None where the daemon is alone."""

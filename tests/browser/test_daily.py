@@ -228,6 +228,8 @@ async def test_a_channel_is_tested_from_the_page(desk: Standing, reader: Reader)
 
 async def test_the_wall_shows_the_worst_without_a_touch(desk: Standing) -> None:
     """Dark on any screen, all in one window; and nothing on it has to be scrolled to."""
+    await desk.venue.joined()  # on a slow machine the feed has heard nothing for so long that it began anew
+    await desk.venue.marks({"BTCUSDT": "87000"})
     async with Reader.at(desk.browser, 1920, color_scheme="light") as reader:
         await reader.look(desk.daemon.url, "#/wall")
         page = reader.page

@@ -23,7 +23,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from monitor.clock import SystemClock
-from tests.faults.house import Daemon, Ended, House, now_s, until
+from tests.faults.house import Daemon, House, now_s, until
+from tests.forks import Ended
 
 CASES = Path(__file__).parent
 SPEED = float(os.environ.get("CASES_SPEED", "5"))

@@ -19,7 +19,8 @@ import pytest
 
 from tests.cases.player import CASES, SPEED, lines_of
 from tests.cases.receivers import Line, Scripted, ScriptedHook, ScriptedMail
-from tests.faults.house import Daemon, Ended, House, now_s, until
+from tests.faults.house import Daemon, House, now_s, until
+from tests.forks import Ended
 
 DELIVERY = CASES / "delivery"
 real_time = pytest.mark.skipif(SPEED != 1, reason="the probe of a refusing channel waits a minute; run `make cases`")
@@ -233,6 +234,7 @@ async def test_half_a_text_is_no_delivery(tmp_path: Path) -> None:
         log.write_text("x" * 199_900 + "\n")
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+        case.daemon.begins_anew = True
         try:
             await case.daemon.launch()
         finally:

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 import monitor
+from tests.forks import Forked, fork
 
 SOURCES = Path(monitor.__file__).parents[1]
 READY_WITHIN_S = 30.0
@@ -31,8 +32,10 @@ class Refused(Exception):
 class Daemon:
     """One life of the process. `base` is the address of its API once it is ready."""
 
-    def __init__(self, process: asyncio.subprocess.Process, errors: Path) -> None:
-        self._process, self._errors = process, errors
+    def __init__(
+        self, process: asyncio.subprocess.Process | Forked, errors: Path, out: asyncio.StreamReader | None
+    ) -> None:
+        self._process, self._errors, self._out = process, errors, out
         self.base = ""
         self._session: aiohttp.ClientSession | None = None
         self._draining: asyncio.Task[bytes] | None = None
@@ -43,32 +46,39 @@ class Daemon:
     ) -> Daemon:
         """Starts it in a folder; `crash_at` names the place at which it kills itself."""
         environment = {**os.environ, "PYTHONPATH": str(SOURCES), "MONITOR_CRASH_AT": crash_at, **(env or {})}
+        command = ["run", "--config", str(config)]
         with errors.open("wb") as file:
+            if not env:
+                out = asyncio.StreamReader()
+                read, write = os.pipe()
+                with os.fdopen(write, "wb") as into:
+                    forked = fork(command, folder, environment, into, file)
+                protocol = asyncio.StreamReaderProtocol(out)
+                await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(read, "rb"))
+                return cls(forked, errors, out)
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "monitor",
-                "run",
-                "--config",
-                str(config),
+                *command,
                 cwd=folder,
                 env=environment,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=file,
             )
-        return cls(process, errors)
+        return cls(process, errors, process.stdout)
 
     async def ready(self) -> None:
         """Waits for its first lines, which name its address. Raises Died where it ends before."""
-        assert self._process.stdout is not None
+        assert self._out is not None
         async with asyncio.timeout(READY_WITHIN_S):
-            async for line in self._process.stdout:
+            async for line in self._out:
                 words = line.decode().split()
                 if words[:1] == ["API"]:
                     self.base = words[1].removesuffix("/v1/groups")
                     self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
                     # Nobody reads on, and a pipe that is full would stop the daemon.
-                    self._draining = asyncio.create_task(self._process.stdout.read())
+                    self._draining = asyncio.create_task(self._out.read())
                     return
         raise Died
 

@@ -244,11 +244,16 @@ class Trial:
         life.ready_at = life.ready_at or self.clock.utc()
         is_expected = life.code == -signal.SIGKILL or (life.may_end and life.code == 0)
         assert is_expected, f"life {life.number} ended with {life.code}:\n{life.daemon.errors[-3000:]}"
-        found = (self.folder / "var" / "events").glob("events-*.jsonl*")
-        known = {log for other in self.lives for log in other.logs}
-        life.logs = sorted({log.with_name(log.name.removesuffix(".gz")) for log in found} - known)
+        self.note_records()
         life.findings = await self.examined(self.folder / f"found-{life.number}.db")
         checks.kept(self)
+
+    def note_records(self) -> None:
+        """Which files of the record of events are those of the last life."""
+        life = self.lives[-1]
+        found = self.folder.glob("var*/events/events-*.jsonl*")
+        known = {log for other in self.lives for log in other.logs}
+        life.logs = sorted({log.with_name(log.name.removesuffix(".gz")) for log in found} - known)
 
     async def examined(self, copy: Path) -> Findings:
         """What a dead daemon left."""

@@ -29,6 +29,8 @@ class Arrival(NamedTuple):
     what: str
     in_outage: bool = False
     """The store could not be written then, so what is sent may come again, and nothing is marked."""
+    sender: str = ""
+    """Which of two daemons sent it, where they post to addresses of their own."""
 
     @property
     def is_durable(self) -> bool:
@@ -104,7 +106,8 @@ class TroubledReceiver:
         if body["data"]["id"] != id_:
             self.violations.append(f"{channel}: header {id_}: {raw[:200]!r}")
         what, wait_s = self._mood(channel, id_, body["data"]["severity"])
-        self.arrivals.append(Arrival(self.life, channel, id_, raw, body, what, self.in_outage))
+        sender = request.query_string
+        self.arrivals.append(Arrival(self.life, channel, id_, raw, body, what, self.in_outage, sender))
         await asyncio.sleep(wait_s + self.hangs_s)
         if what in (LOST, RESET) and request.transport is not None:
             request.transport.abort()

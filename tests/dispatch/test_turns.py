@@ -286,3 +286,26 @@ async def test_a_notice_that_cannot_be_rendered_costs_no_other(open_desk: Open, 
     await settle(1000)
     assert desk.states().count("delivered") == 19
     assert desk.tasks.error is None
+
+
+async def test_ends_that_come_one_by_one_are_written_together(open_desk: Open) -> None:
+    desk = await open_desk(mail=FakeNotifier())
+    written: list[int] = []
+    end = desk.store.end_attempts
+
+    async def counted(attempts: Any) -> None:
+        written.append(len(attempts))
+        await end(attempts)
+
+    desk.store.end_attempts = counted  # type: ignore[method-assign]
+    turns = iter(range(USUAL))
+
+    async def one_by_one(_: Notice) -> None:
+        for _ in range(5 * next(turns)):
+            await asyncio.sleep(0)
+
+    desk.notifiers["mail"].behave = one_by_one
+    await desk.commit(*storm(USUAL), to="mail")
+    while sum(written) < USUAL:
+        await settle()
+    assert len(written) <= 2, f"{written} ends in a write"

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.docs.blocks import ROOT, Block
-from tests.faults.house import Ended, environment
+from tests.faults.house import environment
+from tests.forks import Ended
 from tests.here import Here
 
 OURS = ("monitor", ".venv/bin/monitor")

@@ -15,8 +15,9 @@ from aiohttp import web
 from tests.book_lines import one_btc
 from tests.docs.blocks import ALL, Block
 from tests.docs.terminal import steps, unseen
-from tests.faults.house import Daemon, Ended, House, environment, until
+from tests.faults.house import Daemon, House, environment, until
 from tests.feeds.venue import Venue
+from tests.forks import Ended
 from tests.here import Here
 
 PEOPLE = """

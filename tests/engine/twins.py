@@ -13,9 +13,10 @@ import numpy as np
 
 from monitor.core.alerts.alert import Alert
 from monitor.core.events.events import Event, GroupPut, GroupsPut
-from monitor.core.groups.outcome import Outcome, Sight
+from monitor.core.groups.outcome import Memory, Outcome, Sight
 from monitor.core.groups.snapshot import Prices
 from monitor.core.loans.group import parse_line
+from monitor.core.money import exact
 from monitor.core.portfolio.group_list import GroupLists, GroupQuery, PlainGroupLists
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.quote import unconfirmed
@@ -43,6 +44,8 @@ class Twins:
         """The time of the last event."""
         self.named = 0
         """Groups that were looked at exactly on the side of the columns, over all events."""
+        self._standby: tuple[Memory, ColumnarBook] | None = None
+        """What was kept at the last restart, and a book that has taken its blocks."""
 
     @property
     def rules(self) -> Rules:
@@ -91,9 +94,33 @@ class Twins:
         self.tell(GroupPut(at, parse_line(line, at, self.rules.products), source))
 
     def restart(self) -> None:
-        """The columns go on from their memory; the other side never stopped."""
-        self.columns = RiskMonitor(self.rules, self.columns.memory, ColumnarBook(self._fold_at))
+        """The columns go on from their memory; the other side never stopped.
+
+        After the first time they go on as a standby does, which has had the blocks of the last restart in columns since.
+        """
+        memory, book = self.columns.memory, ColumnarBook(self._fold_at)
+        assert memory is not None
+        if self._standby is not None:
+            before, book = self._standby
+            memory = self._as_stored(memory, before, book)
+            assert book._ahead is None or book._ahead.is_part_of(memory)
+        self.columns = RiskMonitor(self.rules, memory, book)
         self._check_stages()
+        now, ahead = self.columns.memory, ColumnarBook(self._fold_at)
+        assert now is not None
+        with exact():
+            ahead.prepare(now, self.rules)
+        self._standby = now, ahead
+
+    def _as_stored(self, memory: Memory, before: Memory, standby: ColumnarBook) -> Memory:
+        """The same memory by the blocks of before: what has changed since stands beside them."""
+        rows = standby.columnar.rows if standby.columnar else None
+        known = {} if rows is None else {id_: rows.stored(rows.row_of(id_)) for id_ in rows.ids()}
+        found = ((id_, self.book.find(id_)) for id_ in self.book.ids())
+        now = {id_: record.stored() for id_, record in found if record is not None}
+        gone = {*known, *(each.group.id for each in before.groups), *before.closed} - now.keys()
+        beside = tuple(each for id_, each in now.items() if known.get(id_) != each)
+        return msgspec.structs.replace(memory, blocks=before.blocks, groups=beside, closed=tuple(gone))
 
     def restart_both(self, at: datetime) -> None:
         """As the daemon starts: kept prices are not believed until a feed confirms them."""

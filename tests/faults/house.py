@@ -23,10 +23,12 @@ from aiohttp import web
 
 from monitor.clock import SystemClock
 from tests.feeds.venue import Venue
+from tests.forks import Ended, Forked, fork, ran
 from tests.signatures import Signatures
 
 ROOT = Path(__file__).parents[2]
 SECRET = "whsec_dGhlIHNlY3JldCBvZiB0aGUgdGVzdHM="  # made up
+COMMAND = [sys.executable, "-m", "monitor", "run", "--config", "monitor.toml"]
 _CLOCK = SystemClock()
 
 PRODUCT = """\
@@ -122,8 +124,11 @@ class House:
 
     def command(self, *args: str, timeout_s: float = 60.0, env: Mapping[str, str] | None = None) -> Ended:
         """Runs a command of the monitor to its end. Blocks: from a running loop use `ran`."""
+        if not env:
+            return ran(args, self.folder, environment(), timeout_s=timeout_s)
+        # Some of it is read with the code, as SSL_CERT_FILE is.
         done = subprocess.run(
-            [sys.executable, "-m", "monitor", *args],
+            [*COMMAND[:3], *args],
             cwd=self.folder,
             env=environment(env),
             capture_output=True,
@@ -135,16 +140,6 @@ class House:
 
     async def ran(self, *args: str, timeout_s: float = 60.0) -> Ended:
         return await asyncio.to_thread(self.command, *args, timeout_s=timeout_s)
-
-
-class Ended:
-    """How a command ended and what it said."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    def __repr__(self) -> str:
-        return f"code {self.code}\n--- out\n{self.out}\n--- err\n{self.err}"
 
 
 def but_stalls(said: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -163,10 +158,14 @@ class Daemon:
         self, house: House, *, module: str = "monitor", prefix: Sequence[str] = (), env: Mapping[str, str] | None = None
     ) -> None:
         self.house, self._env = house, env
-        self._command = [*prefix, sys.executable, "-m", module, "run", "--config", "monitor.toml"]
+        self._command = (
+            [*prefix, *COMMAND] if module == "monitor" else [*prefix, sys.executable, "-m", module, *COMMAND[3:]]
+        )
         self.url = ""
+        self.begins_anew = False
+        """Whether the interpreter is begun anew though nothing else asks for it: it inherits what the test's process has."""
         self._starts = 0
-        self.process: asyncio.subprocess.Process
+        self.process: asyncio.subprocess.Process | Forked
 
     async def __aenter__(self) -> Self:
         await self.launch()
@@ -184,9 +183,13 @@ class Daemon:
         self._starts += 1
         self.out, self.err = (self.house.folder / f"{n}-{self._starts}.log" for n in ("out", "err"))
         with self.out.open("wb") as out, self.err.open("wb") as err:
-            self.process = await asyncio.create_subprocess_exec(
-                *self._command, cwd=self.house.folder, env=environment(self._env), stdout=out, stderr=err
-            )
+            env = environment(self._env)
+            if self._command == COMMAND and not self._env and not self.begins_anew:
+                self.process = fork(COMMAND[3:], self.house.folder, env, out, err)
+            else:
+                self.process = await asyncio.create_subprocess_exec(
+                    *self._command, cwd=self.house.folder, env=env, stdout=out, stderr=err
+                )
         self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
 
     async def ready(self, within_s: float = 40.0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import sqlite3
 import subprocess
@@ -171,23 +172,27 @@ async def test_streams_see_what_became_durable_when_the_disk_had_room_again(
         assert not any(item["data"]["durable"] for item in volatile)
 
 
+@pytest.mark.parametrize("refused", ["before", "meanwhile"])
 async def test_an_alert_that_was_durable_just_before_is_sent_though_its_attempt_cannot_be_counted(
-    disk: Disk, full_house: House, receiver: SignedReceiver
+    disk: Disk, full_house: House, receiver: SignedReceiver, refused: str
 ) -> None:
-    """The log has it, the channel is there: it does not wait for the disk."""
+    """The log has it, the channel is there: it waits neither for the count of its next try nor for the end of the last."""
 
     async def refuse_first(_: object) -> int:
+        if refused == "meanwhile":
+            await filled.wait()
         return 503 if refusing else 200
 
-    refusing = True
+    refusing, filled = True, asyncio.Event()
     receiver.answer = refuse_first
     venue = full_house.venue
     assert venue is not None
     async with Daemon(full_house) as daemon:
         await _calm(daemon, 1)
         await venue.marks({"BTCUSDT": "64000"})
-        await until(lambda: receiver.tries, "the first try, which is refused")
+        await until(lambda: receiver.tries if refused == "meanwhile" else "HTTP 503" in daemon.said(), "the first try")
         disk.fill(daemon)
+        filled.set()
         await until(daemon.reasons, "readiness fails", 5)
         refusing = False
         await until(lambda: receiver.of("loan_group.margin_call.opened"), "the margin call", 20)

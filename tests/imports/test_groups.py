@@ -105,14 +105,19 @@ def test_term_loans_need_their_dates() -> None:
 
 def test_a_table_of_thousands_is_read_in_reasonable_time() -> None:
     """The scaled form of 100,000 rows: a slope that is not straight shows here."""
+    assert _took_s(2000) < 12 * _took_s(500) + 0.2
+
+
+def _took_s(count: int) -> float:
+    """The least of three: what the collector does for other tests' objects in the same process is no part of it."""
+    rows = "".join(f"g{i};USDT;{1000 + i},5;BTC;{i % 7 + 1}\n" for i in range(count))
     took = []
-    for count in (500, 2000):
-        rows = "".join(f"g{i};USDT;{1000 + i},5;BTC;{i % 7 + 1}\n" for i in range(count))
+    for _ in range(3):
         start_s = time.process_time()
         found = read("group;loan coin;principal;collateral coin;qty\n" + rows)
         took.append(time.process_time() - start_s)
         assert len(loans(found)) == count
-    assert took[1] < 12 * took[0] + 0.2
+    return min(took)
 
 
 @pytest.mark.soak

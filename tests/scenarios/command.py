@@ -5,13 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.forks import ran
 from tests.reference.terms import stamp
 
 ROOT = Path(__file__).parents[2]
@@ -49,13 +48,6 @@ def write(
 def replayed(folder: Path, *options: str) -> tuple[list[dict[str, Any]], str]:
     """The alerts that the command prints for these files, and what it says on stderr."""
     files = ["--config", "monitor.toml", "--tape", "tape.csv.gz", "--book", "book.jsonl", "--entries", "entries.jsonl"]
-    done = subprocess.run(
-        [sys.executable, "-m", "monitor", "replay", *files, "--json", *options],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        check=True,
-        timeout=240,
-        text=True,
-    )
-    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+    done = ran(["replay", *files, "--json", *options], folder, os.environ | {"PYTHONPATH": str(ROOT)}, timeout_s=240)
+    assert done.code == 0, done
+    return [json.loads(line) for line in done.out.splitlines()], done.err

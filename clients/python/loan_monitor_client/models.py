@@ -483,6 +483,16 @@ class CureShown(TypedDict):
     by_asset: dict[str, str | None]
 
 
+class DatabaseState(TypedDict):
+    """What the database says of itself. `synchronous_standby_names`: those that a commit waits for; empty: for none."""
+
+    version: str
+    synchronous_standby_names: str
+    fsync: str
+    full_page_writes: str
+    is_standby: bool
+
+
 class DayStatement(TypedDict):
     """What became of a group in one UTC day."""
 
@@ -1021,6 +1031,22 @@ class GroupTimeline(TypedDict):
 
     items: list[TimelineItem]
     next: str | None
+
+
+class HeadState(TypedDict):
+    """How this head stands. `holder`: the head that has the lease; empty where nobody has. `version` is the holder's."""
+
+    role: Literal["active", "standby"]
+    epoch: int
+    holder: str
+    version: str
+    lease_age_s: float | None
+    basis: Literal["lease", "none", "over", "peer"] | None
+    clock_offset_s: float | None
+    peer: str
+    peer_says: Literal["does not answer", "does not reach the database", "not asked", "reaches the database"]
+    trouble: str
+    database: NotRequired[DatabaseState | None]
 
 
 class HiddenAlert(TypedDict):
@@ -1777,6 +1803,7 @@ class Readiness(TypedDict):
     degraded: list[DegradedItem]
     prices: PriceHealth | None
     oldest_undelivered_s: dict[str, float] | None
+    head: NotRequired[HeadState | None]
 
 
 class Reason(TypedDict):
@@ -2213,6 +2240,7 @@ class Status(TypedDict):
     cursor: int | None
     streams: int
     rules: list[str]
+    head: NotRequired[HeadState | None]
 
 
 class Stress(TypedDict):

@@ -434,6 +434,15 @@ export interface CureShown {
   readonly by_asset: Readonly<Record<string, string | null>>;
 }
 
+/** What the database says of itself. `synchronous_standby_names`: those that a commit waits for; empty: for none. */
+export interface DatabaseState {
+  readonly version: string;
+  readonly synchronous_standby_names: string;
+  readonly fsync: string;
+  readonly full_page_writes: string;
+  readonly is_standby: boolean;
+}
+
 /** What became of a group in one UTC day. */
 export interface DayStatement {
   readonly group: string;
@@ -932,6 +941,21 @@ export interface GroupRow {
 export interface GroupTimeline {
   readonly items: ReadonlyArray<TimelineItem>;
   readonly next: string | null;
+}
+
+/** How this head stands. `holder`: the head that has the lease; empty where nobody has. `version` is the holder's. */
+export interface HeadState {
+  readonly role: "active" | "standby";
+  readonly epoch: number;
+  readonly holder: string;
+  readonly version: string;
+  readonly lease_age_s: number | null;
+  readonly basis: "lease" | "none" | "over" | "peer" | null;
+  readonly clock_offset_s: number | null;
+  readonly peer: string;
+  readonly peer_says: "does not answer" | "does not reach the database" | "not asked" | "reaches the database";
+  readonly trouble: string;
+  readonly database?: DatabaseState | null;
 }
 
 /** An alert that a silence would have hidden. */
@@ -1610,6 +1634,7 @@ export interface Readiness {
   readonly degraded: ReadonlyArray<DegradedItem>;
   readonly prices: PriceHealth | null;
   readonly oldest_undelivered_s: Readonly<Record<string, number>> | null;
+  readonly head?: HeadState | null;
 }
 
 /** Why something is refused: a word for programs, a sentence for people. */
@@ -1999,6 +2024,7 @@ export interface Status {
   readonly cursor: number | null;
   readonly streams: number;
   readonly rules: ReadonlyArray<string>;
+  readonly head?: HeadState | null;
 }
 
 /** What is asked: exactly one of the four. `limit` groups are listed of each stage. */

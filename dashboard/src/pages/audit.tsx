@@ -5,7 +5,7 @@ import type { AuditItem, AuditList } from "../answers.generated";
 import { ApiError, get, query } from "../api";
 import { changed } from "../changes";
 import { ChooseColumns, type Column, ListTable, useColumns } from "../parts/columns";
-import { Panel, Time } from "../parts/figures";
+import { count, Panel, Time } from "../parts/figures";
 import { TimeFilter, utcOf } from "../parts/filters";
 import { Failure } from "../parts/notices";
 import { SaveList } from "../parts/save";
@@ -150,7 +150,9 @@ function Change({ of }: { of: AuditItem }) {
       {changes.slice(0, SHOWN).map((text) => (
         <li key={text}>{text}</li>
       ))}
-      {changes.length > SHOWN && <li class="none">{say("andShownMoreChoose", { shown: changes.length - SHOWN })}</li>}
+      {changes.length > SHOWN && (
+        <li class="none">{say("andShownMoreChoose", { shown: count(changes.length - SHOWN) })}</li>
+      )}
     </ul>
   );
 }

@@ -86,7 +86,7 @@ function Table({ answer, name }: { answer: ExposureList; name: string }) {
             ))}
           </tbody>
         </table>
-        {answer.next && <p class="quiet">{say("theFirstCountAre", { count: answer.items.length })}</p>}
+        {answer.next && <p class="quiet">{say("theFirstCountAre", { count: count(answer.items.length) })}</p>}
       </Scroll>
     </>
   );

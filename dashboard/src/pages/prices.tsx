@@ -44,7 +44,9 @@ function Prices() {
       class="wide"
       aside={
         <small>
-          {bad ? say("badOfCountNot", { bad, count: shown.length }) : say("countAllTrusted", { count: shown.length })}
+          {bad
+            ? say("badOfCountNot", { bad: count(bad), count: count(shown.length) })
+            : say("countAllTrusted", { count: count(shown.length) })}
         </small>
       }
     >

@@ -156,7 +156,7 @@ function Deadlines() {
       <header>
         <h2 id="wall-deadlines">{say("deadlines")}</h2>
         <small>
-          {due.length > DEADLINES ? say("theNextDeadlinesOf", { deadlines: DEADLINES, count: due.length }) : ""}
+          {due.length > DEADLINES ? say("theNextDeadlinesOf", { deadlines: DEADLINES, count: count(due.length) }) : ""}
         </small>
       </header>
       {due.length ? (
@@ -195,7 +195,7 @@ function Health() {
             ? say("none")
             : cutOff.length
               ? say("cutOffCutoff", { cutOff: cutOff.join(", ") })
-              : say("countConnected", { count: feeds.length })}
+              : say("countConnected", { count: count(feeds.length) })}
         </Line>
         <Line name={say("prices")} bad={bad.length > 0}>
           {bad.length
@@ -215,7 +215,7 @@ function Health() {
 
 function channelWords(all: readonly ChannelItem[], failing: readonly ChannelItem[]): string {
   if (failing.length) return failing.map((c) => `${c.name} ${stateOf(c)[1]}`).join(", ");
-  return all.length ? say("countSending", { count: all.length }) : say("none");
+  return all.length ? say("countSending", { count: count(all.length) }) : say("none");
 }
 
 function Line({ name, bad, children }: { name: string; bad: boolean; children: preact.ComponentChildren }) {

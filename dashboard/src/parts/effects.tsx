@@ -13,7 +13,7 @@ export function Effects({ of, title }: { of: EffectsShown; title: string }) {
       <p>
         <strong>{title}</strong>: {many(of.groups, "group")},{" "}
         {moves.length
-          ? moves.map(([move, n]) => say("nFromMove", { n, move: moved(move) })).join(", ")
+          ? moves.map(([move, n]) => say("nFromMove", { n: count(n), move: moved(move) })).join(", ")
           : say("noStageChanges")}
         {of.refused > 0 && say("refusedCannotBeChanged", { refused: count(of.refused) })}.
       </p>
@@ -33,7 +33,9 @@ export function Effects({ of, title }: { of: EffectsShown; title: string }) {
           </tbody>
         </table>
       </Scroll>
-      {of.items.length < of.groups && <p class="quiet">{say("theFirstCountAreListed", { count: of.items.length })}</p>}
+      {of.items.length < of.groups && (
+        <p class="quiet">{say("theFirstCountAreListed", { count: count(of.items.length) })}</p>
+      )}
     </div>
   );
 }

@@ -20,7 +20,6 @@ from monitor.core.groups.levers import (
     Changed,
     as_levers_hold,
     check_fit,
-    check_kept,
     check_lever,
     check_levers,
     check_longer,
@@ -61,12 +60,16 @@ class BookChanges:
         self._closings: deque[tuple[datetime, str]] = deque()
         """Groups that may still come back as they were, in the order in which they were closed."""
 
-    def restore(self, memory: Memory, rules: Rules) -> None:
-        """Takes what a store kept. Raises Refused for a group that the product as configured now does not fit."""
+    def restore(self, memory: Memory, rules: Rules, *, blocks_fit: bool = False) -> None:
+        """Takes what a store kept. Raises Refused for a group that the product as configured now does not fit.
+
+        `blocks_fit`: the groups of its blocks were found to fit these rules.
+        """
         for stored in memory.groups:
             _product(rules.products, stored.group)
         self.book.restore(memory, rules)
-        check_fit_all(self.book.examples(), rules, memory.at)
+        beside = (stored.group for stored in memory.groups)
+        check_fit_all(beside if blocks_fit else self.book.examples(), rules, memory.at)
         gone = (s for s in memory.states if self.book.find(s.group) is None)
         self.retired = {id_: GroupState(id_, life=1) for id_ in memory.closed}
         # Lives were not counted at first: a group that was closed then had one.
@@ -270,8 +273,12 @@ class BookChanges:
 
 def check_fit_all(examples: Iterable[Group], rules: Rules, at: datetime) -> None:
     """Raises Refused where a group does not fit rules that may come into force; the examples stand for all groups."""
+    kept: dict[str, frozenset[str]] = {}
     for group in examples:
-        check_kept(group, _product(rules.products, group), at)
+        product = _product(rules.products, group)
+        if group.product not in kept:
+            kept[group.product] = product.rates_until(at)
+        check_fit(group, product, at, kept[group.product])
 
 
 def may_come_back(event: GroupClosed, reopen: timedelta) -> bool:

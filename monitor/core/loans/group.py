@@ -249,10 +249,11 @@ def misfits(
             problems.setdefault(f"terms.{where}", Problem(f"terms.{where}", what + since, "terms"))
         for where, what, reason in _misfits_of(stated, product.name, version):
             problems.setdefault(where, Problem(where, what + since, reason))
-    rates = product.rated(at) | kept
     loans: Sequence[LoanLine | Loan] = stated.loans
-    for i, loan in enumerate(loans):
-        if loan.rate.kind == "flexible" and loan.asset not in rates:
+    unkept = [(i, loan) for i, loan in enumerate(loans) if loan.rate.kind == "flexible" and loan.asset not in kept]
+    rates = product.rated(at) if unkept else kept
+    for i, loan in unkept:
+        if loan.asset not in rates:
             text = f"{product.name} has no flexible rate for {loan.asset}; add it to its rates"
             problems.setdefault(f"loans[{i}].rate", Problem(f"loans[{i}].rate", text, "no_rate"))
     return list(problems.values())

@@ -58,11 +58,12 @@ from monitor.core.watch.watchers.silences import SilenceWatch
 class RiskMonitor:
     """Everything that decides. A run is a fold of `handle` over events whose `at` never falls.
 
-    What an event changes in prices, groups or rules becomes a `BookChange`: the watchers see it, the groups that it concerns
-    are decided, and the watchers are told that they are. A deadline takes the same way.
+    What an event or a deadline changes is a `BookChange`: watchers see it, its groups are decided, watchers are told so.
     """
 
-    def __init__(self, rules: Rules, memory: Memory | None = None, book: LoanBook | None = None) -> None:
+    def __init__(
+        self, rules: Rules, memory: Memory | None = None, book: LoanBook | None = None, *, blocks_fit: bool = False
+    ) -> None:
         self.rates = Rates(memory.rates if memory else ())
         self.at = memory.at if memory else None
         self.board = PriceBoard(rules.trust, *((memory.marks, memory.heard, memory.board) if memory else ()))
@@ -101,7 +102,7 @@ class RiskMonitor:
         own = {phase: watcher for watcher in (*self._watchers, self.operators) for phase in watcher.phases}
         self._by_phase: Mapping[int, Watcher] = own | self._priced.by_phase
         if memory:
-            self._restore(memory)
+            self._restore(memory, blocks_fit=blocks_fit)
 
     @property
     def rules(self) -> Rules:
@@ -196,11 +197,11 @@ class RiskMonitor:
         for watcher in self._watchers:
             watcher.awaken(at)
 
-    def _restore(self, memory: Memory) -> None:
+    def _restore(self, memory: Memory, *, blocks_fit: bool) -> None:
         """Continues where the memory left off."""
         self._begin(memory.at)
         with exact():
-            self.changes.restore(memory, self.rules)
+            self.changes.restore(memory, self.rules, blocks_fit=blocks_fit)
             for watcher in self._watchers:
                 watcher.restore(memory)
             # Lists of groups show them on the prices that were kept; they are decided when a feed confirms these.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numba import njit
@@ -72,6 +72,15 @@ class Index:
     def absent(self, arena: U8, at: I64) -> Bools:
         """[k] True for keys that are surely at no row. A few others may be absent too: `find` tells."""
         return _absent(self._slots, arena, at, self._secret)
+
+    def repeated(self, arena: U8, at: I64, others: Iterable[bytes]) -> Bools:
+        """[k] True for keys that may stand among these twice, or among `others`. All others surely stand here alone."""
+        hashes = _hashes(arena, at, self._secret)
+        ordered = np.sort(hashes)
+        twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+        theirs = [hash32(key, 0, len(key), self._secret) for key in others]
+        found: Bools = np.isin(hashes, np.concatenate([twice, np.array(theirs, np.int64)]))
+        return found
 
     def _make_room(self, more: int) -> None:
         """Moves the keys to another table if this one would be too full of keys and of removed ones."""
@@ -145,6 +154,14 @@ def _absent(slots: U64, arena: U8, at: I64, secret: U64) -> Bools:
     for i in range(len(at)):
         absent[i] = _next(slots, hash32(arena, at[i] + 1, arena[at[i]], secret), -1) < 0
     return absent
+
+
+@njit(nogil=True, cache=True)
+def _hashes(arena: U8, at: I64, secret: U64) -> I64:
+    found = np.empty(len(at), np.int64)
+    for i in range(len(at)):
+        found[i] = hash32(arena, at[i] + 1, arena[at[i]], secret)
+    return found
 
 
 @njit(nogil=True, cache=True)

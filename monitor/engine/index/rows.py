@@ -28,6 +28,8 @@ from monitor.engine.columns.names import Names
 from monitor.engine.index.index import Index
 
 T = TypeVar("T")
+_FEW_RETIRED = 2_000
+"""Their hashes take a millisecond; of more each id of a block is looked up."""
 
 _unpacked = msgspec.msgpack.Decoder(GroupState).decode
 _packed = msgspec.msgpack.Encoder().encode
@@ -53,7 +55,7 @@ class RowIndex:
         """By block and place: coins whose interest the Spot balances did not pay at the last look."""
         self._states: dict[int, bytes] = {}
         """By row, packed. An untouched group has no entry."""
-        self._named: dict[str, int] = {}
+        self.named: dict[str, int] = {}
         """Rows of the groups that were named last: core asks for them next."""
         self._ids = Index()
         self._accounts = Index()
@@ -105,23 +107,19 @@ class RowIndex:
 
     def row_of(self, group_id: str) -> int:
         """The row of a group, or -1."""
-        named = self._named.get(group_id)
+        named = self.named.get(group_id)
         if named is not None:
             return named
         return self._ids.find(*self._id_key(group_id))
 
+    def rows_of(self, group_ids: Iterable[str]) -> list[int]:
+        """The rows of those of some groups that are here."""
+        return [row for id_ in group_ids if (row := self.row_of(id_)) >= 0] if len(self) else []
+
     def name(self, rows: Iterable[int]) -> list[str]:
         """The ids of some rows; until the next call these groups are found without a search."""
-        return self.take_named({self.id(row): row for row in rows})
-
-    def take_named(self, named: dict[str, int]) -> list[str]:
-        """The same where their ids are known."""
-        self._named = named
-        return list(named)
-
-    def named_rows(self) -> list[int]:
-        """The rows that were named last."""
-        return list(self._named.values())
+        self.named = {self.id(row): row for row in rows}
+        return list(self.named)
 
     def owner(self, account: str) -> str | None:
         """The group that an account belongs to."""
@@ -168,6 +166,12 @@ class RowIndex:
         _mark(self.pending, row, None, state.stage != NORMAL or len(state.noted) > len(state.called))
         _mark(self.short[row // GROUPS], row % GROUPS, state.short, bool(state.short))
         self.stage[row] = STAGES.index(state.stage)
+
+    def set_states(self, states: Iterable[GroupState]) -> None:
+        """Keeps those of the groups that are here."""
+        for state in states:
+            if (row := self.row_of(state.group)) >= 0:
+                self.set_state(row, state)
 
     def states(self) -> Iterator[GroupState]:
         """The states of all groups that are not untouched."""
@@ -227,11 +231,12 @@ class RowIndex:
             row = rows.item(place)
             is_new[row] = is_new[row] and self.owner(block.text(at.item(place))) is None
         first_id: dict[str, int] = {}
-        for row, id_ in enumerate(block.ids()):
+        for row in _maybe_known(self._ids, block, fresh, retired):
+            id_ = block.id(row)
             if first_id.setdefault(id_, row) != row or id_ in retired or fresh.find(id_) is not None:
                 is_new[row] = False
         first_account: dict[str, int] = {}
-        for row, account in _accounts(block):
+        for row, account in _maybe_owned(self._accounts, block, fresh):
             if first_account.setdefault(account, row) != row or fresh.owner(account) is not None:
                 is_new[row] = False
         for row, account in block.far_accounts():
@@ -258,7 +263,7 @@ class RowIndex:
 
     def remove(self, row: int, group: Group) -> None:
         """Takes a group out of its row, which is dead from now on."""
-        self._named.pop(group.id, None)
+        self.named.pop(group.id, None)
         self._ids.remove(group.id.encode(), row)
         for account in group.accounts():
             self._accounts.remove(account.encode(), row)
@@ -293,11 +298,20 @@ def _mark(by_row: dict[int, T], row: int, value: T, is_there: bool) -> None:
         by_row.pop(row, None)
 
 
-def _accounts(block: Block) -> Iterator[tuple[int, str]]:
-    """(row, account) of all accounts of a block's groups."""
+def _maybe_known(ids: Index, block: Block, fresh: PlainBook, retired: Collection[str]) -> list[int]:
+    """Rows of a block whose ids may be retired, those of fresh groups, or stand in the block twice; by their hashes."""
+    if len(retired) > _FEW_RETIRED:
+        return list(range(len(block)))
+    others = [id_.encode() for id_ in (*fresh.ids(), *retired)]
+    return np.flatnonzero(ids.repeated(block.columns.arena, block.id_keys()[0], others)).tolist()
+
+
+def _maybe_owned(accounts: Index, block: Block, fresh: PlainBook) -> Iterable[tuple[int, str]]:
+    """(row, account) of the accounts that may be those of fresh groups, or stand in the block twice."""
+    far = list(block.far_accounts())
+    others = [account.encode() for record in fresh.records() for account in record.group.accounts()]
+    others += [account.encode() for _, account in far]
     at, rows = block.account_keys()
-    raw = block.columns.arena.tobytes()
-    text = raw.decode("latin-1")
-    for start, row in zip(at.tolist(), rows.tolist(), strict=True):
-        yield row, text[start + 1 : start + 1 + raw[start]]
-    yield from block.far_accounts()
+    maybe = np.flatnonzero(accounts.repeated(block.columns.arena, at, others))
+    near = [(rows.item(place), block.text(at.item(place))) for place in maybe.tolist()]
+    return (*near, *far)

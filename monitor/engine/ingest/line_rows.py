@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import accumulate, islice
+from itertools import islice
 from typing import get_args
 
 import numpy as np
@@ -75,11 +75,6 @@ class LineRows:
         }  # fmt: skip
         arrays = {name: np.array(values[name], kind) for name, kind in DTYPES.items()}
         return Columns(**arrays, extras=self.extras, wide=wide)
-
-    def ids(self) -> list[str]:
-        """The ids, in the order of the lines."""
-        firsts = accumulate((group[5] for group in self.groups), initial=0)
-        return [self.texts[first] for first in islice(firsts, len(self.groups))]
 
     def _misnamed(self) -> set[int]:
         """Rows with an invalid id."""

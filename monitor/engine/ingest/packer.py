@@ -54,12 +54,9 @@ _LEFT = (Unsure, NamesFull, ValueError, msgspec.DecodeError, RecursionError)
 class PackedGroups:
     """A GroupBatch in columns. It looks like a first put at the time of the reading."""
 
-    def __init__(
-        self, block: Block, names: Names, ids: list[str], raws: list[bytes], products: Mapping[str, Product]
-    ) -> None:
+    def __init__(self, block: Block, names: Names, raws: list[bytes], products: Mapping[str, Product]) -> None:
         self.block = block
         self._names = names
-        self._ids = ids
         self._raws = raws
         self.products = products
         """The rules that the lines were checked by."""
@@ -75,11 +72,11 @@ class PackedGroups:
         return sums_of(self.columns.line)
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self.block)
 
     def ids(self) -> Iterator[str]:
         """In the order of the lines."""
-        return iter(self._ids)
+        return iter(self.block.ids())
 
     def group(self, index: int) -> Group:
         """The group in that place."""
@@ -223,7 +220,7 @@ class Packer:
             except Wrong as e:
                 places = [place for row, place in enumerate(places) if row not in e.rows]
                 continue
-            batch = PackedGroups(Block(packed), self._names, rows.ids(), [raws[place] for place in places], products)
+            batch = PackedGroups(Block(packed), self._names, [raws[place] for place in places], products)
             return Packed(batch, sorted({*range(len(raws))}.difference(places)))
 
     def _takes(self, raw: bytes, rules: Mapping[str, _Rules], rows: LineRows) -> bool:

@@ -85,14 +85,13 @@ class SpreadGroups(ColumnarGroups):
     # -- blocks --
 
     def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
+        for row in self.rows.rows_of(superseded):
+            self._remove(row, self.rows.stored(row).group)
         for stored in sorted(blocks, key=attrgetter("number")):
             block = Block.load(stored.body, self.names)
             gone = [id_ in superseded for id_ in block.ids()] if superseded else []
             self.rows.install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
-        for state in states:
-            row = self.rows.row_of(state.group)
-            if row >= 0:
-                self.rows.set_state(row, state)
+        self.rows.set_states(states)
         packed = self._packed_by_block()
         numbers = self.shelf.numbers()
         some = 4 * len(self.links.blocks.ring)
@@ -271,7 +270,8 @@ class SpreadGroups(ColumnarGroups):
                 named[stored.group.id] = row
             for row in part.rows[len(groups) :]:
                 named[self.rows.id(row)] = row
-        return self.rows.take_named(named)
+        self.rows.named = named
+        return list(named)
 
     def _install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
         self.rows.install(number, block, first, dead)

@@ -207,7 +207,9 @@ class Shard:
         known = (self._own.rows.stage[: len(fast.debt)] != NO_GROUP) & (
             fast.blind[: len(self._own.rows.stage)] & MISSING == 0
         )
-        return self._named(self._own.rows.named_rows())._replace(debt=float(fast.debt[: len(known)][known].sum()))
+        return self._named(list(self._own.rows.named.values()))._replace(
+            debt=float(fast.debt[: len(known)][known].sum())
+        )
 
     def waiting(self, at: datetime, until: datetime) -> NamedRows:
         return self._of_ids(self._own.waiting(at, until))

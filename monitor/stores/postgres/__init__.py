@@ -52,6 +52,7 @@ from monitor.stores._base import (
 )
 from monitor.stores._rows import encode
 from monitor.stores.postgres import audits, book, deliveries, history, log, schema
+from monitor.stores.postgres.book import BlockCache
 from monitor.stores.postgres.connection import Thread, connect
 from monitor.stores.postgres.copies import copy
 from monitor.stores.postgres.writer import Fence, FencedWriter, Session, Work
@@ -95,9 +96,9 @@ class Config(msgspec.Struct, frozen=True):
         return f"{shown_url(self.url)}, schema {self.schema}"
 
 
-def build(config: Config, fence: Fence | None = None) -> PostgresStore:
-    """The store of a database; nothing is touched before `open`."""
-    return PostgresStore(config, fence=fence)
+def build(config: Config, fence: Fence | None = None, blocks: BlockCache | None = None) -> PostgresStore:
+    """The store of a database; nothing is touched before `open`. `blocks` are those that a standby has read already."""
+    return PostgresStore(config, fence=fence, blocks=blocks)
 
 
 @contextmanager
@@ -135,9 +136,10 @@ def condition(config: Config) -> tuple[str, list[str]]:
 class PostgresStore:
     """One schema of a database. A writer and a reader, each with its thread; the order of writes is that of the calls."""
 
-    def __init__(self, config: Config, *, fence: Fence | None = None) -> None:
+    def __init__(self, config: Config, *, fence: Fence | None = None, blocks: BlockCache | None = None) -> None:
         self.config = config
         self._fence = fence
+        self._blocks = blocks
         self._keys = NO_KEYS
         self._writer: FencedWriter | None = None
         self._reader: Session | None = None
@@ -152,7 +154,8 @@ class PostgresStore:
                 await writer.close()
                 raise
             self._writer, self._reader = writer, Session(self.config, "store reader")
-        return await self._write(_snapshot)
+        blocks, self._blocks = self._blocks or BlockCache(), None
+        return await self._write(partial(_snapshot, blocks=blocks))
 
     async def commit(self, change: Change) -> Committed:
         writer = self._required(self._writer)
@@ -348,5 +351,5 @@ class PostgresStore:
         return session
 
 
-async def _snapshot(db: Any) -> StoredState:
-    return await book.snapshot(db, await log.last_cursor(db))
+async def _snapshot(db: Any, blocks: BlockCache) -> StoredState:
+    return await book.snapshot(db, await log.last_cursor(db), blocks)

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from monitor import crashpoint
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
+from monitor.core.rules.product import CoinRates
 from monitor.stores import _bodies
 from monitor.stores._base import Change, StoredState, is_untouched
 from monitor.stores._rows import encode
+
+_AT_ONCE = 16
+"""Blocks of one answer: some 25 MB."""
+
+
+class BlockCache:
+    """Bodies of blocks that were read before. What has not changed since is not read again."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[int, bytes]] = {}
+
+    async def read(self, db: Any) -> tuple[StoredBlock, ...]:
+        """All blocks, within the transaction of the caller."""
+        versions = dict(await db.fetch("SELECT number, version FROM blocks ORDER BY number"))
+        self._kept = {number: kept for number, kept in self._kept.items() if versions.get(number) == kept[0]}
+        missing = [number for number in versions if number not in self._kept]
+        for i in range(0, len(missing), _AT_ONCE):
+            sql = "SELECT number, version, body FROM blocks WHERE number = ANY($1::bigint[])"
+            for number, version, body in await db.fetch(sql, missing[i : i + _AT_ONCE]):
+                self._kept[number] = version, body
+        return tuple(StoredBlock(number, self._kept[number][1]) for number in versions)
+
 
 _GROUPS = (
     "INSERT INTO groups SELECT * FROM unnest($1::text[], $2::bytea[]) "
@@ -33,8 +57,8 @@ async def _write_blocks(db: Any, change: Change) -> None:
     if change.blocks:
         bodies = {b.number: b.body for b in change.blocks}
         await db.execute(
-            "INSERT INTO blocks SELECT * FROM unnest($1::bigint[], $2::bytea[]) "
-            "ON CONFLICT (number) DO UPDATE SET body = excluded.body",
+            "INSERT INTO blocks (number, body) SELECT * FROM unnest($1::bigint[], $2::bytea[]) "
+            "ON CONFLICT (number) DO UPDATE SET body = excluded.body, version = excluded.version",
             list(bodies),
             list(bodies.values()),
         )
@@ -84,7 +108,37 @@ async def _write_rates(db: Any, change: Change) -> None:
             await db.execute("DELETE FROM rates WHERE product = $1 AND asset = $2", product, asset)
 
 
-async def snapshot(db: Any, cursor: int) -> StoredState:
+class BlocksAhead(NamedTuple):
+    """What a standby may take into its columns before it decides."""
+
+    at: datetime
+    blocks: tuple[StoredBlock, ...]
+    beside: tuple[str, ...]
+    """Groups that are kept beside the blocks, or were closed."""
+    rates: tuple[CoinRates, ...]
+
+
+async def ahead(db: Any, cache: BlockCache) -> BlocksAhead | None:
+    """The part of a snapshot that seldom changes; None where there is nothing yet."""
+    async with db.transaction(isolation="repeatable_read", readonly=True):
+        if await db.fetchval("SELECT to_regclass('desk')") is None:
+            return None
+        desk = await db.fetchrow("SELECT body, marks FROM desk")
+        if desk is None:
+            return None
+        return BlocksAhead(
+            _bodies.core_state(desk[0], desk[1]).at,
+            await cache.read(db),
+            tuple(id for (id,) in await db.fetch("SELECT id FROM groups")),
+            await _rates(db),
+        )
+
+
+async def _rates(db: Any) -> tuple[CoinRates, ...]:
+    return tuple(_bodies.rates(body) for (body,) in await db.fetch("SELECT body FROM rates ORDER BY product, asset"))
+
+
+async def snapshot(db: Any, cursor: int, cache: BlockCache) -> StoredState:
     """All that a restart needs."""
     groups: list[StoredGroup] = []
     closed: list[str] = []
@@ -95,14 +149,12 @@ async def snapshot(db: Any, cursor: int) -> StoredState:
             closed.append(id)
     desk = await db.fetchrow("SELECT body, marks FROM desk")
     states = await db.fetch("SELECT body FROM states ORDER BY id")
-    blocks = await db.fetch("SELECT number, body FROM blocks ORDER BY number")
-    rates = await db.fetch("SELECT body FROM rates ORDER BY product, asset")
     return StoredState(
         desk=None if desk is None else _bodies.core_state(desk[0], desk[1]),
         groups=tuple(groups),
         states=tuple(_bodies.state(body) for (body,) in states),
         cursor=cursor,
-        blocks=tuple(StoredBlock(number, body) for number, body in blocks),
+        blocks=await cache.read(db),
         closed=tuple(closed),
-        rates=tuple(_bodies.rates(body) for (body,) in rates),
+        rates=await _rates(db),
     )

@@ -9,7 +9,7 @@ import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -43,8 +43,11 @@ _NOT_NOW = (
 )
 
 
-async def connect(config: Any) -> Any:
-    """One connection with the limits of the store, whose tables it sees. Raises StoreUnavailable, StoreRefused."""
+async def connect(config: Any, settings: Mapping[str, str] | None = None) -> Any:
+    """One connection with the limits of the store, whose tables it sees. Raises StoreUnavailable, StoreRefused.
+
+    `settings`: of the server, where they are to be others.
+    """
     try:
         password = None if config.password_file is None else read_secret(None, config.password_file)
     except BadSecret as e:
@@ -64,6 +67,7 @@ async def connect(config: Any) -> Any:
                 "statement_timeout": str(timeout_ms),
                 "lock_timeout": str(LOCK_MS),
                 "synchronous_commit": "on",
+                **(settings or {}),
             },
         )
     except Exception as e:  # noqa: BLE001 - what it is about is raised again

@@ -23,7 +23,7 @@ from monitor.stores.sqlite.engine import PLAIN
 
 _AT_ONCE = 2000
 """Rows of one fetch: some megabytes."""
-_COPIED = {
+COPIED = {
     "groups": "id, body",
     "states": "id, stage, episode, body",
     "desk": "one, body, marks",
@@ -40,7 +40,7 @@ _COPIED = {
     "keys": "name, body",
 }
 """Tables that both stores have alike, with their columns."""
-_COUNTERS = ("alerts", "audits", "history")
+COUNTERS = ("alerts", "audits", "history")
 """What counts on though rows were pruned."""
 
 
@@ -83,7 +83,7 @@ async def _copied(config: Any, new: Path) -> None:
 
 
 async def _copy_tables(db: Any, to: sqlite3.Connection) -> None:
-    for table, columns in _COPIED.items():
+    for table, columns in COPIED.items():
         await _copy_rows(db, to, f"SELECT {columns} FROM {table}", table, columns)  # noqa: S608
     columns = "group_id, id, digest, version, at, life, labels"
     await _copy_rows(db, to, f"SELECT {columns} FROM entries ORDER BY number", "entries", columns)  # noqa: S608
@@ -99,7 +99,7 @@ async def _copy_tables(db: Any, to: sqlite3.Connection) -> None:
     sql = "SELECT group_id, step, at, low, high, last, flags, labels FROM ltv"
     columns = "group_id, step, at, low, high, last, flags, owner"
     await _copy_rows(db, to, sql, "ltv", columns, lambda row: (*row[:7], number_of[row[7]]))
-    for table in _COUNTERS:
+    for table in COUNTERS:
         to.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
         count = await db.fetchval(f"SELECT {table} FROM fence")  # noqa: S608
         to.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, count))

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from monitor.lease.database import look
 from monitor.stores._base import StoreRefused
 from monitor.stores.postgres.connection import connect
 
-KNOWN = 1
-"""The schema that this monitor knows."""
+
+class SchemaStep(NamedTuple):
+    """What one version of the monitor changes of the tables of the version before."""
+
+    grow: str
+    """Adds to them, when the newer monitor first opens the store: the older one goes on with what it knows."""
+    finish: str = ""
+    """Takes away what only the older one used. No older monitor opens the store from then on."""
+
+
+STEPS: tuple[SchemaStep, ...] = ()
+"""The step at index i leads from schema i + 1 to i + 2; one that was released is never changed."""
+_FINISHED = "ALTER TABLE schema_version ADD COLUMN IF NOT EXISTS finished int NOT NULL DEFAULT 1"
 _ONE_AT_A_TIME = 0x4C4D4F4E
 """Two heads that start at once must not both make the tables."""
 # "C" orders by bytes, as SQLite does.
@@ -23,7 +35,10 @@ INSERT INTO fence VALUES (1, 0, 0, 0, 0, 0);
 CREATE TABLE groups (id text COLLATE "C" PRIMARY KEY, body bytea NOT NULL);
 CREATE TABLE states (id text COLLATE "C" PRIMARY KEY, stage text NOT NULL, episode bigint NOT NULL, body bytea NOT NULL);
 CREATE TABLE desk (one int PRIMARY KEY CHECK (one = 1), body bytea NOT NULL, marks bytea);
-CREATE TABLE blocks (number bigint PRIMARY KEY, body bytea NOT NULL);
+-- Another number with each body: by it a standby knows which blocks it has.
+CREATE TABLE blocks (
+    number bigint PRIMARY KEY, body bytea NOT NULL, version bigint NOT NULL DEFAULT (random() * 9e18)::bigint
+);
 CREATE TABLE rates (
     product text COLLATE "C", asset text COLLATE "C", body bytea NOT NULL, PRIMARY KEY (product, asset)
 );
@@ -86,8 +101,16 @@ CREATE TABLE probe (one int PRIMARY KEY CHECK (one = 1), body bytea NOT NULL);
 """
 
 
+def known() -> int:
+    """The schema that this monitor knows."""
+    return 1 + len(STEPS)
+
+
 async def prepare(db: Any, schema: str) -> None:
-    """Makes the tables where there are none. Raises StoreRefused for a newer store, or a database in another encoding."""
+    """Makes the tables where there are none, and lets older ones grow.
+
+    Raises StoreRefused for a store that only newer monitors may open, or a database in another encoding.
+    """
     encoding = await db.fetchval("SHOW server_encoding")
     if encoding != "UTF8":
         raise StoreRefused(f"the database has the encoding {encoding}, expected UTF8: make one with ENCODING 'UTF8'")
@@ -96,24 +119,71 @@ async def prepare(db: Any, schema: str) -> None:
         await db.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
         if await db.fetchval("SELECT to_regclass($1)", f'"{schema}".schema_version') is None:
             await db.execute(_SCHEMA)
-        grown = await db.fetchval("SELECT grown FROM schema_version")
-        if grown > KNOWN:
-            raise StoreRefused(f"the store has schema {grown}, this monitor knows up to {KNOWN}: run the newer monitor")
+        await db.execute(_FINISHED)
+        grown, finished = await db.fetchrow("SELECT grown, finished FROM schema_version")
+        _check(grown, finished)
+        # Of three versions only the newer two may share a store.
+        finished = await _finish(db, finished, min(grown, known() - 1))
+        for number in range(grown, known()):
+            await db.execute(STEPS[number - 1].grow)
+        await db.execute("UPDATE schema_version SET grown = $1, finished = $2", max(grown, known()), finished)
+
+
+def _check(grown: int, finished: int) -> None:
+    if grown > known() + 1:
+        raise StoreRefused(f"the store has schema {grown}, this monitor knows up to {known()}: run the newer monitor")
+    if finished > known():
+        text = f"the upgrade of the store to schema {finished} is finished, this monitor knows up to {known()}"
+        raise StoreRefused(f"{text}: run the newer monitor")
+
+
+async def _finish(db: Any, finished: int, to: int) -> int:
+    for number in range(finished, to):
+        await db.execute(STEPS[number - 1].finish or "SELECT 1")
+    return max(finished, to)
+
+
+class Upgrade(NamedTuple):
+    """How far a store is. Monitors of schema `finished` and newer may open it; one of `grown` has been there."""
+
+    grown: int
+    finished: int
+    known: int
+    """By this monitor."""
+
+
+async def upgrade(config: Any, *, finish: bool) -> Upgrade:
+    """How far the upgrade of a store is. `finish`: shuts older monitors out, and takes away what only they used.
+
+    Raises StoreUnavailable, StoreRefused.
+    """
+    db = await connect(config)
+    try:
+        if await db.fetchval("SELECT to_regclass('schema_version')") is None:
+            raise StoreRefused(f"store {config.place} is not there: the first run makes it")
+        async with db.transaction():
+            await db.execute("SELECT pg_advisory_xact_lock($1)", _ONE_AT_A_TIME)
+            await db.execute(_FINISHED)
+            grown, finished = await db.fetchrow("SELECT grown, finished FROM schema_version")
+            _check(grown, finished)
+            if finish and grown > known():
+                text = f"a newer monitor has opened the store (schema {grown}, this one knows {known()})"
+                raise StoreRefused(f"store {config.place}: {text}: finish the upgrade with that one")
+            if finish:
+                finished = await _finish(db, finished, grown)
+                await db.execute("UPDATE schema_version SET finished = $1", finished)
+    finally:
+        await db.close(timeout=2)
+    return Upgrade(grown, finished, known())
 
 
 async def condition(config: Any) -> tuple[str, list[str]]:
     """What database it is, and what in it makes commits unsafe."""
     db = await connect(config)
     try:
-        version = await db.fetchval("SHOW server_version")
+        state = await look(db)
         rows = await db.fetchval("SELECT to_regclass('alerts')")
-        unsafe = [
-            f"{config.place}: {name} is off: a power cut there loses commits; turn it on"
-            for name in ("fsync", "full_page_writes")
-            if await db.fetchval(f"SHOW {name}") == "off"
-        ]
-        if await db.fetchval("SELECT pg_is_in_recovery()"):
-            unsafe.append(f"{config.place}: it is a standby, which takes no commits; name the primary in url")
+        unsafe = [f"{config.place}: {trouble}" for trouble in state.troubles]
         if rows is None:
             there = "no tables yet; the first run makes them"
         else:
@@ -121,4 +191,4 @@ async def condition(config: Any) -> tuple[str, list[str]]:
             there = f"{count:,} alerts"
     finally:
         await db.close(timeout=2)
-    return f"{config.place}: PostgreSQL {version}, {there}", unsafe
+    return f"{config.place}: PostgreSQL {state.version}, {there}", unsafe

@@ -17,7 +17,7 @@ from monitor.stores.postgres.connection import Lost, Thread, connect, end, expla
 T = TypeVar("T")
 Work = Callable[[Any], Coroutine[Any, Any, T]]
 Fence = Callable[[Any], Awaitable[None]]
-_HEAD_LOCK = 0x4C4D4845
+HEAD_LOCK = 0x4C4D4845
 """Held by the connection of a head without a lease: two daemons never write into one schema."""
 
 
@@ -82,7 +82,7 @@ class FencedWriter(Session):
 
     async def _claim(self, db: Any) -> None:
         if self._fence is None and not await db.fetchval(
-            "SELECT pg_try_advisory_lock($1, hashtext($2))", _HEAD_LOCK, self.config.schema
+            "SELECT pg_try_advisory_lock($1, hashtext($2))", HEAD_LOCK, self.config.schema
         ):
             raise StoreRefused(f"store {self.config.place} is in use by another monitor: stop it first")
 

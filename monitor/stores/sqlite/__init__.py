@@ -11,7 +11,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, closing, contextmanager
+from contextlib import AsyncExitStack, ExitStack, closing, contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,7 @@ from monitor.stores._base import (
     Switched,
     Target,
 )
-from monitor.stores.sqlite import audits, deliveries, file, history, lock, log, restoring, subscriptions
+from monitor.stores.sqlite import audits, deliveries, file, history, late_ends, lock, log, restoring, subscriptions
 from monitor.stores.sqlite import points as ltv
 from monitor.stores.sqlite.connection import Connection, Together, explained, transaction
 from monitor.stores.sqlite.engine import EXTRA, PLAIN, Engine, has_cipher
@@ -125,6 +125,23 @@ def audit_trail(config: Config, backup: Backup | None = None) -> Iterator[AuditT
         yield audits.trail(db)
 
 
+@contextmanager
+def opened_alone(config: Config) -> Iterator[sqlite3.Connection]:
+    """A store that no daemon uses, with the schema of today, for reading all of it. Raises as `copy` does."""
+    path = lock.real(Path(config.path))
+    with explained(path), ExitStack() as opened:
+        if not path.is_file():
+            raise StoreRefused(f"store {path} is not there")
+        opened.enter_context(lock.claimed(path))
+        held = opened.enter_context(lock.held(path, is_local=lock.network_kind(path.parent) is None))
+        engine = config.engine()
+        file.check_header(path, held, engine)
+        db = opened.enter_context(closing(file.connect(path, engine)))
+        file.migrate(db)
+        audits.adopt(db)
+        yield db
+
+
 def damage(config: Config) -> str | None:
     """What is wrong with the store's file, by its own quick check; None where it is whole. Raises as `copy` does."""
     path = lock.real(Path(config.path))
@@ -157,6 +174,7 @@ class SqliteStore:
         self._keys = NO_KEYS
         self._opened = AsyncExitStack()
         self._together = Together()
+        self._late = late_ends.LateEnds()
 
     async def open(self) -> StoredState:
         """Takes the lock, creates or migrates the file, loads. Raises StoreRefused where only a person can help."""
@@ -165,11 +183,13 @@ class SqliteStore:
         self.path = lock.real(self.path)
         async with AsyncExitStack() as opening:
             with explained(self.path):
-                opening.enter_context(await asyncio.to_thread(self._taken))
+                taken, self._engine = await asyncio.to_thread(_taken, self.path, self._config)
+                opening.enter_context(taken)
                 writer = Connection(partial(file.connect, self.path, self._engine))
                 await opening.enter_async_context(writer)
                 await writer.run(file.migrate)
                 await writer.run(audits.adopt)
+                await writer.run(late_ends.fold)
                 reader = Connection(partial(file.connect_read_only, self.path, self._engine))
                 await opening.enter_async_context(reader)
                 self._file_id = _file_id(self.path)
@@ -179,23 +199,6 @@ class SqliteStore:
             self._reader = reader
             self._opened = opening.pop_all()
         return snapshot
-
-    def _taken(self) -> ExitStack:
-        """Takes the locks, makes the file where there is none, and looks that it is ours. Closing gives the locks up."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        network = lock.network_kind(self.path.parent)
-        if network is not None and not self._config.allow_network_fs:
-            raise StoreRefused(
-                f"store {self.path} is on a network file system ({network}), where locks and the write-ahead log are not "
-                "safe: put it on a local disk, or state allow_network_fs = true under [store] if one machine alone uses it"
-            )
-        with ExitStack() as taking:
-            taking.enter_context(lock.claimed(self.path))
-            self._engine = self._config.engine()
-            file.prepare(self.path, self._engine)
-            held = taking.enter_context(lock.held(self.path, is_local=network is None))
-            file.check_header(self.path, held, self._engine)
-            return taking.pop_all()
 
     async def commit(self, change: Change) -> Committed:
         return await self._write(partial(log.commit, change=change, keys=self._keys))
@@ -207,7 +210,8 @@ class SqliteStore:
         return await self._write_together(partial(deliveries.start, ids=ids, at=at))
 
     async def end_attempts(self, attempts: Sequence[Attempt]) -> None:
-        await self._write_together(partial(deliveries.end, attempts=attempts))
+        await self._write_together(partial(self._late.end, attempts=attempts))
+        self._late.fold_soon(self._fold)
 
     async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]:
         return await self._read(partial(log.alerts, wanted=wanted))
@@ -216,9 +220,11 @@ class SqliteStore:
         return await self._read(partial(log.alert, id=id))
 
     async def deliveries(self, wanted: DeliveryFilter) -> list[Delivery]:
+        await self._fold()
         return await self._read(partial(deliveries.listed, wanted=wanted))
 
     async def delivery(self, id: str) -> Delivery | None:
+        await self._fold()
         return await self._read(partial(deliveries.one, id=id))
 
     async def attempts(self, delivery: str) -> list[Attempt]:
@@ -335,14 +341,25 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Waits for work that has begun, moves the log into the file, gives up the lock."""
+        await self._fold()
         self._writer = None
         self._reader = None
         with explained(self.path):
             await self._opened.aclose()
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._write_beside(self._late.before(work))
+
+    async def _write_beside(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Work that needs no delivery to say how it ended."""
         with explained(self.path):
             return await self._required(self._writer).run(partial(self._in_place, work))
+
+    async def _fold(self) -> None:
+        """Has all deliveries say how they ended. Where the store fails, the next one to write tries again."""
+        if self._late.are_there:
+            with suppress(StoreUnavailable):
+                await self._write(lambda _: None)
 
     async def _write_audited(
         self, work: Callable[[sqlite3.Connection], T], audited: Callable[[T], Audit | None] | None
@@ -363,8 +380,9 @@ class SqliteStore:
         """Writes with all that waits for the thread just now: one sync of the disk for them all."""
         job = self._together.add(work)
         try:
-            await self._write(self._together.write)
+            await self._write_beside(self._together.write)
         except StoreUnavailable:
+            self._late.failed()
             job.is_wanted = False
             raise
         # Without a result another one failed, in the same transaction.
@@ -384,6 +402,24 @@ class SqliteStore:
         if connection is None:
             raise StoreUnavailable(f"store {self.path} is not open")
         return connection
+
+
+def _taken(path: Path, config: Config) -> tuple[ExitStack, Engine]:
+    """Takes the locks, makes the file where there is none, and looks that it is ours. Closing gives the locks up."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    network = lock.network_kind(path.parent)
+    if network is not None and not config.allow_network_fs:
+        raise StoreRefused(
+            f"store {path} is on a network file system ({network}), where locks and the write-ahead log are not "
+            "safe: put it on a local disk, or state allow_network_fs = true under [store] if one machine alone uses it"
+        )
+    with ExitStack() as taking:
+        taking.enter_context(lock.claimed(path))
+        engine = config.engine()
+        file.prepare(path, engine)
+        held = taking.enter_context(lock.held(path, is_local=network is None))
+        file.check_header(path, held, engine)
+        return taking.pop_all(), engine
 
 
 def _file_id(path: Path) -> tuple[int, int]:

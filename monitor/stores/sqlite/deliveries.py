@@ -106,11 +106,9 @@ _ENDED = (
     + " FROM json_each(?)) AS one"
 )
 _TAKES = "iif(state = 'pending', due_at <= one.at, one.new_state = 'delivered')"
-_END = f"""
-UPDATE deliveries SET
-    detail = one.words, due_at = iif({_TAKES}, one.due, due_at), state = iif({_TAKES}, one.new_state, state)
-FROM {_ENDED} WHERE cursor = one.at_cursor AND id = one.of_id
-"""  # noqa: S608
+ENDS = f"detail = one.words, due_at = iif({_TAKES}, one.due, due_at), state = iif({_TAKES}, one.new_state, state)"
+"""What the end of an attempt, `one`, makes of its delivery."""
+_END = f"UPDATE deliveries SET {ENDS} FROM {_ENDED} WHERE cursor = one.at_cursor AND id = one.of_id"  # noqa: S608
 _ATTEMPTS = f"""
 INSERT INTO attempts (delivery, at, state, detail, due_at, took_ms)
 SELECT of_id, at, new_state, words, due, took_ms FROM {_ENDED} CROSS JOIN deliveries
@@ -133,12 +131,17 @@ def end(db: sqlite3.Connection, attempts: Sequence[Attempt]) -> None:
     """
     with transaction(db):
         for block in _without_repeats(attempts):
-            rows = [
-                (*key_of(a.delivery), micros_of(a.at), a.state, a.detail, micros_of(a.due_at), a.took_ms) for a in block
-            ]
-            ended = [each(rows)]
-            db.execute(_ATTEMPTS, ended)
-            db.execute(_END, ended)
+            ended = record(db, block)
+            db.execute(_END, [ended])
+
+
+def record(db: sqlite3.Connection, attempts: Sequence[Attempt]) -> str:
+    """Adds outcomes to the record of attempts, and to nothing else; returns them as the statements here take them."""
+    ended = each(
+        (*key_of(a.delivery), micros_of(a.at), a.state, a.detail, micros_of(a.due_at), a.took_ms) for a in attempts
+    )
+    db.execute(_ATTEMPTS, [ended])
+    return ended
 
 
 def _without_repeats(attempts: Sequence[Attempt]) -> list[list[Attempt]]:

@@ -173,9 +173,11 @@ CREATE TABLE audit_marks (
     mac BLOB NOT NULL
 ) WITHOUT ROWID;
 """
+# Rows of the record of attempts whose ends are not in their deliveries yet.
+_SCHEMA_11 = "CREATE TABLE IF NOT EXISTS late_ends (first INTEGER PRIMARY KEY, last INTEGER NOT NULL);"
 MIGRATIONS = (
     *(_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, _SCHEMA_7, _SCHEMA_8, _SCHEMA_9),
-    _SCHEMA_10,
+    *(_SCHEMA_10, _SCHEMA_11),
 )
 """The script at index i takes a file from schema i to i + 1; a script once released is never changed."""
 

@@ -73,7 +73,9 @@ async def borrower_statement(call: Call) -> BorrowerStatement:
 
 
 def _label(query: Query) -> str:
-    by = query.text("by") or DEFAULT_KEY
+    by = query.text("by")
+    if by is None:
+        return DEFAULT_KEY
     if not by.startswith(LABEL_PREFIX) or by == LABEL_PREFIX:
         query.wrong("by", by, "a label such as label.borrower")
     return by

@@ -50,10 +50,14 @@ def _desk(call: Call) -> ImportDesk:
 
 def _asked(query: Query) -> tuple[ImportAsked, bool]:
     """What is asked for, and whether nothing is to be changed."""
-    file = query.text("file") or "table"
+    file = query.text("file")
+    if file is None:
+        file = "table"
     if not _FILE_NAME.fullmatch(file):
         query.wrong("file", file, "a file's name of 1 to 200 printable characters")
-    name = query.text("name") or name_of(file)
+    name = query.text("name")
+    if name is None:
+        name = name_of(file)
     if not _NAME.fullmatch(name):
         query.wrong("name", name, "1 to 60 lower-case letters, digits and hyphens")
     options = ImportOptions(

@@ -9,6 +9,7 @@ import msgspec
 from monitor.core.groups.snapshot import Scope
 from monitor.core.prices.quote import USDT
 from monitor.core.text import stamp, stamp_or_none
+from monitor.lease.state import HeadState
 from monitor.web.auth import OPEN, READ, Caller
 from monitor.web.causes import feed_causes
 from monitor.web.http import age_s
@@ -56,6 +57,7 @@ class Readiness(msgspec.Struct, frozen=True):
     degraded: list[DegradedItem]
     prices: PriceHealth | None
     oldest_undelivered_s: dict[str, float] | None
+    head: HeadState | None = None
 
 
 class BookItem(msgspec.Struct, frozen=True):
@@ -90,6 +92,8 @@ class Status(msgspec.Struct, frozen=True):
     """The end of the alert log; null for a token with a scope."""
     streams: int
     rules: list[str]
+    head: HeadState | None = None
+    """Of a daemon that is one of two."""
 
 
 async def healthz(call: Call) -> Alive:
@@ -129,6 +133,7 @@ def _status(call: Call) -> Status:
         cursor=None if caller.scope else daemon.view.cursor,
         streams=sum(not caller.scope or c.caller.name == caller.name for c in call.site.hub.clients),
         rules=[p.rules_name(p.version_at(now)) for p in rules.products.values()],
+        head=ready.head,
     )
 
 
@@ -152,11 +157,14 @@ def _readiness(daemon: Daemon, caller: Caller) -> Readiness:
     prices, blindness = _price_health(daemon, ())
     if blindness is not None:
         reasons.setdefault("prices", blindness)
+    head = None if daemon.head is None else daemon.head.state
+    if head is not None and head.silence is not None:
+        reasons.setdefault("head", head.silence)
     is_told = not caller.scope and caller.may(READ)
     told = reasons_told(reasons, scoped=not is_told), degraded(daemon, is_told=is_told)
     if not is_told:
-        return Readiness(not reasons, *told, None, None)
-    return Readiness(not reasons, *told, prices, _undelivered(daemon))
+        return Readiness(not reasons, *told, None, None, None if head is None else head.open)
+    return Readiness(not reasons, *told, prices, _undelivered(daemon), head)
 
 
 def _price_health(daemon: Daemon, scope: Scope) -> tuple[PriceHealth, str | None]:

@@ -232,6 +232,7 @@ async def test_what_cannot_be_asked_is_refused_with_what_can(
         ("day=2026-03-03", "a day that has begun"),
         ("", "a day such as"),
         ("day=2026-03-02&by=product", "a label such as label.borrower"),
+        ("day=2026-03-02&by=", "a label such as label.borrower"),
         ("day=2026-03-02&label=x", "unknown query key"),
     ):
         status, _, found = await ask(http, "GET", f"/v1/borrowers/ACME/statement?{query}")

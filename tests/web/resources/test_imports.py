@@ -58,6 +58,8 @@ async def test_the_query_says_how_a_file_is_read(desk: WebDesk) -> None:
         for wrong in (
             [("map", "x")],
             [("decimal", "dot")],
+            [("file", "")],
+            [("name", "")],
             [("name", "../up")],
             [("dry_run", "yes")],
             [("colour", "red")],
