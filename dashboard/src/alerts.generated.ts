@@ -30,6 +30,7 @@ export const FAMILIES: Readonly<Record<string, string>> = {
   "delivery.*": "deliveries",
   "channel.*": "channels",
   "book.*": "the book",
+  "shard.*": "shards of the book",
   "monitor.*": "the monitor",
   "security.*": "security",
 };
@@ -60,6 +61,10 @@ export const TITLES: Readonly<Record<string, string>> = {
   "loan.overpaid": "More was repaid than was owed",
   "loan.overdue": "Loan overdue",
   "monitor.contradiction": "Decision contradicted",
+  "shard.missing": "Groups are not watched",
+  "shard.back": "Groups are watched again",
+  "shard.full": "No shard has room",
+  "shard.room": "Shards have room",
   "config.refused": "Reload refused",
   "config.taken": "Configuration in order",
   "rules.held": "New rules wait to be confirmed",

@@ -75,6 +75,11 @@ class ColumnarBook:
         """Plain moves that their exact figures did not bear out. Any thread may add one, as it works out figures."""
         self._ahead: Ahead | None = None
 
+    @property
+    def is_partial(self) -> bool:
+        """Some groups are with nobody who watches them: figures of the whole book miss them. Any thread may ask."""
+        return False
+
     def __len__(self) -> int:
         return len(self.fresh) + (len(self.columnar.rows) if self.columnar else 0)
 
@@ -200,6 +205,10 @@ class ColumnarBook:
         found = list(self.disproofs)
         del self.disproofs[: len(found)]
         return found
+
+    @property
+    def is_behind(self) -> bool:
+        return False
 
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
         return chain(self.fresh.waiting(at, until), self.columnar.waiting(at, until) if self.columnar else ())

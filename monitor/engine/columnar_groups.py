@@ -13,6 +13,7 @@ import numpy as np
 from monitor.core.groups.loan_book import EXACT_SUMS, Counted, Exposure, TakenBatch, counted_of, exposure_of
 from monitor.core.groups.outcome import StoredBlock
 from monitor.core.groups.record import GroupRecord
+from monitor.core.groups.snapshot import BookSnapshot
 from monitor.core.instants import MINUTE_US, time_at
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.money import exact
@@ -31,6 +32,7 @@ from monitor.engine.columns.names import Names, NamesFull
 from monitor.engine.index.rows import RowIndex
 from monitor.engine.ingest.packer import PackedGroups
 from monitor.engine.queries.copied_rows import BookCopy
+from monitor.engine.queries.listing import Listing, Listings
 from monitor.engine.queries.snapshot import ColumnarBookSnapshot
 from monitor.engine.schedule.agenda import ColumnarAgenda
 from monitor.engine.schedule.dates import has_other_dates
@@ -197,15 +199,7 @@ class ColumnarGroups:
         return Counted(fresh.groups + own.groups, fresh.recognised + own.recognised, own.is_exact)
 
     def counted_since(self, product: str) -> dict[str, datetime]:
-        since: dict[str, datetime] = {}
-        place = self.names.products.find(product)
-        if place is None:
-            return since
-        for number, block in self.rows.living():
-            for coin, minute in block.flexible_since(place, self.rows.alive(number, block), self.names).items():
-                asset, at = self.names.assets[coin], time_at(minute * MINUTE_US)
-                since[asset] = min(at, since.get(asset, at))
-        return since
+        return counted_since(product, self.rows, self.rows.living())
 
     def examples(self) -> Iterator[Group]:
         """Groups such that rules which fit these fit all."""
@@ -231,7 +225,7 @@ class ColumnarGroups:
     def prepare_snapshot(self) -> None:
         self.screen.prepare_copy()
 
-    def snapshot(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> ColumnarBookSnapshot:
+    def snapshot(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> BookSnapshot:
         """See LoanBook. Core waits while the positions are copied."""
         blocks, stage = list(self.rows.living()), self.rows.stage.copy()
         store, tiers = self.screen.copy() if is_kept else self.screen.fast.laid
@@ -239,6 +233,10 @@ class ColumnarGroups:
         return ColumnarBookSnapshot(
             BookCopy(blocks, stage, states, store, tiers, self.names, self.now, fresh.sights(), at)
         )
+
+    def listing(self, kept: Listings) -> Listing:
+        """One look at the columns for a list. Any thread may ask."""
+        return kept.of(self.rows, self.screen.fast)
 
     @property
     def agreements(self) -> Agreements:
@@ -290,6 +288,19 @@ class ColumnarGroups:
         self.rows.remove(row, group)
         self.agenda.forget(row)
         self.screen.drop_row(row)
+
+
+def counted_since(product: str, rows: RowIndex, blocks: Iterable[tuple[int, Block]]) -> dict[str, datetime]:
+    """See LoanBook, of some blocks."""
+    since: dict[str, datetime] = {}
+    place = rows.names.products.find(product)
+    if place is None:
+        return since
+    for number, block in blocks:
+        for coin, minute in block.flexible_since(place, rows.alive(number, block), rows.names).items():
+            asset, at = rows.names.assets[coin], time_at(minute * MINUTE_US)
+            since[asset] = min(at, since.get(asset, at))
+    return since
 
 
 def _with_dust(block: Block, names: Names, rules: Rules, at: datetime) -> Bools:

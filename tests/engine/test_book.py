@@ -22,6 +22,8 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.columns.names import Names
 from monitor.engine.ingest.reader import BlockReader
+from monitor.engine.spread.book import SpreadBook
+from monitor.engine.spread.local import NearShards
 from tests.coin_desk import START, line, loan
 from tests.core.desk import plainly, quotes
 from tests.core.runs import DESK, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, Step, events, rules, settings_, steps
@@ -33,7 +35,16 @@ desks = st.one_of(
     st.tuples(steps(DESK), products, st.just(TRUSTED), settings_),
     st.tuples(steps(LIVE), products, st.sampled_from((LIVE_TRUST, PAIR_TRUST)), settings_),
 )
-BOOKS: list[Callable[[], LoanBook]] = [lambda: ColumnarBook(fold_at=0), lambda: ColumnarBook(fold_at=2), ColumnarBook]
+SHARDS: list[Callable[[], LoanBook]] = [
+    lambda: SpreadBook(NearShards(), 2, fold_at=0),
+    lambda: SpreadBook(NearShards(), 3, fold_at=2),
+]
+BOOKS: list[Callable[[], LoanBook]] = [
+    lambda: ColumnarBook(fold_at=0),
+    lambda: ColumnarBook(fold_at=2),
+    ColumnarBook,
+    *SHARDS,
+]
 
 
 def a_run(desk: Any) -> tuple[Rules, list[Event]]:

@@ -31,7 +31,7 @@ def config() -> Config:
 
 
 def follower_of(config: Config, rules: Rules) -> Follower:
-    stated: Any = SimpleNamespace(store=SimpleNamespace(config=config), rules=rules)
+    stated: Any = SimpleNamespace(store=SimpleNamespace(config=config), rules=rules, engine=SimpleNamespace(shards=0))
     return Follower(stated)
 
 

@@ -953,6 +953,10 @@ export const pl: Words = {
     "config.taken": "Konfiguracja w porządku",
     "rules.held": "Nowe reguły czekają na potwierdzenie",
     "rules.released": "Żadne reguły już nie czekają",
+    "shard.missing": "Grupy nie są obserwowane",
+    "shard.back": "Grupy są znów obserwowane",
+    "shard.full": "Żaden shard nie ma miejsca",
+    "shard.room": "Shardy mają miejsce",
     "monitor.unmended": "Wciąż niepoprawione",
     "price.stale": "Cena stara",
     "price.suspect": "Cena podejrzana",
@@ -1027,6 +1031,7 @@ export const pl: Words = {
     "channel.*": "kanały",
     "book.*": "księga",
     "monitor.*": "monitor",
+    "shard.*": "shardy księgi",
     "security.*": "bezpieczeństwo",
   },
 };

@@ -902,6 +902,10 @@ export const pt: Words = {
     "config.taken": "Configuração em ordem",
     "rules.held": "Novas regras esperam confirmação",
     "rules.released": "Nenhuma regra espera mais",
+    "shard.missing": "Grupos não são observados",
+    "shard.back": "Grupos são observados de novo",
+    "shard.full": "Nenhum shard tem espaço",
+    "shard.room": "Os shards têm espaço",
     "monitor.unmended": "Ainda não corrigido",
     "price.stale": "Preço antigo",
     "price.suspect": "Preço suspeito",
@@ -976,6 +980,7 @@ export const pt: Words = {
     "channel.*": "canais",
     "book.*": "o livro",
     "monitor.*": "o monitor",
+    "shard.*": "shards da carteira",
     "security.*": "segurança",
   },
 };

@@ -946,6 +946,10 @@ export const ru: Words = {
     "config.taken": "Конфигурация в порядке",
     "rules.held": "Новые правила ждут подтверждения",
     "rules.released": "Правила больше не ждут",
+    "shard.missing": "За группами никто не следит",
+    "shard.back": "За группами снова следят",
+    "shard.full": "Ни в одном шарде нет места",
+    "shard.room": "В шардах есть место",
     "monitor.unmended": "Всё ещё не исправлено",
     "price.stale": "Цена устарела",
     "price.suspect": "Цена сомнительна",
@@ -1020,6 +1024,7 @@ export const ru: Words = {
     "channel.*": "каналы",
     "book.*": "книга",
     "monitor.*": "монитор",
+    "shard.*": "шарды книги",
     "security.*": "безопасность",
   },
 };

@@ -898,6 +898,10 @@ export const sv: Words = {
     "config.taken": "Konfiguration i ordning",
     "rules.held": "Nya regler väntar på bekräftelse",
     "rules.released": "Inga regler väntar längre",
+    "shard.missing": "Grupper bevakas inte",
+    "shard.back": "Grupper bevakas igen",
+    "shard.full": "Ingen shard har plats",
+    "shard.room": "Shards har plats",
     "monitor.unmended": "Ännu inte rättat",
     "price.stale": "Pris gammalt",
     "price.suspect": "Pris misstänkt",
@@ -972,6 +976,7 @@ export const sv: Words = {
     "channel.*": "kanaler",
     "book.*": "boken",
     "monitor.*": "monitorn",
+    "shard.*": "bokens shards",
     "security.*": "säkerhet",
   },
 };

@@ -134,6 +134,10 @@ class LoanBook(Protocol):
     def keep_plain(self, move: PlainMove, state: GroupState) -> None:
         """A group has taken a plain move of the last `plain_moves`, to this state."""
 
+    @property
+    def is_behind(self) -> bool:
+        """Some of its groups were not looked at on the prices in force: `suspects` is due, though no price moved."""
+
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
         """A superset of the groups that at a time have a deadline to come by `until`."""
 
@@ -221,6 +225,8 @@ def weigh_now(record: GroupRecord, board: PricesThen) -> None:
     """Weighs a group on the prices in force, and notes whether it is blind."""
     record.weight = weight_or_none(record, board.usd)
     record.bounds = bounds(record.held, board.usd) if record.weight is None else None
-    record.blind = record.weight is None or (
-        bool(board.untrusted) and not board.untrusted.isdisjoint(record.held.assets)
+    record.blind = (
+        record.weight is None
+        or record.is_unwatched
+        or (bool(board.untrusted) and not board.untrusted.isdisjoint(record.held.assets))
     )

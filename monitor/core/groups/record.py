@@ -33,6 +33,8 @@ class GroupRecord:
         self.weight: Weight | None = None
         self.bounds: WeightBounds | None = None
         self.blind = False
+        self.is_unwatched = False
+        """Whoever looks at its prices is missing: it is blind, whatever they say."""
         self.renew(at)
 
     def renew(self, at: datetime) -> None:

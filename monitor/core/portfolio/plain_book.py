@@ -118,6 +118,10 @@ class PlainBook:
     def keep_plain(self, move: PlainMove, state: GroupState) -> None:
         raise AssertionError("this book has proved no move")
 
+    @property
+    def is_behind(self) -> bool:
+        return False
+
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
         return list(self._records)
 

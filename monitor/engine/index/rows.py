@@ -245,7 +245,7 @@ class RowIndex:
 
     def install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
         """Takes a block whose groups are new from place `first` on. Those in `dead` [n] never come to life."""
-        self.blocks += [None] * (number + 1 - len(self.blocks))
+        self.blocks.extend([None] * (number + 1 - len(self.blocks)))
         self.blocks[number] = block
         missing = (number + 1) * GROUPS - len(self.stage)
         if missing > 0:
