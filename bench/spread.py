@@ -22,9 +22,10 @@ from bench.book import book as make_book
 from bench.book import market, walk
 from monitor.core.events.events import Event
 from monitor.core.watch.risk import RiskMonitor
-from monitor.engine.spread.book import SpreadBook, Spreading
+from monitor.engine.spread.book import SpreadBook
 from monitor.engine.spread.links import Shards
 from monitor.engine.spread.local import LocalShards
+from monitor.engine.spread.spreading import Spreading
 
 COUNTS = (1, 2, 4)
 

@@ -13,7 +13,8 @@ from monitor.core.queries.shards_shown import ShardItem, ShardList
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.sequencer import Sequencer
 from monitor.engine.book import ColumnarBook
-from monitor.engine.spread.book import CopySeen, SpreadBook, Spreading
+from monitor.engine.spread.book import CopySeen, SpreadBook
+from monitor.engine.spread.spreading import Spreading
 from monitor.running import Running
 from monitor.stores._base import StoreUnavailable
 from monitor.telemetry import log

@@ -129,6 +129,8 @@ class Fresh:
 class Book:
     """Some groups in blocks, the others fresh. `leave` takes a group out of its row as a change does."""
 
+    is_partial = False
+
     def __init__(self, fresh: Sequence[GroupRecord], blocks: Sequence[Sequence[GroupRecord]], prices: Prices) -> None:
         self.fresh = Fresh(fresh)
         self.columnar = Columnar(blocks, prices) if blocks else None

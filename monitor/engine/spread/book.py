@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from monitor.engine.book import FOLD_AT, ColumnarBook
+from monitor.engine.spread.spreading import DEFAULT, NOWHERE, Spreading
 
 if TYPE_CHECKING:
     from monitor.engine.columnar_groups import ColumnarGroups
@@ -18,28 +18,6 @@ if TYPE_CHECKING:
     from monitor.engine.spread.links import Shards
     from monitor.engine.spread.memory import ProcessMemory
     from monitor.engine.spread.shard import Call
-
-NOWHERE = -1
-"""The place of groups that no shard took."""
-LIMIT_S = 1.0
-"""A shard that has not answered by then is abandoned."""
-
-
-class Spreading(NamedTuple):
-    """How a book is spread."""
-
-    limit_s: float = LIMIT_S
-    copies: int = 1
-    """Of each shard: the first that answers counts."""
-    most_groups: int = 0
-    """A shard that has so many takes no more blocks; 0: no limit."""
-    most_bytes: int | None = None
-    """The same by the memory of its process; None: that of its machine is the limit."""
-    folder: Path | None = None
-    """Where the file of blocks is; None: where the system has such files."""
-
-
-DEFAULT = Spreading()
 
 
 class CopySeen(NamedTuple):

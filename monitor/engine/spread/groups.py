@@ -38,7 +38,6 @@ from monitor.engine.schedule.agenda import ColumnarAgenda
 from monitor.engine.schedule.in_force import InForce
 from monitor.engine.screen.block_screen import BlockScreen, Living
 from monitor.engine.screen.exposures import Instruments
-from monitor.engine.spread.book import Spreading
 from monitor.engine.spread.links import LOAD_LIMIT_S, Links
 from monitor.engine.spread.listing import SpreadListing
 from monitor.engine.spread.memory import ProcessMemory
@@ -46,6 +45,7 @@ from monitor.engine.spread.missing import SomeRows, agenda_of
 from monitor.engine.spread.shard import Call, NamedRows, ShardSums, Vector
 from monitor.engine.spread.shelf import ShelvedBlocks
 from monitor.engine.spread.snapshot import CORE_LIMIT_S, LIMIT_S, SpreadCopy, SpreadSnapshot, new_key
+from monitor.engine.spread.spreading import Spreading
 
 _groups = msgspec.msgpack.Decoder(list[StoredGroup]).decode
 _packed = msgspec.msgpack.Encoder().encode

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from monitor.clock import SystemClock
-from monitor.engine.spread.book import NOWHERE
 from monitor.engine.spread.placement import Placement
 from monitor.engine.spread.shard import Call, Vector
+from monitor.engine.spread.spreading import NOWHERE
 
 CLOCK = SystemClock()
 READY: Call = ("ready", ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from hashlib import blake2b
 
-from monitor.engine.spread.book import NOWHERE
+from monitor.engine.spread.spreading import NOWHERE
 
 LEAST_ROOM = 64 << 20
 """A shard with less room than this takes no more blocks: one takes some MB, and a sweep needs room of its own."""

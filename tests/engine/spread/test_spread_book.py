@@ -19,10 +19,11 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.group_list import ColumnarGroupLists
 from monitor.engine.ingest.reader import BlockReader
-from monitor.engine.spread.book import SpreadBook, Spreading
+from monitor.engine.spread.book import SpreadBook
 from monitor.engine.spread.links import Shards
 from monitor.engine.spread.local import NearShards
 from monitor.engine.spread.placement import place_of
+from monitor.engine.spread.spreading import Spreading
 from tests.coin_desk import START, line
 from tests.core.desk import plainly, quotes
 from tests.core.runs import TRUSTED, rules
