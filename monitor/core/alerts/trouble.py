@@ -43,6 +43,8 @@ TOO_OLD = frozenset({"book.stale", "book.outdated"})
 FEW = 10
 """So many at once are an alert each, so that each has its own words; more are one alert with a count."""
 TEXT_CHARS = 300
+UNREADABLE = "unreadable"
+"""The reason of what is told of a file that is missing, empty or closed to us."""
 CELLS = 10
 """Of one line; who mends these sees the next ones."""
 _FOUND = re.compile(r"found (.*?), (?:expected|but|which) (.*)", re.DOTALL)
@@ -77,6 +79,11 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_of_a_line(self) -> bool:
         """A group, or a line that may be of any group, is not as its book states it."""
         return self.kind == BOOK_REFUSED and (self.place is not None or self.group is not None)
+
+    @property
+    def is_of_a_file(self) -> bool:
+        """A book or a file of rates cannot be read as a whole."""
+        return self.kind == BOOK_REFUSED and self.reason == UNREADABLE and not self.is_of_a_line
 
 
 def bad_cell(problem: Problem) -> BadCell:
