@@ -315,7 +315,7 @@ def _on_one_line(text: object, limit: int, kept: frozenset[str]) -> str:
 
 def title(notice: Notice) -> str:
     """What happened, in the desk's words."""
-    return SETTLED if is_settled(notice) else one_line(title_of(notice.type))
+    return SETTLED if is_settled(notice) else one_line(title_of(notice.type, notice.data.get("facts")))
 
 
 def is_settled(notice: Notice) -> bool:

@@ -223,7 +223,9 @@ def _alert(found: Gathered, item: dict[str, Any]) -> ReportedAlert:
     facts = body.get("facts") or {}
     said += [str(facts[key]) for key in ("problem", "reason") if facts.get(key)]
     sent = [] if found.deliveries is None else [_sent(each) for each in found.deliveries.get(body["id"], ())]
-    return ReportedAlert(_time(item), title_of(item["type"]), body["severity"], str(subject), ", ".join(said), sent)
+    return ReportedAlert(
+        _time(item), title_of(item["type"], facts), body["severity"], str(subject), ", ".join(said), sent
+    )
 
 
 def _figure(body: dict[str, Any]) -> str:

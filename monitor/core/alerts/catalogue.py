@@ -7,6 +7,7 @@ type write a row here and raise it; `python -m tools.alerts` then writes the pag
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from monitor.core.alerts.alert_facts import (
     BOOK_FACTS,
@@ -44,6 +45,7 @@ from monitor.core.alerts.alert_type import (
 from monitor.core.alerts.group_alerts import GROUP as GROUP
 from monitor.core.alerts.group_alerts import GROUP_ROWS
 from monitor.core.alerts.group_alerts import LOAN as LOAN
+from monitor.core.alerts.refused_titles import title_of_refused
 from monitor.core.alerts.state_alerts import CONFIG_REFUSED, CONFIG_TAKEN, RULES_HELD, RULES_RELEASED, STATE_ROWS
 
 BOOK_REFUSED = "book.refused"
@@ -290,9 +292,9 @@ _ROWS = (
         ends=("exposure.concentration",),
     ),
     AlertType(
-        BOOK_REFUSED, WARNING, "loan book line refused", "place in a book",
-        "A line of the loan book cannot be used, or rates of a file cannot.",
-        "Mend the line. The group stays as it was before, or is not watched at all. Rates stay as they were.",
+        BOOK_REFUSED, WARNING, "loan book or rates refused", "place in a book",
+        "A line of the loan book cannot be used, a book is missing or cannot be read, or rates of a file cannot be used.",
+        "Mend the line or the file. The group stays as it was before, or is not watched at all. Rates stay as they were.",
         (
             Fact("problem", TEXT, "what is wrong, as a sentence"),
             Fact("reason", TEXT, "the same as a short name"),
@@ -593,7 +595,9 @@ ENDED_BY: Mapping[str, str] = {ended: row.type for row in _ROWS for ended in row
 """The type that ends another one, about the same subject. What is of a group's stage ends with its episode."""
 
 
-def title_of(type_: str) -> str:
-    """The words for a type; one that an older or a newer version knows is spelled out."""
+def title_of(type_: str, facts: Mapping[str, Any] | None = None) -> str:
+    """The words for a type, or for one alert with its facts; a type that an older or a newer version knows is spelled out."""
+    if type_ == BOOK_REFUSED and facts:
+        return title_of_refused(facts)
     row = CATALOGUE.get(type_)
     return type_.replace(".", " ").replace("_", " ") if row is None else row.title

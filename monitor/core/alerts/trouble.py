@@ -22,6 +22,7 @@ from monitor.core.alerts.catalogue import (
     RECIPIENT_REFUSED,
     RULES_DRIFT,
 )
+from monitor.core.alerts.refused_titles import UNREADABLE
 from monitor.core.alerts.state_alerts import CONFIG_REFUSED, RULES_HELD
 from monitor.core.schema import Problem
 
@@ -43,8 +44,6 @@ TOO_OLD = frozenset({"book.stale", "book.outdated"})
 FEW = 10
 """So many at once are an alert each, so that each has its own words; more are one alert with a count."""
 TEXT_CHARS = 300
-UNREADABLE = "unreadable"
-"""The reason of what is told of a file that is missing, empty or closed to us."""
 CELLS = 10
 """Of one line; who mends these sees the next ones."""
 _FOUND = re.compile(r"found (.*?), (?:expected|but|which) (.*)", re.DOTALL)
