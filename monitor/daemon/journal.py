@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.catalogue import BOOK_REFUSED, title_of
+from monitor.core.alerts.catalogue import BOOK_REFUSED
+from monitor.core.alerts.titles import title_of
 from monitor.core.groups.outcome import Outcome, StoredBlock
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState

@@ -16,7 +16,7 @@ import jinja2
 
 from monitor.control_characters import visible
 from monitor.core.alerts.alert_type import SEVERITY_RANK, Severity
-from monitor.core.alerts.catalogue import title_of
+from monitor.core.alerts.titles import title_of
 from monitor.core.money import CENT, HUNDRED, ONE, ZERO, divide_down, exact, plain
 from monitor.core.schema import instant
 from monitor.core.stages.stages import STAGE_RANK

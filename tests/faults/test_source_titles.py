@@ -8,7 +8,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from monitor.core.alerts.catalogue import BOOK_REFUSED, title_of
+from monitor.core.alerts.catalogue import BOOK_REFUSED
+from monitor.core.alerts.titles import title_of
 from tests.book_lines import line, one_btc
 from tests.faults.house import House, until
 from tests.faults.inside import running, said

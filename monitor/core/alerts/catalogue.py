@@ -7,7 +7,6 @@ type write a row here and raise it; `python -m tools.alerts` then writes the pag
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from monitor.core.alerts.alert_facts import (
     BOOK_FACTS,
@@ -45,7 +44,6 @@ from monitor.core.alerts.alert_type import (
 from monitor.core.alerts.group_alerts import GROUP as GROUP
 from monitor.core.alerts.group_alerts import GROUP_ROWS
 from monitor.core.alerts.group_alerts import LOAN as LOAN
-from monitor.core.alerts.refused_titles import title_of_refused
 from monitor.core.alerts.state_alerts import CONFIG_REFUSED, CONFIG_TAKEN, RULES_HELD, RULES_RELEASED, STATE_ROWS
 
 BOOK_REFUSED = "book.refused"
@@ -593,11 +591,3 @@ STAGE_NEWS = BAD_STAGE_NEWS | GOOD_STAGE_NEWS
 
 ENDED_BY: Mapping[str, str] = {ended: row.type for row in _ROWS for ended in row.ends}
 """The type that ends another one, about the same subject. What is of a group's stage ends with its episode."""
-
-
-def title_of(type_: str, facts: Mapping[str, Any] | None = None) -> str:
-    """The words for a type, or for one alert with its facts; a type that an older or a newer version knows is spelled out."""
-    if type_ == BOOK_REFUSED and facts:
-        return title_of_refused(facts)
-    row = CATALOGUE.get(type_)
-    return type_.replace(".", " ").replace("_", " ") if row is None else row.title

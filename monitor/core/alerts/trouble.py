@@ -22,8 +22,8 @@ from monitor.core.alerts.catalogue import (
     RECIPIENT_REFUSED,
     RULES_DRIFT,
 )
-from monitor.core.alerts.refused_titles import UNREADABLE
 from monitor.core.alerts.state_alerts import CONFIG_REFUSED, RULES_HELD
+from monitor.core.alerts.titles import UNREADABLE
 from monitor.core.schema import Problem
 
 STATES = frozenset(
