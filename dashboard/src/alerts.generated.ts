@@ -93,7 +93,7 @@ export const TITLES: Readonly<Record<string, string>> = {
   "fund.restored": "Insurance fund suffices again",
   "exposure.concentration": "Share of the book too large",
   "exposure.restored": "Share of the book back in its limit",
-  "book.refused": "Loan book line refused",
+  "book.refused": "Loan book or rates refused",
   "book.left_out": "Part of a book line left out",
   "book.stale": "Loan book not refreshed",
   "book.outdated": "Loan book outdated",

@@ -17,6 +17,7 @@ import msgspec
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.catalogue import BOOK_REFUSED
 from monitor.core.alerts.light import LightAlert
+from monitor.core.alerts.titles import title_of
 from monitor.core.groups.outcome import Outcome, StoredBlock
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
@@ -130,7 +131,7 @@ class Journal:
         return committed.alerts + await self._recovered(monitor)
 
     def _refused(self, alert: Alert) -> None:
-        """A refused line is an alert, a counter and a line of the log, the last at a bounded rate.
+        """A refused line, book or file of rates is an alert, a counter and a line of the log, the last at a bounded rate.
 
         Many lines at once are one alert, and one line that says how many others it left out.
         """
@@ -143,7 +144,7 @@ class Journal:
             log.warning("lines of the loan book were refused", source=source, **facts, lines=count, left_out=count - 1)
             return
         now_s = self._clock.monotonic_s()
-        self._bounded.warning(now_s, f"{source} {reason}", "a line of the loan book was refused", **facts)
+        self._bounded.warning(now_s, f"{source} {reason}", title_of(BOOK_REFUSED, alert.facts), **facts)
 
     async def _failed(self, monitor: RiskMonitor, e: StoreUnavailable) -> None:
         now_s = self._clock.monotonic_s()

@@ -18,7 +18,8 @@ import msgspec
 from monitor.channel_rules import LABEL, Gathering
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.alert_type import CRITICAL, SEVERITY_RANK
-from monitor.core.alerts.catalogue import DIGEST, title_of
+from monitor.core.alerts.catalogue import DIGEST
+from monitor.core.alerts.titles import title_of
 from monitor.core.money import exact, plain
 from monitor.core.text import stamp
 from monitor.notifiers._base import Notice

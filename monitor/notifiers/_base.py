@@ -22,7 +22,8 @@ import msgspec
 from monitor.contacts import Manner
 from monitor.control_characters import unbroken, visible
 from monitor.core import text
-from monitor.core.alerts.catalogue import DIGEST, TO_PEOPLE, title_of
+from monitor.core.alerts.catalogue import DIGEST, TO_PEOPLE
+from monitor.core.alerts.titles import title_of
 from monitor.core.money import CENT, ONE, round_to, round_up
 from monitor.core.stages.stages import CALL_DISPUTED, CALL_MET, CALL_WITHDRAWN
 from monitor.notifiers._stage_words import called, in_time, level_text, next_words
@@ -315,7 +316,7 @@ def _on_one_line(text: object, limit: int, kept: frozenset[str]) -> str:
 
 def title(notice: Notice) -> str:
     """What happened, in the desk's words."""
-    return SETTLED if is_settled(notice) else one_line(title_of(notice.type))
+    return SETTLED if is_settled(notice) else one_line(title_of(notice.type, notice.data.get("facts")))
 
 
 def is_settled(notice: Notice) -> bool:

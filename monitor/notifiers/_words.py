@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.alerts.catalogue import DIGEST, title_of
+from monitor.core.alerts.catalogue import DIGEST
+from monitor.core.alerts.titles import title_of
 from monitor.notifiers._base import (
     Notice,
     coins_apart,

@@ -25,7 +25,8 @@ import msgspec
 from monitor import permit
 from monitor.addresses import check_certificates, check_port, is_host, shown_url
 from monitor.clock import Clock, SystemClock
-from monitor.core.alerts.catalogue import DIGEST, title_of
+from monitor.core.alerts.catalogue import DIGEST
+from monitor.core.alerts.titles import title_of
 from monitor.notifiers import _base as base
 from monitor.notifiers import _stage_words as stage_words
 from monitor.notifiers._addresses import mail_address

@@ -981,7 +981,7 @@ export const pl: Words = {
     "fund.restored": "Fundusz znów wystarcza",
     "exposure.concentration": "Zbyt duży udział w księdze",
     "exposure.restored": "Udział znów w granicy",
-    "book.refused": "Odrzucono wiersz księgi",
+    "book.refused": "Odrzucono wpis księgi lub stopy",
     "book.left_out": "Część wiersza pominięta",
     "book.stale": "Księga nieodświeżona",
     "book.outdated": "Księga nieaktualna",

@@ -930,7 +930,7 @@ export const pt: Words = {
     "fund.restored": "Fundo de seguro basta de novo",
     "exposure.concentration": "Parcela do livro grande demais",
     "exposure.restored": "Parcela do livro de volta ao limite",
-    "book.refused": "Linha do livro recusada",
+    "book.refused": "Livro ou taxas recusados",
     "book.left_out": "Parte de uma linha deixada fora",
     "book.stale": "Livro não renovado",
     "book.outdated": "Livro desatualizado",

@@ -974,7 +974,7 @@ export const ru: Words = {
     "fund.restored": "Страхового фонда снова хватает",
     "exposure.concentration": "Слишком большая доля книги",
     "exposure.restored": "Доля книги снова в пределе",
-    "book.refused": "Строка книги отклонена",
+    "book.refused": "Книга или ставки отклонены",
     "book.left_out": "Часть строки пропущена",
     "book.stale": "Книга не обновлена",
     "book.outdated": "Книга устарела",

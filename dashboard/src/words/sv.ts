@@ -926,7 +926,7 @@ export const sv: Words = {
     "fund.restored": "Försäkringsfonden räcker igen",
     "exposure.concentration": "För stor andel av boken",
     "exposure.restored": "Andelen av boken åter inom gränsen",
-    "book.refused": "Bokrad avvisad",
+    "book.refused": "Bok eller räntor avvisade",
     "book.left_out": "Del av bokrad utelämnad",
     "book.stale": "Boken inte förnyad",
     "book.outdated": "Boken föråldrad",

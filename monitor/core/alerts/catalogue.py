@@ -289,9 +289,9 @@ _ROWS = (
         ends=("exposure.concentration",),
     ),
     AlertType(
-        BOOK_REFUSED, WARNING, "loan book line refused", "place in a book",
-        "A line of the loan book cannot be used, or rates of a file cannot.",
-        "Mend the line. The group stays as it was before, or is not watched at all. Rates stay as they were.",
+        BOOK_REFUSED, WARNING, "loan book or rates refused", "place in a book",
+        "A line of the loan book cannot be used, a book is missing or cannot be read, or rates of a file cannot be used.",
+        "Mend the line or the file. The group stays as it was before, or is not watched at all. Rates stay as they were.",
         (
             Fact("problem", TEXT, "what is wrong, as a sentence"),
             Fact("reason", TEXT, "the same as a short name"),
@@ -591,9 +591,3 @@ STAGE_NEWS = BAD_STAGE_NEWS | GOOD_STAGE_NEWS
 
 ENDED_BY: Mapping[str, str] = {ended: row.type for row in _ROWS for ended in row.ends}
 """The type that ends another one, about the same subject. What is of a group's stage ends with its episode."""
-
-
-def title_of(type_: str) -> str:
-    """The words for a type; one that an older or a newer version knows is spelled out."""
-    row = CATALOGUE.get(type_)
-    return type_.replace(".", " ").replace("_", " ") if row is None else row.title

@@ -29,7 +29,7 @@ from monitor.core.schema import ID_EXPECTED, Id, Invalid, Problem, is_id, read_o
 from monitor.core.stages.stages import STAGES
 from monitor.core.text import stamp_or_none
 from monitor.web.auth import FEED, OPERATE, READ, Caller
-from monitor.web.borrowers import detail_for, row_for
+from monitor.web.borrowers import check_filter, detail_for, row_for
 from monitor.web.http import (
     AFTER,
     INLINE_BYTES,
@@ -125,17 +125,10 @@ def group_query(query: Query) -> GroupQuery:
     )
 
 
-def check_asked(call: Call, wanted: GroupQuery) -> None:
-    """Raises Rejected for a filter by which a borrower could find out labels that are not public."""
-    hidden = [name for name, _ in wanted.labels if name not in call.daemon.public_labels()]
-    if call.caller.is_borrower and (wanted.q or hidden):
-        raise Rejected("bad-query", "a borrower's token filters by stage, product and the labels that are public")
-
-
 async def list_(call: Call) -> GroupList:
     """Groups, worst first."""
     wanted = msgspec.structs.replace(group_query(call.query), after=call.query.cursor())
-    check_asked(call, wanted)
+    check_filter(call.caller, call.daemon.public_labels(), wanted.labels, wanted.q)
     call.query.done()
 
     def page() -> GroupList:
