@@ -428,9 +428,13 @@ def view(notice: Notice) -> dict[str, Any]:
 
 
 def _cause(data: dict[str, Any]) -> str | None:
-    """What else than a price raised the alert."""
+    """What else than a price raised the alert: another version, or another text of the version that was in force."""
+    if not base.by_rules(data):
+        return None
     before = base.one_line(data.get("rules_from") or "", 80)
-    return f"new rules, not prices{f' (before: {before})' if before else ''}" if base.by_rules(data) else None
+    if before and before == base.one_line(data.get("rules") or "", 80):
+        return f"new rules, not prices (the text of {before} was changed)"
+    return f"new rules, not prices{f' (before: {before})' if before else ''}"
 
 
 def _maybe(words: Any, value: object) -> str | None:
