@@ -128,11 +128,14 @@ def called(data: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def next_words(data: Mapping[str, Any]) -> list[str]:
-    """What counts next after a deadline and an amount, for one line: of a group in a bad stage."""
+    """What counts next after a deadline and an amount, for one line: of a group in a bad stage, the most urgent first."""
     stage = stage_of(data)
-    if stage in (MARGIN_CALL, DELAYED):
-        return [words] if (words := ahead(data)) is not None else []
     initial = (data.get("thresholds") or {}).get("initial")
+    if stage in (MARGIN_CALL, DELAYED):
+        found = [words] if (words := ahead(data)) is not None else []
+        if initial is None or data.get("deadline"):  # a deadline is said with its level: `cure to 72 % by ...`
+            return found
+        return [*found, f"cured at {level_text(data, initial)}"]
     if stage == LIQUIDATION and initial is not None and data.get("reason") != LENDER_REASON:
         return [f"cleared at {level_text(data, initial)}"]
     return []

@@ -122,7 +122,7 @@ def test_the_headline_leads_with_what_the_lender_says(make_notice: MakeNotice) -
     drift = msgspec.structs.replace(notice, type="book.drift", data=data)
     assert (
         base.headline(drift)
-        == f"[CRITICAL] G-1001 the lender says otherwise: {says}, LTV 91.84 %, immediate liquidation above 95 %"
+        == f"[CRITICAL] G-1001 the lender says otherwise: {says}, LTV 91.84 %, immediate liquidation above 95 %, cured at 72 %"
     )
     assert facts_of(drift)[1] == ("the lender", says.removeprefix("the lender: "))
     data = {**notice.data, "facts": {"lender": "liquidation (Liquidating)"}, "reason": "lender"}
