@@ -25,6 +25,7 @@ from monitor.core import text
 from monitor.core.alerts.catalogue import DIGEST, TO_PEOPLE, title_of
 from monitor.core.money import CENT, ONE, round_to, round_up
 from monitor.core.stages.stages import CALL_DISPUTED, CALL_MET, CALL_WITHDRAWN
+from monitor.notifiers._gist import gist_of
 from monitor.notifiers._stage_words import called, in_time, level_text, next_words
 
 SETTLED = "margin call dispute settled"
@@ -479,6 +480,7 @@ def headline(notice: Notice) -> str:
         figure_of(data),
         *_urgent(notice.type, data),
         *next_words(data),
+        None if (gist := gist_of(notice.type, data.get("facts") or {})) is None else one_line(gist),
         "by new rules, not prices" if by_rules(data) else None,
     ]
     if data.get("blind"):

@@ -39,6 +39,7 @@ from monitor.notifiers._base import (
     whole_usd_up,
 )
 from monitor.notifiers._borrowers import BorrowerTexts
+from monitor.notifiers._gist import gist_of
 from monitor.notifiers._http import PASSING_4XX, USER_AGENT, Http, HttpAnswer, HttpConfig, basic, check_base, judge
 from monitor.notifiers._recipients import Recipients
 from monitor.secret_files import read_secret
@@ -351,6 +352,9 @@ def _wordings(notice: Notice) -> Iterator[str]:
     notes = (_notes(data, " By new rules, not prices." if rules else ""), _notes(data, " New rules." if rules else ""))
     counts = [f" {_brief(words)}." for words in stage_words.next_words(data)]
     shown, plain = _asked(data, data.get("zone")), _asked(data, None)
+    if (gist := gist_of(notice.type, data.get("facts") or {})) is not None:
+        yield f"{ltv} {one_line(gist)}.{notes[0]}"
+        yield f"{ltv} {gist.many}.{notes[1]}"
     # What to do and why shrink before the desk's time goes, and that before what counts next.
     for then, asked in ((counts, shown), (counts, plain), (counts[:1], shown), (counts[:1], plain), ([], shown)):
         for note in notes:

@@ -149,3 +149,41 @@ def test_a_mail_shows_lines_below_their_name_in_both_parts() -> None:
     mail, page = [str(part.get_content()) for part in message.iter_parts()]
     assert "Moves:\n  <G-1>: normal → margin call\n  G-2: normal → margin call\n" in mail
     assert "<br>&lt;G-1&gt;: normal → margin call<br>G-2: normal → margin call</div>" in page
+
+
+MANY: list[tuple[str, str, dict[str, Any], str, str]] = [
+    ("book.refused", "book", {"count": 42, "reasons": {"duplicate_group": 1, "negative": 41}, "reason": "negative"},
+     "42 lines", "41 negative, 1 duplicate group"),
+    ("book.left_out", "book", {"count": 4, "reasons": {"dates": 4}}, "4 lines", "4 dates"),
+    ("monitor.unmended", "start", {"count": 3, "unwatched": 1, "troubles": ROW["troubles"]},
+     "3 things, 1 group not watched", "b:3: no number"),
+    ("rules.held", "configuration", {"groups_moved": 15, "groups": ROW["moves"]}, "15 groups would move", ""),
+    ("config.refused", "configuration", {"problems": ["fund: found -1"], "problems_cut": 0}, "1 problem", "fund: found -1"),
+    ("delivery.failing", "channels", {"channels": [{"notifier": "mail"}, {"notifier": "sms"}]}, "2 channels", "mail, sms"),
+    ("feed.down", "binance", {"assets": ["BTC", "ETH"], "assets_cut": 1500}, "1,502 coins", ""),
+    ("price.missing", "BTC", {"also": ["ETH"]}, "2 coins", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("type_", "subject", "facts", "count", "detail"), MANY)
+def test_one_notice_of_many_says_how_many_in_subject_and_short_message(
+    type_: str, subject: str, facts: dict[str, Any], count: str, detail: str
+) -> None:
+    notice = Notice(type_, WHEN, {"id": "evt_1", "severity": "warning", "subject": subject, "facts": facts})
+    whole = f"{count}: {detail}" if detail else count
+    assert headline(notice).endswith(f": {whole}")
+    assert f". {whole}. Ref evt_1" in sms.text(notice)
+    long = Notice(type_, WHEN, notice.data | {"subject": "loans of the whole desk " * 5})
+    assert f". {count}" in sms.text(long)
+    assert sms.parts(sms.text(long)) == 1
+
+
+def test_one_of_a_kind_is_not_counted() -> None:
+    one = Notice(
+        "book.refused", WHEN, {"id": "evt_1", "subject": "b:3", "facts": {"reason": "negative", "problem": "x"}}
+    )
+    assert headline(one) == "[INFO] b:3 loan book line refused"
+    odd = Notice(
+        "config.refused", WHEN, {"id": "evt_1", "subject": "b:3", "facts": {"problems": [], "count": "x", "reasons": 1}}
+    )
+    assert headline(odd) == "[INFO] b:3 reload refused"
