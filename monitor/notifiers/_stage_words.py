@@ -10,8 +10,9 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from monitor.core.money import plain, round_down
+from monitor.core.money import ZERO, plain
 from monitor.core.stages.stages import DELAYED, LENDER_REASON, LIQUIDATION, MARGIN_CALL, NORMAL, TRIGGERED
+from monitor.core.text import percent
 
 LINES = {
     "initial": "initial level",
@@ -40,8 +41,8 @@ def line_percent(ratio: str | Decimal) -> str:
 
 
 def points(difference: Decimal) -> str:
-    """A distance between two LTVs, rounded down: the group has at least this much room."""
-    return f"{round_down(difference, Decimal('0.0001')).scaleb(2):.2f} points"
+    """A distance between two LTVs, rounded to the nearest; with more digits where it would stand on the line."""
+    return f"{percent(difference, [ZERO])} points"
 
 
 def stage_of(data: Mapping[str, Any]) -> str:

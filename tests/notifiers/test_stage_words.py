@@ -143,6 +143,20 @@ def test_a_level_is_in_its_own_words_on_its_own_side(make_notice: MakeNotice) ->
     assert "Reason the health factor line was passed" in plain
 
 
+@pytest.mark.parametrize(
+    ("ltv", "away"),
+    [("0.933333", "1.67"), ("0.9333", "1.67"), ("0.91839999", "3.16"), ("0.949999", "0.0001"), ("0.94999", "0.001"),
+     ("0.95", "0.00"), ("0.94995", "0.005"), ("0.94990", "0.01")],
+)  # fmt: skip
+def test_a_distance_is_rounded_to_the_nearest_and_never_to_nothing_before_the_line(
+    make_notice: MakeNotice, ltv: str, away: str
+) -> None:
+    data = make_notice(ltv=ltv).data
+    assert f"immediate liquidation above 95 % ({away} points away)" in mail.view(make_notice(ltv=ltv))["following"]
+    shown = standing({**data, "stage": "delayed_liquidation"})
+    assert f"next: immediate liquidation above 95 % ({away} points away)" in list(shown)
+
+
 def test_the_terminal_says_the_same(make_notice: MakeNotice) -> None:
     data = make_notice().data
     answer = {**data, "ltv": "0.8", "band": "margin_call", "stage": "delayed_liquidation"}
