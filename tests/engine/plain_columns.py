@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -81,6 +82,9 @@ class Columnar:
             for i, w in enumerate(block):
                 self.stage[number * GROUPS + i] = STAGES.index(w.state.stage)
         self.sweep(prices)
+
+    def listing(self, kept: Any) -> Any:
+        return kept.of(self.rows, self.screen.fast)
 
     def sweep(self, prices: Prices) -> None:
         for number, block in enumerate(self.blocks):
