@@ -178,6 +178,15 @@ def test_one_notice_of_many_says_how_many_in_subject_and_short_message(
     assert sms.parts(sms.text(long)) == 1
 
 
+def test_a_short_message_without_room_for_the_first_still_counts() -> None:
+    rows = [{"kind": "book.refused", "subject": "loans.jsonl:1", "since": WHEN, "text": "a reason of many words " * 5}]
+    facts = {"count": 1200, "unwatched": 1100, "troubles": rows}
+    whole = Notice(
+        "monitor.unmended", WHEN, {"id": "evt_1", "severity": "warning", "subject": "start of the desk", "facts": facts}
+    )
+    assert ". 1,200 things, 1,100 groups not watched. Ref evt_1" in sms.text(whole)
+
+
 def test_one_of_a_kind_is_not_counted() -> None:
     one = Notice(
         "book.refused",

@@ -45,6 +45,7 @@ def test_a_borrower_is_told_too_and_nothing_of_a_lever(language: str, template: 
         whole = Notice("loan_group.delayed_liquidation.started", "2026-01-05T10:00:00.000Z", STARTED | more)
         notice = for_borrower(whole, {}, ("+15550100",))
         assert set(notice.data) & {"rules_from", "lever"} == set()
+        assert notice.data.get("cause") in (None, "rules")
         mine = msgspec.structs.replace(notice, manner=Manner(language, template))
         return [texts.mail(mine).body, texts.short(mine)]
 
