@@ -7,9 +7,11 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from monitor.cli import output
-from monitor.cli.daemon_at import daemon_at
+from monitor.cli.daemon_at import daemon_at, zone_of
+from monitor.cli.figures import line_level, ltv, until, usd, worded
 from monitor.cli.options import FINE, URL, AsJson, ClientConfig, TokenFile
 from monitor.cli.output import out, say, shown
+from monitor.cli.standing import LEVELS
 from monitor.cli.tables import figure, table_of
 
 _AMOUNTS = ("paid_usd", "value_usd", "disputed_usd", "called_usd")
@@ -40,7 +42,7 @@ def calls(
         if answer["next"] is None:
             break
         asked["after"] = answer["next"]
-    output.json({"items": found}) if as_json else _table(found)
+    output.json({"items": found}) if as_json else _table(found, zone_of(daemon))
     return FINE
 
 
@@ -68,44 +70,51 @@ def call(
         page = daemon.get(f"{place}?{urlencode(asked | {'after': cursor})}")
         items, cursor = items + page["items"], page["next"]
     answer = answer | {"items": items, "next": None}
-    output.json(answer) if as_json else _one(group, answer)
+    if as_json:
+        output.json(answer)
+        return FINE
+    if answer["call"] is not None:  # what its target is a level of
+        found = daemon.get(f"/v1/groups/{quote(group, safe='')}")
+        answer |= {"metric": next((name for name in LEVELS if name in found), None)}
+    _one(group, answer, zone_of(daemon))
     return FINE
 
 
-def _table(rows: list[dict[str, Any]]) -> None:
-    found = table_of("group", "call", "called USD", "outstanding", "due UTC", "LTV")
+def _table(rows: list[dict[str, Any]], zone: str | None) -> None:
+    found = table_of("group", "call", "called USD", "outstanding USD", "due", "LTV")
     for row in rows:
         of = row["call"]
-        cells = (figure(of["called_usd"]), figure(of["outstanding_usd"]), _second(of["due"])[:-3], figure(row["ltv"]))
+        cells = (usd(of["called_usd"]), usd(of["outstanding_usd"]), until(of["due"], zone), ltv(row["ltv"]))
         found.add_row(shown(row["id"]), f"{of['number']} {of['status']}", *cells)
     out.print(found if rows else "no margin call with an amount is open")
 
 
-def _one(group: str, answer: dict[str, Any]) -> None:
+def _one(group: str, answer: dict[str, Any], zone: str | None) -> None:
     of = answer["call"]
     if of is None:
         say(f"{group} has no margin call with an amount now")
     else:
-        out.print(f"[bold]{shown(group)}[/] call {of['number']}: [bold]{of['status']}[/], target {of['target']}")
+        target = line_level(answer["metric"], of["target"])
+        out.print(f"[bold]{shown(group)}[/] call {of['number']}: [bold]{of['status']}[/], target {target}")
         out.print(
-            f"outstanding [bold]{figure(of['outstanding_usd'])}[/] USD = called {figure(of['called_usd'])}"
-            f" - received {figure(of['received_usd'])}; on its way {figure(of['in_transit_usd'])}"
+            f"outstanding [bold]{usd(of['outstanding_usd'])}[/] USD = called {usd(of['called_usd'])}"
+            f" - received {usd(of['received_usd'])}; on its way {usd(of['in_transit_usd'])}"
         )
-        out.print(f"due [bold]{_second(of['due'])} UTC[/], then {of['on_expiry'].replace('_', ' ')}")
+        out.print(f"due [bold]{until(of['due'], zone)}[/], then {worded(of['on_expiry'])}")
         out.print(f"the amount recomputes from the figures of alert {of['alert']}")
-    found = table_of("at UTC", "call", "USD", "outstanding", "more")
+    found = table_of("at UTC", "call", "USD", "outstanding USD", "more")
     found.columns[0].no_wrap = found.columns[1].no_wrap = True
     for item in answer["items"]:
-        amount = next(figure(item[name]) for name in _AMOUNTS if item.get(name) is not None)
-        cells = (_second(item["at"]), f"{item['call']} {item['what']}", amount, figure(item["outstanding_usd"]))
-        found.add_row(*cells, shown(", ".join(_more(item))))
+        amount = next(usd(item[name]) for name in _AMOUNTS if item.get(name) is not None)
+        cells = (_second(item["at"]), f"{item['call']} {item['what']}", amount, usd(item["outstanding_usd"]))
+        found.add_row(*cells, shown(", ".join(_more(item, zone))))
     out.print(found)
 
 
-def _more(item: dict[str, Any]) -> Iterator[str]:
+def _more(item: dict[str, Any], zone: str | None) -> Iterator[str]:
     """The rest of a row in words, as the page has them."""
     if item.get("announced"):
-        yield f"{figure(item['quantity'])} {item['asset']} as {item['announced']} until {_second(item['expected'])}"
+        yield f"{figure(item['quantity'])} {item['asset']} as {item['announced']} until {until(item['expected'], zone)}"
     if item.get("why"):
         yield f'"{item["why"]}"'
     if item.get("by"):
@@ -113,9 +122,9 @@ def _more(item: dict[str, Any]) -> Iterator[str]:
     if item.get("entry"):
         yield f"entry {item['entry']}"
     if item.get("on_expiry"):
-        yield f"then {item['on_expiry'].replace('_', ' ')}"
+        yield f"then {worded(item['on_expiry'])}"
     if item.get("stage"):
-        stage = item["stage"].replace("_", " ")
+        stage = worded(item["stage"])
         yield "the group was closed" if stage == "closed" else f"the group is in {stage}"
     if item.get("supersedes_call"):
         yield f"replaces call {item['supersedes_call']}"

@@ -30,3 +30,9 @@ def address_of(config: Config) -> str:
         if (found := ip_address(host)).is_unspecified:  # it listens everywhere; one asks it at home
             host = "127.0.0.1" if found.version == 4 else "::1"
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def zone_of(daemon: DaemonClient) -> str | None:
+    """The desk's time zone, in which people read deadlines beside UTC. Raises NoAnswer."""
+    zone: str | None = daemon.get("/v1/session").get("zone")
+    return zone

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from monitor.cli import output
-from monitor.cli.daemon_at import daemon_at
+from monitor.cli.daemon_at import daemon_at, zone_of
 from monitor.cli.operator import time_of
 from monitor.cli.options import FINE, URL, WRONG, AsJson, ClientConfig, TokenFile
 from monitor.client import DaemonClient
@@ -37,7 +37,7 @@ def channel(
     daemon = daemon_at(url, token_file, config)
     if action == "list":
         items = _all(daemon)
-        output.json(items) if as_json else output.channels(items)
+        output.json(items) if as_json else output.channels(items, zone_of(daemon))
         return FINE
     if name is None or (action == "disable" and reason is None):
         needs = "the name of a channel" + (" and --reason" if action == "disable" else "")
@@ -45,7 +45,7 @@ def channel(
         return WRONG
     body = {} if action == "enable" else {"reason": reason}
     answer = daemon.post(f"/v1/channels/{quote(name, safe='')}/{action}", body)
-    output.json(answer) if as_json else output.channels([answer])
+    output.json(answer) if as_json else output.channels([answer], zone_of(daemon))
     return FINE
 
 
@@ -90,10 +90,13 @@ def retry(
         output.json(answer)
     else:
         over = (
-            f"; {answer['passed_over']} passed over, as their channels had newer news" if answer["passed_over"] else ""
+            f"; {answer['passed_over']:,} passed over, as their channels had newer news"
+            if answer["passed_over"]
+            else ""
         )
         more = "; there are more, ask again" if answer["more"] else ""
-        output.say(f"{answer['count']} notices are sent again{over}{more}")
+        notices = "1 notice is" if answer["count"] == 1 else f"{answer['count']:,} notices are"
+        output.say(f"{notices} sent again{over}{more}")
     return FINE
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 from monitor.cli import output
+from monitor.cli.figures import ltv, usd, worded
 from monitor.cli.output import out, shown
 from monitor.cli.tables import table_of
-from monitor.core.money import plain
-from monitor.core.text import percent
 
 MOST_ROWS = 2000
 """Groups that a table shows; `--json` has all."""
@@ -20,7 +18,6 @@ _COLOURS = {
     "delayed_liquidation": "bold red",
     "unknown": "yellow",
 }
-_CENT = Decimal("0.01")
 
 
 def answer(found: dict[str, Any]) -> None:
@@ -74,8 +71,8 @@ def _rows(rows: Sequence[dict[str, Any]]) -> None:
     table = table_of("group", "cell", "", "stage", "LTV", "debt USD", "recognised USD", "missing")
     for row in rows[:MOST_ROWS]:
         colour = _COLOURS.get(row["stage"])
-        stage = f"[{colour}]{row['stage']}[/]" if colour else row["stage"]
-        figures = (_percent(row["ltv"]), _usd(row["debt_usd"]), _usd(row["recognised_usd"]))
+        stage = f"[{colour}]{worded(row['stage'])}[/]" if colour else worded(row["stage"])
+        figures = (ltv(row["ltv"]), usd(row["debt_usd"]), usd(row["recognised_usd"]))
         table.add_row(
             shown(row["group"]), shown(row["where"]), row["change"], stage, *figures, shown("; ".join(row["missing"]))
         )
@@ -100,11 +97,3 @@ def _questions(questions: Sequence[dict[str, Any]]) -> None:
     for question in questions:
         out.print(f"[bold]{shown(question['where'])}[/]: {shown(question['text'])}", soft_wrap=True)
         out.print(f"    {shown(question['remedy'])}", soft_wrap=True)
-
-
-def _percent(ltv: str | None) -> str:
-    return "-" if ltv is None else f"{plain(Decimal(percent(Decimal(ltv))))} %"
-
-
-def _usd(value: str | None) -> str:
-    return "-" if value is None else f"{Decimal(value).quantize(_CENT):,}"

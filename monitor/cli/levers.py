@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from monitor.cli import lever_tables, output
-from monitor.cli.daemon_at import daemon_at
+from monitor.cli.daemon_at import daemon_at, zone_of
 from monitor.cli.operator import time_from_now
 from monitor.cli.options import FINE, URL, WRONG, AsJson, ClientConfig, Flag, TokenFile
 from monitor.client import DaemonClient, NoAnswer
@@ -172,7 +172,7 @@ def levers(
         output.say(f"{end}: ended; its groups are as they were before, and are decided again")
         return FINE
     items = daemon.get("/v1/levers?limit=1000")["items"]
-    output.json(items) if as_json else lever_tables.levers(items)
+    output.json(items) if as_json else lever_tables.levers(items, zone_of(daemon))
     return FINE
 
 
@@ -188,8 +188,9 @@ def proposals(
     config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of GET /v1/proposals.
     """
-    items = daemon_at(url, token_file, config).get("/v1/proposals?limit=1000")["items"]
-    output.json(items) if as_json else lever_tables.proposals(items)
+    daemon = daemon_at(url, token_file, config)
+    items = daemon.get("/v1/proposals?limit=1000")["items"]
+    output.json(items) if as_json else lever_tables.proposals(items, zone_of(daemon))
     return FINE
 
 
@@ -219,11 +220,11 @@ def approve(
         if as_json:
             output.json(look)
         else:
-            lever_tables.proposal(look)
+            lever_tables.proposal(look, zone_of(daemon))
             output.say(f"approve what is shown with: monitor approve {proposal} --yes")
         return FINE
     if not as_json:
-        lever_tables.proposal(look)
+        lever_tables.proposal(look, zone_of(daemon))
     answer = daemon.post(f"{path}/approve", {"seen": look["now"]["seen"]})
     output.json(answer) if as_json else output.say(f"{proposal}: approved")
     return FINE
@@ -272,9 +273,9 @@ def _pull(
     if as_json:
         output.json(answer)
     elif is_preview:
-        lever_tables.preview(answer)
+        lever_tables.preview(answer, zone_of(daemon))
     else:
-        lever_tables.pulled(answer)
+        lever_tables.pulled(answer, zone_of(daemon))
     return FINE
 
 

@@ -27,6 +27,7 @@ from monitor.cli import (
     calls,
     copies,
     delivery,
+    explanation,
     importing,
     keys,
     levers,
@@ -37,7 +38,7 @@ from monitor.cli import (
     shards,
     stores,
 )
-from monitor.cli.daemon_at import daemon_at
+from monitor.cli.daemon_at import daemon_at, zone_of
 from monitor.cli.help_texts import explained
 from monitor.cli.options import (
     CONFIG,
@@ -417,7 +418,7 @@ def explain(
     """
     daemon = daemon_at(url, token_file, config)
     answer = daemon.get(f"/v1/groups/{quote(group, safe='')}")
-    output.json(answer) if as_json else output.explain(answer, daemon.get("/v1/session").get("zone"))
+    output.json(answer) if as_json else explanation.explain(answer, zone_of(daemon))
     return FINE
 
 
@@ -459,7 +460,7 @@ def what_if(
         output.problems(problems)
         return WRONG
     answer = daemon_at(url, token_file, config).post(f"/v1/groups/{quote(group, safe='')}/what-if", body)
-    output.json(answer) if as_json else output.what_if(group, answer)
+    output.json(answer) if as_json else explanation.what_if(group, answer)
     return FINE
 
 

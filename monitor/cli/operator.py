@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from monitor.cli import lever_tables, output
-from monitor.cli.daemon_at import daemon_at
+from monitor.cli import figures, lever_tables, output
+from monitor.cli.daemon_at import daemon_at, zone_of
 from monitor.cli.options import FINE, URL, WRONG, AsJson, ClientConfig, Flag, TokenFile
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
@@ -52,8 +52,8 @@ def ack(
         output.say(f"{alert}: not acknowledged any more")
         return FINE
     body = {"note": note, "until": time_from_now(until)}
-    answer = daemon.post(path, {key: value for key, value in body.items() if value is not None})
-    output.json(answer) if as_json else output.acknowledged(answer)
+    answer = daemon.post(path, _stated(body))
+    output.json(answer) if as_json else output.acknowledged(answer, zone_of(daemon))
     return FINE
 
 
@@ -72,11 +72,14 @@ def duty(*, url: str = URL, token_file: TokenFile = None, config: ClientConfig =
     if as_json:
         output.json({"rota": rotas, "escalations": open_ones})
         return FINE
+    zone = zone_of(daemon)
     for rota in rotas:
         now, following = rota["now"], rota["next"]
-        output.say(f"{rota['name']}: {now['person']} until {now['until'] or 'further notice'}")
+        ends = figures.until(now["until"], zone, "further notice")
+        output.say(f"{rota['name']}: {now['person']} until {ends}")
         if following is not None:
-            output.say(f"  then {following['person']} until {following['until'] or 'further notice'}")
+            ends = figures.until(following["until"], zone, "further notice")
+            output.say(f"  then {following['person']} until {ends}")
     if not rotas:
         output.say("no [[rota]] is configured")
     for one in open_ones:
@@ -126,7 +129,7 @@ def silence(
         return FINE
     if not match:
         items = _all(daemon)
-        output.json(items) if as_json else output.silences(items)
+        output.json(items) if as_json else output.silences(items, zone_of(daemon))
         return FINE
     if until is None or (reason is None and not preview):
         output.problems(["a silence states --until and --reason; a preview needs --until alone"])
@@ -143,17 +146,17 @@ def silence(
     if as_json:
         output.json(answer)
     else:
-        _say_silence(answer, preview)
+        _say_silence(answer, preview, zone_of(daemon))
     return FINE
 
 
-def _say_silence(answer: dict[str, Any], is_preview: bool) -> None:
+def _say_silence(answer: dict[str, Any], is_preview: bool, zone: str | None) -> None:
     if is_preview:
         output.hidden(answer)
     elif "expires" in answer:
-        lever_tables.pulled(answer)
+        lever_tables.pulled(answer, zone)
     else:
-        output.silences([answer])
+        output.silences([answer], zone)
 
 
 def price(
@@ -194,7 +197,7 @@ def price(
     """
     daemon, path = daemon_at(url, token_file, config), f"/v1/prices/{quote(typed(asset), safe='')}"
     if not (believe or release or exclude is not None or pin is not None):
-        return _show_price(daemon.get(path), as_json)
+        return _show_price(daemon, daemon.get(path), as_json)
     asked = [flag for flag, is_set in (("--believe", believe), ("--pin", pin is not None)) if is_set]
     asked += ["--release"] if release else ["--exclude"] if exclude is not None else []
     if len(asked) > 1:
@@ -206,7 +209,7 @@ def price(
     if release:
         source = "" if exclude is None else f"&source={quote(exclude, safe='')}"
         daemon.delete(f"{path}/decisions?reason={quote(reason, safe='')}{source}")
-        return _show_price(daemon.get(path), as_json)
+        return _show_price(daemon, daemon.get(path), as_json)
     if pin is not None and until is None:
         output.problems(["a pin states --until: how long (2h) or until when"])
         return WRONG
@@ -215,16 +218,22 @@ def price(
     body |= {"confirmed": True} if yes else {}
     body |= {"emergency": emergency} if emergency is not None and not preview else {}
     path += "/decisions" + ("?dry_run=true" if preview else "")
-    return _show_price(daemon.post(path, {key: value for key, value in body.items() if value is not None}), as_json)
+    return _show_price(daemon, daemon.post(path, _stated(body)), as_json)
 
 
-def _show_price(answer: dict[str, Any], as_json: bool) -> int:
+def _stated(body: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if value is not None}
+
+
+def _show_price(daemon: DaemonClient, answer: dict[str, Any], as_json: bool) -> int:
     if as_json:
         output.json(answer)
-    elif "expires" in answer:
-        lever_tables.pulled(answer)
+        return FINE
+    zone = zone_of(daemon)
+    if "expires" in answer:
+        lever_tables.pulled(answer, zone)
     else:
-        lever_tables.preview(answer) if "effects" in answer else output.price(answer)
+        lever_tables.preview(answer, zone) if "effects" in answer else output.price(answer, zone)
     return FINE
 
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 import msgspec
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -26,18 +26,19 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.segment import Segment
 from rich.text import Text
 
+from monitor.cli import figures
+from monitor.cli.figures import worded
 from monitor.cli.options import FINE, TROUBLE
-from monitor.cli.standing import LEVELS, standing, way_back
 from monitor.cli.tables import figure, table_of
 from monitor.config import Config
 from monitor.control_characters import visible
 from monitor.core.alerts.alert_type import COLOUR
 from monitor.core.rules.product import Product
 from monitor.core.text import stamp
-from monitor.notifiers._base import number, usd
+from monitor.notifiers._base import moment, value_of
 from monitor.telemetry import log, without_passwords
 
 WIDE = 160
@@ -48,6 +49,11 @@ NAMED = 20
 """So many refusals of a replay are named."""
 
 
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|USD\b)")
+_JOINED = "\ue000"
+"""Stands for a blank at which no line ends: rich breaks lines at the blanks that Unicode has for this, too."""
+
+
 class SafeConsole(Console):
     """A console that shows a control character of a text as an escape, whoever wrote it: a loan book, a venue, a person."""
 
@@ -56,8 +62,13 @@ class SafeConsole(Console):
         super().print(*objects, soft_wrap=soft_wrap and not self.is_terminal, **how)
 
     def render_str(self, text: str, **how: Any) -> Text:
-        """Every text on its way to the terminal; its lines are our own."""
-        return super().render_str(visible(text, keeps_lines=True), **how)
+        """Every text on its way to the terminal; its lines are our own, and none ends between a figure and its unit."""
+        return super().render_str(_BEFORE_UNIT.sub(_JOINED, visible(text, keeps_lines=True)), **how)
+
+    def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """The same with its lines broken: only now the blank before a unit is one."""
+        for segment in super().render(renderable, options):
+            yield segment._replace(text=segment.text.replace(_JOINED, " "))
 
 
 def shown(text: object) -> str:
@@ -229,9 +240,9 @@ class ReplayProgress:
             return
         body = item["data"]
         subject = body["group"]["id"] if "group" in body else body["subject"]
-        figure = body.get(body["metric"] if body.get("metric") else "ltv") or ""
-        more = [body["reason"]] if item["type"].endswith("triggered") else []
-        more += [f"until {body['deadline'][:19]}Z"] if body.get("deadline") else []
+        figure = value_of(body) or ""
+        more = [worded(body["reason"])] if item["type"].endswith("triggered") else []
+        more += [f"until {moment(body['deadline'])}"] if body.get("deadline") else []
         more += ["blind"] if body["blind"] else []
         colour = COLOUR[body["severity"]]
         kind = item["type"].removeprefix("loan_group.")
@@ -297,198 +308,63 @@ class BookBars:
         self._progress.update(self._bars[book], completed=done_bytes, total=total_bytes)
 
 
-def explain(answer: dict[str, Any], zone: str | None = None) -> None:
-    """A group's detail: what makes its figure, and what follows from it. `zone` is the desk's."""
-    blind = "  [yellow]blind: a price is not trusted[/]" if answer.get("blind") else ""
-    out.print(
-        f"[bold]{shown(answer['id'])}[/] {answer['product']}  stage [bold]{answer['stage']}[/]  band {answer['band']}{blind}"
-    )
-    if (book := answer.get("book")) is not None:
-        old = "  [yellow]not refreshed within its limit[/]" if book["stale"] else ""
-        out.print(f"book {shown(book['source'])} as of {book['as_of'] or 'never'}{old}")
-    for line in standing(answer, zone):
-        say(line)
-    for term in answer.get("terms") or []:
-        who = "its own line" if term["origin"] == "line" else f"the override of {term['origin']}"
-        say(f"{term['figure']} {term['value']} is from {who}")
-    own = ("initial_margin_usd", "maintenance_margin_usd", "net_equity_usd")
-    if figures := [f"{name.replace('_', ' ')} {figure(answer[name])}" for name in own if name in answer]:
-        out.print("  ".join(figures))
-    if "lender" in answer:
-        _lender(answer["lender"])
-    out.print(_contributions(answer.get("contributions") or []))
-    for line in _why(answer.get("contributions") or []):
-        say(line)
-    for line in _apart(answer):
-        say(line)
-    out.print(_loans(answer.get("loans") or []))
-    cure = answer.get("cure")
-    if cure:
-        say(way_back(cure))
-    prices = {a: p for a, p in (answer.get("liquidation_price") or {}).items() if p}
-    if prices:
-        say("liquidation at " + ", ".join(f"{a} {number(p)}" for a, p in prices.items()))
-    for joint in answer.get("liquidation_together") or []:
-        if joint["factor"] is not None:
-            out.print(
-                f"liquidation where {' and '.join(joint['coins'])} move together to {joint['factor']} times their prices"
-            )
-    if (ends := answer.get("liquidation")) is not None:
-        what = (
-            f"[bold red]{usd(ends['shortfall_usd'])} USD missing[/]"
-            if ends["bankrupt"]
-            else f"{usd(ends['left_usd'])} USD left"
-        )
-        out.print(f"if liquidated now: market value {usd(ends['market_usd'])}, fee {usd(ends['fee_usd'])} USD, {what}")
-    borrow = f"may borrow {usd(answer['borrowable_usd'])} USD"
-    out.print(f"permitted: {_permitted(answer.get('permitted') or {})}; {borrow}")
-
-
-def _apart(answer: dict[str, Any]) -> list[str]:
-    """Coins that the figures are without, and where the group stands whatever a missing one is worth."""
-    product = answer["product"]
-    lines = [
-        f"{figure(each['quantity'])} {each['asset']} is not collateral under {product}"
-        for each in answer.get("uncounted") or ()
-    ]
-    found = answer.get("bounds")
-    if found:
-        ends = [f"at {name} {_end(found[name], bare)}" for name, bare in (("best", "normal"), ("worst", "any sum"))]
-        lines.append(f"no price of {', '.join(answer['missing'])}: {', '.join(ends)}")
-    return lines
-
-
-def _end(end: dict[str, Any] | None, bare: str) -> str:
-    return bare if end is None else f"{end['level'] or end['ltv'] or 'debt on nothing'} ({end['band']})"
-
-
-def _lender(said: dict[str, Any]) -> None:
-    """What the lender's own system says, beside ours above it."""
-    words = f" ({shown(said['words'])})" if said["words"] else ""
-    level = "level not stated" if said["level"] is None else f"level [bold]{said['level']}[/]"
-    deadline = f", deadline [bold red]{said['deadline']}[/]" if said["deadline"] else ""
-    age = f"{said['age_s']:.0f} s ago" + (" [yellow]old[/]" if said["old"] else "")
-    out.print(
-        f"the lender: {level}, stage {said['stage'] or 'not stated'}{words}{deadline}, {age} ({shown(said['source'])})"
-    )
-    if said["differs"]:
-        out.print(f"[bold yellow]differs from ours: {', '.join(said['differs'])}[/]")
-    if not said["compared"]:
-        out.print("[yellow]levels were not compared: our prices were not trusted[/]")
-    if said["figures"]:
-        say("  " + ", ".join(f"{name} {value}" for name, value in said["figures"].items()))
-
-
-def _contributions(rows: list[dict[str, Any]]) -> Table:
-    table = table_of(
-        "asset", "quantity", "price", "source", "age s", "trust", "value USD", "share x value of tier", "recognised USD"
-    )
-    for row in rows:
-        tiers = "; ".join(f"{t['share']} x {figure(t['value_usd'])}" for t in row.get("tiers") or [])
-        figures = (row.get(k) for k in ("quantity", "price", "source", "age_s", "trust", "value_usd"))
-        table.add_row(row["asset"], *map(figure, figures), tiers, figure(row.get("recognised_usd")))
-    return table
-
-
-def _why(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """A line for each coin whose price is not trusted, or is an operator's."""
-    found = [f"{r['asset']}: {r['trust']}, {r['reason']}" for r in rows if r.get("trust") != "good" and r.get("reason")]
-    return found + [f"{r['asset']}: {_pinned(r['pinned'])}" for r in rows if r.get("pinned")]
-
-
-def _pinned(by: dict[str, Any]) -> str:
-    return f"pinned by {by['by']} until {by['until']}: {by['reason']}"
-
-
-def price(answer: dict[str, Any]) -> None:
-    """One price: what is in force, why, what each source says, and what operators have decided."""
+def price(answer: dict[str, Any], zone: str | None = None) -> None:
+    """One price: what is in force, why, what each source says, and what operators have decided. `zone` is the desk's."""
     trust = f"[{'green' if answer['trust'] == 'good' else 'bold yellow'}]{answer['trust']}[/]"
     out.print(f"[bold]{shown(answer['asset'])}[/] {figure(answer['price'], 'no price')} USD  {trust}", soft_wrap=True)
     if answer.get("reason"):
         say(answer["reason"])
     if answer.get("candidate") is not None:
-        say(
-            f"{figure(answer['candidate'])} waits to be confirmed since {answer['candidate_since']};"
-            " --believe puts it in force"
-        )
-    exchange, receipt, change = (_seconds(answer[f"{name}_age_s"]) for name in ("exchange", "receipt", "change"))
+        since = figures.until(answer["candidate_since"], zone)
+        say(f"{figure(answer['candidate'])} waits to be confirmed since {since}; --believe puts it in force")
+    exchange, receipt, change = (figures.seconds(answer[f"{name}_age_s"]) for name in ("exchange", "receipt", "change"))
     say(f"exchange's age {exchange}, received {receipt} ago, changed {change} ago")
     table = table_of("source", "price", "quote", "state", "exchange's age", "received", "changed", "why")
     for s in answer.get("sources") or []:
-        ages = (_seconds(s[f"{of}_age_s"]) for of in ("exchange", "receipt", "change"))
+        ages = (figures.seconds(s[f"{of}_age_s"]) for of in ("exchange", "receipt", "change"))
         table.add_row(s["source"], figure(s["price"]), s["quote"], s["state"], *ages, s["reason"] or "")
     if table.rows:
         out.print(table)
     for d in answer.get("decisions") or []:
         what = f"pinned at {figure(d['price'])} USD" if d["act"] == "pin" else f"{d['source']} is left out"
-        say(f"{what} until {d['until']} by {d['by']}: {d['reason']}")
+        say(f"{what} until {figures.until(d['until'], zone)} by {d['by']}: {d['reason']}")
 
 
-def _seconds(age: float | None) -> str:
-    return "-" if age is None else f"{age:g} s"
-
-
-def _loans(rows: list[dict[str, Any]]) -> Table:
-    table = table_of("loan", "asset", "principal", "interest", "rate", "matures", "price", "value USD")
-    for row in rows:
-        rate = row.get("rate")
-        kind = rate.get("kind") if isinstance(rate, dict) else rate
-        owed = (row["principal"], row["interest"], kind, row.get("matures_at") or "open")
-        table.add_row(row["id"], row["asset"], *map(figure, (*owed, row.get("price"), row.get("value_usd"))))
-    return table
-
-
-def _permitted(permitted: dict[str, Any]) -> str:
-    names = ("trade", "move_within_group", "withdraw", "new_order")
-    words = [name.replace("_", " ") for name in names if permitted.get(name)]
-    found = ", ".join(words) or "only to add collateral or repay"
-    unknown = [
-        f"{name.replace('_', ' ')} is not stated: {why['text']}"
-        for name, why in permitted.get("not_stated", {}).items()
-    ]
-    return "; ".join((found, *unknown))
-
-
-def what_if(group: str, answer: dict[str, Any]) -> None:
-    """Before and after, side by side."""
-    before, after = answer["before"], answer["after"]
-    table = table_of(group, "now", "then")
-    for key in (*(name for name in LEVELS if name in before), "ltv", "band", "stage", "debt_usd", "recognised_usd"):
-        table.add_row(key, figure(before.get(key)), figure(after.get(key)))
-    table.add_row("permitted", _permitted(before.get("permitted") or {}), _permitted(after.get("permitted") or {}))
-    out.print(table)
-    alerts = answer.get("alerts") or after.get("alerts") or []
-    out.print("alerts that would be raised: " + (", ".join(map(str, alerts)) or "none"))
-
-
-def acknowledged(answer: dict[str, Any]) -> None:
-    """Whose hands a group is in, and until when."""
+def acknowledged(answer: dict[str, Any], zone: str | None = None) -> None:
+    """Whose hands a group is in, and until when. `zone` is the desk's."""
     ack = answer["acknowledged"]
-    until = f"until {ack['until']}" if ack["until"] else "as long as its stage lasts"
+    until = f"until {figures.until(ack['until'], zone)}" if ack["until"] else "as long as its stage lasts"
     note = f": {ack['note']}" if ack["note"] else ""
     out.print(
         f"[bold]{shown(answer['group'])}[/] is in hand of {shown(ack['by'])} {until}{shown(note)}", soft_wrap=True
     )
 
 
-def silences(items: Sequence[dict[str, Any]]) -> None:
-    """Silences in force."""
+def silences(items: Sequence[dict[str, Any]], zone: str | None = None) -> None:
+    """Silences in force. `zone` is the desk's."""
     if not items:
         out.print("nothing is silenced")
         return
     table = table_of("silence", "match", "until", "hides at worst", "by", "reason")
     for item in items:
-        worst = "everything" if item["even_worse"] else item["up_to"] or "the stage of each group then"
-        row = (item["id"], _matched(item["match"]), item["until"], worst, item["by"], item["reason"])
+        worst = "everything" if item["even_worse"] else worded(item["up_to"] or "the stage of each group then")
+        row = (
+            item["id"],
+            _matched(item["match"]),
+            figures.until(item["until"], zone),
+            worst,
+            item["by"],
+            item["reason"],
+        )
         table.add_row(*(shown(str(cell)) for cell in row))
     out.print(table)
 
 
-def channels(items: Sequence[dict[str, Any]]) -> None:
-    """How each channel does."""
+def channels(items: Sequence[dict[str, Any]], zone: str | None = None) -> None:
+    """How each channel does. `zone` is the desk's."""
     table = table_of("channel", "kind", "state", "waiting", "held", "fallback", "last failure")
     for item in items:
-        off = f"off since {item['off_at']}: {item['off_reason']}" if item["off_at"] else ""
+        off = f"off since {figures.until(item['off_at'], zone)}: {item['off_reason']}" if item["off_at"] else ""
         state = off or ("fails, probed" if item["breaker"] == "open" else "on")
         held = item["held"] or ""
         row = (
@@ -512,7 +388,7 @@ def hidden(answer: dict[str, Any]) -> None:
     if groups["items"]:
         table = table_of("group", "product", "stage", "hidden up to")
         for item in groups["items"]:
-            table.add_row(shown(item["id"]), item["product"], item["stage"], item["up_to"])
+            table.add_row(shown(item["id"]), item["product"], worded(item["stage"]), worded(item["up_to"]))
         out.print(table)
     at_least = "" if alerts["whole"] else "at least "
     out.print(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from rich.table import Table
 
+from monitor.cli import figures
+from monitor.cli.figures import ltv, usd, worded
 from monitor.cli.output import out, shown
 from monitor.cli.tables import figure, table_of
-from monitor.core.money import CENT, round_down
+from monitor.core.portfolio.snapshot import LABEL_PREFIX
+from monitor.notifiers._stage_words import line_percent
 
 WORST = 10
 """Groups that a table names of each stage; `--json` and `--csv` have more."""
@@ -24,29 +26,29 @@ def stress(answer: dict[str, Any]) -> None:
 def _shocks(answer: dict[str, Any]) -> None:
     title = f"scenario {answer['scenario']}: " if answer["scenario"] else ""
     named = ", ".join(
-        f"{a} {figure(s['shock'])} ({figure(s['before'], 'no price')} -> {figure(s['after'])})"
+        f"{a} {_shock(s['shock'])} ({figure(s['before'], 'no price')} -> {figure(s['after'])})"
         for a, s in answer["shocks"].items()
     )
     out.print(f"[bold]{shown(title + named)}[/]   {many(answer['groups'])} at {answer['at']}", soft_wrap=True)
     stages = table_of("stage", "groups now", "then", "debt USD then", "recognised USD then", "market USD then")
     for name, then in answer["after"].items():
         now = answer["before"][name]["groups"]
-        stages.add_row(name, f"{now:,}", f"{then['groups']:,}", *_usd(then))
+        stages.add_row(worded(name), f"{now:,}", f"{then['groups']:,}", *_usd(then))
     out.print(stages)
     moves = table_of("from", "to", "groups", "debt USD", "recognised USD", "market USD")
     for move in answer["moves"]:
         if move["from"] != move["to"]:
-            moves.add_row(move["from"], move["to"], f"{move['groups']:,}", *_usd(move))
+            moves.add_row(worded(move["from"]), worded(move["to"]), f"{move['groups']:,}", *_usd(move))
     out.print(moves if moves.row_count else "no group changes its stage")
     for name, newly in answer["newly"].items():
         if newly["items"] and name != "normal":
             out.print(_worst(name, newly))
     # An older daemon sends only the old name.
     short = answer["shortfall_usd" if "shortfall_usd" in answer else "expected_shortfall_usd"]
-    fund = f", the fund pays {_amount(answer['fund_draw_usd'])}" if "fund_draw_usd" in answer else ""
+    fund = f", the fund pays {usd(answer['fund_draw_usd'])}" if "fund_draw_usd" in answer else ""
     out.print(
-        f"bankrupt {many(answer['bankrupt'])}; shortfall [bold red]{_amount(short)}[/] USD{fund};"
-        f" clearance fees {_amount(answer['fees_usd'])}"
+        f"bankrupt {many(answer['bankrupt'])}; shortfall [bold red]{usd(short)}[/] USD{fund};"
+        f" clearance fees {usd(answer['fees_usd'])}"
     )
     if answer["unknown"]:
         out.print(f"[yellow]{_left_out(answer['unknown'])}[/]")
@@ -62,13 +64,14 @@ def _left_out(unknown: int) -> str:
 
 
 def _worst(name: str, newly: dict[str, Any]) -> Table:
-    found = table_of(f"new in {name}", "LTV now", "then", "debt USD", "shortfall USD")
+    found = table_of(f"new in {worded(name)}", "LTV now", "then", "debt USD", "shortfall USD")
     for row in newly["items"][:WORST]:
         found.add_row(
             shown(row["id"]),
-            *map(figure, (row["ltv_before"], row["ltv"])),
-            _amount(row["debt_usd"]),
-            _amount(row["shortfall_usd"]),
+            ltv(row["ltv_before"]),
+            ltv(row["ltv"]),
+            usd(row["debt_usd"]),
+            usd(row["shortfall_usd"]),
         )
     left = newly["groups"] - min(WORST, len(newly["items"]))
     if left:
@@ -80,10 +83,10 @@ def _matrix(answer: dict[str, Any]) -> None:
     x, y = answer["x"], answer["y"]
     title = f"{y['asset']} down, {x['asset']} across"
     out.print(f"[bold]{title}[/]: groups at or beyond the liquidation line, and their debt in USD")
-    grid = table_of(title, *x["shocks"])
+    grid = table_of(title, *map(_shock, x["shocks"]))
     for shock, row in zip(y["shocks"], answer["cells"], strict=True):
-        grid.add_row(shock, *(f"{_beyond(cell):,}" for cell in row))
-        grid.add_row("", *(_amount(cell["liquidation_debt_usd"]) for cell in row))
+        grid.add_row(_shock(shock), *(f"{_beyond(cell):,}" for cell in row))
+        grid.add_row("", *(usd(cell["liquidation_debt_usd"]) for cell in row))
     out.print(grid)
 
 
@@ -94,17 +97,23 @@ def _beyond(cell: dict[str, Any]) -> int:
 def _reverse(answer: dict[str, Any]) -> None:
     coins = ", ".join(answer["assets"])
     if answer["fall_percent"] is None:
-        out.print(f"[bold]{answer['share']}[/] of the debt is not reached: {answer['reason']} ({coins})")
+        out.print(f"[bold]{figures.share(answer['share'])}[/] of the debt is not reached: {answer['reason']} ({coins})")
         return
     out.print(
-        f"a fall of [bold red]{answer['fall_percent']} %[/] of {coins} brings [bold]{answer['share']}[/] of the debt to the "
+        f"a fall of [bold red]{figures.percents(answer['fall_percent'])}[/] of {coins} brings "
+        f"[bold]{figures.share(answer['share'])}[/] of the debt to the "
         "liquidation line",
         soft_wrap=True,
     )
-    sides = table_of("fall %", "groups", "debt USD", "share of the debt")
+    sides = table_of("fall", "groups", "debt USD", "share of the debt")
     for side in (answer["below"], answer["reached"]):
         if side is not None:
-            sides.add_row(side["fall_percent"], f"{side['groups']:,}", _amount(side["debt_usd"]), str(side["share"]))
+            sides.add_row(
+                figures.percents(side["fall_percent"]),
+                f"{side['groups']:,}",
+                usd(side["debt_usd"]),
+                figures.share(side["share"], answer["share"]),
+            )
     out.print(sides)
 
 
@@ -117,46 +126,53 @@ def _exactness(answer: dict[str, Any]) -> None:
 
 
 def _usd(sums: dict[str, Any]) -> tuple[str, str, str]:
-    return _amount(sums["debt_usd"]), _amount(sums["recognised_usd"]), _amount(sums["market_usd"])
-
-
-def _amount(usd: str) -> str:
-    """Cut off after cents; `--json` has every digit."""
-    return f"{round_down(Decimal(usd), CENT):,}"
+    return usd(sums["debt_usd"]), usd(sums["recognised_usd"]), usd(sums["market_usd"])
 
 
 def exposure(answer: dict[str, Any]) -> None:
     """The book by key, then debt and collateral of one issuer."""
-    is_coin, total = answer["by"] == "asset", answer["total"]
-    out.print(f"[bold]{many(total['groups'])}[/] by {shown(answer['by'])} at {answer['at']}")
+    is_coin, total, by = answer["by"] == "asset", answer["total"], answer["by"].removeprefix(LABEL_PREFIX)
+    out.print(f"[bold]{many(total['groups'])}[/] by {shown(by)} at {answer['at']}")
     more = ("days to sell",) if is_coin else ()
     rows = table_of(
-        shown(answer["by"]),
+        shown(by),
         "groups",
         "debt USD",
         "market USD",
         "recognised USD",
         "share",
-        "nearest %",
-        "average %",
+        "nearest",
+        "average",
         *more,
     )
     for row in answer["items"]:
-        sums = [_amount(row[name]) for name in ("debt_usd", "market_usd", "recognised_usd")]
-        share = f"[bold red]{row['share']} > {row['max_share']}[/]" if row["is_above"] else str(row["share"])
-        far = [figure(row[name]) for name in ("nearest_percent", "average_percent")]
+        sums = [usd(row[name]) for name in ("debt_usd", "market_usd", "recognised_usd")]
+        far = [figures.percents(row[name]) for name in ("nearest_percent", "average_percent")]
         days = [figure(row["days_to_sell"])] if is_coin else []
-        rows.add_row(shown(row["key"] or "(none)"), f"{row['groups']:,}", *sums, share, *far, *days)
+        rows.add_row(shown(row["key"] or "(none)"), f"{row['groups']:,}", *sums, _share(row), *far, *days)
     out.print(rows)
     if answer["next"]:
         out.print("there are more; ask for them with --after " + answer["next"], soft_wrap=True)
     if answer["wrong_way"]:
         pairs = table_of("debt and collateral of", "debt", "collateral", "groups", "debt USD", "market USD")
         for pair in answer["wrong_way"]:
-            both = _amount(pair["debt_usd"]), _amount(pair["market_usd"])
+            both = usd(pair["debt_usd"]), usd(pair["market_usd"])
             pairs.add_row(shown(pair["issuer"]), pair["debt"], pair["collateral"], f"{pair['groups']:,}", *both)
         out.print(pairs)
     if answer["unknown"]:
         out.print(f"[yellow]{_left_out(answer['unknown'])}[/]")
     if not answer["is_exact"]:
         out.print("sums are rounded to cents")
+
+
+def _share(row: dict[str, Any]) -> str:
+    """A share, and the most that it may be where it is more."""
+    if row["share"] is None:
+        return "-"
+    part = figures.share(row["share"], row.get("max_share"))
+    return f"[bold red]{part} > {line_percent(row['max_share'])}[/]" if row["is_above"] else part
+
+
+def _shock(text: str) -> str:
+    """A change in percent, or a price."""
+    return f"{figure(text.removesuffix('%'))} %" if text.endswith("%") else figure(text)

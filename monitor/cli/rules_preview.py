@@ -8,10 +8,12 @@ from typing import Any
 
 from monitor.cli import output
 from monitor.cli.daemon_at import address_of
+from monitor.cli.figures import line_level, ltv, usd, worded
 from monitor.cli.options import FINE, TROUBLE
 from monitor.cli.tables import figure, table_of
 from monitor.client import DaemonClient, NoAnswer
 from monitor.config import Config
+from monitor.notifiers._stage_words import LINES
 from monitor.secret_files import BadSecret, read_secret
 from monitor.text_files import read_text
 from monitor.web.auth import ADMIN, MAY
@@ -85,14 +87,21 @@ def show_moves(answer: dict[str, Any]) -> None:
         return
     table = table_of("from", "to", "groups", "debt USD")
     for row in answer["moves"]:
-        table.add_row(row["from"], row["to"], f"{row['groups']:,}", figure(row["debt_usd"]))
+        table.add_row(worded(row["from"]), worded(row["to"]), f"{row['groups']:,}", usd(row["debt_usd"]))
     output.out.print(table)
     table = table_of("group", "from", "to", "level before", "level", "debt USD", "next line")
     for row in answer["items"]:
-        before, now = (row["level_before"], row["level"]) if row["level"] else (row["ltv_before"], row["ltv"])
-        line = row["next_line"]
-        ahead = "none" if line is None else f"{line['name']} at {line.get('ltv') or line.get('level')}"
-        table.add_row(row["id"], row["from"], row["to"], figure(before), figure(now), figure(row["debt_usd"]), ahead)
+        levels = (row["level_before"], row["level"]) if row["level"] else (row["ltv_before"], row["ltv"])
+        before, now = (figure(each) if row["level"] else ltv(each) for each in levels)
+        cells = (row["id"], worded(row["from"]), worded(row["to"]), before, now, usd(row["debt_usd"]))
+        table.add_row(*cells, _ahead(row["next_line"]))
     output.out.print(table)
     if answer["cut"]:
         output.say(f"and {answer['cut']:,} more groups; --json lists them")
+
+
+def _ahead(line: dict[str, Any] | None) -> str:
+    if line is None:
+        return "none"
+    level = line_level("ltv", line["ltv"]) if line.get("ltv") else line["level"]
+    return f"{LINES[line['name']]} at {level}"

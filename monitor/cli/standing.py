@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from monitor.notifiers import _stage_words as stage_words
@@ -32,11 +33,14 @@ def standing(answer: dict[str, Any], zone: str | None = None) -> Iterator[str]:
         yield f"{way[0].lower()} {way[1]}"
 
 
-def way_back(cure: dict[str, Any]) -> str:
-    """What leads to the initial level, each amount so that it suffices."""
+def way_back(cure: dict[str, Any]) -> str | None:
+    """What leads to the initial level, each amount so that it suffices; None for a group that is there."""
+    if not Decimal(cure["repay_usd"]):
+        return None
     by_asset = " or ".join(f"{number(q)} {asset}" for asset, q in cure["by_asset"].items() if q is not None)
+    add = f", or add {by_asset}" if by_asset else ""
     to = stage_words.line_percent(cure["to_ltv"]) if "to_ltv" in cure else cure["to_level"]
-    return f"to the initial level of {to}: repay {usd_up(cure['repay_usd'])} USD, or add {by_asset or '-'}"
+    return f"to the initial level of {to}: repay {usd_up(cure['repay_usd'])} USD{add}"
 
 
 def as_alert(answer: dict[str, Any]) -> dict[str, Any]:

@@ -341,7 +341,7 @@ def subject_of(notice: Notice) -> str:
 def percent(ratio: str | Decimal, lines: Mapping[str, str] | None = None) -> str:
     """An LTV with two decimals, or with as many as it needs to stand on its side of its lines."""
     levels = None if lines is None else [Decimal(level) for level in lines.values()]
-    return f"{text.percent(Decimal(ratio), levels)} %"
+    return f"{number(text.percent(Decimal(ratio), levels))} %"
 
 
 def usd(amount: str) -> str:

@@ -52,7 +52,7 @@ async def test_a_proposal_survives_a_kill_and_is_approved_by_another_person(tmp_
         ("bo-desk", ["approve", "P-1"], 0, "approve what is shown with"),
         ("bo-desk", ["approve", "P-1", "--yes"], 0, "P-1: approved"),
         ("bo-desk", ["approve", "P-1", "--yes"], 1, "there is no open proposal P-1"),
-        ("bo-desk", ["levers"], 0, "margin_call 0.85"),
+        ("bo-desk", ["levers"], 0, "margin call 0.85"),
         ("bo-desk", ["levers", "--end", "L-1", "--reason", "enough"], 0, "are as they were before"),
         ("anna-desk", ["proposals"], 0, "nothing waits"),
         ("bo-desk", [*lever, "--reason", "as agreed", "--emergency", "nobody answers"], 0, "approves P-2"),

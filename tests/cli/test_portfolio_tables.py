@@ -34,4 +34,4 @@ def answer(**more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["shortfall_usd", "expected_shortfall_usd"])
 def test_a_shortfall_is_shown_under_its_new_and_its_old_name(capsys: pytest.CaptureFixture[str], name: str) -> None:
     portfolio_tables.stress(answer(**{name: "1234.567"}))
-    assert "shortfall 1,234.56 USD, the fund pays 0.00" in " ".join(capsys.readouterr().out.split())
+    assert "shortfall 1,234.57 USD, the fund pays 0.00" in " ".join(capsys.readouterr().out.split())

@@ -60,8 +60,9 @@ describe("other prices as people type them", () => {
     ["-20", "-20%"],
     ["−20", "-20%"],
     ["- 20 %", "-20%"],
-    ["20 %", "20%"],
+    ["+20 %", "20%"],
     ["+20", "20%"],
+    ["250 %", "250%"],
     ["-12,5%", "-12.5%"],
     ["95000", "95000"],
     ["95,000", "95000"],
@@ -75,6 +76,21 @@ describe("other prices as people type them", () => {
     const asked = shockOf("20", en);
     if (asked.kind !== "ask") throw new Error(asked.kind);
     expect(asked.choices.map((c) => value(shockOf(c.text, en)))).toEqual(["-20%", "20%", "20"]);
+  });
+
+  test.each(["20 %", "20%", "100 percent"])(
+    "%s without a sign may be a fall or a rise, and the reader says which",
+    (text) => {
+      const asked = shockOf(text, en);
+      if (asked.kind !== "ask") throw new Error(asked.kind);
+      const size = Number.parseInt(text, 10);
+      const meant = asked.choices.map((c) => shockOf(c.text, en));
+      expect(meant.map(value)).toEqual([`-${size}%`, `${size}%`]);
+    },
+  );
+
+  test("no change is no question", () => {
+    expect(shockOf("0 %", en).kind).toBe("nothing");
   });
 
   test("nothing falls by more than all, no price is below nothing", () => {

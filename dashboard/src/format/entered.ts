@@ -135,16 +135,18 @@ export function shockOf(text: string, numbers: Numbers): Entered {
   const isSigned = /^[+-]/.test(what.text);
   if (what.isUsd && what.isPercent) return { kind: "wrong", why: say("aChangeInPercent") };
   if (what.isUsd) return plain.startsWith("-") ? { kind: "wrong", why: say("aPriceIsNever") } : price(plain, numbers);
-  if (what.isPercent || isSigned) return change(plain, numbers);
+  const isRise = what.isPercent && compare(plain, "100") > 0; // nothing falls by more than all
+  if (isSigned || isRise) return change(plain, numbers);
   if (compare(plain, "0") === 0) return NOTHING;
-  if (compare(plain, LIKE_A_PERCENTAGE) > 0) return price(plain, numbers);
+  if (!what.isPercent && compare(plain, LIKE_A_PERCENTAGE) > 0) return price(plain, numbers);
   const shown = numbers.exact(plain);
   const choices = [
     { says: say("aFallOfShown", { shown }), text: `−${shown}%` },
     { says: say("aRiseOfShown", { shown }), text: `+${shown}%` },
-    { says: say("aPriceOfShown", { price: `$${shown}` }), text: `$${shown}` },
   ];
-  return { kind: "ask", why: say("whatIsShown", { shown }), choices };
+  if (what.isPercent) return { kind: "ask", why: say("whatIsShown", { shown: `${shown}%` }), choices };
+  const itself = { says: say("aPriceOfShown", { price: `$${shown}` }), text: `$${shown}` };
+  return { kind: "ask", why: say("whatIsShown", { shown }), choices: [...choices, itself] };
 }
 
 function change(plain: string, numbers: Numbers): Entered {

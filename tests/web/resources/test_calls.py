@@ -98,15 +98,27 @@ async def test_a_call_is_an_object_with_its_timeline(desk: WebDesk, url: str, mo
     assert await asyncio.to_thread(calls.call, "G-1", url=url) == 0
     printed = screen.file.getvalue()
     shown = next(line for line in printed.splitlines() if line.startswith(" G-1 "))
-    assert shown.split() == ["G-1", "1", "disputed", "13,888.89", "12,638.89", "2026-03-03", "12:00", "0.79207921"]
-    assert "outstanding 12,638.89 USD = called 13,888.89 - received 1,250; on its way 500" in printed
-    assert "due 2026-03-03 12:00:00 UTC, then notice" in printed
+    assert shown.split() == [
+        "G-1",
+        "1",
+        "disputed",
+        "13,888.89",
+        "12,638.89",
+        "2026-03-03",
+        "12:00",
+        "79.21",
+        "%",
+    ]
+    assert "outstanding 12,638.89 USD = called 13,888.89 - received 1,250.00; on its way 500.00" in " ".join(
+        printed.split()
+    )
+    assert "due 2026-03-03 12:00 UTC, then notice" in printed
     rows = [line.split()[3:6] for line in printed.splitlines() if line.startswith(" 2026-03-02")]
     assert rows == [
         ["opened", "13,888.89", "13,888.89"],
-        ["payment", "1,250", "12,638.89"],
-        ["announced", "500", "12,638.89"],
-        ["disputed", "100.5", "12,638.89"],
+        ["payment", "1,250.00", "12,638.89"],
+        ["announced", "500.00", "12,638.89"],
+        ["disputed", "100.50", "12,638.89"],
     ]
     assert '"price", by ACME' in " ".join(printed.split())
 
