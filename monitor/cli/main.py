@@ -34,6 +34,7 @@ from monitor.cli import (
     output,
     portfolio,
     reloading,
+    shards,
     stores,
 )
 from monitor.cli.daemon_at import daemon_at
@@ -104,6 +105,7 @@ for _command in (
     copies.backup,
     copies.restore,
     reloading.reload,
+    shards.shards,
     init,
 ):
     commands.command(_command)

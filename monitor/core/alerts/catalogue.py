@@ -44,7 +44,7 @@ from monitor.core.alerts.alert_type import (
 from monitor.core.alerts.group_alerts import GROUP as GROUP
 from monitor.core.alerts.group_alerts import GROUP_ROWS
 from monitor.core.alerts.group_alerts import LOAN as LOAN
-from monitor.core.alerts.state_alerts import CONFIG_REFUSED, CONFIG_TAKEN, RULES_HELD, RULES_RELEASED, STATE_ROWS
+from monitor.core.alerts.state_alerts import STATE_ENDS, STATE_ROWS
 
 BOOK_REFUSED = "book.refused"
 """The type that a book, a rate file and core itself raise."""
@@ -61,8 +61,7 @@ ENDS: Mapping[str, str] = {
     CHANNEL_OFF: CHANNEL_ON,
     RULES_DRIFT: RULES_AGREED,
     BOOK_GAP: BOOK_WHOLE,
-    CONFIG_REFUSED: CONFIG_TAKEN,
-    RULES_HELD: RULES_RELEASED,
+    **STATE_ENDS,
 }
 """What is told when something that was told is over. Of all else that the shell notices the end is not told."""
 DIGEST = "digest"
@@ -578,6 +577,7 @@ FAMILIES: Mapping[str, str] = {
     "delivery.*": "deliveries",
     "channel.*": "channels",
     "book.*": "the book",
+    "shard.*": "shards of the book",
     "monitor.*": "the monitor",
     "security.*": "security",
 }

@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from monitor import contacts
 from monitor.core.events.entries import Announce, AttachAccount, DisputeCall, Entry, Lever, ResolveDispute
@@ -74,6 +75,8 @@ class GroupList(msgspec.Struct, frozen=True):
 
     items: list[GroupRow]
     next: str | None
+    partial: bool | UnsetType = UNSET
+    """True while a shard of the book is missing: its groups stand here as those whose price is missing."""
 
 
 class EntryAnswer(msgspec.Struct, frozen=True):
@@ -131,7 +134,8 @@ async def list_(call: Call) -> GroupList:
     def page() -> GroupList:
         found = call.daemon.view.groups(wanted, call.caller.scope)
         public = call.daemon.public_labels()
-        return GroupList([row_for(call.caller, public, row(sight)) for sight in found.rows], found.next)
+        rows = [row_for(call.caller, public, row(sight)) for sight in found.rows]
+        return GroupList(rows, found.next, found.is_partial or UNSET)
 
     return await asyncio.to_thread(page)
 
