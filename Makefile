@@ -4,13 +4,14 @@ PYTHON  ?= python3
 CONFIG  ?= config/monitor.toml
 BIN     := .venv/bin
 BENCH   := .venv-bench/bin
+RAY     := .venv-ray/bin
 # Four for two cores: half of the tests wait for daemons, sockets and clocks.
 WORKERS ?= 4
 
 PAGE    := monitor/web/static/index.html
 SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: setup run test check soak cases bench images-lock release wheel docs lock clean
+.PHONY: setup run test test-ray cluster check soak cases bench images-lock release wheel docs lock clean
 
 setup: $(PAGE) .venv/.ready
 
@@ -40,6 +41,27 @@ run: setup
 
 test: setup
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal tests
+
+# Ray is in no lock: its wheels are not there for every machine. It lies in an environment of its own, beside all of .venv.
+.venv-ray/.ready: .venv/.ready
+	@test -x $(RAY)/python || $(PYTHON) -m venv .venv-ray
+	@echo "import site; site.addsitedir('$(CURDIR)/.venv/lib/python3.11/site-packages')" > .venv-ray/lib/python3.11/site-packages/beside.pth
+	@$(BIN)/uv pip install --quiet --python $(RAY)/python "ray>=2.40,<3"
+	@touch $@
+
+# The tests that need Ray, with one of its own on this machine.
+test-ray: .venv-ray/.ready
+	$(RAY)/python -m pytest tests/engine/spread/test_ray.py tests/deploy/test_ray.py
+
+# The demonstration with its book in four shards of a Ray on this machine. Workers of Ray would run behind all else.
+cluster: export RAY_worker_niceness := 0
+cluster: export RAY_USAGE_STATS_ENABLED := 0
+cluster: setup .venv-ray/.ready
+	@{ cat config/monitor.toml; printf '\n[engine]\nshards = 4\nray = "auto"\n'; } > config/cluster.toml
+	@$(RAY)/ray start --head --node-ip-address=127.0.0.1 --include-dashboard=false --disable-usage-stats
+	@echo "$(BIN)/monitor shards   shows the shards, each with its process. kill -9 one of them: another takes its place."
+	@echo "$(RAY)/ray stop         ends Ray when the monitor has ended."
+	@exec $(RAY)/python -m monitor run --config config/cluster.toml
 
 check: setup
 	$(BIN)/ruff format --check .

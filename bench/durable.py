@@ -35,6 +35,8 @@ async def journal(folder: Path) -> AsyncIterator[Journal]:
 class _Outlet:
     """Routes every alert, and delivers none."""
 
+    gathers = False
+
     def route(self, alert: Alert) -> tuple[Target, ...]:
         return TARGETS
 

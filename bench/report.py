@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench import deliveries, path, peers, plot, reading, scrolling, sources, storm
+from bench import deliveries, path, peers, plain_storm, plot, reading, scrolling, sources, storm
 from bench.lateness import Lateness
 from bench.memory import Figures as Memory
 from bench.misses import WHY
@@ -51,6 +51,7 @@ class Measured(NamedTuple):
     storm: storm.Figures
     storm_lateness: Lateness
     """How late the event loop is while core handles storms."""
+    by_column: plain_storm.Figures
     webhooks: deliveries.Storm
     sources: dict[int, sources.Cost]
     """By number of feeds."""
@@ -98,7 +99,9 @@ def results(m: Measured) -> dict[str, Any]:
         "tick_one_over_csr": e["one"] / csr,
         "tick_ten_over_csr": e["ten"] / csr,
         "path_over_sweep": p["path"] / p["sweep"],
+        "path_over_csr": p["path"] / csr,
         "storm_gain": s["single"] / s["storm"],
+        **m.by_column.results,
         "render_us": m.webhooks.render_us,
         "webhooks_per_s": m.webhooks.a_second,
         "sources": {str(n): cost.median_us / m.sources[1].median_us for n, cost in m.sources.items()},
@@ -155,6 +158,11 @@ def rows(m: Measured) -> list[Row]:
             r["path_over_sweep"]),
         Row("storm_gain", "10,000 alerts in one tick, durable, per alert, against single commits", 50, r["storm_gain"],
             at_least=True),
+        Row("path_over_csr", "whole path, 1M, against a numba CSR sweep", 1.0, r["path_over_csr"]),
+        Row("storm_gain_over_before", "core and commit of a storm of 10,000, by column against one by one", 5,
+            r["storm_gain_over_before"], at_least=True),
+        Row("storm_commit_over_insert", "commit of that storm against a bare insert of its rows", 4,
+            r["storm_commit_over_insert"]),
         Row("render_us", "one rendered alert", 60, r["render_us"], " us"),
         *(
             Row(f"webhooks_{way}", f"webhooks a second from a storm, one core each, {way}", limit,
@@ -282,6 +290,12 @@ def _path(m: Measured) -> Iterable[str]:
         f"- Storm: {storm['storm'] * 1e3:.1f} µs an alert in one commit, {storm['single'] * 1e3:.0f} µs by commits of their "
         f"own ({len(m.storm.seconds['storm'])} rounds); core raised {m.storm.handled:,} alerts in one tick in "
         f"{m.storm.handle_s * 1e3:.0f} ms."
+    )
+    by_column = m.by_column.results
+    yield (
+        f"- Storm by column: core {by_column['storm_core_us']:.1f} µs an alert, commit {by_column['storm_commit_us']:.1f}, "
+        f"for {m.by_column.alerts:,} alerts on two channels, {m.by_column.light:,} of them by column; the figures of one "
+        f"take {by_column['storm_figures_us']:.0f} µs later."
     )
     costs = ", ".join(f"{n}: {cost.median_us:.0f} µs (p99 {cost.p99_us:.0f})" for n, cost in m.sources.items())
     yield f"- A frame of 600 coins in core, by the number of feeds that price them: {costs}."

@@ -16,6 +16,7 @@ from bench import (
     memory,
     path,
     peers,
+    plain_storm,
     reading,
     report,
     scrolling,
@@ -47,6 +48,7 @@ class Plan(NamedTuple):
     lateness_s: float
     path: int
     storm: int
+    by_column: int
     sources: int
     storms_watched: int
     reading: int
@@ -59,6 +61,7 @@ FULL = Plan(
     lateness_s=20,
     path=21,
     storm=15,
+    by_column=7,
     sources=300,
     storms_watched=8,
     reading=5,
@@ -70,6 +73,7 @@ QUICK = Plan(
     lateness_s=5,
     path=9,
     storm=5,
+    by_column=3,
     sources=100,
     storms_watched=3,
     reading=3,
@@ -122,6 +126,8 @@ def measure(plan: Plan, bars: Bars, folder: Path) -> report.Measured:
     side_by_side = {n: _peers(whole.first(n), rounds, bars) for n, rounds in plan.peers.items()}
     with bars.part(f"a storm of {STORM:,} alerts", plan.storm + 1) as advance:
         stormed = storm.run(whole.market, STORM, plan.storm, folder, advance)
+    with bars.part("a storm by column, and one by one", plan.by_column) as advance:
+        by_column = plain_storm.run(whole.market, STORM, plan.by_column, folder, advance)
     with bars.part(f"webhooks of {STORM:,} alerts", 1):
         posted = deliveries.measure(STORM)
     lines, one_product = folder / "book.jsonl", desk.of_one_product(whole)
@@ -143,8 +149,8 @@ def measure(plan: Plan, bars: Bars, folder: Path) -> report.Measured:
     positions = (len(whole.collateral) + len(whole.debts)) / GROUPS
     took_s = time.perf_counter() - started
     return report.Measured(
-        facts, positions, engine, side_by_side, growth, late, whole_path, stormed, in_storms, posted, fed, read, held,
-        scrolled, took_s
+        facts, positions, engine, side_by_side, growth, late, whole_path, stormed, in_storms, by_column, posted, fed,
+        read, held, scrolled, took_s
     )  # fmt: skip
 
 

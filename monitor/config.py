@@ -48,7 +48,7 @@ from monitor.people import (
 from monitor.price_rules import trust_of
 from monitor.quiet_times import Calendar, Holidays, QuietTimes, holidays_of, no_calendar, twice
 from monitor.secret_files import with_credentials
-from monitor.tables import AuditTable, EndpointsTable, LifecycleTable, MonitorTable, PricesTable
+from monitor.tables import AuditTable, EndpointsTable, EngineTable, LifecycleTable, MonitorTable, PricesTable
 from monitor.telemetry import without_passwords
 from monitor.text_files import read_text
 from monitor.web_table import TokenConfig, UnsafeBind, WebConfig, check_bind
@@ -135,6 +135,7 @@ class Config(msgspec.Struct, frozen=True):
     sms_replies: SmsReplies | None = None
     holidays: Holidays = {}
     audit: AuditTable = AuditTable()
+    engine: EngineTable = EngineTable()
     owners: Mapping[str, str] = {}
     """Whose a token is: the name of the person by that of the token."""
     head: HeadTable | None = None
@@ -210,7 +211,7 @@ def _pieces(value: object) -> Iterator[str]:
 _SHORTEST_PIECE = 4
 """A shorter one would take away letters of other words."""
 _TABLES = {"monitor", "store", "audit", "web", "prices", "lifecycle", "fund", "exposure", "endpoints", "lender"}
-_TABLES |= {"person", "four_eyes", "rota", "escalation", "heartbeat", "sms_replies"}
+_TABLES |= {"engine", "person", "four_eyes", "rota", "escalation", "heartbeat", "sms_replies"}
 _TABLES |= {"head", "product", "rates", "book", "feed", "notifier", "route", "calendar"}
 
 _DEFAULTED: tuple[tuple[str, Any], ...] = (
@@ -218,8 +219,13 @@ _DEFAULTED: tuple[tuple[str, Any], ...] = (
     ("lender", LenderRules),
     ("endpoints", EndpointsTable),
     ("audit", AuditTable),
+    ("engine", EngineTable),
 )
 """Tables that have a default for every key."""
+
+
+def _defaulted(loader: _Loader, table: dict[str, Any]) -> list[Any]:
+    return [loader.table(kind, table, name) or kind() for name, kind in _DEFAULTED]
 
 
 def load(path: Path) -> Config:
@@ -248,7 +254,7 @@ class _Loader:
         prices = self.table(PricesTable, table, "prices")
         lifecycle = self.table(LifecycleTable, table, "lifecycle")
         fund = self.table(Fund, table, "fund") if "fund" in table else None
-        exposure, lender, endpoints, audit = (self.table(kind, table, name) or kind() for name, kind in _DEFAULTED)
+        exposure, lender, endpoints, audit, engine = _defaulted(self, table)
         keep, store = self.store(table.get("store", {}))
         products = self.products(self.rows(table, "product"))
         rates = self.rates(self.rows(table, "rates"), self.rows(table, "product"))
@@ -289,6 +295,7 @@ class _Loader:
             "sms_replies": replies,
             "holidays": holidays_of(calendars),
             "audit": audit,
+            "engine": engine,
             "head": head,
         }
         more |= {"old_keys": tuple(self.old_keys), "endpoints": endpoints}

@@ -79,6 +79,29 @@ class AuditTable(msgspec.Struct, frozen=True):
     """The keys that sign the audit record, one a line: the first signs. Without it the daemon keeps one in `state_dir`."""
 
 
+class EngineTable(msgspec.Struct, frozen=True):
+    """[engine]"""
+
+    shards: Annotated[int, range(0, 65)] = 0
+    """Processes that hold the book and name suspects; 0: the daemon's own process does."""
+    replicas: Annotated[int, range(1, 5)] = 1
+    """Copies of each shard, which are processes too: the first that answers counts."""
+    shard_limit: Annotated[timedelta, Span("100ms", "60s")] = timedelta(seconds=1)
+    """A shard that has not answered by then is abandoned, and a replacement is loaded."""
+    max_groups: Annotated[int, range(1_000_000_000)] = 0
+    """A shard that has so many takes no more blocks; 0: as many as its memory holds."""
+    max_memory_mb: Annotated[int, range(1 << 24)] = 0
+    """A shard that would take more takes no more blocks; 0: the memory of its machine is the limit."""
+    ray: str = ""
+    """Where shards are actors of Ray: "auto" for a cluster that this machine is part of, or the "ray://host:port" of one."""
+
+    def __post_init__(self) -> None:
+        if self.ray and self.ray != "auto" and not self.ray.startswith("ray://"):
+            raise ValueError(f'ray: found {self.ray!r}, expected "auto" or "ray://host:port"')
+        if self.ray and not self.shards:
+            raise ValueError("ray: shards is 0, so there is nothing to place; set shards too")
+
+
 class EndpointsTable(msgspec.Struct, frozen=True):
     """[endpoints]: what webhooks that are made by API may reach. Whoever may make one cannot widen this."""
 

@@ -124,6 +124,7 @@ class FakeOutlet:
 
     def __init__(self, *targets: Target) -> None:
         self.targets = targets
+        self.gathers = any(target.gather for target in targets)
         self.committed: list[Committed] = []
         self.volatile: list[LoggedAlert] = []
 

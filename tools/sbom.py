@@ -26,8 +26,8 @@ from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-NOT_SHIPPED = {"bench"}
-"""Extras whose packages nothing of the monitor imports."""
+NOT_SHIPPED = {"bench", "ray"}
+"""Extras whose packages nothing of the monitor imports, or that no lock names as not every machine has their wheels."""
 _TERMS = re.compile(r"(LICEN[CS]E|COPYING|NOTICE)", re.IGNORECASE)
 _LOCKED = re.compile(r"^([a-z0-9.-]+)==(\S+) \\\n((?:    --hash=\S+(?: \\)?\n)+)", re.MULTILINE)
 

@@ -588,6 +588,7 @@ export interface ExposureList {
   readonly wrong_way: readonly IssuerPair[];
   readonly items: readonly ExposureItem[];
   readonly next: string | null;
+  readonly partial?: boolean;
 }
 
 export interface FallReach {
@@ -646,6 +647,7 @@ export interface GroupCounts {
   readonly blind: number;
   readonly stages: Readonly<Record<Stage, number>>;
   readonly debt_usd: Readonly<Record<Stage, string>>;
+  readonly partial?: boolean;
 }
 
 export interface GroupDetail {
@@ -710,6 +712,7 @@ export interface GroupDetail {
 export interface GroupList {
   readonly items: readonly GroupRow[];
   readonly next: string | null;
+  readonly partial?: boolean;
 }
 
 export interface GroupRef {
@@ -1040,6 +1043,7 @@ export interface MatrixAnswer {
   readonly x: Axis;
   readonly y: Axis;
   readonly cells: readonly (readonly Cell[])[];
+  readonly partial?: boolean;
 }
 
 export interface MovedGroup {
@@ -1374,6 +1378,7 @@ export interface ReverseAnswer {
   readonly below: FallReach | null;
   readonly reason: string | null;
   readonly is_exact: Exactness;
+  readonly partial?: boolean;
 }
 
 export interface RotaItem {
@@ -1411,6 +1416,24 @@ export interface SessionItem {
   readonly until: string | null;
   readonly zone: string | null;
   readonly sign_out_url?: string | null;
+}
+
+export interface ShardItem {
+  readonly shard: number;
+  readonly copy: number;
+  readonly where: string;
+  readonly groups: number;
+  readonly debt_usd: string;
+  readonly missing: boolean;
+  readonly watched: boolean;
+  readonly answered_s: number;
+  readonly memory_bytes: number | null;
+  readonly state: string;
+}
+
+export interface ShardList {
+  readonly items: readonly ShardItem[];
+  readonly unwatched: number;
 }
 
 export interface SheetShown {
@@ -1563,6 +1586,7 @@ export interface StressAnswer {
   readonly fund_draw_usd?: string;
   readonly scenario: string | null;
   readonly newly: Readonly<Record<Stage, NewInStage>>;
+  readonly partial?: boolean;
 }
 
 export interface SumsShown {

@@ -278,7 +278,7 @@ class LenderBook:
         self._log.warning(self._clock.monotonic_s(), "reading", "a lender's book cannot be read", **what)
         if not isinstance(e, KeyRefused):
             return []
-        problem = f"{e}; the last good book stays in force"
+        problem = f"{e}; what was read before stays in force"
         self._told.add(self._place)
         facts = {"problem": problem, "reason": "key", "source": self.name}
         return [Noticed(self._clock.utc(), BOOK_REFUSED, self._place, facts, fingerprint=problem)]

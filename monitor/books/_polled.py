@@ -74,7 +74,7 @@ class Rounds:
 
     def _notice(self, why: str) -> Event:
         """Said once for one reason: core knows what was said last."""
-        problem = f"the book cannot be read: {why}; what was read last stays in force"
+        problem = f"the book cannot be read: {why}; what was read before stays in force"
         facts = {"problem": problem, "reason": "unreadable", "source": self.name}
         return Noticed(self._clock.utc(), BOOK_REFUSED, self._subject, facts, fingerprint=problem)
 

@@ -128,7 +128,9 @@ class FileBook:
                     puts = more
             after = await self._apart(file.stamp)
         except OSError as e:
-            problem = f"the file cannot be read: {e.strerror or e}; the last good book stays in force"
+            is_held = puts or self._comparison.has_groups()
+            stays = "the last good book stays in force" if is_held else "none of its groups is watched"
+            problem = f"the file cannot be read: {e.strerror or e}; {stays}"
             yield puts + self._unreadable(problem, at, patience_s)
             return
         if file.is_blank and self._comparison.has_groups():

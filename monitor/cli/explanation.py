@@ -12,7 +12,7 @@ from monitor.cli.figures import worded
 from monitor.cli.output import out, say, shown
 from monitor.cli.standing import LEVELS, standing, way_back
 from monitor.cli.tables import figure, table_of
-from monitor.core.alerts.catalogue import title_of
+from monitor.core.alerts.titles import title_of
 from monitor.notifiers._base import metric_of, number, usd
 from monitor.notifiers._stage_words import line_percent
 

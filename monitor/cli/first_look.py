@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -31,9 +32,13 @@ SHOWN = 20
 """Lines of a book that are shown; --json has more."""
 
 
-def of_config(config: Config, *, ask_feeds: bool) -> FirstLook:
-    """What a start with a configuration would find, at the prices of its running daemon, else of its feeds if asked."""
-    return asyncio.run(_of_config(config, ask_feeds=ask_feeds))
+def of_config(config: Config, *, ask_feeds: bool, problems: Sequence[str] = ()) -> FirstLook:
+    """What a start with a configuration would find, at the prices of its running daemon, else of its feeds if asked.
+
+    `problems` are those of the files that it names: they stand beside what can be read.
+    """
+    look = asyncio.run(_of_config(config, ask_feeds=ask_feeds))
+    return msgspec.structs.replace(look, problems=list(problems))
 
 
 async def _of_config(config: Config, *, ask_feeds: bool) -> FirstLook:
@@ -83,6 +88,9 @@ def code_of(look: FirstLook) -> int:
 def _show_book(book: BookFound) -> None:
     if not book.is_read:
         output.say(f"book {book.name}: not read here, as it is no file; the daemon asks it")
+        return
+    if (unreadable := next((each for each in book.refused if each.is_of_a_file), None)) is not None:
+        output.say(f"book {book.name} ({book.path}): {unreadable.text}")
         return
     parts = [_counted(book.groups, "group")]
     parts += [f"{_counted(len(book.refused), 'line')} refused"] if book.refused else []

@@ -111,6 +111,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "run": ("--config config/monitor.toml", "--config my.toml --log-json --log-level warning"),
     "send-test": ("risk-desk --config my.toml", "mail --to desk@example.com"),
+    "shards": ("", "--json"),
     "silence": (
         "--match label.borrower=ACME --until 3d --preview",
         '--match group=G-1 --until 2h --reason "a planned migration" --up-to margin_call',

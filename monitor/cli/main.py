@@ -35,6 +35,7 @@ from monitor.cli import (
     output,
     portfolio,
     reloading,
+    shards,
     stores,
     typed_figures,
 )
@@ -105,6 +106,7 @@ for _command in (
     copies.backup,
     copies.restore,
     reloading.reload,
+    shards.shards,
     init,
 ):
     commands.command(_command)
@@ -247,7 +249,8 @@ def check_config(
 ) -> int:
     """Checks a configuration and all that it names; names every problem, and says what a start would find in the books.
 
-    Refused lines do not keep the daemon from starting: they leave the exit code at 0.
+    Exit code 2 where there is a problem; the books that can be read are looked at all the same. Refused lines do not keep
+    the daemon from starting: they leave the exit code at 0.
 
     Parameters
     ----------
@@ -259,17 +262,20 @@ def check_config(
     token_file: file with the token of an admin; else one of the configuration.
     as_json: what would change, or what a start would find, as JSON.
     """
-    loaded = _checked(config)
-    if not as_json:
+    loaded, problems = _checked(config)
+    if problems and (skip_books or against is not None):
+        raise BadConfig(problems)
+    output.problems(problems)
+    if not (as_json or problems):
         output.config_is_fine(loaded)
     if against is None and skip_books:
         return FINE
     if against is None:
         from monitor.cli import first_look  # imported late: `monitor --help` need not load core
 
-        look = first_look.of_config(loaded, ask_feeds=ask_feeds)
+        look = first_look.of_config(loaded, ask_feeds=ask_feeds, problems=problems)
         output.json(look) if as_json else first_look.show(look)
-        return FINE
+        return WRONG if problems else FINE
     from monitor.cli.rules_preview import against_running  # imported late: `monitor --help` need not load the web
 
     return against_running(loaded, url, token_file, as_json=as_json)
@@ -294,8 +300,9 @@ def check_book(file: Path, *, config: ConfigFile = CONFIG, as_json: AsJson = Fal
     return first_look.code_of(look)
 
 
-def _checked(config: Path) -> Config:
-    """The configuration, with notes about it. Raises BadConfig."""
+def _checked(config: Path) -> tuple[Config, list[str]]:
+    """The configuration, with notes about it, and what is wrong with the files that it names. Raises BadConfig for one that
+    cannot be read."""
     from monitor.daemon import wiring
 
     loaded, problems = None, []
@@ -307,11 +314,16 @@ def _checked(config: Path) -> Config:
     output.old_keys(config, old_keys)
     notifiers, wrong = wiring.try_notifiers(config, named.notifiers)
     asyncio.run(_close(notifiers.values()))
-    problems += wrong + wiring.unusable(config, named) + wiring.absent_books(config, named)
-    problems += wiring.stated_rates(named.rates)[1]
+    problems += wrong + wiring.unusable(config, named)
     problems += wiring.stated_audit_keys(loaded) if loaded is not None else []
-    if loaded is None or problems:
-        raise BadConfig(problems)
+    of_sources = wiring.absent_books(config, named) + wiring.stated_rates(named.rates)[1]
+    if loaded is None:
+        raise BadConfig(problems + of_sources)
+    if of_sources and not problems:
+        output.notes(
+            ["a start goes on without the files below, and says so: what they state is not watched until then"]
+        )
+    problems = BadConfig(problems + of_sources).problems  # without the passwords of addresses
     output.notes(list(ended(loaded.rules.products)))
     output.notes(
         wiring.weak(named) + wiring.incomplete_lines(named) + run_out(loaded.holidays, SystemClock().utc().date())
@@ -319,7 +331,7 @@ def _checked(config: Path) -> Config:
     if loaded.web.public_url is not None and loaded.rules.duty.escalations:
         output.notes(without_links(loaded.contacts, {n.name: n.kind for n in named.notifiers}, loaded.routed))
     output.notes(told_by_puts(loaded.web.tokens))
-    return loaded
+    return loaded, problems
 
 
 async def _close(notifiers: Iterable[Notifier]) -> None:

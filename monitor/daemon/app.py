@@ -15,7 +15,7 @@ from monitor.config import BadConfig, Config
 from monitor.core.events.events import Noticed
 from monitor.core.portfolio.rules_preview import ReloadEffect
 from monitor.core.schema import Invalid, Problem
-from monitor.daemon import heads, reload, startup, unmended, upkeep, wiring
+from monitor.daemon import heads, reload, shards, startup, unmended, upkeep, wiring
 from monitor.daemon.deliveries import Deliveries
 from monitor.daemon.event_log import Start
 from monitor.daemon.heartbeat import Heartbeat
@@ -74,6 +74,7 @@ class App:
         self._core = self.tasks.begin("sequencer", self.sequencer.run())
         self.sources.run(self.config)
         self.tasks.begin("source watch", self.sources.watch())
+        shards.look_after(self.book, self._running, self.monitor, self.sequencer, self._tell)
         self.tasks.begin("store watch", upkeep.watch_store(self._running, self.sequencer.save_soon))
         if (names := getattr(asyncio.get_running_loop(), "names", None)) is not None:  # a loop of another kind has none
             self.tasks.begin("name watch", upkeep.watch_names(self._running, names.trouble))
@@ -82,9 +83,9 @@ class App:
             self._running, lambda: self.sequencer.busy_s, lambda: self._memory.is_bulk, self._tell
         )
         self.tasks.begin("loop watch", upkeep.watch_loop(self._running, self._memory, stalls))
-        core = self.monitor, self.sequencer
-        beats = Heartbeat(self._running, lambda: self.config, lambda: self.deliveries.notifiers, core, self.view)
-        self.tasks.begin("heartbeat", beats.run())
+        self.tasks.begin("figures", upkeep.FiguresWatch(self._running, self.book.take_disproofs, self._tell).run())
+        core, named = (self.monitor, self.sequencer), lambda: self.deliveries.notifiers
+        self.tasks.begin("heartbeat", Heartbeat(self._running, lambda: self.config, named, core, self.view).run())
         self.tasks.begin("warm engine", startup.warm(self.config.state_dir))
         self.tasks.begin("word of the start", self._word_of_the_start())
         trim_memory()
@@ -106,8 +107,7 @@ class App:
         self._check_names(self.config)
         self.book, self.monitor = await heads.restored(self.lead, self.config, snapshot)
         await startup.rewrite_blocks(self.store, self.book, snapshot)
-        now = self.clock.utc()
-        self.monitor.awaken(now)
+        self.monitor.awaken(now := self.clock.utc())
         self._memory = upkeep.MemoryTrim(self.clock)
         self.view = View(ColumnarGroupLists(self.book), self.clock, snapshot.cursor)
         self.view.listeners.append(self._memory.note_storm)
@@ -152,13 +152,14 @@ class App:
             reload=partial(_reload_for, self),
             sources=lambda: unmended.stated_sources(self.config, self.sources.rates_seen),
             imports=self._imports(),
+            shards=partial(shards.shown, self.book),
             head=None if self.lead is None else self.lead.keeper,
         )
         self.server = Server(self.config.web, handed_over)
 
     def _imports(self) -> DeskImports:
-        kept = self.config.state_dir / "imports"
-        return DeskImports((self.monitor, self.book), self.sequencer, self.journal, kept, self._memory.note)
+        where = (self.sequencer, self.journal, self.config.state_dir / "imports")
+        return DeskImports((self.monitor, self.book), *where, self._memory.note)
 
     def _check_names(self, config: Config) -> None:
         """Raises BadConfig for a notifier with the name of an endpoint that was made by API."""
@@ -295,8 +296,9 @@ async def _reload_for(app: App, who: str, confirmed: bool, dry: bool) -> ReloadE
 
 
 def _note_reload(app: App, *, is_taken: bool) -> None:
-    """Tells the metrics and the service manager whether the file that was read last is in force."""
+    """Tells the metrics, the book and the service manager which configuration is in force after one was read."""
     app._running.metrics.note_reload(is_taken, app.clock.utc())
+    shards.resize(app.book, app.config)
     app.manager.watches(len(app.book), app.address[1], is_reloaded=is_taken)
 
 

@@ -130,6 +130,11 @@ class Deliveries:
         facts = {"problem": words, "reason": found[0].reason, "source": API, "group": group.id}
         return Noticed(self._running.clock.utc(), BOOK_LEFT_OUT, f"{API}#{group.id}", facts, fingerprint=words)
 
+    @property
+    def gathers(self) -> bool:
+        """Some route gathers what people read."""
+        return any(route.gathering is not None for route in self._config.routes)
+
     def route_all(self, alerts: Sequence[Alert], at: datetime) -> tuple[tuple[Alert, tuple[Target, ...]], ...]:
         """Where the alerts of a commit go; of a storm people get the first by themselves and the rest in a digest."""
         now = self._running.clock.utc()

@@ -67,6 +67,8 @@ class FirstLook(msgspec.Struct, frozen=True):
     """Coins whose price decides about some group."""
     without_price: list[str]
     """Those of them that have none; empty where there are no prices at all."""
+    problems: list[str] = []
+    """Of the files that the configuration names, each a sentence."""
 
 
 async def first_look(config: Config, books: Sequence[Part], prices: Mapping[str, Decimal]) -> FirstLook:

@@ -90,6 +90,8 @@ class Follower:
         book, rules = ColumnarBook(), Rates(found.rates).into(self._config.rules)
         memory = Memory(found.at, (), WatcherStates(), (), (), blocks=found.blocks, closed=found.beside)
         beside = frozenset(found.beside)
+        if self._config.engine.shards:  # these load the book at the take-over
+            return ReadyBook(book, found.blocks, beside, memory, None)
         try:
             with exact():
                 book.prepare(memory, rules)

@@ -13,7 +13,7 @@ from monitor import permit, plugins
 from monitor.clock import Clock
 from monitor.config import Config
 from monitor.core.watch.risk import RiskMonitor
-from monitor.daemon import startup, wiring
+from monitor.daemon import shards, startup, wiring
 from monitor.engine.book import ColumnarBook
 from monitor.lease.keeper import Keeper, Settings
 from monitor.lease.peer import Peer
@@ -39,8 +39,8 @@ def store_of(config: Config, lead: Lead | None) -> Store:
 
 async def restored(lead: Lead | None, config: Config, snapshot: StoredState) -> tuple[ColumnarBook, RiskMonitor]:
     """Book and core as they were committed. A standby has most of the book already. Raises BadConfig."""
-    book, blocks_fit = ColumnarBook(), False
-    if lead is not None:
+    book, blocks_fit = await shards.book_of(config), False
+    if lead is not None and not config.engine.shards:
         book, blocks_fit = lead.follower.take(snapshot, config.rules)
     restoring = partial(startup.restored, config.rules, snapshot, book, blocks_fit=blocks_fit)
     return book, await asyncio.to_thread(restoring)

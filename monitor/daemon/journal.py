@@ -7,6 +7,7 @@ takes commits again, everything is made durable under the same ids (decision 16)
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -15,6 +16,8 @@ import msgspec
 
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.catalogue import BOOK_REFUSED
+from monitor.core.alerts.light import LightAlert
+from monitor.core.alerts.titles import title_of
 from monitor.core.groups.outcome import Outcome, StoredBlock
 from monitor.core.rules.product import CoinRates
 from monitor.core.stages.stages import GroupState
@@ -34,6 +37,10 @@ DEGRADED, RECOVERED = "monitor.degraded", "monitor.recovered"
 
 class Outlet(Protocol):
     """Where alerts go."""
+
+    @property
+    def gathers(self) -> bool:
+        """Some alerts go into digests, which add up what their groups owe."""
 
     def route(self, alert: Alert) -> tuple[Target, ...]:
         """The targets of an alert; they go into the commit with it."""
@@ -89,6 +96,8 @@ class Journal:
             if not audits:
                 return ()
         else:
+            if self._outlet.gathers:
+                await _work_out([a for o in outcomes for a in o.alerts if isinstance(a, LightAlert)])
             change = self._change(monitor, outcomes, audits, entries)
         self._waiting = change if self._waiting is None else _merged(self._waiting, change)
         return await self._try(monitor)
@@ -122,7 +131,7 @@ class Journal:
         return committed.alerts + await self._recovered(monitor)
 
     def _refused(self, alert: Alert) -> None:
-        """A refused line is an alert, a counter and a line of the log, the last at a bounded rate.
+        """A refused line, book or file of rates is an alert, a counter and a line of the log, the last at a bounded rate.
 
         Many lines at once are one alert, and one line that says how many others it left out.
         """
@@ -135,7 +144,7 @@ class Journal:
             log.warning("lines of the loan book were refused", source=source, **facts, lines=count, left_out=count - 1)
             return
         now_s = self._clock.monotonic_s()
-        self._bounded.warning(now_s, f"{source} {reason}", "a line of the loan book was refused", **facts)
+        self._bounded.warning(now_s, f"{source} {reason}", title_of(BOOK_REFUSED, alert.facts), **facts)
 
     async def _failed(self, monitor: RiskMonitor, e: StoreUnavailable) -> None:
         now_s = self._clock.monotonic_s()
@@ -207,6 +216,12 @@ class Journal:
             history=tuple(row for o in outcomes for row in o.history),
             rates=_newest_rates(each for o in outcomes for each in o.rates),
         )
+
+
+async def _work_out(alerts: Sequence[LightAlert]) -> None:
+    """Works out the figures that are needed now, not on the event loop: those of a storm take a second."""
+    if alerts:
+        await asyncio.to_thread(lambda: [alert.figures for alert in alerts])
 
 
 def core_state(monitor: RiskMonitor) -> CoreState:

@@ -17,6 +17,7 @@ from monitor.core.queries.inbox import Inbox
 from monitor.core.rules.open_ladders import ended
 from monitor.core.rules.settings import Rules
 from monitor.core.text import MOST_NAMED
+from monitor.tables import EngineTable
 from monitor.telemetry import log
 
 SUBJECT = "configuration"
@@ -115,6 +116,7 @@ def check_fixed(old: Config, new: Config) -> None:
         ("monitor.state_dir", old.monitor.state_dir, new.monitor.state_dir),
         ("monitor.group", old.monitor.group, new.monitor.group),
         ("store", old.store, new.store),
+        ("engine", _but_for_shards(old), _but_for_shards(new)),
         ("head", old.head, new.head),
         ("web.host", old.web.host, new.web.host),
         ("web.port", old.web.port, new.web.port),
@@ -126,6 +128,11 @@ def check_fixed(old: Config, new: Config) -> None:
         f"{new.path}: {key} cannot change while the daemon runs; restart it" for key, a, b in pairs if a != b
     ]:
         raise BadConfig(problems)
+
+
+def _but_for_shards(config: Config) -> EngineTable:
+    """A book that is in shards may have more or fewer of them."""
+    return msgspec.structs.replace(config.engine, shards=min(1, config.engine.shards))
 
 
 def audited(config: Config) -> dict[str, Any]:

@@ -10,8 +10,11 @@ from typing import Any
 
 from monitor.clock import Clock
 from monitor.core.alerts.catalogue import STALLED
+from monitor.core.alerts.state_alerts import CONTRADICTED
 from monitor.core.events.events import Noticed
 from monitor.core.groups.outcome import Publication
+from monitor.core.groups.plain_moves import MOST_DISPROOFS, Disproof, Rendered
+from monitor.core.text import stamp
 from monitor.running import Running
 from monitor.stores._base import StoreUnavailable
 from monitor.telemetry import BOUNDED_LOGS, log, trim_memory
@@ -23,6 +26,10 @@ STALLED_S = 5.0
 """The event loop or core that stood still for so long is an alert: prices and notices were late by as much."""
 TRIM_AFTER_S = 3.0
 """A large book is read, or a storm of alerts is over, when nothing more of it came for this long."""
+RENDERED_AT_ONCE = 64
+"""Alerts whose figures are worked out in one transaction: some ten milliseconds, which a commit may have to wait."""
+RENDER_REST_S, RENDER_EVERY_S = 0.05, 2.0
+"""Between two such steps, and where there was nothing to do: a storm of 100,000 is worked out within two or three minutes."""
 STORM = 1_000
 """Alerts at once whose memory is worth being given back: about 10 MB."""
 
@@ -85,6 +92,43 @@ async def prune(running: Running, keep: Callable[[], timedelta]) -> None:
             if rows := await running.store.prune(running.clock.utc() - keep()):
                 log.info("old records deleted", rows=rows)
         await asyncio.sleep(PRUNE_S)
+
+
+class FiguresWatch:
+    """Works out the figures of light alerts in the background, and has the desk told where they contradict a decision."""
+
+    def __init__(self, running: Running, of_book: Callable[[], list[Disproof]], tell: Tell) -> None:
+        """`of_book` takes what alerts found that were looked at before."""
+        self._running = running
+        self._of_book = of_book
+        self._told = 0
+        self._tell = tell
+
+    async def run(self) -> None:
+        """Goes on for ever; a few at a time, so that no commit waits for long."""
+        while True:
+            is_idle = await self.look()
+            await asyncio.sleep(RENDER_EVERY_S if is_idle else RENDER_REST_S)
+
+    async def look(self) -> bool:
+        """One step. Whether nothing was left to do."""
+        try:
+            found = await self._running.store.render(RENDERED_AT_ONCE)
+        except StoreUnavailable:
+            found = Rendered()
+        for disproof in (*found.disproofs, *self._of_book())[: MOST_DISPROOFS - self._told]:
+            self._told += 1
+            log.critical("exact figures contradict a decision by column", **disproof._asdict())
+            facts = {
+                "group": disproof.group,
+                "decided_at": stamp(disproof.at),
+                "stage": disproof.stage,
+                "decided": disproof.decided,
+                "exact": disproof.exact,
+            }
+            fingerprint = f"{disproof.group} {facts['decided_at']}"
+            await self._tell(Noticed(self._running.clock.utc(), CONTRADICTED, "decision", facts, fingerprint))
+        return found.done == 0
 
 
 class StallWatch:

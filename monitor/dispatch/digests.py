@@ -18,7 +18,8 @@ import msgspec
 from monitor.channel_rules import LABEL, Gathering
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.alert_type import CRITICAL, SEVERITY_RANK
-from monitor.core.alerts.catalogue import DIGEST, title_of
+from monitor.core.alerts.catalogue import DIGEST
+from monitor.core.alerts.titles import title_of
 from monitor.core.money import exact, plain
 from monitor.core.text import stamp
 from monitor.notifiers._base import Notice
@@ -65,12 +66,11 @@ class Firsts:
 
     def share(self, at: datetime, routed: Sequence[Routed]) -> tuple[Routed, ...]:
         """The same alerts; targets that go by themselves are not gathered any more."""
-        largest = sorted(range(len(routed)), key=lambda i: (-_debt(routed[i][0]), i))
+        # Of the others nobody asks what they owe, which may not be worked out yet.
+        mine = (i for i, (alert, targets) in enumerate(routed) if alert.severity == CRITICAL and _is_gathered(targets))
+        largest = sorted(mine, key=lambda i: (-_debt(routed[i][0]), i))
         alone = {
-            (i, target)
-            for i in largest
-            for target in routed[i][1]
-            if target.gather and routed[i][0].severity == CRITICAL and self._has_room(at, target)
+            (i, target) for i in largest for target in routed[i][1] if target.gather and self._has_room(at, target)
         }
         if not alone:
             return tuple(routed)
@@ -91,6 +91,10 @@ class Firsts:
         if len(self._windows) > _KEPT:
             self._windows.popitem(last=False)
         return True
+
+
+def _is_gathered(targets: Sequence[Target]) -> bool:
+    return any(target.gather for target in targets)
 
 
 def _alone(target: Target) -> Target:

@@ -65,7 +65,7 @@ class Waiting:
         """The fallback has it too."""
         self.bundle = 0
         """The number of the digest in which it was tried; it is tried again with the same others. 0: in none yet."""
-        self.debt = float(delivery.debt_usd or 0)
+        self.debt = float(delivery.debt_usd or 0) if delivery.rough_debt is None else delivery.rough_debt
         """For the order alone: of equally urgent ones the largest debt goes first."""
         self.is_late = False
         """Some recipients have it and some do not: it holds up no newer notice, and is not sent after one."""

@@ -16,6 +16,7 @@ import msgspec
 from monitor.books._unchanged import LineSums
 from monitor.core.groups.loan_book import Counted, Exposure, KeptGroups, TakenBatch
 from monitor.core.groups.outcome import Memory, StoredBlock
+from monitor.core.groups.plain_moves import Disproof, PlainMove, noting_in
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.snapshot import BookSnapshot
 from monitor.core.loans.group import Group, GroupBatch
@@ -24,13 +25,17 @@ from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Version
 from monitor.core.rules.settings import Rules
+from monitor.core.stages.stages import GroupState
 from monitor.engine.columns.names import Names
 
 if TYPE_CHECKING:
     from monitor.engine.columnar_groups import ColumnarGroups
+    from monitor.engine.moves.choosing import Choosing
 
 FOLD_AT = 512
 """Beyond this many fresh groups the book folds. Each is weighed exactly when its assets move: 20 us, so 10 ms a tick."""
+PLAIN_FROM = 8
+"""From so many suspects in columns on, to prove their steps by column is cheaper than to value them one by one."""
 
 
 class Ahead(NamedTuple):
@@ -55,7 +60,7 @@ def superseded(memory: Memory) -> set[str]:
 class ColumnarBook:
     """A LoanBook. A test that wants every group in columns sets `fold_at`."""
 
-    def __init__(self, fold_at: int = FOLD_AT) -> None:
+    def __init__(self, fold_at: int = FOLD_AT, plain_from: int = PLAIN_FROM) -> None:
         self.fresh = PlainBook()
         self.names = Names()
         self.columnar: ColumnarGroups | None = None
@@ -64,7 +69,16 @@ class ColumnarBook:
         self._apart = 0
         """How many fresh groups the last fold left where they are."""
         self._rules: tuple[datetime, Rules] | None = None
+        self._plain_from = plain_from
+        self._moves: Choosing | None = None
+        self.disproofs: list[Disproof] = []
+        """Plain moves that their exact figures did not bear out. Any thread may add one, as it works out figures."""
         self._ahead: Ahead | None = None
+
+    @property
+    def is_partial(self) -> bool:
+        """Some groups are with nobody who watches them: figures of the whole book miss them. Any thread may ask."""
+        return False
 
     def __len__(self) -> int:
         return len(self.fresh) + (len(self.columnar.rows) if self.columnar else 0)
@@ -179,6 +193,23 @@ class ColumnarBook:
         fresh = self.fresh.suspects(change, board)
         return fresh if self.columnar is None else [*fresh, *self.columnar.suspects(change, board)]
 
+    def plain_moves(self, suspects: Collection[str], board: PriceBoard, at: datetime) -> Mapping[str, PlainMove]:
+        return {} if self.columnar is None or self._moves is None else self._moves.found(suspects, board, at)
+
+    def keep_plain(self, move: PlainMove, state: GroupState) -> None:
+        assert self._moves is not None, "this book has proved no move"
+        self._moves.keep(move, state)
+
+    def take_disproofs(self) -> list[Disproof]:
+        """Those since the last call. The event loop asks."""
+        found = list(self.disproofs)
+        del self.disproofs[: len(found)]
+        return found
+
+    @property
+    def is_behind(self) -> bool:
+        return False
+
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
         return chain(self.fresh.waiting(at, until), self.columnar.waiting(at, until) if self.columnar else ())
 
@@ -268,8 +299,11 @@ class ColumnarBook:
 
     def _columns(self) -> ColumnarGroups:
         if self.columnar is None:
-            from monitor.engine.columnar_groups import ColumnarGroups  # the array libraries cost a second and 100 MB
+            # The array libraries cost a second and 100 MB.
+            from monitor.engine.columnar_groups import ColumnarGroups
+            from monitor.engine.moves.choosing import Choosing
 
             assert self._rules is not None, "the book was given no rules"
             self.columnar = ColumnarGroups(self.names, *self._rules)
+            self._moves = Choosing(self.columnar, self._plain_from, noting_in(self.disproofs))
         return self.columnar

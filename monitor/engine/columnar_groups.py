@@ -13,6 +13,7 @@ import numpy as np
 from monitor.core.groups.loan_book import EXACT_SUMS, Counted, Exposure, TakenBatch, counted_of, exposure_of
 from monitor.core.groups.outcome import StoredBlock
 from monitor.core.groups.record import GroupRecord
+from monitor.core.groups.snapshot import BookSnapshot
 from monitor.core.instants import MINUTE_US, time_at
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.money import exact
@@ -31,6 +32,7 @@ from monitor.engine.columns.names import Names, NamesFull
 from monitor.engine.index.rows import RowIndex
 from monitor.engine.ingest.packer import PackedGroups
 from monitor.engine.queries.copied_rows import BookCopy
+from monitor.engine.queries.listing import Listing, Listings
 from monitor.engine.queries.snapshot import ColumnarBookSnapshot
 from monitor.engine.schedule.agenda import ColumnarAgenda
 from monitor.engine.schedule.dates import has_other_dates
@@ -47,8 +49,8 @@ class ColumnarGroups:
         self.names = names
         self.rows = RowIndex(names)
         self.agenda = ColumnarAgenda(self.rows)
-        self._now = InForce.of(at, rules, names)
-        self.screen = BlockScreen(names, self._now.agreements)
+        self.now = InForce.of(at, rules, names)
+        self.screen = BlockScreen(names, self.now.agreements)
 
     def find(self, group_id: str) -> GroupRecord | None:
         """A group, made from its columns, or None."""
@@ -60,7 +62,7 @@ class ColumnarGroups:
         stored = self.rows.stored(row)
         state = self.rows.state(row, stored.group.id)
         with exact():  # a list asks from another thread, and the record works out interest
-            return GroupRecord(stored, state, self._now.rules.product_of(stored.group), self._now.at)
+            return GroupRecord(stored, state, self.now.rules.product_of(stored.group), self.now.at)
 
     def keep(self, record: GroupRecord) -> None:
         """Writes back the state of a group that is here."""
@@ -111,10 +113,10 @@ class ColumnarGroups:
         self, batch: GroupBatch, source: str, at: datetime, fresh: PlainBook, retired: Collection[str]
     ) -> TakenBatch:
         """Makes a block of those groups of a batch whose ids and accounts are new, and leaves the others to core."""
-        if not isinstance(batch, PackedGroups) or batch.products is not self._now.rules.products or len(batch) > GROUPS:
+        if not isinstance(batch, PackedGroups) or batch.products is not self.now.rules.products or len(batch) > GROUPS:
             return TakenBatch(None, range(len(batch)))
-        block = Block(self._now.put_at(at, batch.columns))
-        is_new = self.rows.are_new(block, fresh, retired) & ~_with_dust(block, self.names, self._now.rules, at)
+        block = Block(self.now.put_at(at, batch.columns))
+        is_new = self.rows.are_new(block, fresh, retired) & ~_with_dust(block, self.names, self.now.rules, at)
         rest = [i for i in np.flatnonzero(~is_new).tolist() if not self._was_applied(block, i, source, fresh)]
         if not is_new.any():
             return TakenBatch(None, rest)
@@ -122,7 +124,7 @@ class ColumnarGroups:
         number = len(self.rows.blocks)
         self._install(number, block, 0)
         self._watch(number)
-        look = [block.id(i) for i in self.agenda.take_new(number, block, self._now, at)]
+        look = [block.id(i) for i in self.agenda.take_new(number, block, self.now, at)]
         stored = StoredBlock(number, block.dump(self.names))
         needed = self.screen.coins_of(number, self.rows.living_of)
         return TakenBatch(stored, rest, look, needed, block.coins(self.names))
@@ -134,18 +136,19 @@ class ColumnarGroups:
         for stored in sorted(blocks, key=attrgetter("number")):
             block = Block.load(stored.body, self.names)
             gone = [id_ in superseded for id_ in block.ids()] if superseded else []
-            self._install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
+            if len(block):  # all of its groups may have left before it was written
+                self._install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
         self.rows.set_states(states)
         for number, block in self.rows.living():
             self._watch(number)
-            self.agenda.take_stored(number, block, self._now)
+            self.agenda.take_stored(number, block, self.now)
 
     # -- rules and time --
 
     def renew(self, at: datetime, rules: Rules) -> None:
         """Takes another time or other rules: hands debts and lines over again, and whole blocks where other coins count."""
-        before, now = self._now, InForce.of(at, rules, self.names)
-        self._now = now
+        before, now = self.now, InForce.of(at, rules, self.names)
+        self.now = now
         if has_other_dates(before.versions, now.versions):
             for number, block in self.rows.living():
                 self.agenda.take_stored(number, block, now)
@@ -164,20 +167,20 @@ class ColumnarGroups:
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> None:
         """Adds interest to the groups of these products. Those that cross a line by it are among the next suspects."""
-        self._now = self._now.later(at, self.names)
+        self.now = self.now.later(at, self.names)
         theirs = {self.names.products.find(kind) for kind in kinds}
         for number, block in self.rows.living():
             if not theirs.isdisjoint(block.products()):
-                self.screen.owe(number, block, self._now.debts.owed(block))
+                self.screen.owe(number, block, self.now.debts.owed(block))
 
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
-        return self.agenda.waiting(at, until, self._now)
+        return self.agenda.waiting(at, until, self.now)
 
     def nearing(self, after: datetime, until: datetime) -> Iterable[str]:
-        return self.agenda.nearing(after, until, self._now)
+        return self.agenda.nearing(after, until, self.now)
 
     def spare(self, kinds: Collection[str]) -> Iterable[str]:
-        return self.agenda.spare(kinds, self._now)
+        return self.agenda.spare(kinds, self.now)
 
     # -- answers about all groups --
 
@@ -196,15 +199,7 @@ class ColumnarGroups:
         return Counted(fresh.groups + own.groups, fresh.recognised + own.recognised, own.is_exact)
 
     def counted_since(self, product: str) -> dict[str, datetime]:
-        since: dict[str, datetime] = {}
-        place = self.names.products.find(product)
-        if place is None:
-            return since
-        for number, block in self.rows.living():
-            for coin, minute in block.flexible_since(place, self.rows.alive(number, block), self.names).items():
-                asset, at = self.names.assets[coin], time_at(minute * MINUTE_US)
-                since[asset] = min(at, since.get(asset, at))
-        return since
+        return counted_since(product, self.rows, self.rows.living())
 
     def examples(self) -> Iterator[Group]:
         """Groups such that rules which fit these fit all."""
@@ -230,19 +225,23 @@ class ColumnarGroups:
     def prepare_snapshot(self) -> None:
         self.screen.prepare_copy()
 
-    def snapshot(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> ColumnarBookSnapshot:
+    def snapshot(self, at: datetime, fresh: PlainBook, *, is_kept: bool) -> BookSnapshot:
         """See LoanBook. Core waits while the positions are copied."""
         blocks, stage = list(self.rows.living()), self.rows.stage.copy()
         store, tiers = self.screen.copy() if is_kept else self.screen.fast.laid
         states = dict(self.rows.packed_states()) if is_kept else self.rows.packed_states()
         return ColumnarBookSnapshot(
-            BookCopy(blocks, stage, states, store, tiers, self.names, self._now, fresh.sights(), at)
+            BookCopy(blocks, stage, states, store, tiers, self.names, self.now, fresh.sights(), at)
         )
+
+    def listing(self, kept: Listings) -> Listing:
+        """One look at the columns for a list. Any thread may ask."""
+        return kept.of(self.rows, self.screen.fast)
 
     @property
     def agreements(self) -> Agreements:
         """The rules in force. Any thread may ask."""
-        return self._now.agreements
+        return self.now.agreements
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes."""
@@ -266,12 +265,12 @@ class ColumnarGroups:
         self._screen_block(number, block)
 
     def _screen_block(self, number: int, block: Block) -> None:
-        self.screen.put(number, block, self.rows.alive(number, block), self._now.debts.owed(block))
+        self.screen.put(number, block, self.rows.alive(number, block), self.now.debts.owed(block))
 
     def _watch(self, number: int) -> None:
         """Sets the lines of a block: in one pass those of untouched groups, one by one those of the others."""
         block, base = self.rows.block(number), number * GROUPS
-        low, high, unsure = defaults(block, self._now.agreements, self.names, self._now.rules.lifecycle)
+        low, high, unsure = defaults(block, self.now.agreements, self.names, self.now.rules.lifecycle)
         alive = np.flatnonzero(self.rows.alive(number, block))
         for i in {*unsure.tolist(), *self.rows.touched(number)}.intersection(alive.tolist()):
             low[i], high[i] = self._lines(self.record_at(base + i))
@@ -279,7 +278,7 @@ class ColumnarGroups:
 
     def _lines(self, record: GroupRecord) -> tuple[float, float]:
         """The LTVs between which nothing is to be decided."""
-        return calm(record.state, record.held, self._now.rules.lifecycle).bounds
+        return calm(record.state, record.held, self.now.rules.lifecycle).bounds
 
     def _set_state(self, row: int, record: GroupRecord) -> None:
         self.rows.set_state(row, record.state)
@@ -289,6 +288,19 @@ class ColumnarGroups:
         self.rows.remove(row, group)
         self.agenda.forget(row)
         self.screen.drop_row(row)
+
+
+def counted_since(product: str, rows: RowIndex, blocks: Iterable[tuple[int, Block]]) -> dict[str, datetime]:
+    """See LoanBook, of some blocks."""
+    since: dict[str, datetime] = {}
+    place = rows.names.products.find(product)
+    if place is None:
+        return since
+    for number, block in blocks:
+        for coin, minute in block.flexible_since(place, rows.alive(number, block), rows.names).items():
+            asset, at = rows.names.assets[coin], time_at(minute * MINUTE_US)
+            since[asset] = min(at, since.get(asset, at))
+    return since
 
 
 def _with_dust(block: Block, names: Names, rules: Rules, at: datetime) -> Bools:

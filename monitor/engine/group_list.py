@@ -11,8 +11,9 @@ array libraries.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from monitor.core.groups.outcome import Sight
 from monitor.core.groups.record import GroupRecord
@@ -36,6 +37,8 @@ from monitor.engine.book import ColumnarBook
 if TYPE_CHECKING:
     from monitor.engine.columnar_groups import ColumnarGroups
     from monitor.engine.queries.listing import FloatKey, Listing, Listings
+
+T = TypeVar("T")
 
 LOOKS = 3
 """So often a list looks again at a book that folds meanwhile. A fold takes milliseconds, and hundreds of changes pass before
@@ -63,8 +66,7 @@ class ColumnarGroupLists:
         if record is not None or columnar is None:
             return record
         with self._turn:
-            listing, _ = self._look(columnar)
-            row = listing.find(group_id)
+            row, _ = self._look(columnar, lambda listing: listing.find(group_id))
         return None if row is None else _record_at(columnar, row)
 
     def state(self, group_id: str) -> GroupState | None:
@@ -77,8 +79,8 @@ class ColumnarGroupLists:
             return PlainGroupLists(self._book.fresh.records).page(query, scope, prices)
         after = None if start is None else (start.place, float(start.value), start.id)
         with self._turn:
-            listing, fresh = self._look(columnar)
-            found: list[tuple[FloatKey, int | Sight]] = [*listing.first(query, scope, after, query.limit + 1)]
+            first, fresh = self._look(columnar, lambda listing: listing.first(query, scope, after, query.limit + 1))
+            found: list[tuple[FloatKey, int | Sight]] = [*first]
         # A group that has just left its row may be in both; the fresh one is the newer.
         singles = {record.group.id for record in fresh}
         found = [(k, row) for k, row in found if k[2] not in singles]
@@ -86,26 +88,26 @@ class ColumnarGroupLists:
         found.sort(key=lambda f: f[0], reverse=query.is_reversed)
         last = found[query.limit - 1][0] if len(found) > query.limit else None
         sights = (_sight(columnar, f, query, scope, prices) for _, f in found[: query.limit])
-        return GroupPage([s for s in sights if s is not None], None if last is None else _cursor(query.sort, last))
+        after_these = None if last is None else _cursor(query.sort, last)
+        return GroupPage([s for s in sights if s is not None], after_these, self._book.is_partial)
 
     def counts(self, scope: Scope, prices: Prices) -> Counts:
         columnar = self._book.columnar
         if columnar is None:
             return PlainGroupLists(self._book.fresh.records).counts(scope, prices)
         with self._turn:
-            listing, fresh = self._look(columnar)
-            block = listing.counts(scope)
+            block, fresh = self._look(columnar, lambda listing: listing.counts(scope))
         single = PlainGroupLists(lambda: fresh).counts(scope, prices)
         stages = {stage: number + single.stages[stage] for stage, number in block.stages.items()}
-        return Counts(stages, block.unknown + single.unknown, block.blind + single.blind, block.total + single.total)
+        unknown, blind, total = (a + b for a, b in zip(block[1:4], single[1:4], strict=True))
+        return Counts(stages, unknown, blind, total, self._book.is_partial)
 
     def debts(self, scope: Scope, prices: Prices) -> dict[str, Decimal]:
         columnar = self._book.columnar
         if columnar is None:
             return dict(PlainGroupLists(self._book.fresh.records).debts(scope, prices))
         with self._turn:
-            listing, fresh = self._look(columnar)
-            block = listing.debts(scope)
+            block, fresh = self._look(columnar, lambda listing: listing.debts(scope))
         single = PlainGroupLists(lambda: fresh).debts(scope, prices)
         return {stage: Decimal(usd) + single[stage] for stage, usd in block.items()}
 
@@ -114,8 +116,7 @@ class ColumnarGroupLists:
         if columnar is None:
             return dict(PlainGroupLists(self._book.fresh.records).nearest(prices))
         with self._turn:
-            listing, fresh = self._look(columnar)
-            block, unsure = listing.nearest(columnar.agreements)
+            (block, unsure), fresh = self._look(columnar, lambda listing: listing.nearest(columnar.agreements))
         found = {stage: round_down(Decimal.from_float(percent), CENT) for stage, percent in block.items()}
         records = (record for row in unsure[:LOOKED_AT] if (record := _record_at(columnar, row)) is not None)
         singly = [*fresh, *records]
@@ -128,22 +129,22 @@ class ColumnarGroupLists:
         if columnar is None:
             return PlainGroupLists(self._book.fresh.records).needed(scope)
         with self._turn:
-            listing, fresh = self._look(columnar)
-            owed, examples = listing.held(scope, columnar.agreements)
+            (owed, examples), fresh = self._look(columnar, lambda listing: listing.held(scope, columnar.agreements))
         records = (record for row in examples if (record := _record_at(columnar, row)) is not None)
         return owed.union(PlainGroupLists(lambda: fresh).needed(scope), *(record.held.assets for record in records))
 
-    def _look(self, columnar: ColumnarGroups) -> tuple[Listing, list[GroupRecord]]:
-        """The columns and the fresh groups of one moment, so that no group that is folded meanwhile is in neither."""
+    def _look(self, columnar: ColumnarGroups, ask: Callable[[Listing], T]) -> tuple[T, list[GroupRecord]]:
+        """An answer of the columns, and the fresh groups, of one moment: no group that is folded meanwhile is in neither."""
         if self._listings is None:
             from monitor.engine.queries.listing import Listings  # the array libraries cost a second and 100 MB
 
             self._listings = Listings()
         for _ in range(LOOKS):
-            listing, fresh = self._listings.of(columnar.rows, columnar.screen.fast), self._book.fresh.records()
+            listing = columnar.listing(self._listings)
+            answer, fresh = ask(listing), self._book.fresh.records()
             if listing.is_of(columnar.rows.blocks):
                 break
-        return listing, fresh
+        return answer, fresh
 
 
 def _keyed(

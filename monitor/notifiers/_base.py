@@ -22,14 +22,16 @@ import msgspec
 from monitor.contacts import Manner
 from monitor.control_characters import unbroken, visible
 from monitor.core import text
-from monitor.core.alerts.catalogue import DIGEST, TO_PEOPLE, title_of
+from monitor.core.alerts.catalogue import DIGEST, TO_PEOPLE
+from monitor.core.alerts.titles import title_of
 from monitor.core.money import CENT, ONE, round_to, round_up
 from monitor.core.stages.stages import CALL_DISPUTED, CALL_MET, CALL_WITHDRAWN
+from monitor.notifiers._gist import gist_of
 from monitor.notifiers._stage_words import called, in_time, level_text, next_words
 
 SETTLED = "margin call dispute settled"
 _OVER = frozenset({CALL_MET, CALL_WITHDRAWN})
-_AMOUNT = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+AMOUNT_TEXT = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -315,7 +317,7 @@ def _on_one_line(text: object, limit: int, kept: frozenset[str]) -> str:
 
 def title(notice: Notice) -> str:
     """What happened, in the desk's words."""
-    return SETTLED if is_settled(notice) else one_line(title_of(notice.type))
+    return SETTLED if is_settled(notice) else one_line(title_of(notice.type, notice.data.get("facts")))
 
 
 def is_settled(notice: Notice) -> bool:
@@ -325,7 +327,7 @@ def is_settled(notice: Notice) -> bool:
 
 def fact_of(name: str, value: Any) -> tuple[str, Any]:
     """A fact's name and value: amounts as people read them, others as they are."""
-    if isinstance(value, str) and name.endswith("_usd") and _AMOUNT.fullmatch(value):
+    if isinstance(value, str) and name.endswith("_usd") and AMOUNT_TEXT.fullmatch(value):
         return name.removesuffix("_usd"), f"{number(value)} USD"
     return name, value
 
@@ -387,9 +389,16 @@ def beside_utc(when: datetime, zone: str | None, dated: str) -> str:
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", re.ASCII)
 
 
-def is_stamp(value: object) -> bool:
-    """A text that is a time of an alert."""
-    return isinstance(value, str) and _STAMP.fullmatch(value) is not None
+def with_moments(words: str, zone: str | None = None) -> str:
+    """A sentence whose times are as people read them."""
+    return _STAMP.sub(lambda found: _moment_or_text(found[0], zone), words)
+
+
+def _moment_or_text(stamp: str, zone: str | None) -> str:
+    try:
+        return moment(stamp, zone)
+    except ValueError:  # a name in a book may be anything
+        return stamp
 
 
 def figure_of(data: Mapping[str, Any]) -> str | None:
@@ -453,7 +462,7 @@ def lender_says(data: Mapping[str, Any]) -> str | None:
     facts = data.get("facts") or {}
     words = facts.get("lender") if data.get("reason") == "lender" else None
     text = f"the lender: {words}" if words else facts.get("says")
-    return one_line(text, 200) if isinstance(text, str) and text else None
+    return one_line(with_moments(text, data.get("zone")), 200) if isinstance(text, str) and text else None
 
 
 def by_rules(data: Mapping[str, Any]) -> bool:
@@ -472,6 +481,7 @@ def headline(notice: Notice) -> str:
         figure_of(data),
         *_urgent(notice.type, data),
         *next_words(data),
+        None if (gist := gist_of(notice.type, data.get("facts") or {})) is None else one_line(gist),
         "by new rules, not prices" if by_rules(data) else None,
     ]
     if data.get("blind"):

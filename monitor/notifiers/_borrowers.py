@@ -74,6 +74,8 @@ def for_borrower(
         data["facts"] = facts
     if base.is_settled(notice):
         data[SETTLED] = True
+    if base.by_rules(notice.data):
+        data["cause"] = notice.data["cause"]  # what else can cause an alert, a lever for example, stays with the desk
     return msgspec.structs.replace(notice, data=data, to=to, manner=_manner(stated, to))
 
 
@@ -198,6 +200,7 @@ def _view(notice: Notice, words: Any) -> dict[str, Any]:
         if (call := stage_words.called(data)) is None
         else (figures(base.whole_usd_up(call[0])), base.moment(call[1], data.get("zone"))),
         "next": next_for_borrower(data, words, figures) if has_words(words) else [],
+        "cause": getattr(words, "by_rules", None) if base.by_rules(data) else None,
         "debt": maybe(base.usd, data.get("debt_usd")),
         "recognised": maybe(base.usd, data.get("recognised_usd")),
         "repay": maybe(base.whole_usd_up, cure["repay_usd"]) if needs else None,
@@ -265,7 +268,7 @@ _EXAMPLE: dict[str, Any] = {
     "inputs": [{"asset": "BTC", "quantity": "25", "price": "40000", "value_usd": "1000000", "recognised_usd": "1000000",
                 "source": "feed", "trust": "good"}],
     "debts": [{"loan": "L-1", "asset": "USDT", "principal": "780000", "interest": "1.5", "value_usd": "780001.5"}],
-    "rules": "vip_loan@2024-04-29", "suppressed": [],
+    "rules": "vip_loan@2024-04-29", "cause": "rules", "rules_from": "vip_loan@2023-01-01", "suppressed": [],
 }  # fmt: skip
 _FACTS = {
     "loan": "L-1", "asset": "USDT", "principal": "780000", "interest": "1.5", "matures_at": "2026-01-06T10:00:00.000Z",
@@ -284,6 +287,7 @@ _UNKNOWN = (
     "liquidation_price",
     "deadline",
     "stage",
+    "cause",
 )
 
 

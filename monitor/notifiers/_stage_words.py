@@ -10,8 +10,9 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from monitor.core.money import plain, round_down
+from monitor.core.money import ZERO, plain
 from monitor.core.stages.stages import DELAYED, LENDER_REASON, LIQUIDATION, MARGIN_CALL, NORMAL, TRIGGERED
+from monitor.core.text import percent
 
 LINES = {
     "initial": "initial level",
@@ -40,8 +41,8 @@ def line_percent(ratio: str | Decimal) -> str:
 
 
 def points(difference: Decimal) -> str:
-    """A distance between two LTVs, rounded down: the group has at least this much room."""
-    return f"{round_down(difference, Decimal('0.0001')).scaleb(2):,.2f} points"
+    """A distance between two LTVs, rounded to the nearest; with more digits where it would stand on the line."""
+    return f"{percent(difference, [ZERO])} points"
 
 
 def stage_of(data: Mapping[str, Any]) -> str:
@@ -128,11 +129,14 @@ def called(data: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def next_words(data: Mapping[str, Any]) -> list[str]:
-    """What counts next after a deadline and an amount, for one line: of a group in a bad stage."""
+    """What counts next after a deadline and an amount, for one line: of a group in a bad stage, the most urgent first."""
     stage = stage_of(data)
-    if stage in (MARGIN_CALL, DELAYED):
-        return [words] if (words := ahead(data)) is not None else []
     initial = (data.get("thresholds") or {}).get("initial")
+    if stage in (MARGIN_CALL, DELAYED):
+        found = [words] if (words := ahead(data)) is not None else []
+        if initial is None or data.get("deadline"):  # a deadline is said with its level: `cure to 72 % by ...`
+            return found
+        return [*found, f"cured at {level_text(data, initial)}"]
     if stage == LIQUIDATION and initial is not None and data.get("reason") != LENDER_REASON:
         return [f"cleared at {level_text(data, initial)}"]
     return []

@@ -7,13 +7,12 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.alerts.catalogue import DIGEST, title_of
+from monitor.core.alerts.catalogue import DIGEST
+from monitor.core.alerts.titles import title_of
 from monitor.notifiers._base import (
     Notice,
     coins_apart,
-    fact_of,
     figure_of,
-    is_stamp,
     lender_says,
     moment,
     number,
@@ -22,6 +21,7 @@ from monitor.notifiers._base import (
     usd,
     whole_usd_up,
 )
+from monitor.notifiers._facts import told_facts
 from monitor.notifiers._stage_words import ahead, called, in_time, way_out
 
 LONGEST_FACT = 300
@@ -44,8 +44,9 @@ def facts_of(notice: Notice) -> list[tuple[str, str]]:
         found.append((name, value))
     found += _figures(data)
     said = {"says"} | ({"outstanding_usd", "due"} if called(data) is not None else set())
-    facts = (fact_of(k, v) for k, v in (data.get("facts") or {}).items() if k not in said)
-    found += [(one_line(k, 40).replace("_", " "), _value(v, data.get("zone"))) for k, v in facts]
+    of_facts = {k: v for k, v in (data.get("facts") or {}).items() if k not in said}
+    rest = msgspec.structs.replace(notice, data={**data, "facts": of_facts})
+    found += [(name[:40], one_line("; ".join(lines), LONGEST_FACT)) for name, lines in told_facts(rest)]
     labels = (data.get("group") or {}).get("labels") or {}
     found += [(one_line(k, 40), one_line(v, 80)) for k, v in labels.items()]
     shown = [(name, value) for name, value in found if value][: MOST_FACTS - 1]
@@ -91,18 +92,6 @@ def _figures(data: dict[str, Any]) -> list[tuple[str, str]]:
     if ack := data.get("acknowledged"):
         found.append(("in hand", one_line(ack.get("by", ""), 80)))
     return found
-
-
-def _value(value: object, zone: str | None) -> str:
-    if isinstance(value, str):
-        if is_stamp(value):
-            return moment(value, zone)
-        return one_line(value, LONGEST_FACT)
-    if value is None:
-        return ""
-    if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
-        return one_line(", ".join(value), LONGEST_FACT)
-    return one_line(msgspec.json.encode(value).decode(), LONGEST_FACT)
 
 
 def cut(text: str, limit: int) -> str:

@@ -25,13 +25,15 @@ import msgspec
 from monitor import permit
 from monitor.addresses import check_certificates, check_port, is_host, shown_url
 from monitor.clock import Clock, SystemClock
-from monitor.core.alerts.catalogue import DIGEST, title_of
+from monitor.core.alerts.catalogue import DIGEST
+from monitor.core.alerts.titles import title_of
 from monitor.notifiers import _base as base
 from monitor.notifiers import _stage_words as stage_words
 from monitor.notifiers._addresses import mail_address
 from monitor.notifiers._base import Accepted, DeliveryError, Fault, Notice, Receipt, RefusedRecipient
 from monitor.notifiers._borrowers import BROKEN, BorrowerTexts, desk_examples
 from monitor.notifiers._borrowers import examples as borrower_examples
+from monitor.notifiers._facts import told_facts
 from monitor.secret_files import read_secret
 
 TIMEOUT_S = 30.0
@@ -75,6 +77,8 @@ def _desk_templates(folder: Path | None) -> jinja2.Environment:
     return found
 
 
+FACT_CHARS = 5000
+"""A line of a fact: 50 names beside each other may be long."""
 FOR_PEOPLE = True
 """A route may gather its notices into digests."""
 
@@ -418,8 +422,8 @@ def view(notice: Notice) -> dict[str, Any]:
         "debts": [_debt(d) for d in data.get("debts") or ()],
         "acknowledge": data.get("acknowledge"),
         "facts": [
-            (base.one_line(name.replace("_", " "), 60), _fact(value, zone))
-            for name, value in (base.fact_of(*fact) for fact in (data.get("facts") or {}).items())
+            (name, "\n".join(base.isolated(line, FACT_CHARS) for line in lines) or "none")
+            for name, lines in told_facts(notice)
         ],
         "digest": base.digest_lines(notice) if notice.type == DIGEST else [],
         "suppressed": [base.one_line(title_of(t)) for t in data.get("suppressed") or ()],
@@ -428,9 +432,13 @@ def view(notice: Notice) -> dict[str, Any]:
 
 
 def _cause(data: dict[str, Any]) -> str | None:
-    """What else than a price raised the alert."""
+    """What else than a price raised the alert: another version, or another text of the version that was in force."""
+    if not base.by_rules(data):
+        return None
     before = base.one_line(data.get("rules_from") or "", 80)
-    return f"new rules, not prices{f' (before: {before})' if before else ''}" if base.by_rules(data) else None
+    if before and before == base.one_line(data.get("rules") or "", 80):
+        return f"new rules, not prices (the text of {before} was changed)"
+    return f"new rules, not prices{f' (before: {before})' if before else ''}"
 
 
 def _maybe(words: Any, value: object) -> str | None:
@@ -504,18 +512,6 @@ def _debt(one: dict[str, Any]) -> dict[str, str]:
         "interest": base.number(one["interest"]),
         "value": _maybe(base.usd, one.get("value_usd")) or "-",
     }
-
-
-def _fact(value: object, zone: str | None) -> str:
-    if isinstance(value, str):
-        if base.is_stamp(value):
-            return base.moment(value, zone)
-        return base.isolated(value, 500)
-    if isinstance(value, list | tuple):
-        words = [word for v in value if isinstance(word := v.get("text") if isinstance(v, dict) else v, str)]
-        if len(words) == len(value):
-            return base.isolated(", ".join(words) or "none", 500)
-    return base.one_line(msgspec.json.encode(value).decode(), 500)
 
 
 def _foot(data: dict[str, Any]) -> str:

@@ -39,6 +39,7 @@ from monitor.notifiers._base import (
     whole_usd_up,
 )
 from monitor.notifiers._borrowers import BorrowerTexts
+from monitor.notifiers._gist import gist_of
 from monitor.notifiers._http import PASSING_4XX, USER_AGENT, Http, HttpAnswer, HttpConfig, basic, check_base, judge
 from monitor.notifiers._recipients import Recipients
 from monitor.secret_files import read_secret
@@ -347,20 +348,27 @@ def _wordings(notice: Notice) -> Iterator[str]:
     late = stage_words.in_time(notice.type, data)
     ltv = f" {late.capitalize()}." if late else ""
     ltv += "" if figure is None else f" {_tight(figure)}."
-    rules = " By new rules, not prices." if base.by_rules(data) else ""
-    blind = rules + _coins_apart(data)
-    if data.get("blind") and not data.get("missing"):
-        blind += " Prices not current."
-    then = "".join(f" {_brief(words)}." for words in stage_words.next_words(data))
-    *_, shortest = plain = _asked(data, None)
-    for in_zone, asked in zip(_asked(data, data.get("zone")), plain, strict=True):
-        yield f"{ltv}{in_zone}{then}{blind}"
-        yield f"{ltv}{asked}{then}{blind}"
-        yield f"{ltv}{in_zone}{blind}"
-        yield f"{ltv}{asked}{blind}"
-    yield ltv + shortest + blind
-    yield ltv + shortest + rules
-    yield ltv + shortest
+    rules = base.by_rules(data)
+    notes = (_notes(data, " By new rules, not prices." if rules else ""), _notes(data, " New rules." if rules else ""))
+    counts = [f" {_brief(words)}." for words in stage_words.next_words(data)]
+    shown, plain = _asked(data, data.get("zone")), _asked(data, None)
+    if (gist := gist_of(notice.type, data.get("facts") or {})) is not None:
+        yield f"{ltv} {one_line(gist)}.{notes[0]}"
+        yield f"{ltv} {gist.many}.{notes[1]}"
+    # What to do and why shrink before the desk's time goes, and that before what counts next.
+    for then, asked in ((counts, shown), (counts, plain), (counts[:1], shown), (counts[:1], plain), ([], shown)):
+        for note in notes:
+            for words in asked[:-1] or asked:
+                yield f"{ltv}{words}{_unsaid(then, words)}{note}"
+    for words in plain:
+        yield f"{ltv}{words}{notes[1]}"
+    yield f"{ltv}{plain[-1]}{' New rules.' if rules else ''}"
+    yield ltv + plain[-1]
+
+
+def _unsaid(counts: list[str], asked: str) -> str:
+    """What counts next without the level that was said with the amount."""
+    return "".join(words for words in counts if not (" to " in asked and words.startswith(" Cured at ")))
 
 
 def _asked(data: dict[str, Any], zone: str | None) -> list[str]:
@@ -369,12 +377,12 @@ def _asked(data: dict[str, Any], zone: str | None) -> list[str]:
         return [f" Outstanding {whole_usd_up(call[0])} USD, due {base.short_moment(call[1], zone)}."]
     by = f" by {base.short_moment(data['deadline'], zone)}" if data.get("deadline") else ""
     repay = (data.get("cure") or {}).get("repay_usd", "0")
-    deadline = f" Deadline{by}." if by else ""
+    initial = (data.get("thresholds") or {}).get("initial")
+    to = "" if initial is None else f" to {_tight(stage_words.level_text(data, initial))}"
+    deadline = f" {f'Cure{to}' if to else 'Deadline'}{by}." if by else ""
     if repay == "0":
         return [deadline]
     amount = f" Repay {whole_usd_up(repay)} USD"
-    initial = (data.get("thresholds") or {}).get("initial")
-    to = "" if initial is None else f" to {_tight(stage_words.level_text(data, initial))}"
     return [f"{amount} or add collateral{to}{by}.", f"{amount}{to}{by}.", f"{amount}{by}.", deadline]
 
 
@@ -384,6 +392,12 @@ def _brief(words: str) -> str:
 
 def _tight(words: str) -> str:
     return words.replace(" %", "%")
+
+
+def _notes(data: dict[str, Any], rules: str) -> str:
+    """What to know of the figures: why they are new, and what they are without."""
+    old = " Prices not current." if data.get("blind") and not data.get("missing") else ""
+    return f"{rules}{_coins_apart(data)}{old}"
 
 
 def _coins_apart(data: dict[str, Any]) -> str:

@@ -115,7 +115,7 @@ class FileRates:
     def _facts(self, problems: list[Problem]) -> dict[str, object]:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return {
-            "problem": f"{problems[0]}{more}; nothing of the file is taken, the rates before it stay in force",
+            "problem": f"{problems[0]}{more}; nothing of the file is taken; rates that were taken before stay in force",
             "reason": problems[0].reason,
             "source": self.name,
             "product": self.config.product,

@@ -16,7 +16,7 @@ import jinja2
 
 from monitor.control_characters import visible
 from monitor.core.alerts.alert_type import SEVERITY_RANK, Severity
-from monitor.core.alerts.catalogue import title_of
+from monitor.core.alerts.titles import title_of
 from monitor.core.money import CENT, HUNDRED, ONE, ZERO, divide_down, exact, plain
 from monitor.core.schema import instant
 from monitor.core.stages.stages import STAGE_RANK
@@ -223,7 +223,9 @@ def _alert(found: Gathered, item: dict[str, Any]) -> ReportedAlert:
     facts = body.get("facts") or {}
     said += [str(facts[key]) for key in ("problem", "reason") if facts.get(key)]
     sent = [] if found.deliveries is None else [_sent(each) for each in found.deliveries.get(body["id"], ())]
-    return ReportedAlert(_time(item), title_of(item["type"]), body["severity"], str(subject), ", ".join(said), sent)
+    return ReportedAlert(
+        _time(item), title_of(item["type"], facts), body["severity"], str(subject), ", ".join(said), sent
+    )
 
 
 def _figure(body: dict[str, Any]) -> str:

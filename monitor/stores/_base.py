@@ -23,9 +23,11 @@ from monitor.audit_keys import AuditKeys
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.alert_type import Severity
 from monitor.core.alerts.catalogue import CATALOGUE
+from monitor.core.alerts.light import LightAlert
 from monitor.core.alerts.matching import Match
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
+from monitor.core.groups.plain_moves import Rendered
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.money import plain
@@ -154,6 +156,8 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     """As in Target."""
     debt_usd: str = ""
     """What the group owes; empty where the alert does not say."""
+    rough_debt: float | None = None
+    """The same as far as a float says it, where the exact figure is not worked out yet: for an order alone, and not kept."""
 
     @property
     def place(self) -> str:
@@ -305,18 +309,6 @@ class LtvPoint(msgspec.Struct, frozen=True):
     """The group's labels then; None where they changed meanwhile, and in points from before they were kept."""
 
 
-def joined_points(old: LtvPoint, new: LtvPoint) -> LtvPoint:
-    """One point for two of the same group, step and time."""
-    lows = [v for v in (old.low, new.low) if v is not None]
-    highs = [v for v in (old.high, new.high) if v is not None]
-    last = old.last if new.last is None else new.last
-    flags = old.flags | new.flags
-    labels = old.labels if old.labels == new.labels else None
-    return LtvPoint(
-        old.group, old.step_s, old.at, min(lows, default=None), max(highs, default=None), last, flags, labels
-    )
-
-
 class SigningKey(msgspec.Struct, frozen=True):
     """A key of an endpoint; `until`: a newer one has replaced it, and it signs no longer than this."""
 
@@ -377,6 +369,8 @@ def delivery_id(cursor: int, target: Target) -> str:
 def new_delivery(logged: LoggedAlert, target: Target, at: datetime) -> Delivery:
     """The delivery of an alert to a target: due at once, or at the end of a quiet time."""
     alert = logged.alert
+    # A digest adds up what its groups owe. For all else the order alone depends on it.
+    rough = alert.of.debt(alert.place) if isinstance(alert, LightAlert) and alert.of and not target.gather else None
     return Delivery(
         id=delivery_id(logged.cursor, target),
         cursor=logged.cursor,
@@ -392,11 +386,13 @@ def new_delivery(logged: LoggedAlert, target: Target, at: datetime) -> Delivery:
         due_at=at if target.until is None else max(target.until, at),
         created_at=at,
         gather=target.gather,
-        debt_usd=_debt(alert),
+        debt_usd=debt_text(alert) if rough is None else "",
+        rough_debt=rough,
     )
 
 
-def _debt(alert: Alert) -> str:
+def debt_text(alert: Alert) -> str:
+    """What the group of an alert owes, as deliveries keep it."""
     figures = alert.figures
     return "" if figures is None or figures.debt_usd is None else plain(figures.debt_usd)
 
@@ -463,6 +459,9 @@ class Store(Protocol):
 
     async def commit(self, change: Change) -> Committed:
         """One transaction, synced to disk. An alert whose id is in the log already is not added again."""
+
+    async def render(self, most: int) -> Rendered:
+        """Works out figures that were left for later, of so many alerts and rows. A store that leaves none has none to do."""
 
     async def open_deliveries(self) -> list[Delivery]:
         """All pending deliveries by cursor."""

@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef, Input
+from monitor.core.alerts.light import LightAlert, whole
 from monitor.core.prices.quote import Mark
 from monitor.core.rules.thresholds import Thresholds
 
@@ -63,11 +64,20 @@ _GONE = Mark.__struct_fields__.index("announced")
 
 def alert_body(alert: Alert) -> bytes:
     """An alert as it is stored. Raises TypeError where its facts are no JSON values."""
+    alert = whole(alert)
     fields = list(astuple(alert))
     if alert.group is not None:
         fields[_GROUP] = astuple(alert.group)
     if alert.figures is not None:
         fields[_FIGURES] = _figures(alert.figures)
+    return _encode(fields)
+
+
+def body_without_figures(alert: LightAlert) -> bytes:
+    """A light alert as it is stored until its figures are worked out."""
+    fields = list(astuple(alert))[: len(Alert.__struct_fields__)]
+    if alert.group is not None:
+        fields[_GROUP] = astuple(alert.group)
     return _encode(fields)
 
 

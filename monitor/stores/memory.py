@@ -26,8 +26,10 @@ from monitor.audit_chain import (
 from monitor.audit_keys import NO_KEYS, AuditKeys
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, GOOD_STAGE_NEWS, STAGE_NEWS
+from monitor.core.alerts.light import whole
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
+from monitor.core.groups.plain_moves import Rendered, whole_row
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.groups.watcher_states import WatcherStates
 from monitor.core.instants import time_at
@@ -56,11 +58,12 @@ from monitor.stores._base import (
     Target,
     handed_over,
     is_untouched,
-    joined_points,
     moved,
     new_delivery,
     owed,
 )
+from monitor.stores._points import joined_points
+from monitor.stores._staged import work_out
 
 T = TypeVar("T")
 
@@ -270,6 +273,7 @@ class MemoryStore(_Handovers):
         return StoredState(self._desk, groups, states, self._cursor, blocks, tuple(sorted(self._closed)), rates)
 
     async def commit(self, change: Change) -> Committed:
+        await work_out(change)
         self._write_book(change)
         if change.desk is not None:
             marks = tuple(_kept(m, Mark) for m in change.desk.marks)
@@ -281,7 +285,8 @@ class MemoryStore(_Handovers):
         alerts: list[LoggedAlert] = []
         made: list[str] = []
         cancelled: list[str] = []
-        for alert, targets in change.alerts:
+        for one, targets in change.alerts:
+            alert = whole(one)
             if alert.id in self._log:
                 continue
             self._cursor += 1
@@ -297,7 +302,7 @@ class MemoryStore(_Handovers):
             self._keep_audit(audit)
         for row in change.history:
             self._told += 1
-            self._history[self._told] = _kept(row, Row)
+            self._history[self._told] = _kept(whole_row(row), Row)
         due = [d for id in dict.fromkeys(made) if (d := self._deliveries[id]).state == "pending"]
         return Committed(self._cursor, tuple(alerts), tuple(due), tuple(cancelled))
 
@@ -342,6 +347,9 @@ class MemoryStore(_Handovers):
         made = new_delivery(logged, target, at)
         self._deliveries[made.id] = made
         return made.id
+
+    async def render(self, most: int) -> Rendered:
+        return Rendered()  # a commit works out all figures
 
     async def open_deliveries(self) -> list[Delivery]:
         return [d for d in self._listed() if d.state == "pending"]

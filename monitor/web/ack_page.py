@@ -19,8 +19,9 @@ from aiohttp import web
 
 from monitor.ack_links import PATH
 from monitor.core.alerts.alert import Alert, Figures
-from monitor.core.alerts.catalogue import ASKS, title_of
+from monitor.core.alerts.catalogue import ASKS
 from monitor.core.alerts.silences import TakeInHand
+from monitor.core.alerts.titles import title_of
 from monitor.core.groups.watcher_states import OpenEscalation
 from monitor.core.money import ZERO, plain
 from monitor.core.valuation.shown_figures import shown_figure

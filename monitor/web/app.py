@@ -24,7 +24,7 @@ from monitor.web.auth import LOOPBACK, NOBODY, OPEN, SAFE_METHODS, Caller, Token
 from monitor.web.connections import HEALTH_PATHS, GuardedConnection, Port, PortLimits
 from monitor.web.contract import routes
 from monitor.web.head import add_head
-from monitor.web.http import MAX_BYTES, PROBLEM_MEDIA, Query, Rejected, invalid, json_response
+from monitor.web.http import MAX_BYTES, PROBLEM_MEDIA, Query, Rejected, check_no_body, invalid, json_response
 from monitor.web.live import Limits
 from monitor.web.packing import pack
 from monitor.web.page import CACHE, POLICY, PageFiles
@@ -165,6 +165,8 @@ class Server:
             call = Call(request, caller, self._query(request, route, caller), self.site)
             if not route.params:
                 call.query.done()
+            if route.body is None and request.can_read_body:
+                await check_no_body(request, [param.name for param in route.params])
             return _response(_for_scope(await route.handler(call), call))
 
         return handle

@@ -7,7 +7,7 @@ path is the desk's until somebody thinks about it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
 from msgspec import UNSET
@@ -17,9 +17,13 @@ from monitor.core.alerts.alert import GroupRef
 from monitor.core.alerts.payload import AlertItem
 from monitor.core.queries.call_shown import CallShown
 from monitor.core.queries.explain import GroupDetail, GroupRow
+from monitor.core.queries.inbox import Look
 from monitor.core.queries.prices_shown import PriceItem
+from monitor.core.queries.what_if import WhatIf
+from monitor.core.schema import Problem
 from monitor.notifiers._borrowers import OF_FACTS
 from monitor.web.auth import Caller
+from monitor.web.http import Rejected, invalid
 
 _OF_GROUPS = ("", "/{id}", "/{id}/calls", "/{id}/statement", "/{id}/ltv")
 _READ = ("/v1/session", "/v1/stream", "/v1/alerts", "/v1/alerts/{id}", "/v1/prices", "/v1/prices/{id}")
@@ -31,6 +35,31 @@ PATHS = frozenset((("DELETE", "/v1/session"), ("POST", "/v1/groups/{id}/what-if"
 _CALL_FACTS = ("call", "call_alert", "target", "on_expiry", "dispute", "in_transit_usd", "supersedes_call")
 
 Row = TypeVar("Row", bound=GroupRow)
+
+
+def check_filter(caller: Caller, public: Collection[str], labels: Iterable[tuple[str, str]], text: str = "") -> None:
+    """Raises Rejected for a filter by which a borrower could find out labels that are not public, one guess at a time."""
+    if caller.is_borrower and (text or any(name not in public for name, _ in labels)):
+        raise Rejected("bad-query", "a borrower's token filters by stage, product and the labels that are public")
+
+
+def check_coins(caller: Caller, look: Look, what: WhatIf) -> None:
+    """Raises Rejected where a borrower asks about a coin that the group does not have: the answer would tell its price, or
+    that there is none. The refusal names the group's own coins alone, so it is the same for every other one."""
+    if not caller.is_borrower:
+        return
+    group = look.sight.group
+    own = {*group.quantities(), *(loan.asset for loan in group.loans), *look.sight.held.assets}
+    named = {name: getattr(what, name) for name in what.__struct_fields__}
+    expected = f"a coin that the group holds or owes: {', '.join(sorted(own))}"
+    problems = [
+        Problem(f"{change}.{asset}", f"found {asset!r}, expected {expected}", "foreign_coin")
+        for change, coins in named.items()
+        for asset in coins
+        if asset not in own
+    ]
+    if problems:
+        raise invalid(problems)
 
 
 def row_for(caller: Caller, public: Collection[str], row: Row) -> Row:

@@ -128,6 +128,8 @@ def _operation(route: Endpoint, by_type: Mapping[Any, Any], body: Any) -> dict[s
     if route.needs != OPEN:
         operation["security"] = [{"token": []}, {"session": []}, {}]
         operation["description"] = f"A token needs the permission to {route.needs}; without tokens loopback has it."
+        if route.body is None and route.method not in SAFE_METHODS:
+            operation["description"] += " It takes no body: one that says something is refused (400)."
     return operation
 
 

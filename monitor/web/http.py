@@ -154,6 +154,25 @@ async def read_body(request: web.Request) -> bytes:
         raise unreadable(e) from None
 
 
+async def check_no_body(request: web.Request, keys: Sequence[str]) -> None:
+    """Raises Rejected for a body that says something where none is taken: it would be silently ignored.
+
+    `keys` are those of the query, where the caller may have meant to say it.
+    """
+    remedy = f"; the query takes {', '.join(keys)}" if keys else ""
+    try:
+        raw = await read_body(request)
+    except Rejected as e:
+        raise Rejected("bad-request", f"this takes no body{remedy}", headers=e.headers) from None
+    if (said := raw.strip()) not in _NOTHING:
+        shown = said[:60].decode("utf-8", "replace")
+        raise Rejected("bad-request", f"found the body {shown!r}, and this takes none; leave it out{remedy}")
+
+
+_NOTHING = (b"", b"{}", b"null")
+"""Bodies that clients send where they have nothing to say."""
+
+
 def unreadable(error: Exception) -> Rejected:
     """A body that breaks the rules of HTTP (wrong chunks, another compression than it says), or whose sender left."""
     return Rejected(

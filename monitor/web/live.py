@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from monitor.core.alerts.trouble import Trouble
 from monitor.core.groups.snapshot import Scope
@@ -63,6 +64,8 @@ class GroupCounts(msgspec.Struct, frozen=True):
     blind: int
     stages: dict[str, int]
     debt_usd: dict[str, str]
+    partial: bool | UnsetType = UNSET
+    """True while a shard of the book is missing: its groups are among the unknown ones, and their debt is in no sum."""
 
 
 class GroupsEvent(msgspec.Struct, frozen=True):
@@ -127,7 +130,8 @@ def group_counts(view: View, scope: Scope) -> GroupCounts:
     counts = view.counts(scope)
     owed = {stage: plain(usd) for stage, usd in view.debts(scope).items()}
     unwatched = None if scope else len(view.unwatched())
-    return GroupCounts(counts.total, unwatched, counts.unknown, counts.blind, dict(counts.stages), owed)
+    stages, partial = dict(counts.stages), counts.is_partial or UNSET
+    return GroupCounts(counts.total, unwatched, counts.unknown, counts.blind, stages, owed, partial)
 
 
 def reasons_told(reasons: Mapping[str, str], *, scoped: bool) -> dict[str, str | None]:

@@ -23,7 +23,8 @@ from monitor.core.portfolio.group_list import GroupQuery
 from monitor.core.portfolio.snapshot import distance_of
 from monitor.core.stages.stages import NORMAL
 from monitor.core.valuation.shown_figures import ltv_of
-from monitor.stores._base import BLIND, UNKNOWN, UNRECOGNISED, LtvPoint, Store, StoreUnavailable, joined_points
+from monitor.stores._base import BLIND, UNKNOWN, UNRECOGNISED, LtvPoint, Store, StoreUnavailable
+from monitor.stores._points import joined_points
 from monitor.telemetry import BoundedLog
 from monitor.web.view import View
 

@@ -30,6 +30,7 @@ from monitor.core.prices.decisions import Decision
 from monitor.core.prices.quote import Mark
 from monitor.core.queries.inbox import Inbox
 from monitor.core.queries.prices_shown import PriceItem, decision_shown, price_shown
+from monitor.core.queries.shards_shown import ShardList
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.clearance import FundSight
@@ -274,6 +275,8 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     reload: Callable[[str, bool, bool], Awaitable[ReloadEffect]] | None = None
     """Takes over the file of the configuration: for whom, whether held rules are confirmed, whether only to say what it would
     do. Raises schema.Invalid."""
+    shards: Callable[[], ShardList] = lambda: ShardList([], 0)
+    """Where the book is held, if it is spread. For a worker thread."""
     sources: Callable[[], Sequence[StatedSource]] = tuple
     """Where loans and rates come from."""
     imports: ImportDesk | None = None

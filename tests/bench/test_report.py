@@ -16,6 +16,7 @@ from bench import (
     memory,
     path,
     peers,
+    plain_storm,
     plot,
     reading,
     report,
@@ -60,6 +61,12 @@ def measured() -> Measured:
         whole,
         storm.Figures({"storm": [1e-5], "single": [1e-3]}, 12_000, 0.5),
         LATE,
+        plain_storm.Figures(
+            {"core": [2e-5], "commit": [3e-5], "core_before": [2e-4], "commit_before": [5e-5], "insert": [1e-5]},
+            10_000,
+            9_900,
+            70.0,
+        ),
         deliveries.Storm(
             10_000,
             55.0,
@@ -86,6 +93,12 @@ def test_the_results_have_the_keys_that_were_agreed(measured: Measured) -> None:
         "tick_ten_over_csr",
         "path_over_sweep",
         "storm_gain",
+        "storm_core_us",
+        "storm_commit_us",
+        "storm_commit_over_insert",
+        "storm_gain_over_before",
+        "storm_figures_us",
+        "path_over_csr",
         "render_us",
         "webhooks_per_s",
         "sources",
@@ -121,6 +134,8 @@ def test_ratios_are_of_medians(measured: Measured) -> None:
     assert found["tick_ten"] == pytest.approx(0.2)
     assert found["path_over_sweep"] == pytest.approx(2.5)
     assert found["storm_gain"] == pytest.approx(100)
+    assert found["storm_commit_over_insert"] == pytest.approx(3)
+    assert found["storm_gain_over_before"] == pytest.approx(5)
     assert found["first_read_over_decode"] == pytest.approx(7)
     assert found["reread_over_digest"] == pytest.approx(1.1)
     assert found["midnight_sweeps"] == pytest.approx(0.05)  # 5 of ours: the kernels before take a hundred times as long

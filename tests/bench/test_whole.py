@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import deliveries, desk, path, reading, storm
+from bench import deliveries, desk, path, plain_storm, reading, storm
 from bench.book import book, market
 
 GROUPS = 300
@@ -55,6 +55,19 @@ def test_a_storm_is_committed_at_once_and_one_by_one(tmp_path: Path) -> None:
     assert {name: len(each) for name, each in found.seconds.items()} == {"storm": 2, "single": 2}
     assert found.handled >= 60 + storm.SINGLES
     assert sum(found.seconds["storm"]) < sum(found.seconds["single"])
+
+
+def test_a_storm_by_column_is_measured_beside_one_by_one(tmp_path: Path) -> None:
+    found = plain_storm.run(market(), alerts=120, rounds=1, folder=tmp_path, advance=lambda: None)
+    assert found.light > 70
+    assert set(found.results) == {
+        "storm_core_us",
+        "storm_commit_us",
+        "storm_commit_over_insert",
+        "storm_gain_over_before",
+        "storm_figures_us",
+    }
+    assert all(value > 0 for value in found.results.values())
 
 
 def test_a_storm_reaches_a_receiver_alone_and_in_batches() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from monitor.clock import SystemClock
 from monitor.stores import sqlite
 from monitor.stores._base import LtvPoint
-from tests.book_lines import book_line
+from tests.book_lines import book_line, one_btc
 from tests.browser.conftest import FLAGS, chromium
 from tests.browser.reader import LIVE, Reader
 from tests.faults.house import ROOT, Daemon, House, SignedReceiver, Ticker, webhook
@@ -33,16 +34,35 @@ PAGES = {
     "group": "#/group/L-1007",
     "what-if": "#/what-if/L-1007",
     "statement": "#/statement/L-1007",
+    "borrower": "#/borrower/Borealis",
     "alerts": "#/alerts",
     "stress": "#/stress",
     "exposure": "#/exposure",
     "prices": "#/prices",
     "channels": "#/channels",
+    "books": "#/books",
     "import": "#/import",
     "proposals": "#/proposals",
     "audit": "#/audit",
     "wall": "#/wall",
 }
+SIGN_IN = "sign-in"
+"""What somebody sees who has not signed in: it is taken of a daemon with tokens."""
+TOKENS = 'port = 0\ntokens = [{ name = "desk", role = "admin", secret = "a-secret-of-the-desk-alone" }]'
+SOURCES = """[[book]]
+name = "agency"
+kind = "file"
+path = "agency.jsonl"
+[[book]]
+name = "custody"
+kind = "file"
+path = "custody.jsonl"
+[[rates]]
+name = "flexible"
+kind = "file"
+product = "vip_loan"
+path = "rates.csv"
+"""
 TALLEST = 2400
 """A phone's page may be very long: so much of it is shown."""
 QUALITY = 0.6
@@ -70,6 +90,13 @@ def book() -> list[dict[str, Any]]:
         line = book_line("vip_loan", holds, {"USDT": f"{owed:.2f}"}, f"L-{1000 + n}", labels=labels)
         lines.append(line | {"delayed_liquidation": n % 2 == 1})
     return lines
+
+
+def troubled(folder: Path) -> None:
+    """A book two of whose lines are refused, another that is missing, and rates with a line that cannot be used."""
+    lines = [one_btc(f"A-{n}", owed="40000" if n < 3 else "-1") for n in range(5)]
+    (folder / "agency.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (folder / "rates.csv").write_text("effective,asset,rate\n2026-01-05,USDT,often\n")
 
 
 async def fallen(daemon: Daemon, venue: Venue) -> None:
@@ -135,6 +162,22 @@ async def taken(browser: Browser, daemon: Daemon, folder: Path, wanted: Sequence
                 assert reader.complaints == [], reader.complaints
 
 
+async def signed_out(browser: Browser, folder: Path) -> None:
+    """The page before somebody signs in, of a daemon of its own."""
+    empty = await browser.new_page()
+    with tempfile.TemporaryDirectory() as place:
+        house = House(Path(place))
+        house.write(web=TOKENS, feed=False)
+        async with Daemon(house) as daemon:
+            for scheme in SCHEMES:
+                for width in WIDTHS:
+                    async with Reader.at(browser, width, color_scheme=scheme) as reader:
+                        await reader.page.goto(f"{daemon.url}/")
+                        await reader.page.wait_for_selector("main.signin")
+                        await reader.page.wait_for_timeout(400)
+                        await small(empty, await reader.page.screenshot(), folder / f"{SIGN_IN}-{width}-{scheme}.webp")
+
+
 async def asked(reader: Reader, name: str) -> None:
     """What a page shows only when it is asked."""
     page = reader.page
@@ -166,7 +209,9 @@ async def main(folder: Path, wanted: Sequence[str]) -> None:
                 webhook("pager", receiver.url()),
                 webhook("archive", "http://127.0.0.1:9/none"),
                 '[[notifier]]\nname = "desk"\nkind = "console"\n[[route]]\nto = ["pager", "archive", "desk"]\n',
+                SOURCES,
             )
+            await asyncio.to_thread(troubled, house.folder)
             async with Daemon(house) as daemon:
                 await daemon.put(*book())
                 await daemon.stop()
@@ -175,7 +220,9 @@ async def main(folder: Path, wanted: Sequence[str]) -> None:
                 await fallen(daemon, venue)
                 browser = await playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
                 async with Ticker(venue, BTC="88000", ETH="3500"):
-                    await taken(browser, daemon, folder, wanted or list(PAGES))
+                    await taken(browser, daemon, folder, [name for name in wanted or PAGES if name != SIGN_IN])
+                if not wanted or SIGN_IN in wanted:
+                    await signed_out(browser, folder)
                 await browser.close()
 
 

@@ -74,6 +74,31 @@ async def test_a_start_does_what_check_config_said(tmp_path: Path, here: Here) -
     assert "no prices: the stages of groups are not known" in silent.err
 
 
+async def test_files_in_trouble_do_not_hide_what_the_other_books_say(tmp_path: Path, here: Here) -> None:
+    """The daemon starts with exactly this: one good book, one that is missing, and rates with two bad lines."""
+    house = House(tmp_path)
+    missing = '[[book]]\nname = "late"\nkind = "file"\npath = "late.jsonl"\n'
+    rates = '[[rates]]\nname = "flexible"\nkind = "file"\nproduct = "vip_loan"\npath = "rates.csv"\n'
+    written(tmp_path, *(one_btc(f"B-{n}", owed=str(n * 1000)) for n in range(70, 80)), line("N", "-1"))
+    (tmp_path / "rates.csv").write_text("effective,asset,rate\n2026-01-05,USDT,often\nsoon,USDT,0.0001\n")
+    house.write(BOOK + missing + rates, web=TOKENS, feed=False)
+    async with running(house) as app:
+        await filled(app)
+        found = await here(*CHECK)
+        told = json.loads((await here(*CHECK, "--json")).out)
+    assert found.code == 2, found
+    errors = [row for row in found.err.splitlines() if row.startswith("error: ")]
+    assert len(errors) == 3, errors
+    assert ["late.jsonl" in errors[0], *("rates.csv" in each for each in errors[1:])] == [True] * 3, errors
+    assert "a start goes on without the files below" in " ".join(found.err.split())
+    assert "book loans (book.jsonl): 10 groups, 1 line refused" in found.out
+    assert "book late (late.jsonl): the file cannot be read: No such file" in found.out
+    assert "a first start at the prices of now: 3 margin call, 7 normal" in found.out
+    assert "alerts that it would raise: 3 loan_group.margin_call.opened" in found.out
+    assert [f"error: {each}" for each in told["problems"]] == errors
+    assert (told["groups"], told["stages"]) == (10, {"margin_call": 3, "normal": 7})
+
+
 async def test_a_ladder_that_ends_is_warned_of(tmp_path: Path, here: Here) -> None:
     house = House(tmp_path)
     house.write(feed=False)

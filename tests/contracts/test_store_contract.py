@@ -65,6 +65,7 @@ from tests.stores.examples import (
     stored,
     told,
 )
+from tests.stores.plain_storm import NEVER, Storm
 
 # How each kind is configured for a test. A new store adds its line here, and inherits every test.
 TABLES: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -1089,3 +1090,23 @@ async def test_news_that_its_channel_has_newer_news_than_is_not_sent_again(case:
     (new,) = (await case.store.commit(say(alert(TRIGGERED, sequence=2), to=(DESK,)))).deliveries
     await case.store.start_attempts([new.id], AT)
     assert [d.id for d in await case.store.retry_all([old.id, other.id, new.id], AT)] == [other.id, new.id]
+
+
+async def test_light_alerts_are_kept_as_those_whose_figures_were_worked_out(store: Store) -> None:
+    """Whenever the figures are worked out: the log, the deliveries and the history show those of a monitor that worked all out."""
+    light, exactly = Storm(plain_from=1), Storm(plain_from=NEVER)
+    whole = MemoryStore()
+    for kept, storm in ((store, light), (whole, exactly)):
+        for out in storm.fall():
+            alerts = tuple((one, (DESK, PHONE)) for one in out.alerts)
+            await kept.commit(
+                Change(out.at, states=tuple(out.states.values()), alerts=alerts, history=tuple(out.history))
+            )
+    while (await store.render(50)).done:
+        assert await store.alerts(AlertFilter(limit=500)) == await whole.alerts(AlertFilter(limit=500))
+    assert await store.alerts(AlertFilter(limit=500)) == await whole.alerts(AlertFilter(limit=500))
+    assert await store.deliveries(DeliveryFilter(limit=500)) == await whole.deliveries(DeliveryFilter(limit=500))
+    for logged in await whole.alerts(AlertFilter(limit=500, type="*liquidation.triggered")):
+        wanted = HistoryFilter(logged.alert.subject)
+        assert [row for _, row in await store.history(wanted)] == [row for _, row in await whole.history(wanted)] != []
+    assert not light.book.disproofs

@@ -16,6 +16,7 @@ import pytest
 
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.catalogue import CATALOGUE
+from monitor.core.alerts.light import whole
 from monitor.core.alerts.payload import CAUSE, alert_item
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import (
@@ -190,4 +191,4 @@ def strange_facts(alert: Alert) -> set[str]:
 
 def plainly(alerts: Iterable[Alert]) -> list[Mapping[str, Any]]:
     """Alerts as values that can be compared whole; when they were noticed is left out."""
-    return [msgspec.structs.asdict(msgspec.structs.replace(alert, detected_at=alert.at)) for alert in alerts]
+    return [msgspec.structs.asdict(msgspec.structs.replace(whole(a), detected_at=a.at)) for a in alerts]

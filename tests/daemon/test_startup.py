@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.config import BadConfig
 from monitor.core.events.events import GroupClosed, GroupPut, GroupsPut
 from monitor.core.groups.outcome import Outcome, StoredGroup
 from monitor.core.loans.group import parse_line
@@ -79,6 +80,23 @@ async def test_groups_kept_beside_blocks_move_into_them_when_they_are_many(
         sight = monitor.sight(f"G{n:03}")
         assert again.sight(f"G{n:03}") == third.sight(f"G{n:03}") == sight
         assert (sight is None) == (10 <= n < 15)
+    await store.close()
+
+
+async def test_a_start_without_a_product_that_groups_in_blocks_have_says_which(tmp_path: Path) -> None:
+    store = build(Config(path=str(tmp_path / "monitor.db")))
+    await store.open()
+    monitor = RiskMonitor(RULES, book=(book := ColumnarBook(0)))
+    reader = BlockReader(lambda: monitor.rules.products, book.names)
+    packed = reader.pack([json.dumps(each).encode() for each in lines(range(40), "100")], START, "book")
+    await commit(store, monitor.handle(GroupsPut(START, "book", packed.batch)), monitor)
+    await store.close()
+    store = build(Config(path=str(tmp_path / "monitor.db")))
+    snapshot = await store.open()
+    with pytest.raises(
+        BadConfig, match=r"group G000 has product 'vip_loan', which is not configured; add its \[\[product\]\]"
+    ):
+        startup.restored(Rules("desk-1", {"crypto_loan": product(version())}), snapshot, ColumnarBook(0))
     await store.close()
 
 

@@ -35,7 +35,7 @@ from tests.docs.blocks import ALL, ROOT, Block
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 PRODUCTS = configuration.load(ROOT / "config/monitor.toml").rules.products
 LANGUAGES = {"toml", "json", "jsonl", "csv", "python", "console", "sh", "text", "ini", "nginx", "caddy", "yaml"}
-FIGURES = {"docs/engine.md", "docs/lifecycle.md", "README.md", "docs/first-hour-recording.md"}
+FIGURES = {"docs/engine.md", "docs/lifecycle.md", "docs/scale.md", "README.md", "docs/first-hour-recording.md"}
 """Pages with pictures and letters as text, which are neither a command nor a sample."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -82,6 +83,9 @@ class Columnar:
                 self.stage[number * GROUPS + i] = STAGES.index(w.state.stage)
         self.sweep(prices)
 
+    def listing(self, kept: Any) -> Any:
+        return kept.of(self.rows, self.screen.fast)
+
     def sweep(self, prices: Prices) -> None:
         for number, block in enumerate(self.blocks):
             for i, w in enumerate(block.groups if block else ()):
@@ -124,6 +128,8 @@ class Fresh:
 
 class Book:
     """Some groups in blocks, the others fresh. `leave` takes a group out of its row as a change does."""
+
+    is_partial = False
 
     def __init__(self, fresh: Sequence[GroupRecord], blocks: Sequence[Sequence[GroupRecord]], prices: Prices) -> None:
         self.fresh = Fresh(fresh)

@@ -48,6 +48,7 @@ def run(
 def test_a_book_in_columns_decides_as_one_without(near: int, fold_at: int, kind: str) -> None:
     market = run(7, 400, near, kind, fold_at)
     assert market.twins.alerts > 200, "a run in which hardly anything happens shows nothing"
+    assert fold_at == 512 or market.twins.light > 25, "hardly a step was decided by column"
 
 
 @pytest.mark.parametrize(("near", "fold_at"), [(0, 0), (3, 64)], ids=["random", "adversarial"])
@@ -56,6 +57,7 @@ def test_a_book_of_all_products_in_columns_decides_as_one_without(near: int, fol
     """Minutes are counted where no step is longer than a quarter of an hour."""
     market = run(11, 300, near, kind, fold_at, steps=24, products=DAILY_AND_HOURLY if kind == "trusted" else ALL)
     assert market.twins.alerts > 100
+    assert market.twins.light > 10
 
 
 @pytest.mark.parametrize("near", [0, 3], ids=["random", "adversarial"])

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import BookEntry, Event, GroupClosed, GroupsPut, MarkPrices, TimePassed
 from monitor.core.groups.loan_book import LoanBook
-from monitor.core.groups.outcome import Outcome
+from monitor.core.groups.outcome import Outcome, StoredBlock
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.rules.settings import Lifecycle, Rules
 from monitor.core.schema import read
@@ -20,9 +22,12 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.columns.names import Names
 from monitor.engine.ingest.reader import BlockReader
+from monitor.engine.spread.book import SpreadBook
+from monitor.engine.spread.local import NearShards
 from tests.coin_desk import START, line, loan
 from tests.core.desk import plainly, quotes
 from tests.core.runs import DESK, LIVE, LIVE_TRUST, PAIR_TRUST, TRUSTED, Step, events, rules, settings_, steps
+from tests.stores.plain_storm import Storm
 
 MANY = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 products = st.sampled_from((4, 24, 31)).map(lambda hours: {"vip_loan": rules(hours)})
@@ -30,7 +35,16 @@ desks = st.one_of(
     st.tuples(steps(DESK), products, st.just(TRUSTED), settings_),
     st.tuples(steps(LIVE), products, st.sampled_from((LIVE_TRUST, PAIR_TRUST)), settings_),
 )
-BOOKS: list[Callable[[], LoanBook]] = [lambda: ColumnarBook(fold_at=0), lambda: ColumnarBook(fold_at=2), ColumnarBook]
+SHARDS: list[Callable[[], LoanBook]] = [
+    lambda: SpreadBook(NearShards(), 2, fold_at=0),
+    lambda: SpreadBook(NearShards(), 3, fold_at=2),
+]
+BOOKS: list[Callable[[], LoanBook]] = [
+    lambda: ColumnarBook(fold_at=0),
+    lambda: ColumnarBook(fold_at=2),
+    ColumnarBook,
+    *SHARDS,
+]
 
 
 def a_run(desk: Any) -> tuple[Rules, list[Event]]:
@@ -196,3 +210,16 @@ def test_dust_that_a_line_states_is_not_owed_whether_it_comes_alone_or_in_a_batc
     # The same lines again are no event, though what they state of dust was written off.
     again = columns.handle(GroupsPut(START, "book", packed.batch))
     assert (again.changed, again.blocks) == (set(), [])
+
+
+def test_a_stored_block_that_all_groups_have_left_is_passed_over() -> None:
+    """It was written after a restart at which every group of it stood beside it already."""
+    storm = Storm(plain_from=1)
+    memory, columnar = storm.monitor.memory, storm.book.columnar
+    assert memory is not None
+    assert columnar is not None
+    block = columnar.rows.block(0)
+    empty = StoredBlock(7, block.without(np.ones(len(block), bool)).dump(storm.book.names))
+    memory = msgspec.structs.replace(memory, blocks=(*memory.blocks, empty))
+    again = RiskMonitor(storm.monitor.rules, memory, ColumnarBook())
+    assert sorted(again.book.ids()) == sorted(storm.book.ids())

@@ -10,13 +10,17 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 
 from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.light import LightAlert, whole
+from monitor.core.deadlines import GROUP, Deadline
 from monitor.core.events.events import Event, GroupPut, GroupsPut
+from monitor.core.events.history import Row
 from monitor.core.groups.outcome import Memory, Outcome, Sight
 from monitor.core.groups.snapshot import Prices
 from monitor.core.loans.group import parse_line
-from monitor.core.money import exact
+from monitor.core.money import EXACT, exact
 from monitor.core.portfolio.group_list import GroupLists, GroupQuery, PlainGroupLists
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.prices.quote import unconfirmed
@@ -28,6 +32,8 @@ from monitor.engine.book import ColumnarBook
 from monitor.engine.columns.fields import NO_GROUP
 from monitor.engine.group_list import ColumnarGroupLists
 from monitor.engine.ingest.reader import BlockReader
+from monitor.stores._packed import alert_body
+from monitor.stores._staged import StagedGroups, known_alert, light_body
 from tests.core.desk import plainly
 
 Line = dict[str, Any]
@@ -38,8 +44,10 @@ class Twins:
 
     def __init__(self, rules: Rules, fold_at: int) -> None:
         self._fold_at = fold_at
-        self.plain, self.columns = RiskMonitor(rules), RiskMonitor(rules, book=ColumnarBook(fold_at))
+        self.plain, self.columns = RiskMonitor(rules), RiskMonitor(rules, book=ColumnarBook(fold_at, plain_from=1))
         self.alerts = 0
+        self.light = 0
+        """Alerts of steps that were proved by column."""
         self.told = datetime.min.replace(tzinfo=UTC)
         """The time of the last event."""
         self.named = 0
@@ -75,11 +83,27 @@ class Twins:
             assert _as_indicated(plainly(columns.alerts), plainly(plain.alerts)) == plainly(plain.alerts), event
             assert (columns.changed, columns.closed) == (plain.changed, plain.closed), event
         assert _stirred(columns.states.values()) == _stirred(plain.states.values()), event
+        assert _in_order(columns.history) == _in_order(plain.history), event
+        assert self.book.disproofs == [], event
+        self._check_light([a for a in columns.alerts if isinstance(a, LightAlert)], plain.alerts)
         assert str(columns.refused) == str(plain.refused)
         self._check_stages()
         self.alerts += len(plain.alerts)
         self.named += len(columns.touched)
         return columns
+
+    def _check_light(self, light: Sequence[LightAlert], exactly: Sequence[Alert]) -> None:
+        """Alerts of steps by column are those of steps one by one to the last byte, also by way of what a commit stages."""
+        of = {alert.id: alert for alert in exactly}
+        forms = {id(a.of): StagedGroups(a.of.staged(), pytest.fail) for a in light if a.of is not None}
+        for alert in light:
+            assert alert_body(_short(whole(alert))) == alert_body(_short(of[alert.id]))
+            # Terms that say the same in another order are one in a process, in the order that it met first.
+            read = known_alert(light_body(alert, 1), forms[id(alert.of)], alert.place)
+            assert _in_key_order(_short(whole(read))) == _in_key_order(_short(of[alert.id]))
+        ids = [alert.subject for alert in light]
+        assert deadlines_of(self.columns, ids) == deadlines_of(self.plain, ids)
+        self.light += len(light)
 
     def put(self, lines: Sequence[Line], at: datetime, source: str = "book") -> None:
         """Puts lines as a large file comes: packed where the reader is sure of them, one by one otherwise."""
@@ -98,7 +122,7 @@ class Twins:
 
         After the first time they go on as a standby does, which has had the blocks of the last restart in columns since.
         """
-        memory, book = self.columns.memory, ColumnarBook(self._fold_at)
+        memory, book = self.columns.memory, ColumnarBook(self._fold_at, plain_from=1)
         assert memory is not None
         if self._standby is not None:
             before, book = self._standby
@@ -106,7 +130,7 @@ class Twins:
             assert book._ahead is None or book._ahead.is_part_of(memory)
         self.columns = RiskMonitor(self.rules, memory, book)
         self._check_stages()
-        now, ahead = self.columns.memory, ColumnarBook(self._fold_at)
+        now, ahead = self.columns.memory, ColumnarBook(self._fold_at, plain_from=1)
         assert now is not None
         with exact():
             ahead.prepare(now, self.rules)
@@ -124,7 +148,7 @@ class Twins:
 
     def restart_both(self, at: datetime) -> None:
         """As the daemon starts: kept prices are not believed until a feed confirms them."""
-        for side, book in (("plain", PlainBook()), ("columns", ColumnarBook(self._fold_at))):
+        for side, book in (("plain", PlainBook()), ("columns", ColumnarBook(self._fold_at, plain_from=1))):
             memory = getattr(self, side).memory
             memory = msgspec.structs.replace(memory, marks=tuple(map(unconfirmed, memory.marks)), heard=())
             setattr(self, side, RiskMonitor(self.rules, memory, book))
@@ -206,6 +230,31 @@ def _of_groups(alerts: list[Alert]) -> list[Mapping[str, Any]]:
 
 def _of_prices(alerts: list[Alert]) -> list[tuple[str, str]]:
     return sorted((a.type, a.subject) for a in alerts if a.group is None)
+
+
+_in_key_order = msgspec.json.Encoder(order="deterministic").encode
+
+
+def _short(value: Any) -> Any:
+    """The same with each number as columns have it: quantities lose trailing zeros there, and a line may state them."""
+    if isinstance(value, Decimal):
+        return EXACT.normalize(value)
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.replace(value, **{f: _short(getattr(value, f)) for f in value.__struct_fields__})
+    if isinstance(value, tuple):
+        return tuple(map(_short, value))
+    return {key: _short(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def deadlines_of(monitor: RiskMonitor, ids: Iterable[str]) -> list[Deadline | None]:
+    """The next firm deadline of each of these groups."""
+    live = monitor._ground.agenda._live[0]
+    return [live.get((GROUP, id_)) for id_ in ids]
+
+
+def _in_order(rows: Iterable[Row]) -> list[Row]:
+    """Rows of the history: books decide groups in an order of their own."""
+    return sorted(rows, key=lambda row: (row.group, row.kind, row.loan))
 
 
 def _pages(group_lists: GroupLists, query: GroupQuery, prices: Prices) -> list[Any]:

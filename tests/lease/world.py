@@ -12,8 +12,8 @@ import asyncpg
 from monitor.lease.keeper import Connect
 from tests.postgres_server import PostgresServer
 
-TTL_S = 0.5
-"""A quarter of the real one: a test waits for several of them."""
+TTL_S = 1.0
+"""Half of the real one: a test waits for several of them, and a busy machine stands still for tenths of a second."""
 SLACK_S = 2.0
 """A lease is taken within its length and this."""
 

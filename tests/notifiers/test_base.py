@@ -117,12 +117,13 @@ def test_the_headline_says_who_what_how_far_and_until_when(make_notice: MakeNoti
 
 def test_the_headline_leads_with_what_the_lender_says(make_notice: MakeNotice) -> None:
     notice = make_notice()
-    says = "the lender: delayed liquidation (delayed), deadline 2026-11-22T12:00:00.000Z; here: margin call at LTV 0.8"
-    data = {**notice.data, "facts": {"says": says, "causes": ["stage"]}, "reason": "lender", "deadline": None}
+    raw = "the lender: delayed liquidation (delayed), deadline 2026-11-22T12:00:00.000Z; here: margin call at LTV 0.8"
+    says = raw.replace("T12:00:00.000Z", " 12:00 UTC")
+    data = {**notice.data, "facts": {"says": raw, "causes": ["stage"]}, "reason": "lender", "deadline": None}
     drift = msgspec.structs.replace(notice, type="book.drift", data=data)
     assert (
         base.headline(drift)
-        == f"[CRITICAL] G-1001 the lender says otherwise: {says}, LTV 91.84 %, immediate liquidation above 95 %"
+        == f"[CRITICAL] G-1001 the lender says otherwise: {says}, LTV 91.84 %, immediate liquidation above 95 %, cured at 72 %"
     )
     assert facts_of(drift)[1] == ("the lender", says.removeprefix("the lender: "))
     data = {**notice.data, "facts": {"lender": "liquidation (Liquidating)"}, "reason": "lender"}

@@ -53,7 +53,28 @@ def test_in_a_margin_call_it_is_the_liquidation_line_and_the_cure(make_notice: M
     )  # fmt: skip
     for text in all_texts(called):
         assert re.search("[Ll]iquidation at 91 %", text), text
+        assert re.search("([Cc]ured at:?|collateral to) 72 %", text), text
+    assert headline(called).endswith("LTV 76.00 %, liquidation at 91 %, cured at 72 %")
     assert "Cured at 72 %" in all_texts(called)[1]
+
+
+@pytest.mark.parametrize("news", ["started", "extended", "reminder"])
+@pytest.mark.parametrize("more", [{}, {"blind": True}, {"cause": "rules", "rules_from": "vip_loan@2023-01-01"}])
+def test_a_short_message_of_a_grace_period_keeps_the_immediate_line(
+    make_notice: MakeNotice, news: str, more: dict[str, Any]
+) -> None:
+    text = sms.text(make_notice(f"loan_group.delayed_liquidation.{news}", zone="Europe/Stockholm", **more))
+    assert "Immediate above 95%." in text
+    assert "14:05 UTC 22 Nov" in text
+    assert "Repay 66,396 USD" in text
+    assert ("ew rules" in text) is ("cause" in more)
+    assert sms.parts(text) == 1
+    if not more:
+        assert "USD to 72% by 14:05 UTC 22 Nov (15:05 CET)." in text, "the desk's time and the level stay"
+
+
+def test_a_short_message_without_an_amount_says_the_level_too(make_notice: MakeNotice) -> None:
+    assert "Cure to 72% by 14:05 UTC 22 Nov. Immediate above 95%." in sms.text(make_notice(cure=None))
 
 
 def test_with_an_amount_it_is_what_is_outstanding_and_until_when(make_notice: MakeNotice) -> None:
@@ -67,6 +88,7 @@ def test_with_an_amount_it_is_what_is_outstanding_and_until_when(make_notice: Ma
     for text in all_texts(called):
         assert re.search(r"63,33[34]", text), text
         assert re.search(r"18:00 UTC", text), text
+        assert re.search("([Cc]ured at:?|to) 72 %", text), text
     assert "63,333.34 USD outstanding, due 2026-11-23 18:00 UTC" in headline(called)
     assert "Outstanding 63,334 USD, due 18:00 UTC 23 Nov." in sms.text(called)
     met = make_notice(**stage("margin_call", facts=facts | {"outstanding_usd": "0"}))
@@ -119,6 +141,20 @@ def test_a_level_is_in_its_own_words_on_its_own_side(make_notice: MakeNotice) ->
     plain = all_texts(beyond)[1]
     assert "Line reached liquidation at 1" in plain
     assert "Reason the health factor line was passed" in plain
+
+
+@pytest.mark.parametrize(
+    ("ltv", "away"),
+    [("0.933333", "1.67"), ("0.9333", "1.67"), ("0.91839999", "3.16"), ("0.949999", "0.0001"), ("0.94999", "0.001"),
+     ("0.95", "0.00"), ("0.94995", "0.005"), ("0.94990", "0.01")],
+)  # fmt: skip
+def test_a_distance_is_rounded_to_the_nearest_and_never_to_nothing_before_the_line(
+    make_notice: MakeNotice, ltv: str, away: str
+) -> None:
+    data = make_notice(ltv=ltv).data
+    assert f"immediate liquidation above 95 % ({away} points away)" in mail.view(make_notice(ltv=ltv))["following"]
+    shown = standing({**data, "stage": "delayed_liquidation"})
+    assert f"next: immediate liquidation above 95 % ({away} points away)" in list(shown)
 
 
 def test_the_terminal_says_the_same(make_notice: MakeNotice) -> None:

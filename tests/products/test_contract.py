@@ -20,6 +20,7 @@ import pytest
 
 from monitor import plugins
 from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.light import whole
 from monitor.core.alerts.payload import alert_body, alert_item
 from monitor.core.events.events import Event, GroupPut, GroupsPut, MarkPrices, ProductsChanged, TimePassed
 from monitor.core.loans.group import Loan, parse_line
@@ -179,7 +180,7 @@ def reference(kind: str) -> Seen:
 
 
 def plainly(alert: Alert) -> Any:
-    return msgspec.structs.asdict(msgspec.structs.replace(alert, detected_at=alert.at))
+    return msgspec.structs.asdict(msgspec.structs.replace(whole(alert), detected_at=alert.at))
 
 
 @every_product

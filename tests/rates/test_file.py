@@ -147,7 +147,9 @@ async def test_a_change_is_told_once_and_a_bad_file_as_a_whole(watched: Watched)
     assert (refused.kind, refused.subject) == ("book.refused", str(watched.path))
     facts = refused.facts
     assert facts["problem"].startswith(f"{watched.path}:6: rate: found 'oh'")
-    assert facts["problem"].endswith("(and 1 more); nothing of the file is taken, the rates before it stay in force")
+    assert facts["problem"].endswith(
+        "(and 1 more); nothing of the file is taken; rates that were taken before stay in force"
+    )
     assert ([x.split(": ")[0] for x in facts["lines"]], facts["lines_cut"]) == (
         [f"{watched.path}:{n}" for n in (6, 7)],
         0,

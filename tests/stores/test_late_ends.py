@@ -63,11 +63,22 @@ async def test_a_block_of_ends_waits_in_the_record_and_whoever_looks_sees_it(sto
     assert (one.detail, one.due_at, one.attempts) == ("HTTP 204", LATER, 1)
 
 
-async def test_a_kill_loses_none_of_them(store: SqliteStore, tmp_path: Path) -> None:
-    await store.end_attempts(ended(await tried(store)))
+def killed(store: SqliteStore) -> stores.Config:
+    """The store as a kill would leave it now."""
     for suffix in ("", "-wal"):
-        shutil.copyfile(f"{store.path}{suffix}", f"{tmp_path}/copy.db{suffix}")
-    again = stores.build(stores.Config(path=str(tmp_path / "copy.db")))
+        shutil.copyfile(f"{store.path}{suffix}", f"{store.path}.copy{suffix}")
+    return stores.Config(path=f"{store.path}.copy")
+
+
+async def test_what_moves_to_another_store_after_a_kill_has_all_of_them(store: SqliteStore) -> None:
+    await store.end_attempts(ended(await tried(store)))
+    with stores.opened_alone(killed(store)) as db:
+        assert db.execute("SELECT DISTINCT state FROM deliveries").fetchall() == [("delivered",)]
+
+
+async def test_a_kill_loses_none_of_them(store: SqliteStore) -> None:
+    await store.end_attempts(ended(await tried(store)))
+    again = stores.build(killed(store))
     await again.open()
     assert await again.open_deliveries() == []
     assert in_the_file(again) == ["delivered"] * COUNT

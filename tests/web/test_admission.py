@@ -54,6 +54,7 @@ MATRIX: list[tuple[str, str, Any, set[str], int]] = [
     ("POST", "/v1/import", {}, {"admin"}, 404),
     ("GET", "/v1/fund", None, {*ROLES}, 404),
     ("GET", "/v1/books", None, {*ROLES}, 200),
+    ("GET", "/v1/shards", None, {*ROLES}, 200),
     ("POST", "/v1/reload", None, {"admin"}, 404),
     ("POST", "/v1/rules/preview", {"products": []}, {"admin"}, 422),
     ("POST", "/v1/stress", {"shocks": {"BTC": "-1%"}}, {*ROLES}, 200),

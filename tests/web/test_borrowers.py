@@ -99,6 +99,53 @@ async def test_labels_cannot_be_found_out_by_filters(http: aiohttp.ClientSession
     for query in ("?label.desk=SECRETDESK", "?label.desk=other", "?q=SECRET"):
         assert (await ask(http, "GET", f"/v1/groups{query}", **ACME))[0] == 400
         assert (await ask(http, "GET", f"/v1/stream{query}", **ACME))[0] == 400
+    for query in ("?label.desk=SECRETDESK", "?label.desk=other", "?label.region=north&label.desk=other"):
+        assert (await ask(http, "GET", f"/v1/alerts{query}", **ACME))[0] == 400
+    found = (await ask(http, "GET", "/v1/alerts?label.region=north", **ACME))[2]["items"]
+    assert {item["data"]["group"]["id"] for item in found} == {"G-ACME"}
+    assert (await ask(http, "GET", "/v1/alerts?label.desk=SECRETDESK", **BOSS))[0] == 200
+
+
+async def test_every_path_that_takes_labels_or_a_text_refuses_hidden_ones(http: aiohttp.ClientSession) -> None:
+    """A new filter of a path that borrowers may ask is tried as soon as its route names it."""
+    tried = []
+    for route in routes():
+        if (route.method, route.path) not in PATHS:
+            continue
+        for param in route.params:
+            if param.name in ("label.*", "q", "by"):
+                query = f"{param.name.replace('*', 'desk')}=SECRETDESK"
+                path = f"{route.path.replace('{id}', 'G-ACME')}?{query}"
+                assert (await ask(http, route.method, path, **ACME))[0] == 400, path
+                tried.append(route.path)
+    assert {"/v1/groups", "/v1/alerts", "/v1/stream"} <= set(tried)
+
+
+async def test_a_what_if_tells_nothing_of_coins_that_the_group_does_not_have(
+    desk: WebDesk, http: aiohttp.ClientSession
+) -> None:
+    """ETH has a price, SOL has a ladder and none, and nobody knows NOCOIN: the three refusals differ by the name alone."""
+    desk.prices({"ETH": "2345.67"})
+    path = "/v1/groups/G-ACME/what-if"
+    assert (await ask(http, "POST", path, {"add": {"ETH": "10"}}, **BOSS))[0] == 200
+    for change, amount in (("add", "10"), ("shock", "-10%"), ("repay", "10"), ("remove", "1")):
+        refusals = set()
+        for coin in ("ETH", "SOL", "NOCOIN"):
+            status, _, answer = await ask(http, "POST", path, {change: {coin: amount}}, **ACME)
+            assert status == 422, (change, coin, answer)
+            assert [each["where"] for each in answer["errors"]] == [f"{change}.{coin}"]
+            assert "2345" not in str(answer)
+            refusals.add(msgspec.json.encode(answer).decode().replace(coin, "?"))
+        assert len(refusals) == 1, refusals
+    both = {"shock": {"ETH": "50000"}, "add": {"ETH": "10", "BTC": "1"}}
+    named = (await ask(http, "POST", path, both, **ACME))[2]["errors"]
+    assert [each["where"] for each in named] == ["shock.ETH", "add.ETH"]
+    own = {"shock": {"BTC": "-10%"}, "add": {"BTC": "1"}, "repay": {"USDT": "10"}}
+    status, _, answer = await ask(http, "POST", path, own, **ACME)
+    assert (status, leaks(answer)) == (200, []), answer
+    told = {coin: (await ask(http, "GET", f"/v1/prices/{coin}", **ACME)) for coin in ("ETH", "NOCOIN")}
+    assert [told[coin][0] for coin in told] == [404, 404]
+    assert str(told["ETH"][2]).replace("ETH", "NOCOIN") == str(told["NOCOIN"][2])
 
 
 async def test_its_stream_says_no_more(desk: WebDesk, http: aiohttp.ClientSession) -> None:

@@ -196,6 +196,7 @@ FALLEN: list[tuple[str, str, Any]] = [
     ("POST", "/v1/proposals/P-1/reject", {"reason": "no"}),
     ("POST", "/v1/prices/BTC/decisions?dry_run=true", PINNED),
     ("GET", "/v1/rota", None),
+    ("GET", "/v1/shards", None),
     ("GET", "/v1/escalations", None),
     ("DELETE", "/v1/alerts/OPENED/ack", None),
     ("DELETE", "/v1/silences/none", None),

@@ -133,6 +133,7 @@ VERDICTS: dict[tuple[str, str], Verdict] = {
     ("GET", "/metrics"): Verdict(DESK),
     ("GET", "/v1/fund"): Verdict(DESK, whole=404),
     ("GET", "/v1/books"): Verdict(DESK),
+    ("GET", "/v1/shards"): Verdict(DESK),
     ("POST", "/v1/reload"): Verdict(DESK, whole=404),
     ("POST", "/v1/rules/preview"): Verdict(DESK, body={"products": [{"kind": "none", "lines": []}]}, whole=422),
     ("POST", "/v1/import"): Verdict(DESK, whole=404),

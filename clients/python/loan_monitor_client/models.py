@@ -821,6 +821,7 @@ class ExposureList(TypedDict):
     wrong_way: list[IssuerPair]
     items: list[ExposureItem]
     next: str | None
+    partial: NotRequired[bool]
 
 
 class ExtendGrace(TypedDict):
@@ -902,6 +903,7 @@ class GroupCounts(TypedDict):
     blind: int
     stages: dict[str, int]
     debt_usd: dict[str, str]
+    partial: NotRequired[bool]
 
 
 class GroupDetail(TypedDict):
@@ -989,6 +991,7 @@ class GroupList(TypedDict):
 
     items: list[GroupRow]
     next: str | None
+    partial: NotRequired[bool]
 
 
 class GroupRef(TypedDict):
@@ -1414,6 +1417,7 @@ class MatrixAnswer(TypedDict):
     x: Axis
     y: Axis
     cells: list[list[Cell]]
+    partial: NotRequired[bool]
 
 
 class MoveProduct(TypedDict):
@@ -1962,6 +1966,7 @@ class ReverseAnswer(TypedDict):
     below: FallReach | None
     reason: str | None
     is_exact: Exactness
+    partial: NotRequired[bool]
 
 
 class RotaItem(TypedDict):
@@ -2040,6 +2045,28 @@ class SetBalanceEntry(TypedDict):
     account: str
     asset: str
     quantity: str
+
+
+class ShardItem(TypedDict):
+    """A copy of a shard. `debt_usd`: what its groups owed when the shard saw prices last. `missing`: a replacement is loaded."""
+
+    shard: int
+    copy: int
+    where: str
+    groups: int
+    debt_usd: str
+    missing: bool
+    watched: bool
+    answered_s: float
+    memory_bytes: int | None
+    state: str
+
+
+class ShardList(TypedDict):
+    """The shards by number. None where the daemon's own process holds the book."""
+
+    items: list[ShardItem]
+    unwatched: int
 
 
 class SheetShown(TypedDict):
@@ -2245,6 +2272,7 @@ class StressAnswer(TypedDict):
     fund_draw_usd: NotRequired[str]
     scenario: str | None
     newly: dict[str, NewInStage]
+    partial: NotRequired[bool]
 
 
 class SumsShown(TypedDict):

@@ -69,6 +69,7 @@ from loan_monitor_client.models import (
     RulesBody,
     RulesPreview,
     SessionItem,
+    ShardList,
     SignIn,
     SilenceBody,
     SilenceItem,
@@ -579,6 +580,18 @@ class MonitorClient:
             self._to.ask(
                 "GET",
                 "/v1/session",
+            ),
+        )
+
+    def get_shards(
+        self,
+    ) -> ShardList:
+        """Where the book is held, if it is spread over shards: each copy, its groups, its memory and its last answer."""
+        return cast(
+            "ShardList",
+            self._to.ask(
+                "GET",
+                "/v1/shards",
             ),
         )
 

@@ -744,6 +744,7 @@ export interface ExposureList {
   readonly wrong_way: ReadonlyArray<IssuerPair>;
   readonly items: ReadonlyArray<ExposureItem>;
   readonly next: string | null;
+  readonly partial?: boolean;
 }
 
 /** ExtendGrace */
@@ -818,6 +819,7 @@ export interface GroupCounts {
   readonly blind: number;
   readonly stages: Readonly<Record<string, number>>;
   readonly debt_usd: Readonly<Record<string, string>>;
+  readonly partial?: boolean;
 }
 
 /** All that is known of a group at one instant. */
@@ -902,6 +904,7 @@ export interface GroupLine {
 export interface GroupList {
   readonly items: ReadonlyArray<GroupRow>;
   readonly next: string | null;
+  readonly partial?: boolean;
 }
 
 /** The group that an alert is about. */
@@ -1290,6 +1293,7 @@ export interface MatrixAnswer {
   readonly x: Axis;
   readonly y: Axis;
   readonly cells: ReadonlyArray<ReadonlyArray<Cell>>;
+  readonly partial?: boolean;
 }
 
 /** The group is under another product from now on, also where the book goes on naming the one that it named so far. */
@@ -1777,6 +1781,7 @@ export interface ReverseAnswer {
   readonly below: FallReach | null;
   readonly reason: string | null;
   readonly is_exact: Exactness;
+  readonly partial?: boolean;
 }
 
 /** A rota: who is on duty now, and who comes next. */
@@ -1847,6 +1852,26 @@ export interface SetBalanceEntry {
   readonly account: string;
   readonly asset: string;
   readonly quantity: string;
+}
+
+/** A copy of a shard. `debt_usd`: what its groups owed when the shard saw prices last. `missing`: a replacement is loaded. */
+export interface ShardItem {
+  readonly shard: number;
+  readonly copy: number;
+  readonly where: string;
+  readonly groups: number;
+  readonly debt_usd: string;
+  readonly missing: boolean;
+  readonly watched: boolean;
+  readonly answered_s: number;
+  readonly memory_bytes: number | null;
+  readonly state: string;
+}
+
+/** The shards by number. None where the daemon's own process holds the book. */
+export interface ShardList {
+  readonly items: ReadonlyArray<ShardItem>;
+  readonly unwatched: number;
 }
 
 /** A table of the file. */
@@ -2029,6 +2054,7 @@ export interface StressAnswer {
   readonly fund_draw_usd?: string;
   readonly scenario: string | null;
   readonly newly: Readonly<Record<string, NewInStage>>;
+  readonly partial?: boolean;
 }
 
 /** Groups and what they come to in USD. */

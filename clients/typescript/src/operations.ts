@@ -181,6 +181,11 @@ export class MonitorClient {
     return this.#to.ask("GET", "/v1/session");
   }
 
+  /** Where the book is held, if it is spread over shards: each copy, its groups, its memory and its last answer. */
+  getShards(): Promise<m.ShardList> {
+    return this.#to.ask("GET", "/v1/shards");
+  }
+
   /** The daemon at a glance. */
   getStatus(): Promise<m.Status> {
     return this.#to.ask("GET", "/v1/status");

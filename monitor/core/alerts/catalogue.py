@@ -44,7 +44,7 @@ from monitor.core.alerts.alert_type import (
 from monitor.core.alerts.group_alerts import GROUP as GROUP
 from monitor.core.alerts.group_alerts import GROUP_ROWS
 from monitor.core.alerts.group_alerts import LOAN as LOAN
-from monitor.core.alerts.state_alerts import CONFIG_REFUSED, CONFIG_TAKEN, RULES_HELD, RULES_RELEASED, STATE_ROWS
+from monitor.core.alerts.state_alerts import STATE_ENDS, STATE_ROWS
 
 BOOK_REFUSED = "book.refused"
 """The type that a book, a rate file and core itself raise."""
@@ -61,8 +61,7 @@ ENDS: Mapping[str, str] = {
     CHANNEL_OFF: CHANNEL_ON,
     RULES_DRIFT: RULES_AGREED,
     BOOK_GAP: BOOK_WHOLE,
-    CONFIG_REFUSED: CONFIG_TAKEN,
-    RULES_HELD: RULES_RELEASED,
+    **STATE_ENDS,
 }
 """What is told when something that was told is over. Of all else that the shell notices the end is not told."""
 DIGEST = "digest"
@@ -290,9 +289,9 @@ _ROWS = (
         ends=("exposure.concentration",),
     ),
     AlertType(
-        BOOK_REFUSED, WARNING, "loan book line refused", "place in a book",
-        "A line of the loan book cannot be used, or rates of a file cannot.",
-        "Mend the line. The group stays as it was before, or is not watched at all. Rates stay as they were.",
+        BOOK_REFUSED, WARNING, "loan book or rates refused", "place in a book",
+        "A line of the loan book cannot be used, a book is missing or cannot be read, or rates of a file cannot be used.",
+        "Mend the line or the file. The group stays as it was before, or is not watched at all. Rates stay as they were.",
         (
             Fact("problem", TEXT, "what is wrong, as a sentence"),
             Fact("reason", TEXT, "the same as a short name"),
@@ -578,6 +577,7 @@ FAMILIES: Mapping[str, str] = {
     "delivery.*": "deliveries",
     "channel.*": "channels",
     "book.*": "the book",
+    "shard.*": "shards of the book",
     "monitor.*": "the monitor",
     "security.*": "security",
 }
@@ -591,9 +591,3 @@ STAGE_NEWS = BAD_STAGE_NEWS | GOOD_STAGE_NEWS
 
 ENDED_BY: Mapping[str, str] = {ended: row.type for row in _ROWS for ended in row.ends}
 """The type that ends another one, about the same subject. What is of a group's stage ends with its episode."""
-
-
-def title_of(type_: str) -> str:
-    """The words for a type; one that an older or a newer version knows is spelled out."""
-    row = CATALOGUE.get(type_)
-    return type_.replace(".", " ").replace("_", " ") if row is None else row.title

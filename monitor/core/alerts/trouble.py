@@ -23,6 +23,7 @@ from monitor.core.alerts.catalogue import (
     RULES_DRIFT,
 )
 from monitor.core.alerts.state_alerts import CONFIG_REFUSED, RULES_HELD
+from monitor.core.alerts.titles import UNREADABLE
 from monitor.core.schema import Problem
 
 STATES = frozenset(
@@ -77,6 +78,11 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_of_a_line(self) -> bool:
         """A group, or a line that may be of any group, is not as its book states it."""
         return self.kind == BOOK_REFUSED and (self.place is not None or self.group is not None)
+
+    @property
+    def is_of_a_file(self) -> bool:
+        """A book or a file of rates cannot be read as a whole."""
+        return self.kind == BOOK_REFUSED and self.reason == UNREADABLE and not self.is_of_a_line
 
 
 def bad_cell(problem: Problem) -> BadCell:

@@ -13,11 +13,13 @@ from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from monitor.core.groups.outcome import Memory, StoredBlock, StoredGroup
+from monitor.core.groups.plain_moves import PlainMove
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.snapshot import BookSnapshot
 from monitor.core.loans.group import Group, GroupBatch
 from monitor.core.money import ZERO
 from monitor.core.prices.board import PriceBoard
+from monitor.core.prices.good_prices import PricesThen
 from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Version
 from monitor.core.rules.settings import Rules
@@ -126,6 +128,16 @@ class LoanBook(Protocol):
     def suspects(self, change: PriceChange | None, board: PriceBoard) -> Collection[str]:
         """A superset of the groups for which something is to be decided after a change of prices or trust; None: of all."""
 
+    def plain_moves(self, suspects: Collection[str], board: PriceBoard, at: datetime) -> Mapping[str, PlainMove]:
+        """The plain moves among the suspects that were named last, by group; an event at a time decides them."""
+
+    def keep_plain(self, move: PlainMove, state: GroupState) -> None:
+        """A group has taken a plain move of the last `plain_moves`, to this state."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Some of its groups were not looked at on the prices in force: `suspects` is due, though no price moved."""
+
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
         """A superset of the groups that at a time have a deadline to come by `until`."""
 
@@ -209,10 +221,12 @@ def weight_or_none(record: GroupRecord, usd: Mapping[str, Decimal]) -> Weight | 
         return None
 
 
-def weigh_now(record: GroupRecord, board: PriceBoard) -> None:
+def weigh_now(record: GroupRecord, board: PricesThen) -> None:
     """Weighs a group on the prices in force, and notes whether it is blind."""
     record.weight = weight_or_none(record, board.usd)
     record.bounds = bounds(record.held, board.usd) if record.weight is None else None
-    record.blind = record.weight is None or (
-        bool(board.untrusted) and not board.untrusted.isdisjoint(record.held.assets)
+    record.blind = (
+        record.weight is None
+        or record.is_unwatched
+        or (bool(board.untrusted) and not board.untrusted.isdisjoint(record.held.assets))
     )

@@ -194,6 +194,11 @@ def _liquidated(old: GroupRecord, entry: Liquidated, event: GroupPut | BookEntry
     return Row(old.group.id, LIQUIDATION, event.at, "", facts)
 
 
+def sums_of(record: GroupRecord, usd: Mapping[str, Decimal]) -> dict[str, str | None]:
+    """What the row of a liquidation that begins says of what it would leave."""
+    return _sums(_ends(record, usd))
+
+
 def _ends(record: GroupRecord, usd: Mapping[str, Decimal]) -> Clearance | None:
     return clearance(record.held, usd) if record.held.assets <= usd.keys() else None
 

@@ -8,7 +8,7 @@ from monitor.core.alerts.alert import Debt, Figures, GroupRef, Input
 from monitor.core.deadlines import ACKNOWLEDGED, DUE, EXPIRY, GRACE, GROUP, HOLD, REMINDER, Deadline
 from monitor.core.groups.outcome import Sight, StoredGroup
 from monitor.core.money import ZERO
-from monitor.core.prices.board import PriceBoard
+from monitor.core.prices.good_prices import PricesThen
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import Lifecycle
 from monitor.core.stages.calls import due_reminder, expires_at
@@ -33,6 +33,8 @@ class GroupRecord:
         self.weight: Weight | None = None
         self.bounds: WeightBounds | None = None
         self.blind = False
+        self.is_unwatched = False
+        """Whoever looks at its prices is missing: it is blind, whatever they say."""
         self.renew(at)
 
     def renew(self, at: datetime) -> None:
@@ -123,7 +125,7 @@ class GroupRecord:
         """The dates of every owed term loan as far as they have not run, in order."""
         return dates(self.group.loans, self.state, self.held.version, self.put_at)
 
-    def figures(self, board: PriceBoard) -> Figures:
+    def figures(self, board: PricesThen) -> Figures:
         """All that an alert must hold so that anyone can recompute it."""
         held, usd = self.held, board.usd
         priced = positions(held, usd)
@@ -147,7 +149,7 @@ class GroupRecord:
         )
 
 
-def _input(position: Position, board: PriceBoard) -> Input:
+def _input(position: Position, board: PricesThen) -> Input:
     mark = board.marks.get(position.asset)
     return Input(
         asset=position.asset,
@@ -164,7 +166,7 @@ def _input(position: Position, board: PriceBoard) -> Input:
     )
 
 
-def _debt(item: Owed, board: PriceBoard) -> Debt:
+def _debt(item: Owed, board: PricesThen) -> Debt:
     loan, mark = item.loan, board.marks.get(item.loan.asset)
     return Debt(
         loan.id, loan.asset, loan.principal, item.interest, item.price, item.value, mark.pinned if mark else None

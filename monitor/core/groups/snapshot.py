@@ -150,6 +150,10 @@ class BookSnapshot(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def is_partial(self) -> bool:
+        """An answer so far missed a part of the book, whose groups count as unknown."""
+
     def coins(self, scope: Scope) -> Coins:
         """The coins of the groups of a scope."""
 

@@ -64,6 +64,8 @@ class ExposureList(msgspec.Struct, frozen=True):
     wrong_way: list[IssuerPair]
     items: list[ExposureItem]
     next: str | None
+    partial: bool | UnsetType = UNSET
+    """True where a shard of the book gave no answer: its groups are among the unknown ones."""
 
 
 class Table:
@@ -80,6 +82,7 @@ class Table:
         self._rules = rules
         self._rows = sorted(found.rows, key=lambda row: _place(row, by))
         pairs = book.snapshot.pairs(rules.issuers, book.prices, scope) if by == ASSET and rules.issuers else []
+        self._is_partial = book.snapshot.is_partial
         self._pairs = sorted(pairs, key=lambda pair: (-pair.debt_usd, pair[:3]))
 
     def page(self, limit: int, after: str | None) -> ExposureList:
@@ -98,6 +101,7 @@ class Table:
                 wrong_way=[IssuerPair(**texts(pair)) for pair in self._pairs],
                 items=[self._row(row) for row in rows[:limit]],
                 next=_cursor(self.by, rows[limit - 1]) if len(rows) > limit else None,
+                partial=self._is_partial or UNSET,
             )
 
     def _row(self, row: Exposed) -> ExposureItem:

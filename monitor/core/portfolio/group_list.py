@@ -73,6 +73,8 @@ class GroupPage(NamedTuple):
 
     rows: list[Sight]
     next: str | None
+    is_partial: bool = False
+    """Some groups stand in it as unknown because nobody watches them."""
 
 
 class Counts(NamedTuple):
@@ -82,6 +84,8 @@ class Counts(NamedTuple):
     unknown: int
     blind: int
     total: int
+    is_partial: bool = False
+    """Some of the unknown ones are so because nobody watches them."""
 
 
 class BadCursor(ValueError):
@@ -217,7 +221,7 @@ def seen(record: GroupRecord, prices: Prices) -> Sight:
     """A group on these prices. Each attribute is read once: core's thread may replace it, but changes no value in place."""
     held = record.held
     weight = seen_weight(held, prices.usd)
-    is_blind = weight is None or not prices.untrusted.isdisjoint(held.assets)
+    is_blind = weight is None or record.is_unwatched or not prices.untrusted.isdisjoint(held.assets)
     return Sight(record.group, record.state, held, weight, is_blind, record.source, record.version, record.put_at)
 
 

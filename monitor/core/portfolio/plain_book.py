@@ -15,6 +15,7 @@ from monitor.core.groups.loan_book import (
     record_of,
 )
 from monitor.core.groups.outcome import Memory, Sight
+from monitor.core.groups.plain_moves import PlainMove
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.snapshot import BookSnapshot
 from monitor.core.loans.group import Group, GroupBatch
@@ -24,6 +25,7 @@ from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.quote import PriceChange
 from monitor.core.rules.product import Version
 from monitor.core.rules.settings import Rules
+from monitor.core.stages.stages import GroupState
 from monitor.core.text import MOST_NAMED
 from monitor.core.valuation.valuation import Holding
 
@@ -109,6 +111,16 @@ class PlainBook:
 
     def suspects(self, change: PriceChange | None, board: PriceBoard) -> Collection[str]:
         return self._records.keys() if change is None else self._screen.suspects(change.moved)
+
+    def plain_moves(self, suspects: Collection[str], board: PriceBoard, at: datetime) -> Mapping[str, PlainMove]:
+        return {}
+
+    def keep_plain(self, move: PlainMove, state: GroupState) -> None:
+        raise AssertionError("this book has proved no move")
+
+    @property
+    def is_behind(self) -> bool:
+        return False
 
     def waiting(self, at: datetime, until: datetime) -> Iterable[str]:
         return list(self._records)

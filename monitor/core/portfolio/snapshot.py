@@ -70,6 +70,8 @@ class WholeBook(NamedTuple):
 class PlainBookSnapshot:
     """Every group looked at, every figure exact."""
 
+    is_partial = False
+
     def __init__(self, sights: Sequence[Sight], at: datetime, decide: Decide | None = None) -> None:
         """`decide`: see `under`; without it no time passes."""
         self._sights = sights

@@ -173,6 +173,8 @@ class StressAnswer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
     """Only where an insurance fund is configured."""
     scenario: str | None
     newly: dict[str, NewInStage]
+    partial: bool | UnsetType = UNSET
+    """True where a shard of the book gave no answer: its groups count as unknown."""
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,6 +194,8 @@ class MatrixAnswer(msgspec.Struct, frozen=True, tag_field="kind", tag="matrix"):
     x: Axis
     y: Axis
     cells: list[list[Cell]]
+    partial: bool | UnsetType = UNSET
+    """True where a shard of the book gave no answer: its groups count as unknown."""
 
 
 class FallReach(msgspec.Struct, frozen=True):
@@ -214,6 +218,8 @@ class ReverseAnswer(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind",
     below: FallReach | None
     reason: str | None
     is_exact: Exactness
+    partial: bool | UnsetType = UNSET
+    """True where a shard of the book gave no answer: its groups count as unknown."""
 
 
 Step = Iterator[None]
@@ -290,6 +296,7 @@ class Shocked:
                 groups=sum(sums.groups for sums in then.moves.values()),
                 unknown=then.unknown,
                 is_exact=Exactness(then.are_counts_exact, then.are_sums_exact and now.are_sums_exact),
+                partial=book.snapshot.is_partial or UNSET,
                 before=_by_stage(now, 0),
                 after=_by_stage(then, 1),
                 moves=[
@@ -380,7 +387,8 @@ class Grid:
 
     def answer(self) -> MatrixAnswer:
         """When all steps are done."""
-        return MatrixAnswer(stamp(self._book.at), self._matrix.x, self._matrix.y, self._cells)
+        partial = self._book.snapshot.is_partial or UNSET
+        return MatrixAnswer(stamp(self._book.at), self._matrix.x, self._matrix.y, self._cells, partial)
 
 
 class Search:
@@ -444,6 +452,7 @@ class Search:
             below=self._reach(last if edge is None else edge - 1) if has_below else None,
             reason=f"even a fall of {_percent(last)} % of these coins does not reach it" if edge is None else None,
             is_exact=Exactness(swept.are_counts_exact, swept.are_sums_exact),
+            partial=self._book.snapshot.is_partial or UNSET,
         )
 
     def _reach(self, fall: int) -> FallReach:

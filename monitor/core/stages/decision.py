@@ -201,25 +201,45 @@ def move(name: str, state: GroupState, signal: Signal, at: datetime, held: Holdi
         return (msgspec.structs.replace(state, reason=OVERDUE_REASON) if signal == Signal.OVERDUE else state), None
     if weight is not None:
         state = _warned(state, (*state.warned, *warnings_reached(held, weight)))
+    return taken(name, state, signal, at, held.version, held.lines)
+
+
+def taken(name: str, state: GroupState, signal: Signal, at: datetime, version: Version, lines: Thresholds) -> Verdict:
+    """The step of a row of the table, and what tells of it. The state names the early warnings that are used up by now."""
+    row = TABLE[state.stage, signal]
     deadline = None
     if row.stage == DELAYED:
-        assert held.version.grace is not None, "a product without a grace period enrols nobody"
-        deadline = at + held.version.grace
+        assert version.grace is not None, "a product without a grace period enrols nobody"
+        deadline = at + version.grace
+    episode, sequence = state.episode + 1 if state.stage == NORMAL else state.episode, state.sequence + 1
+    id_ = alert_id(name, state.group, episode, sequence, row.alert)
     after = msgspec.structs.replace(
         state,
         stage=row.stage,
         reason=row.reason if row.stage == LIQUIDATION else None,
-        episode=state.episode + 1 if state.stage == NORMAL else state.episode,
+        episode=episode,
+        sequence=sequence,
         since=at,
         deadline=deadline,
         below_since=None,
         reminded_at=None,
         ack=None,
+        last_alert=None if row.stage == NORMAL else id_,
     )
-    after, said = say(name, after, row.alert, at, row.reason)
-    skipped = _skipped(state.stage, signal, held.lines)
-    said = msgspec.structs.replace(said, stage_from=state.stage, supersedes=state.last_alert, suppressed=skipped)
-    return msgspec.structs.replace(after, last_alert=None if row.stage == NORMAL else said.id), said
+    said = Said(
+        type=row.alert,
+        id=id_,
+        at=at,
+        sequence=sequence,
+        episode=episode,
+        stage_from=state.stage,
+        stage_to=row.stage,
+        reason=row.reason,
+        deadline=deadline,
+        supersedes=state.last_alert,
+        suppressed=_skipped(state.stage, signal, lines),
+    )
+    return after, said
 
 
 def _skipped(stage: Stage, signal: Signal, lines: Thresholds) -> tuple[str, ...]:

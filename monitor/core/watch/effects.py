@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from monitor.core.stages.stages import CALL_REMINDER, DELAY_REMINDER, DELAYED, M
 from monitor.core.valuation.interest_cover import shortfalls
 from monitor.core.watch.calls import CallEffects, with_call
 from monitor.core.watch.compose import about_group, raise_alert
+from monitor.core.watch.plain import PlainEffects
 from monitor.core.watch.watcher import NO_CAUSE, Ground
 from monitor.core.watch.watchers.fund import FundWatch
 from monitor.core.watch.watchers.rules import RulesWatch
@@ -42,16 +43,21 @@ class GroupEffects:
         self._fund = fund
         self._silences = silences
         self.calls = CallEffects(ground, self.follow)
+        self.plain = PlainEffects(ground, schedule, rules, fund, silences)
 
     # -- decisions --
 
-    def decide_all(self, group_ids: Iterable[str], priced: frozenset[str], at: datetime, out: Outcome) -> None:
+    def decide_all(self, group_ids: Collection[str], priced: frozenset[str], at: datetime, out: Outcome) -> None:
         """Decides groups; their alerts are sorted by id, as a book names groups in an order of its own.
+
+        Those whose step the book has proved by column take it so; all others are valued one by one.
 
         A clear hold may end now only for a group that holds an asset of `priced`: a book may name other groups too.
         """
-        start = len(out.alerts)
+        start, plain = len(out.alerts), self.plain.found(group_ids, at)
         for group_id in group_ids:
+            if (found := plain.get(group_id)) is not None and self.plain.take(found, at, out):
+                continue
             record = self._ground.known(group_id)
             self.decide(record, at, out, is_settled=not priced.isdisjoint(record.held.assets))
         if len(out.alerts) - start > 1:

@@ -267,7 +267,7 @@ class RiskMonitor:
         for record in change.groups:
             self._effects.decide(record, change.at, out, is_settled=False, cause=change.cause)
         suspects = change.suspects
-        if change.prices.moved:
+        if change.prices.moved or self.book.is_behind:
             suspects = dict.fromkeys((*suspects, *self.book.suspects(change.prices, self.board)))
         self._effects.decide_all(suspects, change.priced, change.at, out)
         concerned = [*change.of_block, *(record.group.id for record in change.groups)]

@@ -30,6 +30,8 @@ class Ground:
         self.board = board
         self.book = book
         self.agenda = Agenda()
+        self.decides_by_column = True
+        """Until exact figures contradict a decision that was made so."""
 
     def known(self, group_id: str) -> GroupRecord:
         """A group that a deadline or the book itself has named."""

@@ -55,7 +55,7 @@ class RowIndex:
         """By block and place: coins whose interest the Spot balances did not pay at the last look."""
         self._states: dict[int, bytes] = {}
         """By row, packed. An untouched group has no entry."""
-        self._named: dict[str, int] = {}
+        self.named: dict[str, int] = {}
         """Rows of the groups that were named last: core asks for them next."""
         self._ids = Index()
         self._accounts = Index()
@@ -107,7 +107,7 @@ class RowIndex:
 
     def row_of(self, group_id: str) -> int:
         """The row of a group, or -1."""
-        named = self._named.get(group_id)
+        named = self.named.get(group_id)
         if named is not None:
             return named
         return self._ids.find(*self._id_key(group_id))
@@ -118,8 +118,8 @@ class RowIndex:
 
     def name(self, rows: Iterable[int]) -> list[str]:
         """The ids of some rows; until the next call these groups are found without a search."""
-        self._named = {self.id(row): row for row in rows}
-        return list(self._named)
+        self.named = {self.id(row): row for row in rows}
+        return list(self.named)
 
     def owner(self, account: str) -> str | None:
         """The group that an account belongs to."""
@@ -245,7 +245,7 @@ class RowIndex:
 
     def install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
         """Takes a block whose groups are new from place `first` on. Those in `dead` [n] never come to life."""
-        self.blocks += [None] * (number + 1 - len(self.blocks))
+        self.blocks.extend([None] * (number + 1 - len(self.blocks)))
         self.blocks[number] = block
         missing = (number + 1) * GROUPS - len(self.stage)
         if missing > 0:
@@ -263,7 +263,7 @@ class RowIndex:
 
     def remove(self, row: int, group: Group) -> None:
         """Takes a group out of its row, which is dead from now on."""
-        self._named.pop(group.id, None)
+        self.named.pop(group.id, None)
         self._ids.remove(group.id.encode(), row)
         for account in group.accounts():
             self._accounts.remove(account.encode(), row)

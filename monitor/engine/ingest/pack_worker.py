@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
+import pickle  # nosec B403
 import socket
 from collections.abc import Mapping
 
@@ -40,7 +40,7 @@ def main(handle: int) -> None:
         while (asked := receive(peer)) is not None:
             page, body = _page(asked[0]), asked[1]
             if page.products:
-                products = pickle.loads(page.products)  # noqa: S301  the daemon that began this process made it
+                products = pickle.loads(page.products)  # noqa: S301  # nosec B301 - the daemon that began this process made it
             packed = packer.pack(page.lines(body), page.at, products, page.source, is_live=page.is_live)
             assert isinstance(packed.batch, PackedGroups)
             send(peer, PackedPage(packed.rest), packed.batch.block.dump(names))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from monitor.engine.ingest.packer import Packer
 
 LARGE_PAGES = 8
-"""65,000 lines: they take a second to pack. A process takes two to begin, on another core, and 100 MB."""
+"""65,000 lines: they take a second to pack. A process takes two to begin, on another core, and 200 MB."""
 _OF_CONTACTS = b'"contacts"'
 """Only the daemon knows what its notifiers take for an address."""
 

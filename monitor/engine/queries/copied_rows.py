@@ -40,6 +40,8 @@ class BookCopy(NamedTuple):
 class CopiedRows:
     """The rows of a BookCopy, and the fresh groups beside them."""
 
+    is_partial = False
+
     def __init__(self, copy: BookCopy, fresh: PlainBookSnapshot) -> None:
         self._copy = copy
         self._fresh = fresh

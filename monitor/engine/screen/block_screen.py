@@ -106,6 +106,10 @@ class BlockScreen:
         rows = self.fast.suspects(moved, price, self._flags).tolist()
         return rows, not np.array_equal(before, self._flags)
 
+    def is_of(self, board: PriceBoard) -> bool:
+        """The sums are of the prices that are in force."""
+        return self.fast.is_of(*self._board_prices.prices(board))
+
     def holders(self, assets: Collection[str]) -> I64:
         """Rows that hold or owe any of these assets."""
         return self.fast.holders(self._board_prices.places(assets))

@@ -143,6 +143,19 @@ class FastScreen:
         self._price, self._flag = price.copy(), flag.copy()
         return found
 
+    def is_of(self, price: F64, flag: U8) -> bool:
+        """The sums are of these prices."""
+        return np.array_equal(price, self._price) and np.array_equal(flag, self._flag)
+
+    @property
+    def prices(self) -> F64:
+        """By asset, those of the last call."""
+        return self._price
+
+    def is_weighed(self, number: int) -> bool:
+        """The sums of a block are of what its groups hold and owe now."""
+        return number not in self._dirty
+
     def holders(self, assets: Sequence[int]) -> I64:
         """Rows that hold or owe something of any of these assets, ascending."""
         wanted = np.zeros(int(self._tiers.asset.max(initial=0)) + 1, np.uint8)

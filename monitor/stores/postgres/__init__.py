@@ -26,6 +26,7 @@ from monitor.audit_chain import AuditHead, AuditTrail
 from monitor.audit_keys import NO_KEYS, AuditKeys
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.events.history import Row
+from monitor.core.groups.plain_moves import Rendered
 from monitor.core.groups.snapshot import Scope
 from monitor.core.schema import Span
 from monitor.stores._base import (
@@ -51,6 +52,7 @@ from monitor.stores._base import (
     Target,
 )
 from monitor.stores._rows import encode
+from monitor.stores._staged import work_out
 from monitor.stores.postgres import audits, book, deliveries, history, log, schema
 from monitor.stores.postgres.book import BlockCache
 from monitor.stores.postgres.connection import Thread, connect
@@ -159,9 +161,13 @@ class PostgresStore:
 
     async def commit(self, change: Change) -> Committed:
         writer = self._required(self._writer)
+        await work_out(change)
         committed = await writer.run(partial(writer.commit, change, self._keys))
         crashpoint.reached("after commit", (a.type for a, _ in change.alerts))
         return committed
+
+    async def render(self, most: int) -> Rendered:
+        return Rendered()  # a commit works out all figures
 
     async def open_deliveries(self) -> list[Delivery]:
         return await self._write(deliveries.pending)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from monitor.core.events.history import Row
+from monitor.core.groups.plain_moves import whole_row
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of, time_at
 from monitor.stores._base import HistoryFilter, LtvPoint
@@ -34,7 +35,7 @@ async def write(db: Any, rows: Sequence[Row]) -> None:
     if not rows:
         return
     number = await db.fetchval("UPDATE fence SET history = history + $1 RETURNING history", len(rows)) - len(rows)
-    made = [(number + n, r.group, r.kind, r.loan, micros_of(r.at), encode(r)) for n, r in enumerate(rows, 1)]
+    made = [(number + n, r.group, r.kind, r.loan, micros_of(r.at), encode(whole_row(r))) for n, r in enumerate(rows, 1)]
     sql = (
         "INSERT INTO history SELECT * FROM "
         "unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[])"

@@ -10,6 +10,7 @@ import msgspec
 from monitor import crashpoint
 from monitor.audit_keys import AuditKeys
 from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.light import whole
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of, time_at
 from monitor.core.stages.stages import NORMAL
@@ -51,7 +52,7 @@ async def _write_alerts(db: Any, change: Change) -> Committed:
     fresh: dict[str, tuple[Alert, tuple[Target, ...]]] = {}
     for alert, targets in change.alerts:
         if alert.id not in seen:
-            fresh.setdefault(alert.id, (alert, targets))
+            fresh.setdefault(alert.id, (whole(alert), targets))
     if not fresh:
         return Committed(cursor)
     logged = [LoggedAlert(cursor + n, alert) for n, (alert, _) in enumerate(fresh.values(), 1)]

@@ -24,6 +24,7 @@ from monitor.audit_chain import AuditHead, AuditTrail
 from monitor.audit_keys import NO_KEYS, AuditKeys
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.events.history import Row
+from monitor.core.groups.plain_moves import Rendered
 from monitor.core.groups.snapshot import Scope
 from monitor.secret_files import BadSecret, read_secret
 from monitor.stores._base import (
@@ -47,7 +48,19 @@ from monitor.stores._base import (
     Switched,
     Target,
 )
-from monitor.stores.sqlite import audits, deliveries, file, history, late_ends, lock, log, restoring, subscriptions
+from monitor.stores._staged import Forms
+from monitor.stores.sqlite import (
+    audits,
+    deliveries,
+    file,
+    history,
+    late_ends,
+    lock,
+    log,
+    restoring,
+    staged,
+    subscriptions,
+)
 from monitor.stores.sqlite import points as ltv
 from monitor.stores.sqlite.connection import Connection, Together, explained, transaction
 from monitor.stores.sqlite.engine import EXTRA, PLAIN, Engine, has_cipher
@@ -139,6 +152,8 @@ def opened_alone(config: Config) -> Iterator[sqlite3.Connection]:
         db = opened.enter_context(closing(file.connect(path, engine)))
         file.migrate(db)
         audits.adopt(db)
+        late_ends.fold(db)
+        staged.render_all(db, Forms())
         yield db
 
 
@@ -174,6 +189,9 @@ class SqliteStore:
         self._keys = NO_KEYS
         self._opened = AsyncExitStack()
         self._together = Together()
+        self._forms = Forms()
+        self._read_forms = Forms()
+        """Of the writer's thread, and of the reader's."""
         self._late = late_ends.LateEnds()
 
     async def open(self) -> StoredState:
@@ -190,6 +208,7 @@ class SqliteStore:
                 await writer.run(file.migrate)
                 await writer.run(audits.adopt)
                 await writer.run(late_ends.fold)
+                await writer.run(partial(staged.render_older, forms=self._forms))
                 reader = Connection(partial(file.connect_read_only, self.path, self._engine))
                 await opening.enter_async_context(reader)
                 self._file_id = _file_id(self.path)
@@ -203,6 +222,10 @@ class SqliteStore:
     async def commit(self, change: Change) -> Committed:
         return await self._write(partial(log.commit, change=change, keys=self._keys))
 
+    async def render(self, most: int) -> Rendered:
+        found = await self._write_beside(partial(staged.render, forms=self._forms, most=most))
+        return found._replace(disproofs=(*found.disproofs, *self._read_forms.disproofs()))
+
     async def open_deliveries(self) -> list[Delivery]:
         return await self._write(deliveries.pending)
 
@@ -214,10 +237,10 @@ class SqliteStore:
         self._late.fold_soon(self._fold)
 
     async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]:
-        return await self._read(partial(log.alerts, wanted=wanted))
+        return await self._read(partial(log.alerts, wanted=wanted, forms=self._read_forms))
 
     async def alert(self, id: str) -> LoggedAlert | None:
-        return await self._read(partial(log.alert, id=id))
+        return await self._read(partial(log.alert, id=id, forms=self._read_forms))
 
     async def deliveries(self, wanted: DeliveryFilter) -> list[Delivery]:
         await self._fold()
@@ -306,10 +329,10 @@ class SqliteStore:
         return total
 
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
-        return await self._read(partial(history.page, wanted=wanted))
+        return await self._read(partial(history.page, wanted=wanted, forms=self._read_forms))
 
     async def first_rows(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
-        return await self._read(partial(history.first_rows, wanted=wanted))
+        return await self._read(partial(history.first_rows, wanted=wanted, forms=self._read_forms))
 
     async def newest_life(self, group: str, scope: Scope) -> int | None:
         return await self._read(partial(history.newest_life, group=group, scope=scope))

@@ -196,7 +196,10 @@ def move(db: sqlite3.Connection, old: Delivery, targets: Sequence[Target], at: d
     with transaction(db):
         if not db.execute(end_it, (ended.detail, *key_of(old.id))).rowcount:
             return []
-        new = [d for d in made if one(db, d.id) is None]
+        (debt_usd,) = db.execute(
+            "SELECT debt_usd FROM deliveries WHERE cursor = ? AND id = ?", key_of(old.id)
+        ).fetchone()
+        new = [msgspec.structs.replace(d, debt_usd=debt_usd) for d in made if one(db, d.id) is None]
         _insert(db, (delivery_row(d, micros_of(d.due_at), micros_of(d.created_at)) for d in new))
     return new
 
@@ -209,7 +212,7 @@ def hand_over(db: sqlite3.Connection, pairs: Sequence[tuple[Delivery, Target]], 
             now = one(db, old.id)
             if now is None or now.state not in ("pending", "failed"):
                 continue
-            new = handed_over(old, target, at)
+            new = handed_over(msgspec.structs.replace(old, debt_usd=now.debt_usd), target, at)
             if new.id not in made and one(db, new.id) is None:
                 made[new.id] = new
         _insert(db, (delivery_row(d, micros_of(at), micros_of(at)) for d in made.values()))

@@ -14,20 +14,27 @@ from monitor.core.events.history import Row
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of
 from monitor.stores._base import HistoryFilter
-from monitor.stores._rows import EACH, each, encode, labels_of, labels_text
+from monitor.stores._rows import EACH, each, labels_of, labels_text
+from monitor.stores._staged import Forms, known_row
+from monitor.stores.sqlite import staged
+from monitor.stores.sqlite.staged import Staging
 
 _row = msgspec.json.Decoder(Row).decode
 
 
-def write(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
+def write(db: sqlite3.Connection, rows: Sequence[Row], staging: Staging) -> None:
     """Adds rows in their order."""
+    if not rows:
+        return
     sql = "INSERT INTO history (group_id, kind, loan, at, body) VALUES (?, ?, ?, ?, ?)"
-    db.executemany(sql, ((r.group, r.kind, r.loan, micros_of(r.at), encode(r)) for r in rows))
+    db.executemany(sql, ((r.group, r.kind, r.loan, micros_of(r.at), staging.row_body(r)) for r in rows))
+    (last,) = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'history'").fetchone()
+    staging.note_rows(last - len(rows) + 1, last)
     holders = {(r.group, r.life, labels_text(r.labels)) for r in rows if r.labels is not None}
     db.executemany("INSERT OR IGNORE INTO holders VALUES (?, ?, ?)", sorted(holders))
 
 
-def page(db: sqlite3.Connection, wanted: HistoryFilter) -> list[tuple[int, Row]]:
+def page(db: sqlite3.Connection, wanted: HistoryFilter, forms: Forms) -> list[tuple[int, Row]]:
     """A page of a group's rows."""
     conditions: list[str] = ["group_id = ?", "number > ?"]
     values: list[Any] = [wanted.group, wanted.after]
@@ -43,14 +50,16 @@ def page(db: sqlite3.Connection, wanted: HistoryFilter) -> list[tuple[int, Row]]
     if wanted.until is not None:
         conditions.append("at <= ?")
         values.append(micros_of(wanted.until))
-    return list(islice(_kept(db, " AND ".join(conditions), values, wanted), wanted.limit))
+    with staged.one_look(db):
+        return list(islice(_kept(db, " AND ".join(conditions), values, wanted, forms), wanted.limit))
 
 
-def first_rows(db: sqlite3.Connection, wanted: HistoryFilter) -> list[tuple[int, Row]]:
+def first_rows(db: sqlite3.Connection, wanted: HistoryFilter, forms: Forms) -> list[tuple[int, Row]]:
     """The first row of each loan of a group that is of the life and the scope."""
     first: dict[str, tuple[int, Row]] = {}
-    for number, row in _kept(db, "group_id = ? AND loan <> ''", [wanted.group], wanted):
-        first.setdefault(row.loan, (number, row))
+    with staged.one_look(db):
+        for number, row in _kept(db, "group_id = ? AND loan <> ''", [wanted.group], wanted, forms):
+            first.setdefault(row.loan, (number, row))
     return list(first.values())
 
 
@@ -59,7 +68,7 @@ def newest_life(db: sqlite3.Connection, group: str, scope: Scope) -> int | None:
     newest = "SELECT body FROM history INDEXED BY history_look WHERE group_id = ? ORDER BY number DESC LIMIT 1"
     row = db.execute(newest, [group]).fetchone()
     if row is None or not scope:
-        return None if row is None else _row(row[0]).life
+        return None if row is None else known_row(row[0]).life
     held = db.execute("SELECT life, labels FROM holders WHERE group_id = ? ORDER BY life DESC", [group])
     return next((life for life, labels in held if sees(scope, labels_of(labels))), None)
 
@@ -85,10 +94,10 @@ def _newest_at(db: sqlite3.Connection, group: str) -> int:
 
 
 def _kept(
-    db: sqlite3.Connection, where: str, values: Sequence[Any], wanted: HistoryFilter
+    db: sqlite3.Connection, where: str, values: Sequence[Any], wanted: HistoryFilter, forms: Forms
 ) -> Iterator[tuple[int, Row]]:
     """Rows in their order. Their bodies say of which life they are, and who may see them."""
     order = "number DESC" if wanted.is_newest_first else "number"
     sql = f"SELECT number, body FROM history INDEXED BY history_look WHERE {where} ORDER BY {order}"  # noqa: S608
-    rows = ((number, _row(body)) for number, body in db.execute(sql, values))
+    rows = ((number, staged.row(db, forms, body) or _row(body)) for number, body in db.execute(sql, values))
     return ((number, row) for number, row in rows if wanted.keeps(row))

@@ -14,7 +14,6 @@ from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of, time_at
 from monitor.core.stages.stages import NORMAL
-from monitor.stores import _packed as packed
 from monitor.stores._base import (
     AlertFilter,
     Applied,
@@ -24,25 +23,29 @@ from monitor.stores._base import (
     Target,
 )
 from monitor.stores._rows import BY_ID, EACH, each, labels_of, labels_text
-from monitor.stores.sqlite import audits, book, history
+from monitor.stores._staged import Forms
+from monitor.stores.sqlite import audits, book, history, staged
 from monitor.stores.sqlite.audits import PRUNED_AT_ONCE
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.deliveries import outbox, write_outbox
+from monitor.stores.sqlite.staged import Staging
 
 
 def commit(db: sqlite3.Connection, change: Change, keys: AuditKeys) -> Committed:
     """Everything of one event, or nothing of it. `keys` sign its audits."""
     with transaction(db):
+        staging = Staging(db)
         book.write(db, change)
-        committed = _write_alerts(db, change)
-        _write_records(db, change)
+        committed = _write_alerts(db, change, staging)
+        _write_records(db, change, staging)
+        staging.write()
         audits.write(db, change.audits, keys)
         crashpoint.reached("before commit", (a.type for a, _ in change.alerts))
     crashpoint.reached("after commit", (a.type for a, _ in change.alerts))
     return committed
 
 
-def _write_alerts(db: sqlite3.Connection, change: Change) -> Committed:
+def _write_alerts(db: sqlite3.Connection, change: Change, staging: Staging) -> Committed:
     cursor = _last_cursor(db)
     if not change.alerts:
         return Committed(cursor)
@@ -52,7 +55,8 @@ def _write_alerts(db: sqlite3.Connection, change: Change) -> Committed:
         if alert.id not in seen:
             fresh.setdefault(alert.id, (alert, targets))
     logged = [LoggedAlert(cursor + n, alert) for n, (alert, _) in enumerate(fresh.values(), 1)]
-    db.executemany("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (_alert_row(x) for x in logged))
+    db.executemany("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (_alert_row(x, staging) for x in logged))
+    staging.note(logged)
     box = outbox(db, change.at, [x.alert for x in logged])
     for one, (_, targets) in zip(logged, fresh.values(), strict=True):
         box.add(one, targets)
@@ -67,10 +71,10 @@ def _seen(db: sqlite3.Connection, ids: list[str]) -> set[str]:
     return {id for (id,) in db.execute(alike, [each(id[4:12] for id in ids)])}
 
 
-def _alert_row(logged: LoggedAlert) -> tuple[Any, ...]:
+def _alert_row(logged: LoggedAlert, staging: Staging) -> tuple[Any, ...]:
     a = logged.alert
     group = a.group.id if a.group else None
-    return logged.cursor, a.id, micros_of(a.at), a.type, a.subject, a.episode, group, packed.alert_body(a)
+    return logged.cursor, a.id, micros_of(a.at), a.type, a.subject, a.episode, group, staging.alert_body(a)
 
 
 def _last_cursor(db: sqlite3.Connection) -> int:
@@ -79,12 +83,12 @@ def _last_cursor(db: sqlite3.Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def _write_records(db: sqlite3.Connection, change: Change) -> None:
+def _write_records(db: sqlite3.Connection, change: Change, staging: Staging) -> None:
     entries = (
         (e.group_id, e.id, e.digest, e.version, micros_of(e.at), e.life, labels_text(e.labels)) for e in change.entries
     )
     db.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", entries)
-    history.write(db, change.history)
+    history.write(db, change.history, staging)
 
 
 def snapshot(db: sqlite3.Connection) -> StoredState:
@@ -92,19 +96,20 @@ def snapshot(db: sqlite3.Connection) -> StoredState:
     return book.snapshot(db, _last_cursor(db))
 
 
-def alerts(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
+def alerts(db: sqlite3.Connection, wanted: AlertFilter, forms: Forms) -> list[LoggedAlert]:
     """A page of the log."""
     found: list[LoggedAlert] = []
     after = wanted
     while True:
-        page = _page(db, after)
+        with staged.one_look(db):
+            page = _page(db, after, forms)
         found += [logged for logged in page if wanted.keeps(logged.alert)]
         if len(page) < wanted.limit or len(found) >= wanted.limit:
             return found[: wanted.limit]
         after = msgspec.structs.replace(wanted, after=page[-1].cursor)
 
 
-def _page(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
+def _page(db: sqlite3.Connection, wanted: AlertFilter, forms: Forms) -> list[LoggedAlert]:
     """The next alerts of the wanted types. The filters are decided in an index, the bodies of the page alone are read."""
     conditions: list[str] = ["cursor < ?" if wanted.newest_first and wanted.after else "cursor > ?"]
     values: list[Any] = [wanted.after]
@@ -127,13 +132,14 @@ def _page(db: sqlite3.Connection, wanted: AlertFilter) -> list[LoggedAlert]:
         f"SELECT cursor, body FROM alerts WHERE cursor IN ({page}) {order}",  # noqa: S608
         [*values, wanted.limit],
     )
-    return [LoggedAlert(cursor, packed.alert(body)) for cursor, body in rows]
+    return [LoggedAlert(cursor, staged.alert(db, forms, body)) for cursor, body in rows]
 
 
-def alert(db: sqlite3.Connection, id: str) -> LoggedAlert | None:
+def alert(db: sqlite3.Connection, id: str, forms: Forms) -> LoggedAlert | None:
     """By its id."""
-    row = db.execute(f"SELECT cursor, body FROM alerts WHERE {BY_ID}", {"id": id}).fetchone()  # noqa: S608
-    return LoggedAlert(row[0], packed.alert(row[1])) if row else None
+    with staged.one_look(db):
+        row = db.execute(f"SELECT cursor, body FROM alerts WHERE {BY_ID}", {"id": id}).fetchone()  # noqa: S608
+        return LoggedAlert(row[0], staged.alert(db, forms, row[1])) if row else None
 
 
 def entry(db: sqlite3.Connection, group_id: str, id: str, scope: Scope) -> Applied | None:

@@ -21,6 +21,7 @@ from monitor.core.stages.stages import NORMAL, Ack
 from monitor.stores._base import AlertFilter
 from monitor.web.alert_log import may_see
 from monitor.web.auth import OPERATE, READ
+from monitor.web.borrowers import check_filter
 from monitor.web.http import (
     AFTER_NUMBER,
     GLOB,
@@ -77,6 +78,7 @@ async def alerts(call: Call) -> AlertList:
     )
     labels = query.labels()
     query.done()
+    check_filter(call.caller, call.daemon.public_labels(), labels)
     found, cursor = await call.site.alert_log.page(wanted, call.caller, labels)
     return AlertList(encoded(await _texts(call, found)), cursor)
 

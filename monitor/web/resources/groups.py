@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from monitor import contacts
 from monitor.core.events.entries import Announce, AttachAccount, DisputeCall, Entry, Lever, ResolveDispute
@@ -28,7 +29,7 @@ from monitor.core.schema import ID_EXPECTED, Id, Invalid, Problem, is_id, read_o
 from monitor.core.stages.stages import STAGES
 from monitor.core.text import stamp_or_none
 from monitor.web.auth import FEED, OPERATE, READ, Caller
-from monitor.web.borrowers import detail_for, row_for
+from monitor.web.borrowers import check_filter, detail_for, row_for
 from monitor.web.http import (
     AFTER,
     INLINE_BYTES,
@@ -74,6 +75,8 @@ class GroupList(msgspec.Struct, frozen=True):
 
     items: list[GroupRow]
     next: str | None
+    partial: bool | UnsetType = UNSET
+    """True while a shard of the book is missing: its groups stand here as those whose price is missing."""
 
 
 class EntryAnswer(msgspec.Struct, frozen=True):
@@ -122,23 +125,17 @@ def group_query(query: Query) -> GroupQuery:
     )
 
 
-def check_asked(call: Call, wanted: GroupQuery) -> None:
-    """Raises Rejected for a filter by which a borrower could find out labels that are not public."""
-    hidden = [name for name, _ in wanted.labels if name not in call.daemon.public_labels()]
-    if call.caller.is_borrower and (wanted.q or hidden):
-        raise Rejected("bad-query", "a borrower's token filters by stage, product and the labels that are public")
-
-
 async def list_(call: Call) -> GroupList:
     """Groups, worst first."""
     wanted = msgspec.structs.replace(group_query(call.query), after=call.query.cursor())
-    check_asked(call, wanted)
+    check_filter(call.caller, call.daemon.public_labels(), wanted.labels, wanted.q)
     call.query.done()
 
     def page() -> GroupList:
         found = call.daemon.view.groups(wanted, call.caller.scope)
         public = call.daemon.public_labels()
-        return GroupList([row_for(call.caller, public, row(sight)) for sight in found.rows], found.next)
+        rows = [row_for(call.caller, public, row(sight)) for sight in found.rows]
+        return GroupList(rows, found.next, found.is_partial or UNSET)
 
     return await asyncio.to_thread(page)
 

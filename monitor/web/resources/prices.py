@@ -123,7 +123,10 @@ async def release(call: Call) -> None:
 async def _shown(call: Call) -> PriceItem:
     """The price of the path. Raises Rejected where no such coin is known to the caller."""
     if call.id not in await asyncio.to_thread(_known, call):
-        raise Rejected("not-found", f"{call.id[:40]}: no feed prices this coin and no group needs it")
+        why = "none of your groups needs this coin"
+        if not call.caller.is_borrower:
+            why = "no feed prices this coin and no group needs it"
+        raise Rejected("not-found", f"{call.id[:40]}: {why}")
     (item,) = await _with_sources(call, [call.id])
     return item
 

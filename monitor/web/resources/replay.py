@@ -11,6 +11,7 @@ import msgspec
 
 from monitor import crashpoint
 from monitor.core.alerts.alert import LoggedAlert
+from monitor.core.alerts.light import whole
 from monitor.core.schema import Id, Pattern, Problem
 from monitor.stores._base import AlertFilter, Audit, Delivery, new_delivery
 from monitor.web.alert_log import may_see
@@ -140,7 +141,7 @@ def _deliveries(call: Call, body: ReplayBody, page: list[LoggedAlert]) -> list[D
     """One for each target of an alert that the range means."""
     now = call.daemon.clock.utc()
     return [
-        new_delivery(logged, target, now)
+        new_delivery(msgspec.structs.replace(logged, alert=whole(logged.alert)), target, now)
         for logged in page
         if _is_meant(body, logged) and may_see(call.caller, logged.alert)
         for target in call.daemon.route(logged.alert)

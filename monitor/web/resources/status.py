@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 
 from monitor.core.groups.snapshot import Scope
+from monitor.core.groups.watcher_states import BookState
 from monitor.core.prices.quote import USDT
 from monitor.core.text import stamp, stamp_or_none
 from monitor.lease.state import HeadState
@@ -138,7 +139,9 @@ def _status(call: Call) -> Status:
 
 
 def _books(daemon: Daemon) -> dict[str, BookItem]:
+    """Those of the configuration too that were never read: a book that is missing is not left out."""
     limits = daemon.rules().books
+    stated = [each.name for each in daemon.sources() if each.gives == "loans"]
     return {
         name: BookItem(
             as_of=stamp_or_none(state.as_of),
@@ -147,7 +150,7 @@ def _books(daemon: Daemon) -> dict[str, BookItem]:
             limit_s=limits[name].total_seconds() if name in limits else None,
             stale=state.told.last is not None,
         )
-        for name, state in sorted(daemon.view.books.items())
+        for name, state in sorted(({name: BookState() for name in stated} | {**daemon.view.books}).items())
     }
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 
 from monitor.web.auth import READ
+from monitor.web.borrowers import check_filter
 from monitor.web.http import AFTER_NUMBER, Param, Rejected, whole_number
 from monitor.web.live import EVENTS
-from monitor.web.resources.groups import GROUP_FILTER, check_asked, group_query
+from monitor.web.resources.groups import GROUP_FILTER, group_query
 from monitor.web.site import Call, Endpoint, opened
 from monitor.web.stream import Client
 
@@ -21,7 +22,7 @@ async def handle(call: Call) -> web.StreamResponse:
     wanted = group_query(query)
     after = query.number("after") if query.text("after") is not None else None
     query.done()
-    check_asked(call, wanted)
+    check_filter(call.caller, call.daemon.public_labels(), wanted.labels, wanted.q)
     last = call.request.headers.get("Last-Event-ID")
     if last:
         # A browser that comes back repeats the address it began with; the header knows how far it got.

@@ -6,6 +6,7 @@ import asyncio
 
 from monitor.core.queries.what_if import WhatIf, WhatIfAnswer, what_if
 from monitor.web.auth import READ
+from monitor.web.borrowers import check_coins
 from monitor.web.http import read_as, read_body
 from monitor.web.resources.groups import visible
 from monitor.web.site import Call, Endpoint
@@ -16,7 +17,13 @@ async def what_if_(call: Call) -> WhatIfAnswer:
     call.site.quotas.what_if(call.caller)
     raw = await read_body(call.request)
     look = await visible(call)
-    return await asyncio.to_thread(lambda: what_if(look, read_as(WhatIf, raw)))
+
+    def answer() -> WhatIfAnswer:
+        asked = read_as(WhatIf, raw)
+        check_coins(call.caller, look, asked)
+        return what_if(look, asked)
+
+    return await asyncio.to_thread(answer)
 
 
 ROUTES = (Endpoint("POST", "/v1/groups/{id}/what-if", what_if_, READ, body=WhatIf),)

@@ -8,7 +8,8 @@ import pytest
 
 from monitor.core.alerts.alert_schema import schema_of
 from monitor.core.alerts.alert_type import SEVERITY_RANK, AlertType
-from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, CATALOGUE, FAMILIES, GOOD_STAGE_NEWS, title_of
+from monitor.core.alerts.catalogue import BAD_STAGE_NEWS, CATALOGUE, FAMILIES, GOOD_STAGE_NEWS
+from monitor.core.alerts.titles import title_of
 from monitor.core.stages.stages import NORMAL, TABLE
 
 ROWS = pytest.mark.parametrize("row", CATALOGUE.values(), ids=CATALOGUE)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from monitor.core.alerts.catalogue import title_of
 from monitor.core.alerts.matching import Match
 from monitor.core.alerts.silences import MakeSilence
+from monitor.core.alerts.titles import title_of
 from monitor.core.events.events import GroupPut, OperatorAct
 from monitor.core.loans.group import Group, parse_line, restated, same_line
 from monitor.core.schema import Invalid

@@ -89,6 +89,11 @@ class Concentration(Watcher):
         for name, most in sorted(rules.exposure.max_share.items()):
             by = by_of(name)
             found = snapshot.exposures(by, on, (), has_distances=False)
+            if (
+                snapshot.is_partial
+            ):  # shares of a part of the book say nothing of the whole; the next minute looks again
+                self.plan(at)
+                return
             whole, eased = basis(found.total, by), most * (ONE - rules.lifecycle.clear_margin)
             for row in sorted((r for r in found.rows if r.key is not None), key=lambda r: str(r.key)):
                 subject, part = f"{name}:{row.key}", basis(row.sums, by)

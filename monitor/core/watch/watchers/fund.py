@@ -116,6 +116,11 @@ class FundWatch(Watcher):
         else:
             self._drop(record.group.id, at)
 
+    def enter(self, group_id: str, product: str, at: datetime) -> None:
+        """A group has come into liquidation; what it holds is read from the book when it is looked at."""
+        self._held[group_id] = _InLiquidation(product, None)
+        self._touch(at)
+
     def due(self, deadline: Deadline, out: Outcome) -> None:
         """Looks, and says what has become of the fund."""
         self._state = FundState(self._state.told, looked_at=deadline.at)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED, ENDS
+from monitor.core.alerts.state_alerts import CONTRADICTED
 from monitor.core.alerts.trouble import FEW
 from monitor.core.events.events import (
     API,
@@ -71,6 +72,8 @@ class NoticedWatch(Watcher):
 
     def take(self, event: Noticed | ClockJumped | ClockSettled | BatchOfBook, out: Outcome) -> None:
         """Something that the shell noticed, or that it is over."""
+        if isinstance(event, Noticed) and event.kind == CONTRADICTED:
+            self._ground.decides_by_column = False
         if isinstance(event, ClockJumped):
             self._jumped(event, out)
         elif isinstance(event, ClockSettled):

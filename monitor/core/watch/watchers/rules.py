@@ -138,6 +138,11 @@ class RulesWatch(Watcher):
         self._changed_at = at
         return change._replace(has_new_rules=True, needed=self._ground.book.needed())
 
+    @property
+    def is_replacing(self) -> bool:
+        """Groups are decided under new versions just now: their alerts say whether these are the cause."""
+        return bool(self._replaced)
+
     def conclude(self, change: BookChange, out: Outcome) -> None:
         """What is decided from now on no longer follows from the change of rules."""
         self._replaced = {}

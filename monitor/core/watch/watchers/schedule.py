@@ -9,8 +9,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from monitor.core import deadlines
+from monitor.core.deadlines import Deadline
 from monitor.core.groups.outcome import Memory, Outcome
 from monitor.core.groups.record import GroupRecord
+from monitor.core.instants import micros_of
+from monitor.core.stages.stages import GroupState, reminder_due
 from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
 AHEAD = timedelta(hours=6)
@@ -73,6 +76,19 @@ class Schedule(Watcher):
         if firm is not None and firm.kind in deadlines.DATES and firm.at > self._until:
             firm = None
         self._ground.agenda.set(deadlines.GROUP, record.group.id, firm, late)
+
+    def plan_plain(self, state: GroupState, dated: int) -> None:
+        """The same for a group of which the state says all. `dated`: the first date of its loans, which is not near yet."""
+        firm: Deadline | None = None
+        if (at := reminder_due(state, self._ground.rules.lifecycle)) is not None:
+            firm = Deadline(at, deadlines.GROUP, state.group, deadlines.REMINDER)
+        if state.deadline is not None:
+            grace = Deadline(state.deadline, deadlines.GROUP, state.group, deadlines.GRACE)
+            firm = grace if firm is None else min(firm, grace)
+        # The date would come first: the group is planned again when that is near.
+        if firm is not None and (dated, deadlines.DATES[0]) < (micros_of(firm.at), firm.kind):
+            firm = None
+        self._ground.agenda.set(deadlines.GROUP, state.group, firm)
 
     def _plan_all(self, group_ids: Iterable[str]) -> None:
         for group_id in group_ids:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from monitor.core import deadlines
-from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.alert import Alert, GroupRef
 from monitor.core.alerts.catalogue import BAD_STAGE_NEWS
 from monitor.core.alerts.matching import covers
 from monitor.core.alerts.silences import MakeSilence, Silence, hides
@@ -67,6 +67,10 @@ class SilenceWatch(Watcher):
         del self._known[id_]
         self._agenda.set(deadlines.SILENCE, id_, None)
         return self._silenced.pop(id_, set())
+
+    def covers(self, group: GroupRef) -> bool:
+        """Some silence in force means the group."""
+        return any(covers(silence.said.match, group) for silence in self._known.values())
 
     def judge(self, alert: Alert, before: GroupState, after: GroupState) -> tuple[Alert, GroupState]:
         """An alert about a group as it is sent, and the group's state with what must be remembered of silences."""

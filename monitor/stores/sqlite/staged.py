@@ -1,0 +1,187 @@
+"""The staging forms in the file: written with the alerts of their tick, read on a look, worked out in the background."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.light import LightAlert, StagedForm, whole
+from monitor.core.events.history import Row
+from monitor.core.groups.plain_moves import LightRow, Rendered
+from monitor.stores import _packed as packed
+from monitor.stores._base import debt_text
+from monitor.stores._rows import encode
+from monitor.stores._staged import (
+    PROGRAM,
+    Forms,
+    Stages,
+    known_alert,
+    light_body,
+    light_row_body,
+    mark_of,
+    prefix_of,
+    whole_row_of,
+)
+from monitor.stores.sqlite.connection import transaction
+
+AT_ONCE = 500
+"""Worked out in one transaction at the start, where nobody waits for a commit."""
+_LIGHT = "BETWEEN ? AND ? AND substr(body, 1, ?) = ?"
+"""Of the alerts or rows in a range those that begin with a mark."""
+_digests = msgspec.msgpack.Decoder(tuple[bytes, ...]).decode
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Staging:
+    """What one commit stages: the forms of its light alerts and rows, with the range of the log where these are."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._numbers: dict[int, tuple[int, Stages]] = {}
+        self._next = _last(db, "staged") + 1
+        self._alerts = (0, -1)
+        self._rows = (0, -1)
+
+    def alert_body(self, alert: Alert) -> bytes:
+        """An alert as this commit writes it."""
+        if not isinstance(alert, LightAlert) or alert.of is None:
+            return packed.alert_body(alert)
+        return light_body(alert, self._number(alert.of))
+
+    def row_body(self, row: Row) -> bytes:
+        """A row of the history likewise."""
+        if not isinstance(row, LightRow) or row.of is None:
+            return encode(row)
+        return light_row_body(row, self._number(row.of))
+
+    def note(self, logged: Sequence[LoggedAlert]) -> None:
+        """The alerts of the commit: the log has them without a gap."""
+        if logged:
+            self._alerts = logged[0].cursor, logged[-1].cursor
+
+    def note_rows(self, first: int, last: int) -> None:
+        """The rows of the history likewise."""
+        self._rows = first, last
+
+    def write(self) -> None:
+        """Keeps the forms, and the rules that the file does not have yet."""
+        for number, of in self._numbers.values():
+            form = of.staged()
+            ranges = *self._alerts, *self._rows
+            self._db.execute("INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?)", (number, PROGRAM, *ranges))
+            row = number, _pack(list(form.rules)), form.body
+            self._db.execute("INSERT INTO staged_forms VALUES (?, ?, ?)", row)
+            self._db.executemany("INSERT OR IGNORE INTO staged_rules VALUES (?, ?)", form.rules.items())
+
+    def _number(self, of: Any) -> int:
+        known = self._numbers.get(id(of))
+        if known is None:
+            known = self._numbers[id(of)] = self._next, of
+            self._next += 1
+        return known[0]
+
+
+def alert(db: sqlite3.Connection, forms: Forms, body: bytes) -> Alert:
+    """The alert of a body; light where its figures are not worked out. Within `one_look`."""
+    mark = mark_of(body)
+    if mark is None:
+        return packed.alert(body)
+    return known_alert(body, forms.of(mark.number, lambda number: _form(db, number)), mark.place)
+
+
+def row(db: sqlite3.Connection, forms: Forms, body: bytes) -> Row | None:
+    """The row of a body that has a mark; None where it is whole. Within `one_look`."""
+    mark = mark_of(body)
+    if mark is None:
+        return None
+    return whole_row_of(body, forms.of(mark.number, lambda number: _form(db, number)), mark.place)
+
+
+@contextmanager
+def one_look(db: sqlite3.Connection) -> Iterator[None]:
+    """All that is read is of one instant: between two, the background may work out what has been found to be light."""
+    if db.in_transaction:
+        yield
+        return
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("COMMIT")
+
+
+def render(db: sqlite3.Connection, forms: Forms, most: int) -> Rendered:
+    """Works out the figures of the oldest light alerts and rows, `most` at once. A form goes with the last of them."""
+    oldest = "SELECT number, first, last, first_row, last_row FROM staged ORDER BY number LIMIT 1"
+    with transaction(db):
+        found = db.execute(oldest).fetchone()
+        if found is None:
+            return Rendered()
+        number, first, last, first_row, last_row = found
+        done = _render_alerts(db, forms, number, (first, last), most)
+        if done < most:
+            done += _render_rows(db, forms, number, (first_row, last_row), most - done)
+        if done < most:
+            _drop(db, number)
+            forms.forget(number)
+    return Rendered(max(done, 1), forms.disproofs())
+
+
+def render_older(db: sqlite3.Connection, forms: Forms) -> None:
+    """Before anything else a program works out what another one has staged."""
+    while db.execute("SELECT 1 FROM staged WHERE program <> ? LIMIT 1", [PROGRAM]).fetchone():
+        render(db, forms, AT_ONCE)
+
+
+def render_all(db: sqlite3.Connection, forms: Forms) -> None:
+    """Works out all that is left: for a reader that knows no staging forms."""
+    while render(db, forms, AT_ONCE).done:
+        pass
+
+
+def _render_alerts(db: sqlite3.Connection, forms: Forms, number: int, within: tuple[int, int], most: int) -> int:
+    mark = prefix_of(number)
+    some = f"SELECT cursor, body FROM alerts WHERE cursor {_LIGHT} ORDER BY cursor LIMIT ?"  # noqa: S608
+    bodies = db.execute(some, (*within, len(mark), mark, most)).fetchall()
+    alerts = [(cursor, whole(alert(db, forms, body))) for cursor, body in bodies]
+    db.executemany("UPDATE alerts SET body = ? WHERE cursor = ?", [(packed.alert_body(a), c) for c, a in alerts])
+    db.executemany("UPDATE deliveries SET debt_usd = ? WHERE cursor = ?", [(debt_text(a), c) for c, a in alerts])
+    if alerts:
+        db.execute("UPDATE staged SET first = ? WHERE number = ?", (alerts[-1][0] + 1, number))
+    return len(alerts)
+
+
+def _render_rows(db: sqlite3.Connection, forms: Forms, number: int, within: tuple[int, int], most: int) -> int:
+    mark = prefix_of(number)
+    some = f"SELECT number, body FROM history WHERE number {_LIGHT} ORDER BY number LIMIT ?"  # noqa: S608
+    bodies = db.execute(some, (*within, len(mark), mark, most)).fetchall()
+    rows = [(encode(row(db, forms, body)), place) for place, body in bodies]
+    db.executemany("UPDATE history SET body = ? WHERE number = ?", rows)
+    return len(rows)
+
+
+def _drop(db: sqlite3.Connection, number: int) -> None:
+    db.execute("DELETE FROM staged WHERE number = ?", [number])
+    db.execute("DELETE FROM staged_forms WHERE number = ?", [number])
+    if db.execute("SELECT 1 FROM staged LIMIT 1").fetchone() is None:
+        db.execute("DELETE FROM staged_rules")
+
+
+def _form(db: sqlite3.Connection, number: int) -> StagedForm:
+    packed_digests, body = db.execute("SELECT rules, body FROM staged_forms WHERE number = ?", [number]).fetchone()
+    rules = {
+        digest: db.execute("SELECT body FROM staged_rules WHERE digest = ?", [digest]).fetchone()[0]
+        for digest in _digests(packed_digests)
+    }
+    return StagedForm(body, rules)
+
+
+def _last(db: sqlite3.Connection, table: str) -> int:
+    """The highest number that a table has ever given."""
+    found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", [table]).fetchone()
+    return int(found[0]) if found else 0
