@@ -10,6 +10,7 @@ from monitor.cli import output
 from monitor.cli.daemon_at import daemon_at
 from monitor.cli.operator import time_from_now
 from monitor.cli.options import FINE, URL, AsJson, ClientConfig, TokenFile
+from monitor.cli.typed_figures import quantity
 from monitor.client import DaemonClient, NoAnswer
 
 
@@ -41,7 +42,12 @@ def announce(
     config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of POST /v1/groups/{id}/calls.
     """
-    entry: dict[str, Any] = {"type": "announce", "kind": kind, "asset": asset, "amount": amount}
+    entry: dict[str, Any] = {
+        "type": "announce",
+        "kind": kind,
+        "asset": asset,
+        "amount": quantity("--amount", amount, asset),
+    }
     entry |= {"expected": time_from_now(expected, "--expected")}
     return _entered(group, entry, id, daemon_at(url, token_file, config), as_json)
 
@@ -72,7 +78,7 @@ def dispute(
     config: the configuration of the daemon, for its address, where no url is named.
     as_json: the answer of POST /v1/groups/{id}/calls.
     """
-    entry = {"type": "dispute", "amount_usd": amount_usd, "reason": reason, "by": by}
+    entry = {"type": "dispute", "amount_usd": quantity("--amount-usd", amount_usd, "USD"), "reason": reason, "by": by}
     return _entered(group, entry, id, daemon_at(url, token_file, config), as_json)
 
 

@@ -37,6 +37,7 @@ from monitor.cli import (
     reloading,
     shards,
     stores,
+    typed_figures,
 )
 from monitor.cli.daemon_at import daemon_at, zone_of
 from monitor.cli.help_texts import explained
@@ -51,7 +52,6 @@ from monitor.cli.options import (
     ConfigFile,
     Flag,
     TokenFile,
-    asset_value,
 )
 from monitor.cli.shipped import DEMONSTRATION, configuration_of, demonstration, init, version
 from monitor.client import NoAnswer
@@ -451,11 +451,7 @@ def what_if(
     """
     problems: list[str] = []
     stated = {"shock": shock, "repay": repay, "add": add, "remove": remove}
-    body = {
-        name: dict(asset_value(f"--{name}", text, problems) for text in texts)
-        for name, texts in stated.items()
-        if texts
-    }
+    body = {name: typed_figures.changes(f"--{name}", texts, problems) for name, texts in stated.items() if texts}
     if problems:
         output.problems(problems)
         return WRONG

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from monitor.cli import figures, lever_tables, output
 from monitor.cli.daemon_at import daemon_at, zone_of
 from monitor.cli.options import FINE, URL, WRONG, AsJson, ClientConfig, Flag, TokenFile
+from monitor.cli.typed_figures import quantity
 from monitor.client import DaemonClient, NoAnswer
 from monitor.clock import SystemClock
 from monitor.core.coins import typed
@@ -213,12 +214,16 @@ def price(
     if pin is not None and until is None:
         output.problems(["a pin states --until: how long (2h) or until when"])
         return WRONG
-    body: dict[str, Any] = {"reason": reason, "exclude": exclude, "pin": pin, "until": time_from_now(until)}
+    body: dict[str, Any] = {"reason": reason, "exclude": exclude, "pin": _price(pin), "until": time_from_now(until)}
     body |= {"believe": _candidate(daemon.get(path))} if believe else {}
     body |= {"confirmed": True} if yes else {}
     body |= {"emergency": emergency} if emergency is not None and not preview else {}
     path += "/decisions" + ("?dry_run=true" if preview else "")
     return _show_price(daemon, daemon.post(path, _stated(body)), as_json)
+
+
+def _price(pin: str | None) -> str | None:
+    return None if pin is None else quantity("--pin", pin, "USD")
 
 
 def _stated(body: dict[str, Any]) -> dict[str, Any]:

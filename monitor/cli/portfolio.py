@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from monitor import config as configuration
-from monitor.cli import output, portfolio_tables
+from monitor.cli import output, portfolio_tables, typed_figures
 from monitor.cli.daemon_at import daemon_at
 from monitor.cli.options import (
     CONFIG,
@@ -30,6 +30,8 @@ from monitor.core.coins import typed
 from monitor.core.portfolio.exposure import ASSET, PRODUCT
 from monitor.core.portfolio.snapshot import LABEL_PREFIX
 
+COIN = "coin"
+"""The word of people for an asset; a label of this name is `label.coin`."""
 PATIENCE_S = 120.0
 """A large matrix over a million groups takes 20 s."""
 
@@ -69,13 +71,13 @@ def stress(
     problems: list[str] = []
     body: dict[str, Any] = {"limit": limit} if limit != 100 else {}
     if shock:
-        body["shocks"] = dict(asset_value("--shock", text, problems) for text in shock)
+        body["shocks"] = typed_figures.changes("--shock", shock, problems)
     if scenario is not None:
         body["scenario"] = scenario
     if x is not None or y is not None:
         body["matrix"] = {"x": _axis("--x", x, problems), "y": _axis("--y", y, problems)}
     if reverse is not None:
-        body["reverse"] = {"share": reverse, "assets": [typed(asset) for asset in of]}
+        body["reverse"] = {"share": _share(reverse, problems), "assets": [typed(asset) for asset in of]}
     if problems:
         output.problems(problems)
         return WRONG
@@ -96,7 +98,20 @@ def _axis(flag: str, text: str | None, problems: list[str]) -> dict[str, Any]:
         problems.append(f"{flag}: is missing; a matrix has two sides, such as --x BTC=-10%,-20% --y ETH=-10%,-20%")
         return {}
     asset, values = asset_value(flag, text, problems)
-    return {"asset": asset, "shocks": [part.strip() for part in values.split(",")]}
+    shocks = [
+        found
+        for part in values.split(",")
+        for found in typed_figures.changes(flag, [f"{asset}={part}"], problems).values()
+    ]
+    return {"asset": asset, "shocks": shocks}
+
+
+def _share(text: str, problems: list[str]) -> str:
+    try:
+        return typed_figures.share_of(text)
+    except typed_figures.NoFigure as e:
+        problems.append(f"--reverse: found {text!r}: {e}")
+        return text
 
 
 def exposure(
@@ -113,7 +128,7 @@ def exposure(
 
     Parameters
     ----------
-    by: asset, product, or a label such as borrower or label.borrower.
+    by: coin (or asset), product, or a label such as borrower or label.borrower.
     limit: rows, 1 to 1000.
     after: the `next` of the page before.
     url: address of the running daemon.
@@ -125,7 +140,7 @@ def exposure(
     asked = {"by": key, "limit": str(limit)} | ({"after": after} if after is not None else {})
     daemon = daemon_at(url, token_file, config)
     answer = daemon.get(f"/v1/exposure?{urlencode(asked)}", PATIENCE_S)
-    if key != by and all(item["key"] is None for item in answer["items"]) and not _is_label(daemon, by):
+    if key not in (by, ASSET) and all(item["key"] is None for item in answer["items"]) and not _is_label(daemon, by):
         output.problems([f"--by: found {by!r}, expected asset, product, or a label that some group has"])
         return WRONG
     output.json(answer) if as_json else portfolio_tables.exposure(answer)
@@ -134,6 +149,8 @@ def exposure(
 
 def _key(by: str) -> str:
     """What exposures are summed by, as the API calls it: a word that is no key of its own is a label."""
+    if by == COIN:
+        return ASSET
     return by if by in (ASSET, PRODUCT) or by.startswith(LABEL_PREFIX) else f"{LABEL_PREFIX}{by}"
 
 

@@ -17,7 +17,7 @@ COMMANDS = [
     (["explain", "G", "--url", "http://127.0.0.1:9"], 1, "is the daemon running there"),
     (["explain", "G", "--token-file", "absent"], 2, "absent: cannot be read"),
     (["what-if", "G", "--repay", "USDT=10"], 0, "LTV"),
-    (["what-if", "G", "--shock", "BTC=-20"], 2, "expected a change such as"),
+    (["what-if", "G", "--shock", "BTC=20"], 2, "may be a change or a price"),
     (["what-if", "G", "--shock", "BTC"], 2, "expected ASSET=VALUE"),
     (["stress", "--shock", "BTC=30000"], 0, "shortfall"),
     (["stress", "--reverse", "0.5"], 0, "is not reached"),
@@ -28,7 +28,7 @@ COMMANDS = [
     (["exposure", "--by", "asset"], 0, "days to sell"),
     (["exposure", "--by", "label.borrower"], 0, "groups by borrower"),
     (["exposure", "--by", "borrower"], 0, "groups by borrower"),
-    (["exposure", "--by", "coin"], 2, "expected asset, product, or a label"),
+    (["exposure", "--by", "coins"], 2, "expected asset, product, or a label"),
     (["what-if", "G", "--shok", "BTC=-20%"], 2, "shock"),
 ]
 
