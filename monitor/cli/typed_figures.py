@@ -21,8 +21,8 @@ _GROUPS = re.compile(r"\d{1,3}([.,]\d{3})+", re.ASCII)
 _NUMBER = re.compile(r"([+-]?)((?=[\d.,]*\d)[\d.,]+)", re.ASCII)
 _EXPONENT = re.compile(r"\d+(?:\.\d+)?[eE][+-]?\d{1,2}", re.ASCII)
 _SHOCKS = ("--shock", "--x", "--y")
-LIKE_A_PERCENTAGE = 100
-"""Up to here a number without a unit may as well be a percentage."""
+ALL_OF_IT = 100
+"""Percent."""
 
 
 class NoFigure(Exception):
@@ -37,7 +37,10 @@ class _Typed(NamedTuple):
 
 
 def shock_of(text: str) -> str:
-    """What is typed for another price: `-20%`, or the price. Raises NoFigure."""
+    """What is typed for another price: a change (`-20%`, `-20`, `20 %`), or the price (`30,000`, `0.97`). Raises NoFigure.
+
+    A script states what the API takes, and is understood as the API does: `20%` is a rise, `20` is a price.
+    """
     if _EXPONENT.fullmatch(text):
         return text
     of = _typed(text, "a change such as -20% or a price in USD such as 30000")
@@ -46,15 +49,11 @@ def shock_of(text: str) -> str:
     if of.is_usd:
         return of.digits
     value = Decimal(of.digits)
-    if of.sign or (of.is_percent and (not value or value > LIKE_A_PERCENTAGE)):
-        if of.sign == "-" and value > LIKE_A_PERCENTAGE:
+    if of.sign or of.is_percent:
+        if of.sign == "-" and value > ALL_OF_IT:
             raise NoFigure("nothing falls by more than 100 %; expected a change such as -20%")
         return f"{of.sign if of.sign == '-' else ''}{of.digits}%"
-    if of.is_percent:
-        raise NoFigure(f"may be a fall or a rise; write -{of.digits}% or +{of.digits}%")
-    if value > LIKE_A_PERCENTAGE:
-        return of.digits
-    raise NoFigure(f"may be a change or a price; write -{of.digits}%, +{of.digits}% or {of.digits}USD")
+    return of.digits
 
 
 def quantity_of(text: str, coin: str) -> str:
@@ -133,7 +132,8 @@ def _plain(digits: str, expected: str, *, is_percent: bool) -> str:
         if not is_mixed and is_groups:
             return re.sub(r"[.,]", "", digits)
         raise NoFigure(f"expected {expected}")
-    if is_groups and not whole.startswith("0") and not is_percent:
+    # The API's own form has a point, and a fraction has no zero at its end.
+    if is_groups and not whole.startswith("0") and not is_percent and (marks == "," or fraction.endswith("0")):
         short = f"{whole}.{fraction}".rstrip("0").rstrip(".")
         small = short if short != f"{whole}.{fraction}" else f"{short}0"
         raise NoFigure(f"may be {small} or {int(whole + fraction):,}; write {small} or {whole}{fraction}")

@@ -17,7 +17,7 @@ COMMANDS = [
     (["explain", "G", "--url", "http://127.0.0.1:9"], 1, "is the daemon running there"),
     (["explain", "G", "--token-file", "absent"], 2, "absent: cannot be read"),
     (["what-if", "G", "--repay", "USDT=10"], 0, "LTV"),
-    (["what-if", "G", "--shock", "BTC=20"], 2, "may be a change or a price"),
+    (["what-if", "G", "--shock", "BTC=20.000"], 2, "may be 20 or 20,000"),
     (["what-if", "G", "--shock", "BTC"], 2, "expected ASSET=VALUE"),
     (["stress", "--shock", "BTC=30000"], 0, "shortfall"),
     (["stress", "--reverse", "0.5"], 0, "is not reached"),
