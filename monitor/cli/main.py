@@ -301,8 +301,8 @@ def check_book(file: Path, *, config: ConfigFile = CONFIG, as_json: AsJson = Fal
 
 
 def _checked(config: Path) -> tuple[Config, list[str]]:
-    """The configuration, with notes about it, and what is wrong with the files that it names. Raises BadConfig for one that
-    cannot be read."""
+    """The configuration, with notes about it, and what is wrong with the files that it names. Raises BadConfig where there
+    would be no start."""
     from monitor.daemon import wiring
 
     loaded, problems = None, []
@@ -319,7 +319,8 @@ def _checked(config: Path) -> tuple[Config, list[str]]:
     of_sources = wiring.absent_books(config, named) + wiring.stated_rates(named.rates)[1]
     if loaded is None:
         raise BadConfig(problems + of_sources)
-    if of_sources and not problems:
+    is_no_start = bool(problems)
+    if of_sources and not is_no_start:
         output.notes(
             ["a start goes on without the files below, and says so: what they state is not watched until then"]
         )
@@ -331,6 +332,8 @@ def _checked(config: Path) -> tuple[Config, list[str]]:
     if loaded.web.public_url is not None and loaded.rules.duty.escalations:
         output.notes(without_links(loaded.contacts, {n.name: n.kind for n in named.notifiers}, loaded.routed))
     output.notes(told_by_puts(loaded.web.tokens))
+    if is_no_start:
+        raise BadConfig(problems)
     return loaded, problems
 
 

@@ -29,6 +29,7 @@ from monitor.daemon import wiring
 from monitor.engine.book import ColumnarBook
 from monitor.engine.group_list import ColumnarGroupLists
 from monitor.engine.ingest.reader import BlockReader
+from monitor.telemetry import without_passwords
 
 SCANNED = 20_000
 """Groups whose coins are looked at one by one, in a second; of a larger book they are a sample."""
@@ -119,7 +120,7 @@ async def _read(part: Part, monitor: RiskMonitor, book: ColumnarBook, now: datet
     mine = [trouble for trouble in monitor.troubles if trouble.source == part.name]
     return BookFound(
         name=part.name,
-        path=str(path),
+        path=without_passwords(str(path)),
         is_read=True,
         groups=len(book) - before,
         refused=[each for each in mine if each.kind == BOOK_REFUSED],
