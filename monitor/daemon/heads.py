@@ -69,7 +69,7 @@ def _connects(config: Any) -> Callable[[dict[str, str]], Any]:
         if not is_prepared:
             try:
                 await postgres.schema.prepare(db, config.schema)
-            except BaseException:
+            except BaseException:  # a cancel too: the session must not outlive it
                 db.terminate()
                 raise
             is_prepared = True

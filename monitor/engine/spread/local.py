@@ -51,8 +51,8 @@ class NearShards:
         for seat, calls in todo.items():
             try:
                 answers[seat] = _copied(self.shards[seat].do(_copied(calls), vector))
-            except Exception:  # noqa: BLE001
-                self.shards.pop(seat, None)  # as a process, which ends by what it cannot do
+            except Exception:  # noqa: BLE001 - as a process, which ends by what it cannot do
+                self.shards.pop(seat, None)
                 lost.add(seat)
         return Answered(answers, frozenset(lost))
 

@@ -141,7 +141,7 @@ class _Actor:
             raise RuntimeError("the shard has failed before")
         try:
             return self._shard.do(calls, None if prices is None else Vector(*prices))
-        except Exception:
+        except Exception:  # as a process, which ends by what it cannot do; it is raised again
             self._is_over = True
             raise
 
