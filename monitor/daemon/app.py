@@ -105,7 +105,7 @@ class App:
         self.subscriptions = MadeEndpoints(self.store, self.clock, self.config.endpoints)
         await self.subscriptions.load()
         self._check_names(self.config)
-        self.book, self.monitor = await heads.restored(self.lead, self.config, snapshot)
+        self.book, self.monitor, snapshot = await heads.restored(self.lead, self.config, self.store, snapshot)
         await startup.rewrite_blocks(self.store, self.book, snapshot)
         self.monitor.awaken(now := self.clock.utc())
         self._memory = upkeep.MemoryTrim(self.clock)

@@ -92,7 +92,6 @@ class ColumnarGroups:
 
     def fold(self, records: Sequence[GroupRecord]) -> bool:
         """Takes groups into the last block, or as new ones. False where names do not fit the columns any more."""
-        # A start may bring more groups than a block has room for.
         some = [records[first : first + GROUPS] for first in range(0, len(records), GROUPS)]
         try:
             parts = [Block.of([record.stored() for record in each], self.names) for each in some]
@@ -131,21 +130,20 @@ class ColumnarGroups:
         self._install(number, block, 0)
         self._watch(number)
         look = [block.id(i) for i in self.agenda.take_new(number, block, self.now, at)]
-        stored = StoredBlock(number, block.dump(self.names))
         needed = self.screen.coins_of(number, self.rows.living_of)
-        return TakenBatch(stored, rest, look, needed, block.coins(self.names))
+        return TakenBatch(StoredBlock(number, block.dump(self.names)), rest, look, needed, block.coins(self.names))
 
     def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
         """Takes stored blocks, except for the groups that are kept elsewhere or were closed since. Others may be here."""
-        for row in self.rows.rows_of(superseded):
-            self._remove(row, self.rows.stored(row).group)
+        taken: dict[int, Block] = {}
         for stored in sorted(blocks, key=attrgetter("number")):
             block = Block.load(stored.body, self.names)
             gone = [id_ in superseded for id_ in block.ids()] if superseded else []
             if len(block):  # all of its groups may have left before it was written
                 self._install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
+                taken[stored.number] = block
         self.rows.set_states(states)
-        for number, block in self.rows.living():
+        for number, block in taken.items():
             self._watch(number)
             self.agenda.take_stored(number, block, self.now)
 
