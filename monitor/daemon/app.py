@@ -106,7 +106,6 @@ class App:
         await self.subscriptions.load()
         self._check_names(self.config)
         self.book, self.monitor, snapshot = await heads.restored(self.lead, self.config, self.store, snapshot)
-        await startup.rewrite_blocks(self.store, self.book, snapshot)
         self.monitor.awaken(now := self.clock.utc())
         self._memory = upkeep.MemoryTrim(self.clock)
         self.view = View(ColumnarGroupLists(self.book), self.clock, snapshot.cursor)

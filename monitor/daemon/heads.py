@@ -56,7 +56,10 @@ async def restored(lead: Lead | None, config: Config, store: Store, snapshot: St
         lead.follower.followed.forget()
     book, is_fit = (await shards.book_of(config), False) if taken is None else taken
     restoring = partial(startup.restored, config.rules, snapshot, book, blocks_fit=is_fit)
-    return RestoredHead(book, await asyncio.to_thread(restoring), snapshot)
+    monitor = await asyncio.to_thread(restoring)
+    if taken is None:  # who takes over must serve first, and knows of groups beside the blocks that it has not read now
+        await startup.rewrite_blocks(store, book, snapshot)
+    return RestoredHead(book, monitor, snapshot)
 
 
 def keeper_of(config: Config, clock: Clock) -> Keeper:

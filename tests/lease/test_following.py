@@ -19,10 +19,13 @@ from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import heads, startup
+from monitor.daemon import shards as daemon_shards
 from monitor.daemon.following import Follower
 from monitor.daemon.journal import core_state
 from monitor.engine.book import ColumnarBook
-from monitor.stores._base import Change, is_untouched
+from monitor.engine.spread.book import SpreadBook
+from monitor.engine.spread.local import NearShards
+from monitor.stores._base import Change, StoredState, is_untouched
 from monitor.stores._bodies import group_body
 from monitor.stores._rows import encode
 from monitor.stores.postgres import Config, PostgresStore, kept_rows
@@ -107,25 +110,30 @@ def folded(monitor: RiskMonitor) -> dict[str, bytes]:
     return groups | states | {"rest": encode(rest), "due": encode(monitor.next_due)}
 
 
-async def taken_over(config: Config, follower: Follower, rules: Rules) -> RiskMonitor:
-    """What `heads.restored` does."""
+async def taken_over(config: Config, follower: Follower, rules: Rules) -> tuple[RiskMonitor, StoredState]:
+    """A head that has the lease, and then all that the store keeps."""
     store = PostgresStore(config, followed=follower.followed)
     lead: Any = SimpleNamespace(follower=follower)
     stated: Any = SimpleNamespace(rules=rules, engine=SimpleNamespace(shards=0))
     try:
-        return (await heads.restored(lead, stated, store, await store.open())).monitor
+        restored = await heads.restored(lead, stated, store, await store.open())
+        return restored.monitor, await store.open()
     finally:
         await store.close()
 
 
-@pytest.mark.parametrize("seed", [5, 6])
+@pytest.mark.parametrize(("seed", "shards"), [(5, 0), (6, 0), (5, 2)], ids=["one", "other", "shards"])
 async def test_what_a_standby_has_followed_is_what_a_fresh_start_restores(
-    config: Config, seed: int, monkeypatch: pytest.MonkeyPatch
+    config: Config, seed: int, shards: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Groups change, close and come back, states come and go, rates are given, and blocks are written again."""
+    """Groups change, close and come back, states come and go, rates are given, and blocks are written again.
+
+    A shard that dies meanwhile is there again after the next look.
+    """
     monkeypatch.setattr(startup, "REWRITE_FROM", 1)
+    monkeypatch.setattr(daemon_shards, "_shards_of", lambda _: NearShards())
     market = Market(seed, 80, 2, WARY, 16)
-    active, follower = Active(config, market), follower_of(config, market.twins.rules)
+    active, follower = Active(config, market), follower_of(config, market.twins.rules, shards)
     await active.begin()
     readings = 0
     for turn in range(7):
@@ -138,6 +146,8 @@ async def test_what_a_standby_has_followed_is_what_a_fresh_start_restores(
         if turn == 4:
             await active.rewrite()
         before = follower.followed.seen
+        if turn == 6:
+            lose_a_shard(follower)
         await follower._look()
         readings += before is not None and follower.followed.seen is not None
     assert readings >= 4, "it began anew each time"
@@ -155,15 +165,25 @@ async def test_what_a_standby_has_followed_is_what_a_fresh_start_restores(
     await follower.close(is_over=False)
     assert follower._ready is not None
     columns = follower._ready.book.columnar
-    ours = await taken_over(config, follower, market.twins.rules)
+    ours, kept = await taken_over(config, follower, market.twins.rules)
+    assert kept == cold, "it has written to the store before it serves, or does not read all of it again"
     assert isinstance(ours.book, ColumnarBook)
     assert ours.book.columnar is columns is not None, "it began anew"
+    assert not isinstance(ours.book, SpreadBook) or ours.book.is_whole
     theirs = startup.restored(market.twins.rules, cold, ColumnarBook())
     assert len(ours.book) == len(theirs.book), "a group stands in a block and beside it"
     assert folded(ours) == folded(theirs)
     for each in (ours, theirs):
         each.handle(MarkPrices(market.now + timedelta(seconds=1), quotes_of(market)))
     assert folded(ours) == folded(theirs)
+
+
+def lose_a_shard(follower: Follower) -> None:
+    assert follower._ready is not None
+    book = follower._ready.book
+    if isinstance(book, SpreadBook):
+        book.links.abandon(0)
+        assert not book.is_whole
 
 
 def quotes_of(market: Market) -> tuple[Quote, ...]:
