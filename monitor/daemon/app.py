@@ -122,6 +122,7 @@ class App:
         self.sequencer = Sequencer(running, self.monitor, self.journal, self.view.publish, self._recorder(now))
         self.requests = Requests(self.monitor, self.store, self.journal, self.sequencer)
         self.sources = Sources(running, self.monitor, self.book, self.sequencer, self._progress, self._memory.note)
+        self.sources.ahead = {} if self.lead is None else self.lead.feeds
         self.sequencer.show()
         handed_over = Daemon(
             view=self.view,

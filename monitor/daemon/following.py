@@ -15,6 +15,7 @@ from monitor.core.events.rates import Rates
 from monitor.core.groups.book_changes import check_fit_all
 from monitor.core.groups.outcome import StoredBlock
 from monitor.core.money import exact
+from monitor.core.prices.conversion import Conversion
 from monitor.core.refusal import Refused
 from monitor.core.rules.settings import Rules
 from monitor.daemon import shards, startup
@@ -56,6 +57,7 @@ class Follower:
         """Those of the last look, where the book was to be begun anew."""
         self._making: asyncio.Task[None] | None = None
         self._refused = ""
+        self._needed: frozenset[str] = frozenset()
         self.followed = Followed()
         """For the store, which reads what has changed since."""
 
@@ -113,6 +115,7 @@ class Follower:
                         (g.group for g in state.groups) if is_checked else book.examples(), rules, state.desk.at
                     )
                     shards.settle(book)
+                    self._needed = frozenset(book.named_coins())
                     ready = ReadyBook(book, rules, state.desk.at)
                     self._refused = ""
         except (Refused, LookupError) as e:  # a product that is not configured here has no place in the columns
@@ -130,6 +133,10 @@ class Follower:
             text = "a take-over would be refused: a group does not fit the rules of this daemon, or its shards are not there"
             log.error(text, reason=reason)
         self._refused = reason
+
+    def needs(self) -> frozenset[str]:
+        """The coins whose price decides about some group, and those that convert others, as of the last look."""
+        return self._needed.union(Conversion.assets_of(self._config.rules.trust.usdt_usd))
 
     async def close(self, *, is_over: bool) -> None:
         """At the take-over, or at a stop (`is_over`). What has been read is taken to its end."""

@@ -13,7 +13,8 @@ from monitor import permit, plugins
 from monitor.clock import Clock
 from monitor.config import Config
 from monitor.core.watch.risk import RiskMonitor
-from monitor.daemon import shards, startup, wiring
+from monitor.daemon import feeds_ahead, shards, startup, wiring
+from monitor.daemon.feeds_ahead import FeedAhead
 from monitor.engine.book import ColumnarBook
 from monitor.lease.keeper import Keeper, Settings
 from monitor.lease.peer import Peer
@@ -105,6 +106,8 @@ class Lead:
         from monitor.daemon.following import Follower  # imported late: only one of two needs the database's library
 
         self.follower = Follower(config)
+        self.feeds: dict[str, FeedAhead] = {}
+        """What it listens to while it waits."""
         self.holding: asyncio.Task[None] | None = None
 
     async def taken(self, stopping: asyncio.Event, welcome: Callable[[tuple[str, int]], None]) -> bool:
@@ -125,6 +128,7 @@ class Lead:
             startup.note_port(self._config.state_dir, address[1])
             self._manager.ready(f"standby, port {address[1]}")
             welcome(address)
+            self.feeds = feeds_ahead.listen(self._config, self._clock, self.follower.needs)
             await asyncio.wait({waiting, asked}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
                 return False
@@ -140,6 +144,8 @@ class Lead:
             await server.stop()
             startup.note_port(self._config.state_dir, None)
             if self.holding is None:
+                for feed in self.feeds.values():
+                    await feed.close()
                 await self.keeper.release()
 
     async def end(self) -> None:

@@ -27,6 +27,8 @@ SEATS = ("a", "b")
 class PairTrial(PostgresTrial):
     """A life is that of the daemon which decides. Its successor is the one that waits, which a new one replaces then."""
 
+    listens_ahead = True
+
     def __init__(self, folder: Path, seed: int, **more: Any) -> None:
         super().__init__(folder, seed, **more)
         self.ports: dict[str, int] = {}
