@@ -87,8 +87,7 @@ class PairTrial(PostgresTrial):
             try:
                 await self.daemon.ready()
             except Died:
-                await self.bury()
-                await self.seat()
+                await self._bury_alone()
                 continue
             self.lives[-1].ready_at = self.clock.utc()
             if self._died_s is not None:
@@ -98,10 +97,16 @@ class PairTrial(PostgresTrial):
                 if self.plan:
                     await self.seat()
             except Died:
-                await self.bury()
+                await self._bury_alone()
                 continue
             self.is_ready.set()
             return
+
+    async def _bury_alone(self) -> None:
+        """The end of one that died before another waited: its successor has yet to start, and takes longer."""
+        await self.bury()
+        self._died_s = None
+        await self.seat()
 
     def _promote(self) -> None:
         assert self.waiting is not None
