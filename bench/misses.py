@@ -49,6 +49,10 @@ WHY: dict[str, str] = {
         "Another process packs the lines. What is left to the daemon is to hand them over, to take the block back, and to "
         "look whether its groups are new and where they stand."
     ),
+    "page_changed_ms": (
+        "Turns in which several hundred changed groups are folded: their block is laid again as a whole. The others take a "
+        "third of that."
+    ),
     "midnight_sweeps": (
         "Each kind of loan has its sum of rates exactly, once for all blocks: 20 us a kind, 600 kinds. What is left are the "
         "debts of each block by column, put in order for the screen once more."

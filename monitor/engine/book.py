@@ -30,6 +30,7 @@ from monitor.engine.columns.names import Names
 
 if TYPE_CHECKING:
     from monitor.engine.columnar_groups import ColumnarGroups
+    from monitor.engine.index.rows import RowIndex
     from monitor.engine.moves.choosing import Choosing
 
 FOLD_AT = 512
@@ -104,10 +105,14 @@ class ColumnarBook:
         # First into its new place, then out of the old one, so that a list never misses it.
         id_ = record.group.id
         is_in_columns = self.fresh.find(id_) is None and self.columnar is not None and id_ in self.columnar.rows
-        self.fresh.put(record)
+        self._put_fresh(record)
         if is_in_columns:
             self._forget(id_)
         self._fold()
+
+    def held(self) -> tuple[ColumnarGroups, PlainBook]:
+        """The groups in columns, and the fresh ones."""
+        return self._columns(), self.fresh
 
     def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> TakenBatch:
         return self._columns().put_all(batch, source, at, self.fresh, retired)
@@ -117,6 +122,8 @@ class ColumnarBook:
             self.columnar.keep(record)
 
     def drop(self, group_id: str) -> None:
+        if self.columnar is not None:
+            self.columnar.arrivals.others_came()
         if self.fresh.find(group_id) is not None:
             self.fresh.drop(group_id)
         else:
@@ -155,18 +162,8 @@ class ColumnarBook:
 
         `beside` are groups that the store keeps singly or as closed. Each block names those that it now holds itself.
         """
-        if self.columnar is None:
-            return ()
-        puts, left = [], {id_ for id_ in beside if self.fresh.find(id_) is None}
-        for put in self.columnar.rows.dumped():
-            ids = left.intersection(self.columnar.rows.ids_in(put.number))
-            left -= ids
-            puts.append(StoredBlock(put.number, put.body, tuple(ids)))
-        # The others were closed. No block holds them any more, so the store need not say so.
-        if puts:
-            last = puts[-1]
-            puts[-1] = StoredBlock(last.number, last.body, (*last.ids, *left))
-        return tuple(puts)
+        left = {id_ for id_ in beside if self.fresh.find(id_) is None}
+        return () if self.columnar is None else _naming(self.columnar.rows, left)
 
     def renew(self, at: datetime, rules: Rules) -> None:
         self._rules = at, rules
@@ -269,20 +266,24 @@ class ColumnarBook:
             self.columnar.prepare_snapshot()
 
     def snapshot(self, at: datetime, *, is_kept: bool = True) -> BookSnapshot:
-        return (
-            self.fresh.snapshot(at)
-            if self.columnar is None
-            else self.columnar.snapshot(at, self.fresh, is_kept=is_kept)
-        )
+        if self.columnar is None:
+            return self.fresh.snapshot(at)
+        return self.columnar.snapshot(at, self.fresh, is_kept=is_kept)
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes; fresh groups are not counted."""
         return {} if self.columnar is None else self.columnar.nbytes()
 
+    def _put_fresh(self, record: GroupRecord) -> None:
+        self.fresh.put(record)
+        if self.columnar is not None:
+            self.columnar.arrivals.others_came()
+            self.columnar.ahead.add(record)
+
     def _forget(self, group_id: str) -> None:
         """Takes a group out of the columns. If its block is mostly dead then, the rest of the block becomes fresh."""
         assert self.columnar is not None
-        self.columnar.drop(group_id, self.fresh.put)
+        self.columnar.drop(group_id, self._put_fresh)
 
     def _fold(self) -> None:
         """The fast screen knows no sum that stands whatever the prices are: groups with open orders stay fresh."""
@@ -307,3 +308,17 @@ class ColumnarBook:
             self.columnar = ColumnarGroups(self.names, *self._rules)
             self._moves = Choosing(self.columnar, self._plain_from, noting_in(self.disproofs))
         return self.columnar
+
+
+def _naming(rows: RowIndex, left: set[str]) -> tuple[StoredBlock, ...]:
+    """All blocks, each with those of `left` that it now holds itself."""
+    puts = []
+    for put in rows.dumped():
+        ids = left.intersection(rows.ids_in(put.number))
+        left -= ids
+        puts.append(StoredBlock(put.number, put.body, tuple(ids)))
+    # The others were closed. No block holds them any more, so the store need not say so.
+    if puts:
+        last = puts[-1]
+        puts[-1] = StoredBlock(last.number, last.body, (*last.ids, *left))
+    return tuple(puts)

@@ -15,11 +15,11 @@ import pytest
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.light import LightAlert, whole
 from monitor.core.deadlines import GROUP, Deadline
-from monitor.core.events.events import Event, GroupPut, GroupsPut
+from monitor.core.events.events import BatchOfBook, Event, GroupPut, GroupsPut
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import Memory, Outcome, Sight
 from monitor.core.groups.snapshot import Prices
-from monitor.core.loans.group import parse_line
+from monitor.core.loans.group import GroupBatch, parse_line
 from monitor.core.money import EXACT, exact
 from monitor.core.portfolio.group_list import GroupLists, GroupQuery, PlainGroupLists
 from monitor.core.portfolio.plain_book import PlainBook
@@ -30,7 +30,9 @@ from monitor.core.valuation.shown_figures import ltv_of
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.columns.fields import NO_GROUP
+from monitor.engine.dividing import Division
 from monitor.engine.group_list import ColumnarGroupLists
+from monitor.engine.ingest.packer import PackedGroups
 from monitor.engine.ingest.reader import BlockReader
 from monitor.stores._packed import alert_body
 from monitor.stores._staged import StagedGroups, known_alert, light_body
@@ -52,6 +54,7 @@ class Twins:
         """The time of the last event."""
         self.named = 0
         """Groups that were looked at exactly on the side of the columns, over all events."""
+        self._pages = 0
         self._standby: tuple[Memory, ColumnarBook] | None = None
         """What was kept at the last restart, and a book that has taken its blocks."""
 
@@ -118,9 +121,21 @@ class Twins:
         reader = BlockReader(lambda: self.columns.rules.products, self.book.names)
         packed = reader.pack([json.dumps(line).encode() for line in lines], at, source)
         if len(packed.batch):
+            # As the daemon says it, so that core has begun when a page is made ready.
+            self.tell(BatchOfBook(at, source, ends=False))
+            self._make_ready(packed.batch, source, at)
             self.tell(GroupsPut(at, source, packed.batch))
+            self.tell(BatchOfBook(at, source, ends=True))
         for place in packed.rest:
             self.put_one(lines[place], at, source)
+
+    def _make_ready(self, batch: GroupBatch, source: str, at: datetime) -> None:
+        """Every other page is made ready in steps, as the daemon does."""
+        self._pages += 1
+        if self._pages % 2:
+            assert isinstance(batch, PackedGroups)
+            for step in Division(batch, source, self.columns.changes.retired.keys(), self.book.held).steps:
+                step(at)
 
     def put_one(self, line: Line, at: datetime, source: str = "book") -> None:
         self.tell(GroupPut(at, parse_line(line, at, self.rules.products), source))

@@ -56,6 +56,7 @@ class SpreadGroups(ColumnarGroups):
 
     def __init__(self, names: Names, at: datetime, rules: Rules, links: Links, how: Spreading) -> None:
         super().__init__(names, at, rules)
+        self.arrivals.is_off = True
         self.links = links
         self.shelf = ShelvedBlocks(names, how.folder)
         self.rows.blocks = self.shelf
