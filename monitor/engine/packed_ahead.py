@@ -39,7 +39,7 @@ class PackedAhead:
             del self._parts[:-MOST_PARTS]
 
     def take(self, records: Sequence[GroupRecord]) -> list[tuple[Block, list[GroupRecord]]]:
-        """Blocks of these groups, which a start may bring by the thousand, each with its groups in order. Raises NamesFull."""
+        """Blocks of these groups, of which a start may bring thousands, with their groups in order. Raises NamesFull."""
         return [self._block(records[first : first + GROUPS]) for first in range(0, len(records), GROUPS)]
 
     def _block(self, records: Sequence[GroupRecord]) -> tuple[Block, list[GroupRecord]]:
