@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from monitor.engine.book import FOLD_AT, ColumnarBook
@@ -105,6 +106,13 @@ class SpreadBook(ColumnarBook):
     def homeless(self) -> int:
         """Groups that no shard took. Any thread may ask."""
         return self._spread.by_shard().get(NOWHERE, 0) if self._spread else 0
+
+    def homeless_ids(self, most: int) -> list[str]:
+        """In core's thread: some of them."""
+        if self._spread is None:
+            return []
+        numbers = [number for number in self._spread.shelf.numbers() if self.links.blocks.holder(number) == NOWHERE]
+        return list(islice((id_ for number in numbers for id_ in self._spread.rows.ids_in(number)), most))
 
     def hear_memory(self) -> None:
         """Asks all copies how much memory they have. Any thread may."""
