@@ -147,15 +147,15 @@ class ColumnarGroups:
 
     def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
         """Takes stored blocks, except for the groups that are kept elsewhere or were closed since. Others may be here."""
-        for row in self.rows.rows_of(superseded):
-            self._remove(row, self.rows.stored(row).group)
+        taken: dict[int, Block] = {}
         for stored in sorted(blocks, key=attrgetter("number")):
             block = Block.load(stored.body, self.names)
             gone = [id_ in superseded for id_ in block.ids()] if superseded else []
             if len(block):  # all of its groups may have left before it was written
                 self._install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
+                taken[stored.number] = block
         self.rows.set_states(states)
-        for number, block in self.rows.living():
+        for number, block in taken.items():
             self._watch(number)
             self.agenda.take_stored(number, block, self.now)
 
