@@ -38,7 +38,7 @@ from monitor.engine.screen.arrays import (
     ask_soon,
     kernel,
 )
-from monitor.engine.screen.lanes import add_slots, least_line, weigh_slice
+from monitor.engine.screen.lanes import add_slots, finish_writes, least_line, weigh_slice
 
 MOST_RUNS = 1 << 16
 
@@ -342,6 +342,7 @@ def sweep(
             price_runs(store, price, block, scratch.unit)
             seed_far(store, tiers, price, block, scratch.seed)
             count = weigh_and_test(store, scratch.unit, scratch.seed, block, seats, lines, named, count)
+    finish_writes()
     return count
 
 

@@ -328,6 +328,7 @@ def test_a_set_up_compiles_all_kernels_that_are_used() -> None:
         laying_kernels.owe,
         laying_kernels.owe_in_full,
         look_kernels.watch,
+        look_kernels.weighed,
         kernels.count_held,
         kernels.holders,
         kernels.by_row,
