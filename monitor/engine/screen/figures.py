@@ -82,7 +82,14 @@ class SeatedFigures:
 
     def blind(self) -> U8:
         """Flags by row."""
-        return self._read(lambda: self.seats.blind[self.place(np.arange(self.end))])
+
+        def read() -> U8:
+            blocks = self._layout.blocks
+            found = np.zeros(_end(blocks), np.uint8)
+            kernels.flags_by_row(blocks, self._layout.store, self.seats.blind, found)
+            return found
+
+        return self._read(read)
 
     @contextmanager
     def _seating(self) -> Iterator[None]:

@@ -357,6 +357,16 @@ def by_row(blocks: I64, store: Positions, sums: F64, part: int, into: F64) -> No
 
 
 @kernel
+def flags_by_row(blocks: I64, store: Positions, blind: U8, into: U8) -> None:
+    """The same for flags."""
+    of_row = store.seats.of_row
+    for block in blocks:
+        first = block * GROUPS
+        for i in range(first, first + store.head[block, ROWS]):
+            into[i] = blind[first + of_row[i]]
+
+
+@kernel
 def count_held(blocks: I64, store: Positions, held: I64) -> None:
     """Positions per asset."""
     held[:] = 0

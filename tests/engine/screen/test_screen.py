@@ -332,6 +332,7 @@ def test_a_set_up_compiles_all_kernels_that_are_used() -> None:
         kernels.count_held,
         kernels.holders,
         kernels.by_row,
+        kernels.flags_by_row,
     )
     compiled = [len(door.signatures) for door in doors]
     desk = ScreenDesk(3)
