@@ -91,11 +91,18 @@ class ColumnarGroups:
     # -- blocks --
 
     def fold(self, records: Sequence[GroupRecord]) -> bool:
-        """Takes groups into the last block, or as a new one. False where names do not fit the columns any more."""
+        """Takes groups into the last block, or as new ones. False where names do not fit the columns any more."""
+        # A start may bring more groups than a block has room for.
+        some = [records[first : first + GROUPS] for first in range(0, len(records), GROUPS)]
         try:
-            part = Block.of([record.stored() for record in records], self.names)
+            parts = [Block.of([record.stored() for record in each], self.names) for each in some]
         except NamesFull:
             return False
+        for part, each in zip(parts, some, strict=True):
+            self._append(part, each)
+        return True
+
+    def _append(self, part: Block, records: Sequence[GroupRecord]) -> None:
         number = len(self.rows.blocks) - 1
         last = self.rows.blocks[number] if number >= 0 else None
         if last is None or len(last) + len(part) > GROUPS:
@@ -107,7 +114,6 @@ class ColumnarGroups:
         for row, record in enumerate(records, number * GROUPS + first):
             self._set_state(row, record)
         self._watch(number)
-        return True
 
     def put_all(
         self, batch: GroupBatch, source: str, at: datetime, fresh: PlainBook, retired: Collection[str]

@@ -154,11 +154,13 @@ class Shard:
         warm_once()
         return True
 
-    def renew(self, at: datetime, rules: Rules) -> None:
-        if self._groups is None:
-            self._groups = ShardGroups(self._names, at, rules)
+    def renew(self, at: datetime, rules: Rules | None) -> None:
+        """Another time, and other rules: None where they are those of before."""
+        if self._groups is not None:
+            self._groups.renew(at, rules or self._groups.now.rules)
         else:
-            self._groups.renew(at, rules)
+            assert rules is not None, "the shard was given no rules"
+            self._groups = ShardGroups(self._names, at, rules)
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> None:
         self._own.accrue(at, kinds)
