@@ -92,7 +92,9 @@ METHOD = """\
 - Each peer is one file of `bench/peers` and says what form it has. polars and DuckDB use both cores, ours one. "numpy, tuned"
   and "polars, lists" are forms by somebody who has profiled them: they show what remains when a peer is tuned by hand.
   bytewax takes one event a group and tick, and runs at sizes that it can do.
-- A sweep is `FastScreen.suspects`; where it is set against peers, deciding and re-lining the groups that it names is in it.
+- A sweep is `FastScreen.suspects`; where it is set against peers, deciding and re-lining the groups that it names is in it,
+  compiled as theirs is. Which assets move in ticks of one and of ten, and how far, is chosen before they are timed.
+- What is within a tenth of its target counts as met, and stands among what is missed all the same.
 - The bound is the bytes that a sweep reads and writes over the median one-thread streaming sum over 1 GiB of the same rounds.
 - The path runs from the bytes of a frame to the return of the commit, in turns with a sweep of the same book by one thread.
 - One, three and five feeds: every price of 600 coins moves in every frame, and the feeds stay within a hundredth of a per

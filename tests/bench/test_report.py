@@ -157,6 +157,21 @@ def test_what_is_missed_is_said(measured: Measured) -> None:
     assert "![Cost of a tick by number of groups](growth.svg)" in text
 
 
+@pytest.mark.parametrize(
+    ("measured", "at_least", "verdict"),
+    [
+        (99.0, False, "yes"),
+        (110.0, False, "yes, within 10 %"),
+        (110.1, False, "**no**"),
+        (100.0, True, "yes"),
+        (90.0, True, "yes, within 10 %"),
+        (89.9, True, "**no**"),
+    ],
+)
+def test_what_is_nearly_met_says_so(measured: float, at_least: bool, verdict: str) -> None:
+    assert report.Row("growth", "growth", 100, measured, at_least=at_least).verdict == verdict
+
+
 def test_without_a_browser_the_page_has_no_figure(measured: Measured) -> None:
     blind = measured._replace(scrolled=None)
     assert "scroll_task_ms" not in [row.key for row in report.rows(blind)]
