@@ -66,7 +66,7 @@ class App:
         await asyncio.to_thread(startup.prepare_files, self.config)
         wiring.check(self.config)
         await self._build()
-        self.address = await self.server.start()
+        self.address = await heads.opened(self.lead, self.server.start)
         startup.note_port(self.config.state_dir, self.address[1])
         await self.deliveries.start()
         await self.sources.open_rates(self.config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
@@ -63,6 +63,13 @@ async def restored(lead: Lead | None, config: Config, store: Store, snapshot: St
     return RestoredHead(book, monitor, snapshot)
 
 
+async def opened(lead: Lead | None, start: Callable[[], Awaitable[tuple[str, int]]]) -> tuple[str, int]:
+    """Starts the web of the daemon, on the ports on which it said until now that it waits or takes over."""
+    if lead is not None:
+        await lead.make_room()
+    return await start()
+
+
 def keeper_of(config: Config, clock: Clock) -> Keeper:
     """Takes and keeps the lease of the configuration's store."""
     head = config.head
@@ -109,25 +116,27 @@ class Lead:
         self.feeds: dict[str, FeedAhead] = {}
         """What it listens to while it waits."""
         self.holding: asyncio.Task[None] | None = None
+        self._server = StandbyServer(config.web, config.monitor.name, config.instance, self.keeper, clock)
 
     async def taken(self, stopping: asyncio.Event, welcome: Callable[[tuple[str, int]], None]) -> bool:
         """Waits as the standby, warm. False where the daemon is stopped before. Raises BadConfig, OSError, StoreRefused.
 
+        It answers once it has looked at the lease: whom it sends elsewhere must hear where to.
         The calling task may send from then on only while the lease lasts, and so may all that it begins.
         """
         await asyncio.to_thread(startup.prepare_files, self._config)
         wiring.check(self._config)  # what a start would refuse must not be found out at a take-over
-        server = StandbyServer(
-            self._config.web, self._config.monitor.name, self._config.instance, self.keeper, self._clock
-        )
         beside = [asyncio.create_task(self._signs()), asyncio.create_task(self._warm())]
         waiting = asyncio.create_task(self.keeper.wait(), name="wait for the lease")
         asked = asyncio.create_task(stopping.wait())
+        looked = asyncio.create_task(self.keeper.has_looked.wait())
         try:
-            address = await server.start()
-            startup.note_port(self._config.state_dir, address[1])
-            self._manager.ready(f"standby, port {address[1]}")
-            welcome(address)
+            await asyncio.wait({waiting, asked, looked}, return_when=asyncio.FIRST_COMPLETED)
+            if looked.done():
+                address = await self._server.start()
+                startup.note_port(self._config.state_dir, address[1])
+                self._manager.ready(f"standby, port {address[1]}")
+                welcome(address)
             self.feeds = feeds_ahead.listen(self._config, self._clock, self.follower.needs)
             await asyncio.wait({waiting, asked}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
@@ -137,16 +146,23 @@ class Lead:
             permit.use(self.keeper)
             return True
         finally:
-            for task in (waiting, asked, *beside):
+            for task in (waiting, asked, looked, *beside):
                 task.cancel()
             await asyncio.gather(waiting, *beside, return_exceptions=True)
             await self.follower.close(is_over=self.holding is None)
-            await server.stop()
-            startup.note_port(self._config.state_dir, None)
             if self.holding is None:
                 for feed in self.feeds.values():
                     await feed.close()
+                await self.make_room()
                 await self.keeper.release()
+
+    async def make_room(self) -> None:
+        """Frees the ports for the web of the daemon. Until then it answers that it takes over.
+
+        The head before it may be cut off alone, and would take a peer that does not answer for one that is gone.
+        """
+        await self._server.stop()
+        startup.note_port(self._config.state_dir, None)
 
     async def end(self) -> None:
         """After all is written and sent: gives the lease back, so that the other head need not wait for its end."""

@@ -37,9 +37,9 @@ IO_THREADS = 32
 SWITCH_S = 0.0005
 """How long core's thread may keep the interpreter from the event loop; Python's own 5 ms would be the loop's lateness."""
 
-GARBAGE = (10_000, 10, 10)
-"""Objects between two looks for circles. With Python's own 700 a storm that fills the queue costs half as much again for
-looks at all that was there before; with so many one look is half a millisecond."""
+GARBAGE = (2_000, 3, 160)
+"""Objects between two looks for circles, and how often a look goes on to older objects. A look holds the loop for as long as
+it goes through objects, so the first two look at few; all are looked at as seldom as with (10_000, 10, 10), which costs."""
 
 
 def prepare_threads(loop: asyncio.AbstractEventLoop) -> None:

@@ -80,10 +80,14 @@ class ColumnarBook(StoredBook):
         # First into its new place, then out of the old one, so that a list never misses it.
         id_ = record.group.id
         is_in_columns = self.fresh.find(id_) is None and self.columnar is not None and id_ in self.columnar.rows
-        self.fresh.put(record)
+        self._put_fresh(record)
         if is_in_columns:
             self._forget(id_)
         self._fold()
+
+    def held(self) -> tuple[ColumnarGroups, PlainBook]:
+        """The groups in columns, and the fresh ones."""
+        return self._columns(), self.fresh
 
     def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> TakenBatch:
         return self._columns().put_all(batch, source, at, self.fresh, retired)
@@ -93,6 +97,8 @@ class ColumnarBook(StoredBook):
             self.columnar.keep(record)
 
     def drop(self, group_id: str) -> None:
+        if self.columnar is not None:
+            self.columnar.arrivals.others_came()
         if self.fresh.find(group_id) is not None:
             self.fresh.drop(group_id)
         else:
@@ -203,20 +209,24 @@ class ColumnarBook(StoredBook):
             self.columnar.prepare_snapshot()
 
     def snapshot(self, at: datetime, *, is_kept: bool = True) -> BookSnapshot:
-        return (
-            self.fresh.snapshot(at)
-            if self.columnar is None
-            else self.columnar.snapshot(at, self.fresh, is_kept=is_kept)
-        )
+        if self.columnar is None:
+            return self.fresh.snapshot(at)
+        return self.columnar.snapshot(at, self.fresh, is_kept=is_kept)
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes; fresh groups are not counted."""
         return {} if self.columnar is None else self.columnar.nbytes()
 
+    def _put_fresh(self, record: GroupRecord) -> None:
+        self.fresh.put(record)
+        if self.columnar is not None:
+            self.columnar.arrivals.others_came()
+            self.columnar.ahead.add(record)
+
     def _forget(self, group_id: str) -> None:
         """Takes a group out of the columns. If its block is mostly dead then, the rest of the block becomes fresh."""
         assert self.columnar is not None
-        self.columnar.drop(group_id, self.fresh.put)
+        self.columnar.drop(group_id, self._put_fresh)
 
     def _fold(self) -> None:
         """The fast screen knows no sum that stands whatever the prices are: groups with open orders stay fresh."""

@@ -15,11 +15,11 @@ import pytest
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.light import LightAlert, whole
 from monitor.core.deadlines import GROUP, Deadline
-from monitor.core.events.events import Event, GroupPut, GroupsPut
+from monitor.core.events.events import BatchOfBook, Event, GroupPut, GroupsPut
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import Memory, Outcome, Sight
 from monitor.core.groups.snapshot import Prices
-from monitor.core.loans.group import parse_line
+from monitor.core.loans.group import GroupBatch, parse_line
 from monitor.core.money import EXACT, exact
 from monitor.core.portfolio.group_list import GroupLists, GroupQuery, PlainGroupLists
 from monitor.core.portfolio.plain_book import PlainBook
@@ -30,7 +30,9 @@ from monitor.core.valuation.shown_figures import ltv_of
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
 from monitor.engine.columns.fields import NO_GROUP
+from monitor.engine.dividing import Division
 from monitor.engine.group_list import ColumnarGroupLists
+from monitor.engine.ingest.packer import PackedGroups
 from monitor.engine.ingest.reader import BlockReader
 from monitor.stores._packed import alert_body
 from monitor.stores._staged import StagedGroups, known_alert, light_body
@@ -95,6 +97,7 @@ class Twins:
         self._events = 0
         self.named = 0
         """Groups that were looked at exactly on the side of the columns, over all events."""
+        self._pages = 0
         self._standby: Standby | None = None
         """Follows what is kept since the last restart."""
 
@@ -120,14 +123,9 @@ class Twins:
         self._events += 1
         if self._standby is not None and self._events % LOOK_EVERY == 0:
             self._standby.look(self.columns)
-        plain, columns = self.plain.handle(event), self.columns.handle(event)
-        if isinstance(event, GroupsPut):
-            # What a batch says is said of the batch as a whole: in an order of its own, of all its groups at once.
-            assert _of_groups(columns.alerts) == _of_groups(plain.alerts)
-            assert _of_prices(columns.alerts) == _of_prices(plain.alerts)
-        else:
-            assert _as_indicated(plainly(columns.alerts), plainly(plain.alerts)) == plainly(plain.alerts), event
-            assert (columns.changed, columns.closed) == (plain.changed, plain.closed), event
+        columns = self.columns.handle(event)
+        plain = self._plain(event)
+        self.compare(event, columns, plain)
         assert _stirred(columns.states.values()) == _stirred(plain.states.values()), event
         assert _in_order(columns.history) == _in_order(plain.history), event
         assert self.book.disproofs == [], event
@@ -137,6 +135,19 @@ class Twins:
         self.alerts += len(plain.alerts)
         self.named += len(columns.touched)
         return columns
+
+    def _plain(self, event: Event) -> Outcome:
+        return self.plain.handle(event)
+
+    def compare(self, event: Event, columns: Outcome, plain: Outcome) -> None:
+        """What the two say of an event."""
+        if isinstance(event, GroupsPut):
+            # What a batch says is said of the batch as a whole: in an order of its own, of all its groups at once.
+            assert of_groups(columns.alerts) == of_groups(plain.alerts)
+            assert of_prices(columns.alerts) == of_prices(plain.alerts)
+        else:
+            assert _as_indicated(plainly(columns.alerts), plainly(plain.alerts)) == plainly(plain.alerts), event
+            assert (columns.changed, columns.closed) == (plain.changed, plain.closed), event
 
     def _check_light(self, light: Sequence[LightAlert], exactly: Sequence[Alert]) -> None:
         """Alerts of steps by column are those of steps one by one to the last byte, also by way of what a commit stages."""
@@ -156,9 +167,21 @@ class Twins:
         reader = BlockReader(lambda: self.columns.rules.products, self.book.names)
         packed = reader.pack([json.dumps(line).encode() for line in lines], at, source)
         if len(packed.batch):
+            # As the daemon says it, so that core has begun when a page is made ready.
+            self.tell(BatchOfBook(at, source, ends=False))
+            self._make_ready(packed.batch, source, at)
             self.tell(GroupsPut(at, source, packed.batch))
+            self.tell(BatchOfBook(at, source, ends=True))
         for place in packed.rest:
             self.put_one(lines[place], at, source)
+
+    def _make_ready(self, batch: GroupBatch, source: str, at: datetime) -> None:
+        """Every other page is made ready in steps, as the daemon does."""
+        self._pages += 1
+        if self._pages % 2:
+            assert isinstance(batch, PackedGroups)
+            for step in Division(batch, source, self.columns.changes.retired.keys(), self.book.held).steps:
+                step(at)
 
     def put_one(self, line: Line, at: datetime, source: str = "book") -> None:
         self.tell(GroupPut(at, parse_line(line, at, self.rules.products), source))
@@ -254,11 +277,13 @@ def _are_near(mine: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     )
 
 
-def _of_groups(alerts: list[Alert]) -> list[Mapping[str, Any]]:
+def of_groups(alerts: list[Alert]) -> list[Mapping[str, Any]]:
+    """What is said of groups, in an order that no book has a say in."""
     return plainly(sorted((a for a in alerts if a.group is not None), key=lambda a: a.id))
 
 
-def _of_prices(alerts: list[Alert]) -> list[tuple[str, str]]:
+def of_prices(alerts: list[Alert]) -> list[tuple[str, str]]:
+    """What is said of all else, without its figures."""
     return sorted((a.type, a.subject) for a in alerts if a.group is None)
 
 

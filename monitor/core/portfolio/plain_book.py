@@ -206,8 +206,9 @@ class EveryGroup:
     def suspects(self, moved: Collection[str]) -> Collection[str]:
         """Groups to evaluate after the prices or the trust of these assets moved."""
         found: dict[str, None] = {}
-        for asset in moved:
-            found.update(self._holders.get(asset, {}))
+        # A whole market moves at each tick, and a book that is near empty has few coins: the fewer are looked up.
+        for asset in self._holders.keys() & moved:
+            found.update(self._holders[asset])
         return found.keys()
 
     def holders(self, asset: str) -> Collection[str]:
