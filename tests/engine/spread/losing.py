@@ -100,8 +100,13 @@ class LosingTwins(Twins):
             assert [alert.id for alert in ours] == [alert.id for alert in theirs]
 
     def restart(self) -> None:
-        """All shards are loaded again, so nobody is unwatched."""
+        """All shards are loaded again. While one is missing only a start as the daemon's decides what is overdue: there
+
+        each price has to be confirmed first, and counts as one that moved then (`restart_both`).
+        """
         before, memory = self.book, self.columns.memory
+        if unwatched_in(cast("SpreadBook", before)):
+            return
         self.columns = RiskMonitor(self.rules, memory, twins.ColumnarBook(self._fold_at, plain_from=1))
         cast("SpreadBook", before).close()
 
