@@ -80,6 +80,18 @@ def _shards_of(config: Config) -> Shards:
     raise BadConfig([f"{config.path}: engine.ray = {address!r}: {why}"])
 
 
+def settle(book: ColumnarBook) -> None:
+    """For a standby, in a worker thread: what is missing is replaced, and all have done what they were told."""
+    if isinstance(book, SpreadBook) and not book.settle():
+        log.error("a shard of the standby is missing")
+
+
+def close(book: ColumnarBook) -> None:
+    """Ends the shards of a book that nobody takes."""
+    if isinstance(book, SpreadBook):
+        book.close()
+
+
 def look_after(book: ColumnarBook, running: Running, monitor: RiskMonitor, sequencer: Sequencer, tell: Tell) -> None:
     """From now on what goes missing is told and replaced. Nothing to do for a book in this process."""
     if isinstance(book, SpreadBook):

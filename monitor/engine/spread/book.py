@@ -142,6 +142,17 @@ class SpreadBook(ColumnarBook):
         del self._mending[seat]
         self.links.take_back(seat)
 
+    def settle(self) -> bool:
+        """While nobody decides, in any one thread: all have done what they were told, and missing ones are replaced.
+        Whether all are there."""
+        from monitor.engine.spread.links import LOAD_LIMIT_S, READY  # the array libraries are loaded late
+
+        self.links.ask(dict.fromkeys(self.links.live, READY), LOAD_LIMIT_S)
+        for seat in self.plan_mending(self.links.gone):
+            if self.mend(seat):
+                self.take_back(seat)
+        return not self.links.gone
+
     def resize(self) -> None:
         """In core's thread: begins or ends with shards until there are as many as `wanted`."""
         links = self.links

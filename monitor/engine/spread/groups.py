@@ -56,6 +56,7 @@ class SpreadGroups(ColumnarGroups):
 
     def __init__(self, names: Names, at: datetime, rules: Rules, links: Links, how: Spreading) -> None:
         super().__init__(names, at, rules)
+        self.arrivals.is_off = True
         self.links = links
         self.shelf = ShelvedBlocks(names, how.folder)
         self.rows.blocks = self.shelf
@@ -85,15 +86,14 @@ class SpreadGroups(ColumnarGroups):
     # -- blocks --
 
     def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
-        for row in self.rows.rows_of(superseded):
-            self._remove(row, self.rows.stored(row).group)
+        numbers: list[int] = []
         for stored in sorted(blocks, key=attrgetter("number")):
             block = Block.load(stored.body, self.names)
             gone = [id_ in superseded for id_ in block.ids()] if superseded else []
             self.rows.install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
+            numbers.append(stored.number)
         self.rows.set_states(states)
         packed = self._packed_by_block()
-        numbers = self.shelf.numbers()
         some = 4 * len(self.links.blocks.ring)
         for first in range(0, len(numbers), some):
             # Some at a time: all shards load at once, no queue of bodies fills the memory, and each says what room is left.
