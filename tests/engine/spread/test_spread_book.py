@@ -84,6 +84,7 @@ def processes() -> Iterator[SharedProcesses]:
 def a_desk(shards: Shards, count: int, copies: int = 1) -> tuple[RiskMonitor, SpreadBook]:
     """Sixty groups in blocks of four, which a fall of the coin brings to a margin call."""
     book = SpreadBook(shards, count, fold_at=0, how=Spreading(60.0, copies))
+    book.links.await_ready()  # as the daemon does: actors take seconds to start, each for itself
     return with_groups(RiskMonitor(NOW, book=book)), book
 
 
@@ -146,7 +147,6 @@ def are_no_gap(shards: Shards, hurt: Hurt) -> None:
     ours, book = a_desk(shards, 2, copies=2)
     theirs = with_groups(RiskMonitor(NOW, book=ColumnarBook(fold_at=0)))
     hurts = {1: (0, signal.SIGSTOP), 3: (3, signal.SIGKILL)}
-    gone = 0
     for seconds, price in enumerate(PRICES, 1):
         if seconds in hurts:
             hurt(*hurts[seconds])
@@ -158,13 +158,13 @@ def are_no_gap(shards: Shards, hurt: Hurt) -> None:
             book.links.limit_s = 3.0
             for _ in range(100):
                 book.links.ask_all("ready")
-                if book.links.gone:
+                if hurts[seconds][0] in book.links.gone:
                     break
                 time.sleep(0.1)
-            gone += len(book.links.gone)
+            # Where the machine is busy another copy may have taken too long as well: it is replaced too.
+            assert hurts[seconds][0] in book.links.gone
             book.links.limit_s = 60.0
             mended(book)
-    assert gone == 2
 
 
 @pytest.mark.parametrize("stopped", [signal.SIGSTOP, signal.SIGKILL])
