@@ -91,7 +91,7 @@ class ColumnarGroups:
     # -- blocks --
 
     def fold(self, records: Sequence[GroupRecord]) -> bool:
-        """Takes groups into the last block, or as new ones, of which a start may need several. False where names do not fit."""
+        """Takes groups into the last block, or as new ones: a start may bring many. False where names do not fit."""
         some = [records[first : first + GROUPS] for first in range(0, len(records), GROUPS)]
         try:
             parts = [Block.of([record.stored() for record in each], self.names) for each in some]
@@ -158,9 +158,8 @@ class ColumnarGroups:
             for number, block in self.rows.living():
                 self.agenda.take_stored(number, block, now)
         has_other_coins = self.screen.take_versions(now.agreements) or now.has_other_terms(before)
-        has_other_lines = has_other_coins or (before.versions, before.rules.lifecycle) != (
-            now.versions,
-            rules.lifecycle,
+        has_other_lines = (
+            has_other_coins or before.versions != now.versions or before.rules.lifecycle != rules.lifecycle
         )
         if not has_other_lines and before.debts.hold_for(now.debts):
             return
