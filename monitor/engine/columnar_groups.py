@@ -54,8 +54,7 @@ class ColumnarGroups:
 
     def find(self, group_id: str) -> GroupRecord | None:
         """A group, made from its columns, or None."""
-        row = self.rows.row_of(group_id)
-        return None if row < 0 else self.record_at(row)
+        return None if (row := self.rows.row_of(group_id)) < 0 else self.record_at(row)
 
     def record_at(self, row: int) -> GroupRecord:
         """The group of a row. Raises LookupError where its block is gone, in a thread that looks on."""
@@ -158,9 +157,8 @@ class ColumnarGroups:
             for number, block in self.rows.living():
                 self.agenda.take_stored(number, block, now)
         has_other_coins = self.screen.take_versions(now.agreements) or now.has_other_terms(before)
-        has_other_lines = (
-            has_other_coins or before.versions != now.versions or before.rules.lifecycle != rules.lifecycle
-        )
+        has_other_lines = (before.versions, before.rules.lifecycle) != (now.versions, rules.lifecycle)
+        has_other_lines |= has_other_coins
         if not has_other_lines and before.debts.hold_for(now.debts):
             return
         for number, block in self.rows.living():
