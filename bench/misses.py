@@ -58,6 +58,10 @@ WHY: dict[str, str] = {
         "Another process packs the lines. What is left to the daemon is to hand them over, to take the block back, and to "
         "look whether its groups are new and where they stand."
     ),
+    "page_changed_ms": (
+        "Turns in which several hundred changed groups are folded: their block is laid again as a whole. The others take a "
+        "third of that."
+    ),
     "midnight_sweeps": (
         "A fifth are the sums of rates: each kind of loan has its own, exactly, 30 us of Python for each of 600 kinds, and "
         "loans that become late make new ones. A tenth is one sweep. The rest are, block by block, the loans that have "

@@ -14,6 +14,7 @@ from bench import (
     lateness,
     machine,
     memory,
+    pages,
     path,
     peers,
     plain_storm,
@@ -102,6 +103,8 @@ METHOD = """\
 - Reading: 98,304 lines, by the processor's time of the daemon's process, without the collector. The process that packs the
   pages of a large book has begun. A re-read is a whole start of the file's book, whose groups are there already. A midnight
   is the book's new debts and one sweep, at 1M groups.
+- Pages: 8,192 lines, by the processor's time of core's thread, turn by turn. Of each page of new groups the longest turn; the
+  first pages, which meet all coins, are not counted. A changed page has another debt in every line.
 - Lateness: the loop of the daemon, with its switch interval and its thresholds of the collector, sleeps a millisecond again
   and again. A storm is ten thousand alerts in one tick.
 - Webhooks: a storm goes through the store, the dispatcher and a signed webhook, each alert alone and then in batches. The
@@ -137,6 +140,8 @@ def measure(plan: Plan, bars: Bars, folder: Path) -> report.Measured:
         in_storms = storm.late(market(), STORM, plan.storms_watched)
     with bars.part("reading", 1):
         read = reading.measure(one_product.first(reading.LINES), plan.reading)
+    with bars.part("pages", 1):
+        paged = pages.measure(one_product.first(pages.PAGES * desk.AT_ONCE))
     with bars.part("one, three and five feeds", 3) as advance:
         fed = _sources(plan.sources, advance)
     with bars.part("the book as JSON lines", 1):
@@ -152,7 +157,7 @@ def measure(plan: Plan, bars: Bars, folder: Path) -> report.Measured:
     took_s = time.perf_counter() - started
     return report.Measured(
         facts, positions, engine, side_by_side, growth, late, whole_path, stormed, in_storms, by_column, posted, fed,
-        read, held, scrolled, took_s
+        read, paged, held, scrolled, took_s
     )  # fmt: skip
 
 

@@ -102,6 +102,13 @@ class PairTrial(PostgresTrial):
             self.is_ready.set()
             return
 
+    async def finish(self) -> None:
+        """As any trial ends; nobody takes over from the daemon that is stopped last."""
+        if self.waiting is not None:
+            await self.waiting.kill()
+            self.waiting = None
+        await super().finish()
+
     async def _bury_alone(self) -> None:
         """The end of one that died before another waited: its successor has yet to start, and takes longer."""
         await self.bury()

@@ -59,6 +59,16 @@ class BlockScreen:
         if not alive.all():
             self._thinned.add(number)
 
+    def lay(self, number: int, block: Block, owed: F64) -> frozenset[str]:
+        """Takes a block that nobody is to see yet, and names none of its rows. Returns the coins that `show` is told."""
+        self.put(number, block, np.ones(len(block), np.bool_), owed)
+        self.fast.clear_rows(number * GROUPS + np.arange(len(block)))
+        return self._coins.pop(number)
+
+    def show(self, number: int, coins: frozenset[str]) -> None:
+        """A block that was laid is there from now on. Its groups have no lines until `watch`."""
+        self._coins[number] = coins
+
     def owe(self, number: int, block: Block, owed: F64) -> None:
         """Takes what the groups of a block owe at another time."""
         loans = self._instruments.loans(block)
@@ -71,7 +81,7 @@ class BlockScreen:
     def drop_block(self, number: int) -> None:
         """Forgets a block."""
         self.fast.drop_block(number)
-        del self._coins[number]
+        self._coins.pop(number, None)
         self._thinned.discard(number)
 
     def drop_row(self, row: int) -> None:

@@ -109,7 +109,11 @@ class FastScreen:
 
     def clear_row(self, row: int) -> None:
         """Never names a row again, until its block is put again."""
-        self._figures.seats.band[self._figures.place(np.array([row]))] = DEAD
+        self.clear_rows(np.array([row]))
+
+    def clear_rows(self, rows: I64) -> None:
+        """The same for many rows."""
+        self._figures.seats.band[self._figures.place(rows)] = DEAD
 
     def watch(self, rows: I64, low: F64, high: F64) -> None:
         """Gives rows their lines: suspect when debt / recognised <= low or >= high. A low of -1 and a high of inf are none.

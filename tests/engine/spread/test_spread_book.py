@@ -314,6 +314,23 @@ def test_a_shard_takes_no_more_groups_than_it_may_and_what_is_left_is_said_to_be
     assert len(fall(monitor, "0.8", 3)) == 20
 
 
+def test_a_shard_that_joins_takes_what_it_may_and_no_more() -> None:
+    """Its groups are counted as they come, and not only when it is asked next."""
+    book = SpreadBook(NearShards(), 2, fold_at=0, how=Spreading(most_groups=10))
+    with_groups(RiskMonitor(NOW, book=book))
+    book.hear_memory()
+    assert book.homeless() == 36
+    book.wanted = 3
+    book.resize()
+    mended(book)
+    book.move_some(1)
+    assert book.homeless() == 32, "first those that nobody watches"
+    while book.move_some(1):
+        pass
+    assert {seen.place: seen.groups for seen in book.seen()} == {0: 12, 1: 12, 2: 12}
+    assert book.homeless() == 24
+
+
 def test_only_the_blocks_of_a_new_shard_move() -> None:
     before = [place_of(n, range(4)) for n in range(1000)]
     after = [place_of(n, range(5)) for n in range(1000)]
