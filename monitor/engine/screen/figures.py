@@ -124,7 +124,8 @@ def _end(blocks: I64) -> int:
 
 
 def _seats(blocks: int) -> RowSums:
+    """Room for so many blocks; `begin` fills in those that come. Memory that need not be zero lies in larger pages, and ticks
+    of few coins look at many places."""
     size = blocks * GROUPS
-    sums: F64 = aligned(2 * size, np.float64)
-    sums[:] = 0.0
-    return RowSums(sums, np.zeros(size), np.zeros(size, np.uint8), np.zeros(size, np.uint32))
+    sums, band = aligned(2 * size, np.float64), aligned(size, np.uint32)
+    return RowSums(sums, np.zeros(size), np.zeros(size, np.uint8), band)
