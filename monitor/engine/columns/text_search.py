@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from monitor.engine.columns.fields import U8, U32, Bools, Columns
+from monitor.engine.compiled import kernel
 
 _SEARCHED = 2
 """The id and the receiving account are the first two texts of a group."""
@@ -17,7 +17,7 @@ def mark_text(columns: Columns, text: str, found: Bools) -> None:
         _mark(columns.arena, columns.start, np.frombuffer(text.encode(), np.uint8), found)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _mark(arena: U8, start: U32, text: U8, found: Bools) -> None:
     """Capital letters of the arena count as small ones. Groups that are marked already are not searched."""
     size = len(text)

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
-from numba import njit
 
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import GROUPS, I64, U8, U32, U64, Bools
+from monitor.engine.compiled import kernel
 
 FEW = 1000
 """At most this many ids are compared one by one, at 1 us each. For more, all ids are put in order, which takes 0.1 s."""
@@ -22,7 +22,7 @@ WORD = 8
 Blocks = Sequence[Block | None]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def count_shared(arena: U8, start: U32, prefix: U8) -> int:
     """How many bytes of the prefix all ids of a block begin with."""
     shared = len(prefix)
@@ -36,7 +36,7 @@ def count_shared(arena: U8, start: U32, prefix: U8) -> int:
     return shared
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def take_words(arena: U8, start: U32, skip: int, words: U64) -> None:
     """Eight bytes of each id from `skip` on, as a number that rises with the text; zero where the id has ended."""
     for i in range(len(start) - 1):

@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from numba import njit
 
 from monitor.engine.columns.fields import I64, U8, U64, Bools, Int
+from monitor.engine.compiled import kernel
 from monitor.engine.index.siphash import hash32
 
 EMPTY, GONE = 0xFFFFFFFF, 0xFFFFFFFE
@@ -94,13 +94,13 @@ def _free_slots(keys: int) -> U64:
     return np.full(max(_FEWEST_SLOTS, int(keys / _LAID_OUT) + 1), EMPTY, np.uint64)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _home(slots: U64, hashed: Int) -> Int:
     """Where a hash belongs. It rises with the hash, so a move to another table reads and writes in order."""
     return (hashed * len(slots)) >> 32
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _next(slots: U64, hashed: Int, after: Int) -> Int:
     """The first slot with this hash after a slot (-1: from the hash's home); -1 when there is no more."""
     slot = _home(slots, hashed) if after < 0 else after + 1
@@ -115,7 +115,7 @@ def _next(slots: U64, hashed: Int, after: Int) -> Int:
         slot += 1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _add(slots: U64, hashed: Int, row: Int) -> int:
     """Takes the first slot without a key, in one write so that a reader sees all or nothing; 1 if it was never used."""
     slot = _home(slots, hashed)
@@ -128,7 +128,7 @@ def _add(slots: U64, hashed: Int, row: Int) -> int:
     return 1 if is_new else 0
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _remove(slots: U64, hashed: Int, row: Int) -> bool:
     """Marks the slot of a hash and row as removed; a search for another key goes on past it. False if there is none."""
     slot = _next(slots, hashed, -1)
@@ -140,7 +140,7 @@ def _remove(slots: U64, hashed: Int, row: Int) -> bool:
     return False
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _add_all(slots: U64, arena: U8, at: I64, rows: I64, secret: U64) -> int:
     used = 0
     for i in range(len(at)):
@@ -148,7 +148,7 @@ def _add_all(slots: U64, arena: U8, at: I64, rows: I64, secret: U64) -> int:
     return used
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _absent(slots: U64, arena: U8, at: I64, secret: U64) -> Bools:
     absent = np.empty(len(at), np.bool_)
     for i in range(len(at)):
@@ -156,7 +156,7 @@ def _absent(slots: U64, arena: U8, at: I64, secret: U64) -> Bools:
     return absent
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _hashes(arena: U8, at: I64, secret: U64) -> I64:
     found = np.empty(len(at), np.int64)
     for i in range(len(at)):
@@ -164,7 +164,7 @@ def _hashes(arena: U8, at: I64, secret: U64) -> I64:
     return found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _add_slots(slots: U64, old: U64) -> int:
     """Takes the keys of an older table by their hashes. Returns how many."""
     keys = 0

@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit, uint64
 
 from monitor.engine.columns.fields import U8, U64, Int
+from monitor.engine.compiled import kernel
 
 _ROUNDS_AT_END = 3
 _Four: TypeAlias = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
@@ -33,7 +34,7 @@ def _round(a: np.uint64, b: np.uint64, c: np.uint64, d: np.uint64) -> _Four:
     return a, b, c, d
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def siphash(text: U8 | bytes, at: Int, length: Int, secret: U64) -> np.uint64:
     """64 bits (uint64) of text[at : at + length] under a secret u64[2]."""
     a = secret[0] ^ uint64(0x736F6D6570736575)
@@ -56,7 +57,7 @@ def siphash(text: U8 | bytes, at: Int, length: Int, secret: U64) -> np.uint64:
     return a ^ b ^ c ^ d
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def hash32(text: U8 | bytes, at: Int, length: Int, secret: U64) -> Int:
     """The upper half of `siphash` (int64, never negative), of an arena or of bytes."""
     return np.int64(siphash(text, at, length, secret) >> uint64(32))

@@ -6,12 +6,12 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from monitor.core.money import number
 from monitor.core.schema import Bounds
 from monitor.engine.columns.fields import I8, I64, U8, WIDE
 from monitor.engine.columns.packing import split
+from monitor.engine.compiled import kernel
 
 _POINT, _ZERO, _NINE = ord("."), ord("0"), ord("9")
 _FULL = (2**63 - 10) // 10
@@ -49,7 +49,7 @@ def numbers(texts: list[str], bounds: Bounds) -> Numbers:
     return found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _read(blob: U8, lengths: I64, mantissa: I64, exponent: I8) -> None:
     """Fills in mantissa and exponent of each text. The exponent is WIDE if the text needs a closer look."""
     start = 0
@@ -59,7 +59,7 @@ def _read(blob: U8, lengths: I64, mantissa: I64, exponent: I8) -> None:
         start = stop
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _plain(blob: U8, start: int, stop: int) -> tuple[int, int]:
     """Reads digits with at most one point. Zeros at the end of the decimals are left out."""
     value, places, zeros, digits = 0, 0, 0, 0

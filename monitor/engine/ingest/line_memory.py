@@ -5,9 +5,9 @@ from __future__ import annotations
 from array import array
 
 import numpy as np
-from numba import njit
 
 from monitor.engine.columns.fields import I64, U32, Bools
+from monitor.engine.compiled import kernel
 
 _LEAST = 1 << 14
 _FULLEST = 0.6  # a fuller table takes long to search
@@ -83,7 +83,7 @@ def _list(values: I64) -> array[int]:
     return found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _note(keys: I64, numbers: U32, ids: I64, firsts: U32) -> int:
     """Enters new ids with their lines in `firsts`, which become the lines that named them before, or 0. Returns how many."""
     count, last = 0, len(keys) - 1
@@ -102,7 +102,7 @@ def _note(keys: I64, numbers: U32, ids: I64, firsts: U32) -> int:
     return count
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _are_noted(keys: I64, ids: I64) -> Bools:
     found, last = np.zeros(len(ids), np.bool_), len(keys) - 1
     for i in range(len(ids)):

@@ -11,7 +11,6 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from monitor.core.groups.snapshot import Scope, within
 from monitor.core.instants import micros_of
@@ -29,6 +28,7 @@ from monitor.engine.columns.agreements import Agreements
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import F64, GROUPS, I8, I64, NO_GROUP, U8, U32, Bools
 from monitor.engine.columns.text_search import mark_text
+from monitor.engine.compiled import kernel
 from monitor.engine.index.id_order import IdOrder, Ids, same_blocks
 from monitor.engine.index.rows import RowIndex
 from monitor.engine.queries.levels import CALL_LINE, BlockLevels, ahead, on_a_line, room
@@ -46,7 +46,7 @@ _DELAYED = STAGES.index(DELAYED)
 _NO_ROW = -1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def mark_held(positions: U32, assets: Any, products: Any, wanted: Bools, base: int, example: Any) -> None:
     """Notes one wanted row for each product and asset that is held."""
     for i in range(len(positions) - 1):
@@ -55,7 +55,7 @@ def mark_held(positions: U32, assets: Any, products: Any, wanted: Bools, base: i
                 example[products[i], assets[j]] = base + i
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def mark_owed(loans: U32, assets: Any, is_owed: Bools, wanted: Bools, owed: Bools) -> None:
     """Marks the assets in which a wanted row owes anything."""
     for i in range(len(loans) - 1):

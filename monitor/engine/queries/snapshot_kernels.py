@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8
+from monitor.engine.compiled import kernel
 from monitor.engine.screen.arrays import (
     FAR,
     FARS,
@@ -21,7 +22,6 @@ from monitor.engine.screen.arrays import (
     UNTRUSTED,
     LadderTiers,
     Positions,
-    kernel,
 )
 from monitor.engine.screen.kernels import MOST_RUNS, counted, price_runs, weigh_far, weigh_slices
 

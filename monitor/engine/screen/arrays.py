@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
@@ -158,14 +157,6 @@ class Scratch(NamedTuple):
     owed: F64
     blind: U8
     row: U32
-
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def kernel(function: F) -> F:
-    """Compiles at the first call, once per machine, and runs without the GIL."""
-    return cast(F, njit(nogil=True, cache=True)(function))
 
 
 def _asking(keep: int) -> Any:

@@ -10,6 +10,7 @@ from numba import typeof, types
 from numba.experimental import structref
 
 from monitor.engine.columns.fields import GROUPS, U32
+from monitor.engine.compiled import kernel
 from monitor.engine.screen.arena import aligned
 from monitor.engine.screen.arrays import (
     Entries,
@@ -24,7 +25,6 @@ from monitor.engine.screen.arrays import (
     Seats,
     Slices,
     SlotColumns,
-    kernel,
 )
 from monitor.engine.screen.kernels import MOST_RUNS
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
+from monitor.engine.compiled import kernel
 from monitor.engine.screen.arrays import (
     BLIND,
     BOTH,
@@ -36,7 +37,6 @@ from monitor.engine.screen.arrays import (
     RowSums,
     Scratch,
     ask_soon,
-    kernel,
 )
 from monitor.engine.screen.lanes import add_slots, finish_writes, least_line, weigh_slice
 

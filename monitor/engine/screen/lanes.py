@@ -16,7 +16,8 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from monitor.engine.columns.fields import F64, U16, U32
-from monitor.engine.screen.arrays import LANES, LINES, kernel
+from monitor.engine.compiled import kernel
+from monitor.engine.screen.arrays import LANES, LINES
 
 _I8, _I16, _I32, _I64, _F64 = (*(ir.IntType(bits) for bits in (8, 16, 32, 64)), ir.DoubleType())
 _tools: Any = cgutils

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.engine.columns.fields import F64, GROUPS, I64, U16, U32, Bools
+from monitor.engine.compiled import kernel
 from monitor.engine.screen.arrays import (
     LANES,
     POSITION,
@@ -16,7 +17,6 @@ from monitor.engine.screen.arrays import (
     Positions,
     Seats,
     Slices,
-    kernel,
 )
 
 

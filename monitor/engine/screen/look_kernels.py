@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U32
+from monitor.engine.compiled import kernel
 from monitor.engine.screen import kernels
-from monitor.engine.screen.arrays import LastPrices, kernel
+from monitor.engine.screen.arrays import LastPrices
 from monitor.engine.screen.bound_kernels import Bound
 from monitor.engine.screen.shift_kernels import shift
 

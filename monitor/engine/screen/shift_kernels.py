@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
+from monitor.engine.compiled import kernel
 from monitor.engine.screen.arrays import (
     BLIND,
     FAR,
@@ -26,7 +27,6 @@ from monitor.engine.screen.arrays import (
     Positions,
     RowSums,
     ask_for,
-    kernel,
 )
 from monitor.engine.screen.kernels import counted, crossed
 from monitor.engine.screen.lanes import least_line
