@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench import deliveries, path, peers, plain_storm, plot, reading, scrolling, sources, storm
+from bench import deliveries, pages, path, peers, plain_storm, plot, reading, scrolling, sources, storm
 from bench.lateness import Lateness
 from bench.memory import Figures as Memory
 from bench.misses import WHY
@@ -56,10 +56,15 @@ class Measured(NamedTuple):
     sources: dict[int, sources.Cost]
     """By number of feeds."""
     reading: reading.Figures
+    pages: pages.Figures
     memory: Memory
     scrolled: scrolling.Scrolled | None
     """None where there was no browser."""
     took_s: float
+
+
+NEAR = 0.1
+"""The targets are ratios, which move by some per cent from run to run."""
 
 
 class Row(NamedTuple):
@@ -75,6 +80,12 @@ class Row(NamedTuple):
     @property
     def is_met(self) -> bool:
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
+
+    @property
+    def verdict(self) -> str:
+        """Within NEAR of what is to reach counts as met; the list of what is missed has it all the same."""
+        nearly = self.measured >= self.limit * (1 - NEAR) if self.at_least else self.measured <= self.limit * (1 + NEAR)
+        return "yes" if self.is_met else "yes, within 10 %" if nearly else "**no**"
 
     @property
     def target(self) -> str:
@@ -109,6 +120,7 @@ def results(m: Measured) -> dict[str, Any]:
         "frame_ms": {str(n): cost.median_us / 1e3 for n, cost in m.sources.items()},
         "first_read_over_decode": m.reading.first_over_decode,
         "reread_over_digest": m.reading.reread_over_digest,
+        **m.pages.results,
         "midnight_sweeps": statistics.median(m.path.midnights) / p["sweep"] / _slower_runs(m),
         "bytes_per_group": m.memory.total,
         "loop_lateness_p99_ms": m.lateness.p99_ms,
@@ -178,6 +190,8 @@ def rows(m: Measured) -> list[Row]:
             r["first_read_over_decode"]),
         Row("reread_over_digest", "re-read of an unchanged file at a restart against a digest of it", 1.5,
             r["reread_over_digest"]),
+        Row("page_ms", "longest turn of core with a page of new groups", 10, r["page_ms"], " ms"),
+        Row("page_changed_ms", "turns of core with a page of changed groups, p99", 10, r["page_changed_ms"], " ms"),
         Row("midnight_sweeps", "a midnight's interest in sweeps of our kernels before slices, 1M", 6, r["midnight_sweeps"]),
         Row("growth", f"cost of a tick from {int(first):,} to {int(last):,} groups", int(last) / int(first),
             grown[last] / grown[first]),
@@ -225,7 +239,7 @@ def markdown(m: Measured, chart: str, method: str) -> str:
         "Written by `make bench`. Ratios of medians of interleaved rounds are results; absolute times are colour.",
         "", *_machine(m), "", "## Figures", "", *_table(
             ("figure", "to reach", "measured", "met"),
-            ((r.what, r.target, f"{_short(r.measured)}{r.unit}", "yes" if r.is_met else "**no**") for r in table),
+            ((r.what, r.target, f"{_short(r.measured)}{r.unit}", r.verdict) for r in table),
         ), "", "## Missed", "", *([_miss(row) for row in missed] or ["Nothing."]), "",
         "## How the cost grows", "", f"![Cost of a tick by number of groups]({chart})", "",
         "## Sweeps side by side", "", *_sweeps(m), "", "## The sweep and memory bandwidth", "", *_bandwidth(m), "",

@@ -34,7 +34,7 @@ from monitor.core.events.events import BookSeen, Event, Noticed
 from monitor.secret_files import BadSecret, read_secret
 
 _AT_ONCE = 500
-"""Entries of one read: with the time of the book they are one commit (`EVENTS_AT_ONCE` of daemon/sources.py)."""
+"""Entries of one read: with the time of the book they are one commit (`EVENTS_AT_ONCE` of daemon/book_batches.py)."""
 _SCANNED = 500
 """Keys that one SCAN looks at, and hashes that one round trip reads."""
 _MOST_KEYS = 2_000_000

@@ -38,7 +38,7 @@ from monitor.secret_files import BadSecret, read_secret
 _ROWS_AT_ONCE = 2000
 """Rows of one fetch: some megabytes."""
 _ENTRIES_AT_ONCE = 500
-"""Entries of one batch: with the time of the book they are one commit (`EVENTS_AT_ONCE` of daemon/sources.py)."""
+"""Entries of one batch: with the time of the book they are one commit (`EVENTS_AT_ONCE` of daemon/book_batches.py)."""
 _CONNECT_S = 10.0
 
 _Pause = Annotated[timedelta, Span("0s", "1d")]

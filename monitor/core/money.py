@@ -33,6 +33,15 @@ EXACT = Context(prec=_DIGITS, traps=[Inexact, InvalidOperation, DivisionByZero, 
 _DOWN = Context(prec=_DIGITS, rounding=ROUND_DOWN, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])
 _UP = Context(prec=_DIGITS, rounding=ROUND_UP, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])
 
+# A quotient of few digits costs half. It is fine enough where its last digit is below the unit: the rounded one has fewer
+# digits then, and `quantize` raises InvalidOperation where it has not.
+_FEW = 38  # two words of the machine
+_FEW_DOWN, _FEWER_DOWN, _FEW_UP, _FEWER_UP = (
+    Context(prec=digits, rounding=how, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])
+    for how in (ROUND_DOWN, ROUND_UP)
+    for digits in (_FEW, _FEW - 1)
+)
+
 _HOW = {"half_even": ROUND_HALF_EVEN, "half_up": ROUND_HALF_UP, "up": ROUND_UP, "down": ROUND_DOWN}
 _ROUNDED = {
     name: Context(prec=_DIGITS, rounding=how, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])
@@ -87,12 +96,18 @@ def plain(value: Decimal) -> str:
 
 def divide_down(numerator: Decimal, denominator: Decimal, unit: Decimal) -> Decimal:
     """The quotient rounded towards zero to a unit. Rounding twice in one direction rounds once."""
-    return _DOWN.quantize(_DOWN.divide(numerator, denominator), unit)
+    try:
+        return _FEWER_DOWN.quantize(_FEW_DOWN.divide(numerator, denominator), unit)
+    except InvalidOperation:
+        return _DOWN.quantize(_DOWN.divide(numerator, denominator), unit)
 
 
 def divide_up(numerator: Decimal, denominator: Decimal, unit: Decimal) -> Decimal:
     """The quotient rounded away from zero to a unit."""
-    return _UP.quantize(_UP.divide(numerator, denominator), unit)
+    try:
+        return _FEWER_UP.quantize(_FEW_UP.divide(numerator, denominator), unit)
+    except InvalidOperation:
+        return _UP.quantize(_UP.divide(numerator, denominator), unit)
 
 
 def divide_nearest(numerator: Decimal, denominator: Decimal, unit: Decimal) -> Decimal:

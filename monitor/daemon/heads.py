@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 from monitor import permit, plugins
 from monitor.clock import Clock
@@ -33,17 +33,33 @@ def store_of(config: Config, lead: Lead | None) -> Store:
     if lead is None:
         store: Store = build(config.store.config)
     else:
-        store = build(config.store.config, fence=lead.keeper.fence, blocks=lead.follower.blocks)
+        store = build(config.store.config, fence=lead.keeper.fence, followed=lead.follower.followed)
     return store
 
 
-async def restored(lead: Lead | None, config: Config, snapshot: StoredState) -> tuple[ColumnarBook, RiskMonitor]:
-    """Book and core as they were committed. A standby has most of the book already. Raises BadConfig."""
-    book, blocks_fit = await shards.book_of(config), False
-    if lead is not None and not config.engine.shards:
-        book, blocks_fit = lead.follower.take(snapshot, config.rules)
-    restoring = partial(startup.restored, config.rules, snapshot, book, blocks_fit=blocks_fit)
-    return book, await asyncio.to_thread(restoring)
+class RestoredHead(NamedTuple):
+    """Book and core as they were committed, and what was read for that."""
+
+    book: ColumnarBook
+    monitor: RiskMonitor
+    snapshot: StoredState
+
+
+async def restored(lead: Lead | None, config: Config, store: Store, snapshot: StoredState) -> RestoredHead:
+    """A standby has most of the book already. Raises BadConfig."""
+    taken = None
+    if lead is not None:
+        taken = await asyncio.to_thread(lead.follower.take, snapshot, config.rules)
+        lead.follower.followed.seen = None
+        if taken is None and snapshot.known:
+            snapshot = await store.open()
+        lead.follower.followed.forget()
+    book, is_fit = (await shards.book_of(config), False) if taken is None else taken
+    restoring = partial(startup.restored, config.rules, snapshot, book, blocks_fit=is_fit)
+    monitor = await asyncio.to_thread(restoring)
+    if taken is None:  # who takes over must serve first, and knows of groups beside the blocks that it has not read now
+        await startup.rewrite_blocks(store, book, snapshot)
+    return RestoredHead(book, monitor, snapshot)
 
 
 async def opened(lead: Lead | None, start: Callable[[], Awaitable[tuple[str, int]]]) -> tuple[str, int]:
@@ -128,7 +144,7 @@ class Lead:
             for task in (waiting, asked, looked, *beside):
                 task.cancel()
             await asyncio.gather(waiting, *beside, return_exceptions=True)
-            await self.follower.close()
+            await self.follower.close(is_over=self.holding is None)
             if self.holding is None:
                 await self.make_room()
                 await self.keeper.release()

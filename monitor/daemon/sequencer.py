@@ -88,8 +88,8 @@ class Sequencer:
         self._wake = asyncio.Event()
         self._is_stopping = False
         self._is_over = False
-        self._is_batch = False
-        """Core is between the two ends of a batch of a book."""
+        self._batches: set[str] = set()
+        """Sources that core is between the two ends of a batch of."""
         self._thread = ThreadPoolExecutor(1, "core")
         self._saved_s = self._clock.monotonic_s()
         self._clocks = ClockWatch(monitor, self._clock)
@@ -235,8 +235,9 @@ class Sequencer:
         started_s = self._clock.monotonic_s()
         if self._recorder is not None:
             # Of a batch under way the memory lacks what core has refused: a log that began here would fold otherwise.
-            self._is_batch = not event.ends if isinstance(event, BatchOfBook) else self._is_batch
-            if not self._is_batch and self._recorder.wants_start(started_s):
+            if isinstance(event, BatchOfBook):
+                (self._batches.discard if event.ends else self._batches.add)(event.source)
+            if not self._batches and self._recorder.wants_start(started_s):
                 self._recorder.start(Start(self._monitor.rules, self._monitor.memory, event.at), started_s)
             self._recorder.append(event)
         outcome = self._monitor.handle(event)

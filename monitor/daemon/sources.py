@@ -15,11 +15,10 @@ from monitor.books._base import BookProgress, BookSource, KeptBook, Unshown
 from monitor.books._unchanged import KeptLines
 from monitor.config import Config, Part
 from monitor.core.alerts.catalogue import BOOK_LEFT_OUT, BOOK_REFUSED
-from monitor.core.alerts.trouble import FEW
-from monitor.core.events.events import BatchOfBook, BookEntry, Event, GroupClosed, GroupPut, GroupsPut
+from monitor.core.events.events import Event
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import wiring
-from monitor.daemon.applied_entries import stored_of
+from monitor.daemon.book_batches import BookBatches
 from monitor.daemon.feed_reports import FeedReports
 from monitor.daemon.kept_lines import kept_lines
 from monitor.daemon.sequencer import Sequencer
@@ -37,8 +36,6 @@ RATES_S = 1.0
 """How often refused lines of books are looked at for a rate that they lacked."""
 NEEDS_S = 2.0
 """How often the book is asked which coins it needs: feeds ask their venues for a new one this soon."""
-EVENTS_AT_ONCE = 1_000
-"""Events of a book in one commit: this few delay a price by some milliseconds."""
 
 
 class Sources:
@@ -56,13 +53,12 @@ class Sources:
         self.feeds: dict[str, FeedStats] = {}
         self._clock = running.clock
         self._health = running.health
-        self._store = running.store
         self._begin = running.tasks.begin
         self._monitor = monitor
         self._book = book
         self._sequencer = sequencer
         self._progress: BookProgress = progress or Unshown()
-        self._note_bulk = note_bulk
+        self._batches = BookBatches(sequencer, running.store, monitor, book, note_bulk)
         self._config: Config | None = None
         self._at_work: dict[tuple[str, str], tuple[Part, Task]] = {}
         """By kind and name."""
@@ -181,7 +177,7 @@ class Sources:
             await self._take_rates(part.name, batch)
 
     async def _take_rates(self, name: str, batch: Sequence[Event]) -> None:
-        await self._take_batch(batch)
+        await self._batches.take(batch)
         self.rates_seen[name] = self._clock.utc()
 
     async def _run_book(self, part: Part) -> None:
@@ -208,32 +204,10 @@ class Sources:
         source: BookSource = module.build(part.name, part.config, mine, self._clock, kept)
         try:
             async for batch in source.batches():
-                await self._take_batch(batch)
+                await self._batches.take(batch)
         finally:
             self._progress.end(part.name)
 
     def _kept_lines(self, part: Part) -> KeptLines:
         names = part.names.aliases
         return kept_lines(self._book, part.name, self._monitor.rules, names, self._clock.utc())
-
-    async def _take_batch(self, batch: Sequence[Event]) -> None:
-        """Hands events over in commits of bounded size; what a failing store does not take now waits in core."""
-        is_bulk = any(isinstance(event, GroupsPut) for event in batch)
-        if is_bulk:
-            self._note_bulk()
-        for i in range(0, len(batch), EVENTS_AT_ONCE):
-            some = batch[i : i + EVENTS_AT_ONCE]
-            stored = await stored_of(self._store, some)
-            with contextlib.suppress(StoreUnavailable):
-                await self._sequencer.events(_as_one(some), stored)
-        if is_bulk:
-            self._note_bulk()
-
-
-def _as_one(events: Sequence[Event]) -> Sequence[Event]:
-    """Many groups of a source in one batch: what core refuses of them is told at once."""
-    of_groups = [event for event in events if isinstance(event, GroupPut | GroupsPut | GroupClosed | BookEntry)]
-    if len(of_groups) <= FEW and not any(isinstance(event, GroupsPut) for event in of_groups):
-        return events
-    at, source = of_groups[0].at, of_groups[0].source
-    return [BatchOfBook(at, source, ends=False), *events, BatchOfBook(at, source, ends=True)]

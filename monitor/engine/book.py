@@ -6,16 +6,13 @@ into the last block. So a change costs what one group costs, and hundreds of cha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from monitor.books._unchanged import LineSums
-from monitor.core.groups.loan_book import Counted, Exposure, KeptGroups, TakenBatch
-from monitor.core.groups.outcome import Memory, StoredBlock
+from monitor.core.groups.loan_book import Counted, Exposure, TakenBatch
 from monitor.core.groups.plain_moves import Disproof, PlainMove, noting_in
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.snapshot import BookSnapshot
@@ -27,6 +24,7 @@ from monitor.core.rules.product import Version
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 from monitor.engine.columns.names import Names
+from monitor.engine.stored_book import StoredBook
 
 if TYPE_CHECKING:
     from monitor.engine.columnar_groups import ColumnarGroups
@@ -38,33 +36,12 @@ PLAIN_FROM = 8
 """From so many suspects in columns on, to prove their steps by column is cheaper than to value them one by one."""
 
 
-class Ahead(NamedTuple):
-    """What the columns were given before a restore."""
-
-    bodies: Mapping[int, bytes]
-    """The blocks by number."""
-    superseded: Set[str]
-
-    def is_part_of(self, memory: Memory) -> bool:
-        """Nothing of it has changed since: there are only more blocks, and more groups beside them."""
-        bodies = {block.number: block.body for block in memory.blocks}
-        is_same = all(bodies.get(number) == body for number, body in self.bodies.items())
-        return is_same and self.superseded <= superseded(memory)
-
-
-def superseded(memory: Memory) -> set[str]:
-    """Groups that blocks may still hold, and that were closed since or are kept beside them."""
-    return {*memory.closed, *(r.group.id for r in memory.groups)}
-
-
-class ColumnarBook:
+class ColumnarBook(StoredBook):
     """A LoanBook. A test that wants every group in columns sets `fold_at`."""
 
     def __init__(self, fold_at: int = FOLD_AT, plain_from: int = PLAIN_FROM) -> None:
-        self.fresh = PlainBook()
+        super().__init__()
         self.names = Names()
-        self.columnar: ColumnarGroups | None = None
-        """The groups in columns; None until there are some."""
         self._fold_at = fold_at
         self._apart = 0
         """How many fresh groups the last fold left where they are."""
@@ -73,7 +50,6 @@ class ColumnarBook:
         self._moves: Choosing | None = None
         self.disproofs: list[Disproof] = []
         """Plain moves that their exact figures did not bear out. Any thread may add one, as it works out figures."""
-        self._ahead: Ahead | None = None
 
     @property
     def is_partial(self) -> bool:
@@ -104,10 +80,14 @@ class ColumnarBook:
         # First into its new place, then out of the old one, so that a list never misses it.
         id_ = record.group.id
         is_in_columns = self.fresh.find(id_) is None and self.columnar is not None and id_ in self.columnar.rows
-        self.fresh.put(record)
+        self._put_fresh(record)
         if is_in_columns:
             self._forget(id_)
         self._fold()
+
+    def held(self) -> tuple[ColumnarGroups, PlainBook]:
+        """The groups in columns, and the fresh ones."""
+        return self._columns(), self.fresh
 
     def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> TakenBatch:
         return self._columns().put_all(batch, source, at, self.fresh, retired)
@@ -117,6 +97,8 @@ class ColumnarBook:
             self.columnar.keep(record)
 
     def drop(self, group_id: str) -> None:
+        if self.columnar is not None:
+            self.columnar.arrivals.others_came()
         if self.fresh.find(group_id) is not None:
             self.fresh.drop(group_id)
         else:
@@ -125,48 +107,6 @@ class ColumnarBook:
     def owner(self, account: str) -> str | None:
         owner = self.fresh.owner(account)
         return owner if owner is not None or self.columnar is None else self.columnar.rows.owner(account)
-
-    def prepare(self, memory: Memory, rules: Rules) -> None:
-        """Takes the blocks of a memory ahead of `restore`, which then takes what has changed since: for a standby."""
-        self.renew(memory.at, rules)
-        if memory.blocks:
-            self._columns().restore(memory.blocks, superseded(memory), ())
-            self._ahead = Ahead({block.number: block.body for block in memory.blocks}, superseded(memory))
-
-    def restore(self, memory: Memory, rules: Rules) -> None:
-        ahead, self._ahead = self._ahead, None
-        if ahead is None or not ahead.is_part_of(memory):
-            ahead, self.columnar = Ahead({}, frozenset()), None
-        self.renew(memory.at, rules)
-        if memory.blocks:
-            blocks = [block for block in memory.blocks if block.number not in ahead.bodies]
-            self._columns().restore(blocks, superseded(memory), memory.states)
-        self.fresh.restore(msgspec.structs.replace(memory, blocks=()), rules)
-        self._fold()
-
-    def kept(self) -> KeptGroups:
-        kept = self.fresh.kept()
-        if self.columnar is None:
-            return kept
-        return KeptGroups(kept.groups, (*kept.states, *self.columnar.rows.states()), self.columnar.rows.dumped())
-
-    def rewritten(self, beside: Set[str]) -> tuple[StoredBlock, ...]:
-        """All blocks as they are now, to be stored in place of all older ones.
-
-        `beside` are groups that the store keeps singly or as closed. Each block names those that it now holds itself.
-        """
-        if self.columnar is None:
-            return ()
-        puts, left = [], {id_ for id_ in beside if self.fresh.find(id_) is None}
-        for put in self.columnar.rows.dumped():
-            ids = left.intersection(self.columnar.rows.ids_in(put.number))
-            left -= ids
-            puts.append(StoredBlock(put.number, put.body, tuple(ids)))
-        # The others were closed. No block holds them any more, so the store need not say so.
-        if puts:
-            last = puts[-1]
-            puts[-1] = StoredBlock(last.number, last.body, (*last.ids, *left))
-        return tuple(puts)
 
     def renew(self, at: datetime, rules: Rules) -> None:
         self._rules = at, rules
@@ -269,20 +209,24 @@ class ColumnarBook:
             self.columnar.prepare_snapshot()
 
     def snapshot(self, at: datetime, *, is_kept: bool = True) -> BookSnapshot:
-        return (
-            self.fresh.snapshot(at)
-            if self.columnar is None
-            else self.columnar.snapshot(at, self.fresh, is_kept=is_kept)
-        )
+        if self.columnar is None:
+            return self.fresh.snapshot(at)
+        return self.columnar.snapshot(at, self.fresh, is_kept=is_kept)
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes; fresh groups are not counted."""
         return {} if self.columnar is None else self.columnar.nbytes()
 
+    def _put_fresh(self, record: GroupRecord) -> None:
+        self.fresh.put(record)
+        if self.columnar is not None:
+            self.columnar.arrivals.others_came()
+            self.columnar.ahead.add(record)
+
     def _forget(self, group_id: str) -> None:
         """Takes a group out of the columns. If its block is mostly dead then, the rest of the block becomes fresh."""
         assert self.columnar is not None
-        self.columnar.drop(group_id, self.fresh.put)
+        self.columnar.drop(group_id, self._put_fresh)
 
     def _fold(self) -> None:
         """The fast screen knows no sum that stands whatever the prices are: groups with open orders stay fresh."""

@@ -25,12 +25,15 @@ from monitor.core.rules.settings import Rules
 from monitor.core.stages.decision import calm
 from monitor.core.stages.stages import GroupState
 from monitor.core.text import MOST_NAMED
+from monitor.engine.arrivals import Arrivals
 from monitor.engine.columns.agreements import Agreements
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import GROUPS, Bools
 from monitor.engine.columns.names import Names, NamesFull
+from monitor.engine.dividing import are_new, was_applied
 from monitor.engine.index.rows import RowIndex
 from monitor.engine.ingest.packer import PackedGroups
+from monitor.engine.packed_ahead import PackedAhead
 from monitor.engine.queries.copied_rows import BookCopy
 from monitor.engine.queries.listing import Listing, Listings
 from monitor.engine.queries.snapshot import ColumnarBookSnapshot
@@ -40,6 +43,10 @@ from monitor.engine.schedule.in_force import InForce
 from monitor.engine.screen.block_screen import BlockScreen
 from monitor.engine.screen.defaults import defaults
 from monitor.engine.screen.exposures import examples
+
+DISSOLVED_AT_ONCE = 2
+"""Groups that a block which dissolves hands over with each further one that leaves it: all at once would hold core for
+half a second."""
 
 
 class ColumnarGroups:
@@ -51,6 +58,8 @@ class ColumnarGroups:
         self.agenda = ColumnarAgenda(self.rows)
         self.now = InForce.of(at, rules, names)
         self.screen = BlockScreen(names, self.now.agreements)
+        self.arrivals = Arrivals(self)
+        self.ahead = PackedAhead(names)
 
     def find(self, group_id: str) -> GroupRecord | None:
         """A group, made from its columns, or None."""
@@ -72,7 +81,7 @@ class ColumnarGroups:
         self.screen.watch_soon(row, self._lines(record))
 
     def drop(self, group_id: str, take: Callable[[GroupRecord], None]) -> None:
-        """Takes a group out. If most of its block is dead then, hands over the others and drops the block."""
+        """Takes a group out. If most of its block is dead then, hands some others over; a block without any is dropped."""
         row = self.rows.row_of(group_id)
         self._remove(row, self.record_at(row).group)
         number = row // GROUPS
@@ -80,10 +89,12 @@ class ColumnarGroups:
         alive = np.flatnonzero(self.rows.alive(number, block))
         if 2 * len(alive) >= len(block):
             return
-        for other in (number * GROUPS + alive).tolist():
+        for other in (number * GROUPS + alive[:DISSOLVED_AT_ONCE]).tolist():
             record = self.record_at(other)
             take(record)
             self._remove(other, record.group)
+        if len(alive) > DISSOLVED_AT_ONCE:
+            return
         self.screen.drop_block(number)
         self.agenda.drop_block(number)
         self.rows.blocks[number] = None
@@ -91,22 +102,22 @@ class ColumnarGroups:
     # -- blocks --
 
     def fold(self, records: Sequence[GroupRecord]) -> bool:
-        """Takes groups into the last block, or as a new one. False where names do not fit the columns any more."""
+        """Takes groups into the last block, or as new ones. False where names do not fit the columns any more."""
         try:
-            part = Block.of([record.stored() for record in records], self.names)
+            parts = self.ahead.take(records)
         except NamesFull:
             return False
-        number = len(self.rows.blocks) - 1
-        last = self.rows.blocks[number] if number >= 0 else None
-        if last is None or len(last) + len(part) > GROUPS:
-            number, first = number + 1, 0
-            self._install(number, part, 0)
-        else:
-            first = len(last)
-            self._install(number, Block.join([last, part]), first)
-        for row, record in enumerate(records, number * GROUPS + first):
-            self._set_state(row, record)
-        self._watch(number)
+        for part, each in parts:
+            number = len(self.rows.blocks) - 1
+            last = self.rows.blocks[number] if number >= 0 else None
+            if last is None or len(last) + len(part) > GROUPS:
+                number, first, whole = number + 1, 0, part
+            else:
+                first, whole = len(last), Block.join([last, part])
+            self._install(number, whole, first)
+            for row, record in enumerate(each, number * GROUPS + first):
+                self._set_state(row, record)
+            self._watch(number)
         return True
 
     def put_all(
@@ -115,31 +126,36 @@ class ColumnarGroups:
         """Makes a block of those groups of a batch whose ids and accounts are new, and leaves the others to core."""
         if not isinstance(batch, PackedGroups) or batch.products is not self.now.rules.products or len(batch) > GROUPS:
             return TakenBatch(None, range(len(batch)))
-        block = Block(self.now.put_at(at, batch.columns))
-        is_new = self.rows.are_new(block, fresh, retired) & ~_with_dust(block, self.names, self.now.rules, at)
-        rest = [i for i in np.flatnonzero(~is_new).tolist() if not self._was_applied(block, i, source, fresh)]
+        columns = self.now.put_at(at, batch.columns)
+        arrival = self.arrivals.ready(batch, columns)
+        block = Block(columns) if arrival is None else arrival.take(columns)
+        is_new = are_new(self, block, fresh, retired, at) if arrival is None else arrival.is_new
+        rest = [i for i in np.flatnonzero(~is_new).tolist() if not was_applied(self.rows, block, i, source, fresh)]
         if not is_new.any():
             return TakenBatch(None, rest)
-        block = block if is_new.all() else block.without(~is_new)
         number = len(self.rows.blocks)
-        self._install(number, block, 0)
+        if arrival is not None:
+            body = self.arrivals.show(arrival, block)
+        else:
+            block = block if is_new.all() else block.without(~is_new)
+            self._install(number, block, 0)
+            body = block.dump(self.names)
         self._watch(number)
         look = [block.id(i) for i in self.agenda.take_new(number, block, self.now, at)]
-        stored = StoredBlock(number, block.dump(self.names))
         needed = self.screen.coins_of(number, self.rows.living_of)
-        return TakenBatch(stored, rest, look, needed, block.coins(self.names))
+        return TakenBatch(StoredBlock(number, body), rest, look, needed, block.coins(self.names))
 
     def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
         """Takes stored blocks, except for the groups that are kept elsewhere or were closed since. Others may be here."""
-        for row in self.rows.rows_of(superseded):
-            self._remove(row, self.rows.stored(row).group)
+        taken: dict[int, Block] = {}
         for stored in sorted(blocks, key=attrgetter("number")):
             block = Block.load(stored.body, self.names)
             gone = [id_ in superseded for id_ in block.ids()] if superseded else []
             if len(block):  # all of its groups may have left before it was written
                 self._install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
+                taken[stored.number] = block
         self.rows.set_states(states)
-        for number, block in self.rows.living():
+        for number, block in taken.items():
             self._watch(number)
             self.agenda.take_stored(number, block, self.now)
 
@@ -147,14 +163,15 @@ class ColumnarGroups:
 
     def renew(self, at: datetime, rules: Rules) -> None:
         """Takes another time or other rules: hands debts and lines over again, and whole blocks where other coins count."""
+        self.arrivals.forget()
         before, now = self.now, InForce.of(at, rules, self.names)
         self.now = now
         if has_other_dates(before.versions, now.versions):
             for number, block in self.rows.living():
                 self.agenda.take_stored(number, block, now)
         has_other_coins = self.screen.take_versions(now.agreements) or now.has_other_terms(before)
-        has_other_lines = (before.versions, before.rules.lifecycle) != (now.versions, rules.lifecycle)
-        has_other_lines |= has_other_coins
+        has_other_lines = has_other_coins or before.versions != now.versions
+        has_other_lines |= before.rules.lifecycle != rules.lifecycle
         if not has_other_lines and before.debts.hold_for(now.debts):
             return
         for number, block in self.rows.living():
@@ -167,6 +184,7 @@ class ColumnarGroups:
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> None:
         """Adds interest to the groups of these products. Those that cross a line by it are among the next suspects."""
+        self.arrivals.forget()
         self.now = self.now.later(at, self.names)
         theirs = {self.names.products.find(kind) for kind in kinds}
         for number, block in self.rows.living():
@@ -252,15 +270,8 @@ class ColumnarGroups:
 
     # -- within --
 
-    def _was_applied(self, block: Block, i: int, source: str, fresh: PlainBook) -> bool:
-        """The group is here, and this very line put it. What was entered since does not make the line an event."""
-        group_id, line = block.id(i), block.columns.line.item(i)
-        record = fresh.find(group_id)
-        if record is None:
-            return self.rows.is_of_line(group_id, line, source)
-        return record.source == source and record.group.line == f"{line:016x}"
-
     def _install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
+        self.arrivals.replaced(number)
         self.rows.install(number, block, first, dead)
         self._screen_block(number, block)
 
@@ -301,18 +312,3 @@ def counted_since(product: str, rows: RowIndex, blocks: Iterable[tuple[int, Bloc
             asset, at = rows.names.assets[coin], time_at(minute * MINUTE_US)
             since[asset] = min(at, since.get(asset, at))
     return since
-
-
-def _with_dust(block: Block, names: Names, rules: Rules, at: datetime) -> Bools:
-    """[g] A loan of the group is so little of its coin that core may have to write it off."""
-    c, found = block.columns, np.zeros(len(block), bool)
-    if not len(c.loan_asset):
-        return found
-    used, which = np.unique(c.loan_asset, return_inverse=True)
-    units = [v.units for v in (p.version_at(at) for p in rules.products.values()) if v.units is not None]
-    coarsest = [max((float(u.unit(names.assets[a])) for u in units), default=0.0) for a in used.tolist()]
-    owed = block.principals() + block.interests()
-    # A float may lie a little beside the unit; core looks at those groups exactly.
-    is_little = (owed > 0) & (owed <= 2 * np.array(coarsest)[which])
-    found[block.loan_rows()[is_little]] = True
-    return found

@@ -28,6 +28,7 @@ PROGRAM = version("loan-monitor")
 """Which program has staged something: a newer one works it out before it does anything else."""
 _LIGHT = b"\xc1"
 _MARK = struct.Struct(">cQH")
+MARK_BYTES = _MARK.size
 _KEPT_FORMS = 4
 """Staging forms that are kept open: one of eight thousand groups takes some megabytes."""
 _row = msgspec.json.Decoder(Row).decode

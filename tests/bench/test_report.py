@@ -14,6 +14,7 @@ from bench import (
     lateness,
     machine,
     memory,
+    pages,
     path,
     peers,
     plain_storm,
@@ -74,6 +75,7 @@ def measured() -> Measured:
         ),
         {n: sources.Cost(n, 100.0 + 50 * n, 900.0) for n in (1, 3, 5)},
         reading.Figures(10, [0.7], [0.1], [0.11], [0.1]),
+        pages.Figures([7.5], [3.0, 9.0]),
         memory.Figures(390.0, {"arena": 50.0}),
         scrolling.Scrolled(100_000, 51.0),
         60.0,
@@ -106,6 +108,8 @@ def test_the_results_have_the_keys_that_were_agreed(measured: Measured) -> None:
         "frame_ms",
         "first_read_over_decode",
         "reread_over_digest",
+        "page_ms",
+        "page_changed_ms",
         "midnight_sweeps",
         "bytes_per_group",
         "loop_lateness_storm_p99_ms",
@@ -151,6 +155,21 @@ def test_what_is_missed_is_said(measured: Measured) -> None:
         in text
     )
     assert "![Cost of a tick by number of groups](growth.svg)" in text
+
+
+@pytest.mark.parametrize(
+    ("measured", "at_least", "verdict"),
+    [
+        (99.0, False, "yes"),
+        (110.0, False, "yes, within 10 %"),
+        (110.1, False, "**no**"),
+        (100.0, True, "yes"),
+        (90.0, True, "yes, within 10 %"),
+        (89.9, True, "**no**"),
+    ],
+)
+def test_what_is_nearly_met_says_so(measured: float, at_least: bool, verdict: str) -> None:
+    assert report.Row("growth", "growth", 100, measured, at_least=at_least).verdict == verdict
 
 
 def test_without_a_browser_the_page_has_no_figure(measured: Measured) -> None:

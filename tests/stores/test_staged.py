@@ -19,6 +19,7 @@ from monitor.core.groups.outcome import Outcome
 from monitor.core.groups.plain_moves import MOST_DISPROOFS, Disproof, LightRow
 from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL
 from monitor.daemon.journal import core_state
+from monitor.dispatch.queue import DeliveryQueue
 from monitor.stores import _staged, sqlite
 from monitor.stores._base import AlertFilter, Change, DeliveryFilter, HistoryFilter, Target
 from tests.stores.plain_storm import NEVER, Storm
@@ -182,6 +183,22 @@ async def test_a_kill_between_commit_and_background_loses_nothing(
     await store.close()
     await (await filled(tmp_path / "whole.db", exactly)).close()
     assert tables(path) == tables(tmp_path / "whole.db")
+
+
+async def test_after_a_restart_notices_go_by_what_their_groups_owe_though_no_figure_is_worked_out(
+    fallen: tuple[Storm, list[Outcome]], tmp_path: Path
+) -> None:
+    await (await filled(tmp_path / "light.db", fallen)).close()
+    store = sqlite.build(sqlite.Config(path=str(tmp_path / "light.db")))
+    await store.open()
+    waiting = [DeliveryQueue().add(d, 0.0) for d in await store.open_deliveries()]
+    rough = {w.delivery.id: w.debt for w in waiting if w is not None and w.delivery.rough_debt is not None}
+    assert len(rough) > 60
+    assert len({*rough.values()}) > 10
+    assert await rendered(store)
+    exact = {d.id: float(d.debt_usd) for d in await store.open_deliveries() if d.id in rough}
+    assert rough == pytest.approx(exact, rel=1e-9)
+    await store.close()
 
 
 async def test_a_move_to_another_database_takes_whole_rows(fallen: tuple[Storm, list[Outcome]], tmp_path: Path) -> None:

@@ -307,7 +307,7 @@ def _with_figures(figures: Figures, product: Product | None, stage: str | None) 
             ahead = next_line_shown(weight, lines, of.terms, lines_ahead(stage))
             usd = {debt.asset: debt.price for debt in figures.debts if debt.price is not None}
             found = liquidation_prices(of, lines.liquidation, _owed(figures.debts), usd)
-            prices = {asset: plain_or_none(price) for asset, price in found.items()}
+            prices = {asset: None if price is None else plain(price) for asset, price in found.items()}
     fields: dict[str, Any] = {
         "ltv": plain_or_none(figures.ltv),
         "debt_usd": plain_or_none(figures.debt_usd),
@@ -342,9 +342,9 @@ def _input_shown(of: Input) -> InputShown:
         of.source,
         None if of.price_at is None else _shared_stamp(of.price_at),
         of.trust,
-        plain_or_none(of.value_usd),
-        plain_or_none(of.recognised_usd),
-        pinned_shown(of.pinned),
+        None if of.value_usd is None else plain(of.value_usd),
+        None if of.recognised_usd is None else plain(of.recognised_usd),
+        UNSET if of.pinned is None else pinned_shown(of.pinned),
     )
 
 

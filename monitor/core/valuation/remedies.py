@@ -32,7 +32,6 @@ from monitor.core.money import (
 from monitor.core.rules.ladders import at_price
 from monitor.core.rules.product import WHOLE, Ladder, LiabilityTiers, Units, Version
 from monitor.core.rules.thresholds import Thresholds
-from monitor.core.text import plain_or_none
 from monitor.core.valuation.ladder import counting, counts, recognised
 from monitor.core.valuation.valuation import Position, Weight, crossed
 
@@ -183,7 +182,7 @@ def cure(of: Valued, initial: Decimal) -> Cure:
         excess = required - of_recognised * of.counted
         if excess <= 0 or not of.debt:
             return Cure(initial, ZERO, ZERO, {p.asset: ZERO for p in of.held})
-        by_asset = {p.asset: _to_add(of, p, required, of_recognised) for p in of.held}
+        by_asset = {p.asset: _to_add(of, p, excess, of_recognised) for p in of.held}
         repaid = of_debt if of.terms.tiers is None else of_recognised
         return Cure(initial, divide_up(excess, repaid, CENT), divide_up(excess, of_recognised, CENT), by_asset)
 
@@ -197,51 +196,54 @@ def cure_shown(of: Valued, lines: Thresholds) -> CureShown:
         to_level=target if lines.falls else UNSET,
         repay_usd=plain(way.repay_usd),
         add_recognised_usd=plain(way.add_recognised_usd),
-        by_asset={asset: plain_or_none(quantity) for asset, quantity in way.by_asset.items()},
+        by_asset={asset: None if added is None else plain(added) for asset, added in way.by_asset.items()},
     )
 
 
-def _to_add(of: Valued, held: Position, debt: Decimal, initial: Decimal) -> Decimal | None:
-    """Quantity of one asset whose ladder brings the missing recognised value; None when the tiers end before."""
-    if held.price is None or held.value is None or held.recognised is None:
+def _to_add(of: Valued, held: Position, excess: Decimal, initial: Decimal) -> Decimal | None:
+    """Quantity of one asset whose ladder brings the missing recognised value; None when the tiers end before.
+
+    `excess` is that value times `initial`: so the quotient by `initial` is taken only once.
+    """
+    price = held.price
+    if price is None or held.value is None or held.recognised is None:
         return None
-    # The recognised value that the asset must reach, times `initial`: so the quotient by `initial` is taken only once.
-    target = debt - initial * (of.counted - held.recognised)
-    found = _value_for(of.ladder(held.asset, held.price), target, initial)
-    if found is None:
-        return None
-    numerator, denominator = found
-    return divide_up(numerator - held.value * denominator, held.price * denominator, of.terms.unit(held.asset))
+    target = excess + initial * held.recognised
+    for edge, denominator, rest in _rising(at_price(of.ladders[held.asset], price), initial):
+        if edge is None or target <= edge:
+            numerator = target + rest - held.value * denominator
+            return divide_up(numerator, price * denominator, of.terms.unit(held.asset))
+    return None
 
 
 def _value_for(ladder: Ladder, target: Decimal, scale: Decimal) -> tuple[Decimal, Decimal] | None:
     """The least market value whose recognised part is target/scale, as (numerator, denominator)."""
-    for full, share, floor, done in _rising(ladder):
-        if full is None or target <= full * scale:
-            denominator = scale * share
-            return floor * denominator + target - done * scale, denominator
+    for edge, denominator, rest in _rising(ladder, scale):
+        if edge is None or target <= edge:
+            return target + rest, denominator
     return None
 
 
 class _Tier(NamedTuple):
-    """One tier that counts something: what the ladder recognises at its end and at its floor."""
+    """One tier that counts something, by its ladder and a factor: the value whose recognised part, times the factor, is x
+    within it is (x + rest) / denominator, up to the `edge` of x at the tier's end."""
 
-    full: Decimal | None
-    share: Decimal
-    floor: Decimal
-    done: Decimal
+    edge: Decimal | None
+    denominator: Decimal
+    rest: Decimal
 
 
-@lru_cache(maxsize=4096)
-def _rising(ladder: Ladder) -> tuple[_Tier, ...]:
-    """The tiers that count something, each after those below it."""
+@lru_cache(maxsize=8192)
+def _rising(ladder: Ladder, scale: Decimal) -> tuple[_Tier, ...]:
+    """The tiers that count something, each after those below it. All groups under the same rules share them."""
     tiers = []
     with exact():
         done, floor = ZERO, ZERO
         for bound, share in ladder:
             full = None if bound is None else done + (bound - floor) * share
             if share > 0:
-                tiers.append(_Tier(full, share, floor, done))
+                edge = None if full is None else full * scale
+                tiers.append(_Tier(edge, scale * share, scale * (floor * share - done)))
             if bound is None or full is None:
                 break
             done, floor = full, bound
@@ -258,31 +260,40 @@ def liquidation_prices(
     on the line or just before it, and one unit further against the borrower it is past it (docs/lifecycle.md).
     """
     with exact():
-        found = {p.asset: _line_price(of, p, debts.get(p.asset, ZERO), line) for p in of.held}
+        of_debt, of_recognised = of.terms.factors(line)
+        excess = of_debt * of.debt - of_recognised * of.counted
+        found = {p.asset: _line_price(of, p, debts.get(p.asset, ZERO), line, excess, of_recognised) for p in of.held}
         for asset in sorted(debts.keys() - found.keys()):
-            bare = Position(asset, ZERO, usd.get(asset), ZERO, ZERO)
-            found[asset] = _line_price(of, bare, debts[asset], line)
+            price = usd.get(asset)
+            found[asset] = None if price is None else _debt_price(of, asset, price, debts[asset], line)
         return found
 
 
-def _line_price(of: Valued, held: Position, owed: Decimal, line: Decimal) -> Decimal | None:
-    """The price at which of_debt debt(p) = of_recognised recognised(p)."""
+def _debt_price(of: Valued, asset: str, price: Decimal, owed: Decimal, line: Decimal) -> Decimal | None:
+    """The price of a coin that is owed and not held."""
+    if not owed or of.terms.tiers is not None:
+        return _price_tier_by_tier(of, Position(asset, ZERO, price, ZERO, ZERO), owed, line)
+    of_debt, of_recognised = of.terms.factors(line)
+    rest = of_recognised * of.counted - of_debt * (of.debt - owed * price)
+    return divide_down_significant(rest, of_debt * owed, 12) if rest > 0 else None
+
+
+def _line_price(
+    of: Valued, held: Position, owed: Decimal, line: Decimal, excess: Decimal, of_recognised: Decimal
+) -> Decimal | None:
+    """The price at which of_debt debt(p) = of_recognised recognised(p); `excess` is what the right side lacks now."""
     if held.price is None or held.recognised is None:
         return None
     if owed:
         return _price_tier_by_tier(of, held, owed, line)
-    of_debt, of_recognised = of.terms.factors(line)
     # What the coin must be recognised for, times `of_recognised`. A ladder never falls: there is one such value, or none.
-    target = of_debt * of.debt - of_recognised * (of.counted - held.recognised)
+    target = excess + of_recognised * held.recognised
     quantity, ladder = counting(of.ladders.get(held.asset, ()), held.quantity)
     if target < 0 or not quantity:
         return None
-    for full, share, floor, done in _rising(ladder) if target else ():
-        edge = None if full is None else full * of_recognised
+    for edge, denominator, rest in _rising(ladder, of_recognised) if target else ():
         if edge is None or target < edge:
-            denominator = of_recognised * share
-            numerator = floor * denominator + target - done * of_recognised
-            return divide_up_significant(numerator, denominator * quantity, 12)
+            return divide_up_significant(target + rest, denominator * quantity, 12)
         if target == edge:
             break
     else:

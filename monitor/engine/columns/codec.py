@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from monitor.core.instants import DAY_MINUTES
 from monitor.engine.columns.extras import without_lines
-from monitor.engine.columns.fields import DTYPES, HAS_EXTRAS, NO_LEVERAGE, Columns
+from monitor.engine.columns.fields import DTYPES, HAS_EXTRAS, I64, NO_LEVERAGE, Columns
 from monitor.engine.columns.names import Interned, LoanTerms, Names
 from monitor.engine.columns.own_figures import stated_lines
 
@@ -58,25 +58,44 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Head).decode
 
 
+class Dump:
+    """The bytes of a block, all but the times at which its groups were put: a page knows these last."""
+
+    def __init__(self, columns: Columns, names: Names) -> None:
+        c = columns
+        arrays = {name: getattr(c, name).astype(_LITTLE[name], copy=False) for name in DTYPES}
+        head = _encode(
+            _Head(
+                lengths={name: len(array) for name, array in arrays.items()},
+                assets=_used(names.assets, c.asset, c.loan_asset),
+                products=_used(names.products, c.product),
+                sources=_used(names.sources, c.source),
+                labels={place: dict(labels) for place, labels in _used(names.labels, c.labels).items()},
+                terms=_used(names.terms, c.terms),
+                extras=c.extras,
+                wide=c.wide,
+                own_lines=_used(names.own_lines, c.own_lines),
+                own_terms=_used(names.own_terms, c.own_terms),
+            )
+        )
+        order = list(DTYPES)
+        at = order.index("times")
+        self._head_size = len(head)
+        self._before = b"".join([head, *(arrays[name].tobytes() for name in order[:at])])
+        self._after = b"".join(arrays[name].tobytes() for name in order[at + 1 :])
+        self._checksum = zlib.crc32(self._before)
+
+    def with_times(self, times: I64) -> bytes:
+        """The whole block. There are as many times as before."""
+        middle = times.astype(_LITTLE["times"], copy=False).tobytes()
+        checksum = zlib.crc32(self._after, zlib.crc32(middle, self._checksum))
+        opening = _OPENING.pack(_MAGIC, FORMAT, 0, self._head_size, checksum)
+        return b"".join((opening, self._before, middle, self._after))
+
+
 def dump(columns: Columns, names: Names) -> bytes:
     """The block as bytes, which `load` reads in any process."""
-    c = columns
-    arrays = {name: getattr(c, name).astype(_LITTLE[name], copy=False) for name in DTYPES}
-    head = _Head(
-        lengths={name: len(array) for name, array in arrays.items()},
-        assets=_used(names.assets, c.asset, c.loan_asset),
-        products=_used(names.products, c.product),
-        sources=_used(names.sources, c.source),
-        labels={place: dict(labels) for place, labels in _used(names.labels, c.labels).items()},
-        terms=_used(names.terms, c.terms),
-        extras=c.extras,
-        wide=c.wide,
-        own_lines=_used(names.own_lines, c.own_lines),
-        own_terms=_used(names.own_terms, c.own_terms),
-    )
-    raw_head = _encode(head)
-    body = b"".join([raw_head, *(array.tobytes() for array in arrays.values())])
-    return _OPENING.pack(_MAGIC, FORMAT, 0, len(raw_head), zlib.crc32(body)) + body
+    return Dump(columns, names).with_times(columns.times)
 
 
 def load(raw: bytes, names: Names) -> Columns:

@@ -112,10 +112,6 @@ class RowIndex:
             return named
         return self._ids.find(*self._id_key(group_id))
 
-    def rows_of(self, group_ids: Iterable[str]) -> list[int]:
-        """The rows of those of some groups that are here."""
-        return [row for id_ in group_ids if (row := self.row_of(id_)) >= 0] if len(self) else []
-
     def name(self, rows: Iterable[int]) -> list[str]:
         """The ids of some rows; until the next call these groups are found without a search."""
         self.named = {self.id(row): row for row in rows}
@@ -130,14 +126,6 @@ class RowIndex:
 
         row = self._accounts.find(account.encode(), same)
         return None if row < 0 else self.id(row)
-
-    def is_of_line(self, group_id: str, line: int, source: str) -> bool:
-        """This very line of a source put the group. Line 0 is none."""
-        row = self.row_of(group_id)
-        if row < 0 or not line:
-            return False
-        columns, place = self.block(row // GROUPS).columns, row % GROUPS
-        return columns.line.item(place) == line and self.names.sources[columns.source.item(place)] == source
 
     def stored(self, row: int) -> StoredGroup:
         """The group of a row, as it was put. Raises LookupError where its block is gone, in a thread that looks on."""
@@ -243,13 +231,16 @@ class RowIndex:
             is_new[row] &= self.owner(account) is None
         return is_new
 
+    def reserve(self, number: int) -> None:
+        """Makes room for the rows of a block."""
+        missing = max(0, (number + 1) * GROUPS - len(self.stage))
+        self.stage = np.append(self.stage, np.full(missing, NO_GROUP, np.uint8)) if missing else self.stage
+
     def install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
         """Takes a block whose groups are new from place `first` on. Those in `dead` [n] never come to life."""
         self.blocks.extend([None] * (number + 1 - len(self.blocks)))
         self.blocks[number] = block
-        missing = (number + 1) * GROUPS - len(self.stage)
-        if missing > 0:
-            self.stage = np.append(self.stage, np.full(missing, NO_GROUP, np.uint8))
+        self.reserve(number)
         is_new = np.arange(len(block)) >= first
         if dead is not None:
             is_new &= ~dead

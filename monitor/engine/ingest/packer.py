@@ -27,9 +27,10 @@ from monitor.core.money import ZERO, exact, number, plain
 from monitor.core.rules.product import Product
 from monitor.core.rules.terms import Terms
 from monitor.core.schema import Bounds, Invalid, read
+from monitor.engine.columns import ragged
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.extras import extras_of, sole_account
-from monitor.engine.columns.fields import APART, DELAYED, HAS_EXTRAS, NO_LEVERAGE, NO_VIP, Columns
+from monitor.engine.columns.fields import APART, DELAYED, HAS_EXTRAS, I64, NO_LEVERAGE, NO_VIP, Columns
 from monitor.engine.columns.line_sums import sums_of
 from monitor.engine.columns.names import Interned, LoanTerms, Names, NamesFull
 from monitor.engine.columns.own_figures import stated_lines, stated_terms
@@ -81,6 +82,11 @@ class PackedGroups:
     def group(self, index: int) -> Group:
         """The group in that place."""
         return self.block.record(index, self._names).group
+
+    def some(self, places: I64) -> PackedGroups:
+        """The groups in these places."""
+        raws = [self._raws[place] for place in places.tolist()]
+        return PackedGroups(Block(ragged.chosen(self.columns, places)), self._names, raws, self.products)
 
     def lines(self) -> bytes:
         """The lines as one JSON array."""

@@ -46,7 +46,7 @@ class CutBy(NamedTuple):
     """What those who cut the groups out know besides."""
 
     debts: Sequence[float]
-    """[n] What each owes in USD, by the screen; nothing where the groups were read back."""
+    """[n] What each owes in USD, by the screen; nothing where they were read back from a form without it."""
     disproved: Disproved
     stage: Callable[[CutGroups], StagedForm]
 
@@ -59,6 +59,7 @@ class CutGroups:
         self.names = names
         self.steps = steps
         self.decided = decided
+        self.debts = by.debts
         self._by = by
 
     def figures(self, place: int) -> Figures:
@@ -73,7 +74,7 @@ class CutGroups:
 
     def debt(self, place: int) -> float:
         """See LaterFigures."""
-        return self._by.debts[place] if self._by.debts else 0.0
+        return self.debts[place] if self.debts else 0.0
 
     def staged(self) -> StagedForm:
         """See LaterFigures."""

@@ -6,6 +6,7 @@ A commit keeps it in place of the figures of its alerts. Any process reads it ba
 from __future__ import annotations
 
 import hashlib
+import struct
 from datetime import datetime
 from decimal import Decimal
 
@@ -39,6 +40,8 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     steps: bytes
     """By group, the place of its step among them."""
     block: bytes
+    debts: bytes = b""
+    """By group, what it owes in USD as far as a float says it: for the order in which notices go. Older forms have none."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -82,6 +85,7 @@ def dump(groups: CutGroups, forms: RulesForms) -> StagedForm:
         tuple((step.stage, step.signal) for step in kinds),
         bytes([place[step] for step in groups.steps]),
         groups.block.dump(groups.names),
+        struct.pack(f"<{len(groups.debts)}d", *groups.debts),
     )
     return StagedForm(_encode(body), dict(products.values()))
 
@@ -95,4 +99,5 @@ def load(form: StagedForm, disproved: Disproved) -> CutGroups:
     view = BoardView({mark.asset: mark for mark in body.marks}, body.usd, frozenset())
     decided = Decided(Rules(body.name, products), body.at, view)
     block = Block.load(body.block, names)
-    return CutGroups(block, names, [kinds[k] for k in body.steps], decided, CutBy([], disproved, lambda _: form))
+    debts = struct.unpack(f"<{len(body.debts) // 8}d", body.debts)
+    return CutGroups(block, names, [kinds[k] for k in body.steps], decided, CutBy(debts, disproved, lambda _: form))

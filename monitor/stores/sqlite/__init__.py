@@ -227,7 +227,7 @@ class SqliteStore:
         return found._replace(disproofs=(*found.disproofs, *self._read_forms.disproofs()))
 
     async def open_deliveries(self) -> list[Delivery]:
-        return await self._write(deliveries.pending)
+        return await self._write(lambda db: staged.ordered(db, self._forms, deliveries.pending(db)))
 
     async def start_attempts(self, ids: Sequence[str], at: datetime) -> list[str]:
         return await self._write_together(partial(deliveries.start, ids=ids, at=at))

@@ -14,10 +14,12 @@ from monitor.core.alerts.light import LightAlert, StagedForm, whole
 from monitor.core.events.history import Row
 from monitor.core.groups.plain_moves import LightRow, Rendered
 from monitor.stores import _packed as packed
-from monitor.stores._base import debt_text
+from monitor.stores._base import Delivery, debt_text
 from monitor.stores._rows import encode
 from monitor.stores._staged import (
+    MARK_BYTES,
     PROGRAM,
+    FigurePlace,
     Forms,
     Stages,
     known_alert,
@@ -113,6 +115,28 @@ def one_look(db: sqlite3.Connection) -> Iterator[None]:
         yield
     finally:
         db.execute("COMMIT")
+
+
+def ordered(db: sqlite3.Connection, forms: Forms, found: list[Delivery]) -> list[Delivery]:
+    """Deliveries after a restart: where the exact debt is not worked out yet, they have the one that a float says."""
+    marks: dict[int, FigurePlace] = {}
+    for number, first, last in db.execute("SELECT number, first, last FROM staged").fetchall():
+        prefix = prefix_of(number)
+        some = f"SELECT cursor, substr(body, 1, ?) FROM alerts WHERE cursor {_LIGHT}"  # noqa: S608
+        for cursor, mark in db.execute(some, (MARK_BYTES, first, last, len(prefix), prefix)):
+            place = mark_of(mark)
+            assert place is not None, "it begins with a mark"
+            marks[cursor] = place
+
+    def read(number: int) -> StagedForm:
+        return _form(db, number)
+
+    return [
+        msgspec.structs.replace(each, rough_debt=forms.of(mark.number, read).debt(mark.place))
+        if not each.debt_usd and (mark := marks.get(each.cursor)) is not None
+        else each
+        for each in found
+    ]
 
 
 def render(db: sqlite3.Connection, forms: Forms, most: int) -> Rendered:

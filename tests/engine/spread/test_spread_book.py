@@ -30,19 +30,12 @@ from tests.core.runs import TRUSTED, rules
 from tests.effort import examples
 from tests.engine import twins
 from tests.engine.kinds import ALL
-from tests.engine.market import QUICK, WARY, Market
+from tests.engine.market import QUICK, WARY
 from tests.engine.spread.processes import SharedProcesses
+from tests.engine.spread.worlds import SpreadMarket, spread_of
 
 Hurt = Callable[[int, signal.Signals], None]
 NOW = Rules("desk-1", {"vip_loan": rules(4)}, Lifecycle(), TRUSTED)
-
-
-class SpreadMarket(Market):
-    """A market whose lines come four at a time, each time as a block of its own, so that every shard has some."""
-
-    def in_blocks(self, count: int) -> None:
-        for _ in range(count):
-            self.twins.put(self.lines(4), self.now)
 
 
 def a_market(monkeypatch: pytest.MonkeyPatch, seed: int, kinds: Sequence[str]) -> SpreadMarket:
@@ -54,12 +47,6 @@ def a_market(monkeypatch: pytest.MonkeyPatch, seed: int, kinds: Sequence[str]) -
     market = SpreadMarket(seed, 20, 3, WARY, 7, kinds)
     market.in_blocks(12)
     return market
-
-
-def spread_of(market: SpreadMarket) -> SpreadBook:
-    book = market.twins.book
-    assert isinstance(book, SpreadBook)
-    return book
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -325,6 +312,23 @@ def test_a_shard_takes_no_more_groups_than_it_may_and_what_is_left_is_said_to_be
         pass
     assert book.homeless() == 0
     assert len(fall(monitor, "0.8", 3)) == 20
+
+
+def test_a_shard_that_joins_takes_what_it_may_and_no_more() -> None:
+    """Its groups are counted as they come, and not only when it is asked next."""
+    book = SpreadBook(NearShards(), 2, fold_at=0, how=Spreading(most_groups=10))
+    with_groups(RiskMonitor(NOW, book=book))
+    book.hear_memory()
+    assert book.homeless() == 36
+    book.wanted = 3
+    book.resize()
+    mended(book)
+    book.move_some(1)
+    assert book.homeless() == 32, "first those that nobody watches"
+    while book.move_some(1):
+        pass
+    assert {seen.place: seen.groups for seen in book.seen()} == {0: 12, 1: 12, 2: 12}
+    assert book.homeless() == 24
 
 
 def test_only_the_blocks_of_a_new_shard_move() -> None:

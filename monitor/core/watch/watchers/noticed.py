@@ -50,8 +50,8 @@ class NoticedWatch(Watcher):
         self._told: dict[str, dict[str, Told]] = {}
         self.troubles = Troubles()
         """What was noticed and is not mended, with its text."""
-        self._gathered: dict[str, NoticedPart] | None = None
-        """By subject, what core refused of the batch that is under way; None where none is."""
+        self._gathered: dict[str, dict[str, NoticedPart]] = {}
+        """By source with a batch under way, and by subject: what core refused of it."""
 
     def kept(self) -> dict[str, dict[str, Told]]:
         """By kind and subject."""
@@ -110,16 +110,15 @@ class NoticedWatch(Watcher):
         else:
             about = event.group.id if isinstance(event, GroupPut) else event.group_id
             facts = {**why, "group": about, "source": source}
-        if self._gathered is None:
+        if source not in self._gathered:
             self._say(BOOK_REFUSED, f"{source}#{about}", facts, why["problem"], out)
         else:
-            self._gathered[f"{source}#{about}"] = NoticedPart(f"{source}#{about}", facts, why["problem"])
+            self._gathered[source][f"{source}#{about}"] = NoticedPart(f"{source}#{about}", facts, why["problem"])
 
     def accept(self, event: GroupPut, out: Outcome) -> None:
         """A line that may have been refused is in order."""
         subject = f"{event.source}#{event.group.id}"
-        if self._gathered is not None:
-            self._gathered.pop(subject, None)
+        self._gathered.get(event.source, {}).pop(subject, None)
         for kind in (BOOK_REFUSED, BOOK_LEFT_OUT):
             out.memory_changed |= self._clear(kind, subject)
 
@@ -172,7 +171,9 @@ class NoticedWatch(Watcher):
             self._say(event.kind, event.subject, event.facts, None, out)
 
     def _gather(self, event: BatchOfBook, out: Outcome) -> None:
-        gathered, self._gathered = self._gathered, None if event.ends else {}
+        gathered = self._gathered.pop(event.source, {})
+        if not event.ends:
+            self._gathered[event.source] = {}
         if gathered:
             parts = tuple(gathered.values())
             self._say_parts(BOOK_REFUSED, f"{event.source}: groups", {"source": event.source}, parts, out)

@@ -134,7 +134,7 @@ class PriceWatch(Watcher):
         """A price that does not come within the limit is said to be missing."""
         trust = self._ground.rules.trust
         if trust.enabled:
-            for asset in set(assets) - self._board.usd.keys():
+            for asset in set(assets).difference(self._board.usd):
                 if not self._is_awaited(asset):
                     self._await_price(asset, at + trust.stale_after)
 
