@@ -43,6 +43,7 @@ async def test_a_head_may_be_cut_off_at_any_commit(where: Where, tmp_path: Path)
     async with CutTrial(tmp_path, seed=len(where), groups=12, trouble=0.2, plan=["", ""]) as trial:
         await trial.start()
         await trial.put_book()
+        trial.others = ("delivery.failing", "delivery.restored")
         for turn in (0.5, 0.3, 0.6, 1.2, 0.5, 2.5):
             if trial.waiting is None:
                 await trial.seat()

@@ -18,7 +18,6 @@ from tests.postgres_server import PostgresServer, shared_server
 
 HIGH, LOW = {"BTCUSDT": "100000"}, {"BTCUSDT": "50000"}
 LIQUIDATION = "loan_group.liquidation.triggered"
-pytestmark = pytest.mark.soak
 
 
 class Desk:
@@ -68,6 +67,7 @@ async def desk(tmp_path: Path, database: PostgresServer) -> AsyncIterator[Desk]:
         yield Desk(pair, venue, receiver, doors)
 
 
+@pytest.mark.soak
 async def test_while_the_database_is_away_for_both_the_active_head_goes_on_and_nobody_takes_over(desk: Desk) -> None:
     async with desk.pair.daemon("a") as a:
         await desk.begin(a)
@@ -101,6 +101,7 @@ async def _is_well(head: Head) -> bool:
     return await _basis(head, "lease") and "store" not in await head.reasons()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("how", ["cut", "hush"])
 async def test_a_head_that_alone_is_cut_off_falls_silent_and_its_standby_decides(desk: Desk, how: str) -> None:
     async with desk.pair.daemon("a") as a:
@@ -119,6 +120,7 @@ async def test_a_head_that_alone_is_cut_off_falls_silent_and_its_standby_decides
 
 
 async def test_where_peer_and_database_are_gone_one_word_goes_and_nothing_else(desk: Desk) -> None:
+    """Red where nothing looks at the lease before the bytes: the last resort would send what the other head may be sending."""
     async with desk.pair.daemon("a") as a:
         await desk.begin(a)
         desk.doors["a"].cut()
