@@ -11,7 +11,7 @@ WORKERS ?= 4
 PAGE    := monitor/web/static/index.html
 SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: setup run test test-ray cluster check soak cases bench images-lock release wheel docs lock clean
+.PHONY: setup run test test-ray cluster check soak cases bench images-lock release publishable wheel docs lock clean
 
 setup: $(PAGE) .venv/.ready
 
@@ -97,13 +97,18 @@ bench: .venv-bench/.ready
 	@$(BENCH)/uv pip install --quiet --python $(BENCH)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Which bytes the images are, asked of REGISTRY=https://...; needs a network. `make release` refuses without.
+# Which bytes the images are, asked of REGISTRY=https://...; needs a network. nothing is publishable without.
 images-lock: setup
 	$(BIN)/python -m tools.images --registry "$(REGISTRY)"
 
-# Wheel and source archive with the page, bill of materials, licences and digests, in dist/; needs a network for the audit.
+# Wheel and source archive with the page, bill of materials, licences and digests, in dist/. What cannot be looked up without
+# a network is listed there.
 release: setup
 	$(BIN)/python -m tools.release
+
+# May what is in dist/ be given away? Not while anything about it is unknown.
+publishable: setup
+	$(BIN)/python -m tools.release --publishable
 
 # The wheel and the archive of a release, without its audit and its look at the images: to try one, not to give it away.
 wheel: setup

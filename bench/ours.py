@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from bench.book import ASSETS, LINES, Book, Floats, Ints, Positions
 from bench.contender import Stages, Tick
@@ -48,12 +49,10 @@ class Ours:
 
     def decide(self, rows: Ints) -> Ints:
         """Takes the stages of groups that a sweep named; returns those whose stage changed."""
-        debt, counted = self.screen.debt[rows], self.screen.recognised[rows]
-        stage = (debt[:, None] >= LINES[self._profile[rows]] * counted[:, None]).sum(axis=1)
-        is_new = stage != self._stage[rows]
-        changed, stage = rows[is_new], stage[is_new]
-        self._stage[changed] = stage
-        self._watch(changed, stage)
+        debt, counted, _ = self.screen.weighed(rows)
+        changed, low, high = stages(rows, debt, counted, LINES, self._profile, self._stage, LOW, HIGH)
+        if changed.size:
+            self.screen.watch(changed, low, high)
         return changed
 
     def answers(self) -> tuple[Stages, Floats]:
@@ -65,6 +64,25 @@ class Ours:
 
     def _watch(self, rows: Ints, stage: Stages) -> None:
         self.screen.watch(rows, LOW[self._profile[rows], stage], HIGH[self._profile[rows], stage])
+
+
+@njit(nogil=True, cache=True)
+def stages(
+    rows: Ints, debt: Floats, counted: Floats, lines: Ints, profile: Any, stage: Stages, low: Floats, high: Floats
+) -> tuple[Ints, Floats, Floats]:
+    """Moves these rows to their stages; returns those that changed, and between which LTVs they are calm now. Compiled, as
+    the peers' deciding is."""
+    changed, least, most = np.empty(rows.size, np.int64), np.empty(rows.size), np.empty(rows.size)
+    n = 0
+    for k in range(rows.size):
+        row, reached = rows[k], 0
+        for line in range(lines.shape[1]):
+            reached += debt[k] >= lines[profile[row], line] * counted[k]
+        if reached != stage[row]:
+            stage[row] = reached
+            changed[n], least[n], most[n] = row, low[profile[row], reached], high[profile[row], reached]
+            n += 1
+    return changed[:n], least[:n], most[:n]
 
 
 NOTHING = BlockSide(np.empty(0, np.uint16), np.empty(0, np.uint16), np.empty(0))

@@ -10,15 +10,15 @@ import numpy as np
 
 from bench import peers
 from bench.bandwidth import GIB, Stream
-from bench.book import ASSETS, LINES_BP, Book, Ints
+from bench.book import ASSETS, LINES_BP, Book, Floats, Ints
 from bench.contender import Contender, Tick, check_exact, check_same, ticks
 from bench.ours import Ours
 from bench.progress import Advance
 from bench.rounds import Seconds, interleaved, no_collection
 
 OURS = "ours"
-SWEPT = ("amounts", "instruments", "slices", "side", "seats", "runs", "band", "debt", "recognised")
-"""The arrays of the screen that a sweep reads, or writes (the last two), while all prices are good."""
+SWEPT = ("amounts", "instruments", "slices", "side", "seats", "runs", "band", "sums")
+"""The arrays of the screen that a sweep reads, or writes (the last), while all prices are good."""
 COLD_BYTES = GIB // 8
 """A second lies between two ticks, in which others use the caches. Reading this much leaves nothing of a book in them."""
 SAMPLE = 3_000
@@ -41,12 +41,13 @@ def engine(book: Book, rounds: int, advance: Advance, stream_bytes: int = GIB) -
     stream, market = Stream(stream_bytes), ticks(rounds + 1)
     for contender in (one, two):
         contender.tick(market[0])
+    ones, tens = ([few.chosen(assets) for _ in range(rounds)] for assets in (1, 10))
     work = {
         "sum": lambda i: stream.read(),
         "sweep": lambda i: one.sweep(market[i + 1]),
         "sweep2": lambda i: two.sweep(market[i + 1]),
-        "one": lambda i: few.tick_of(1),
-        "ten": lambda i: few.tick_of(10),
+        "one": lambda i: few.tick_of(ones[i]),
+        "ten": lambda i: few.tick_of(tens[i]),
     }
 
     def after(i: int, results: dict[str, Any]) -> None:
@@ -74,11 +75,15 @@ class _Few:
         self._tail = np.argsort(book.market.popularity)[: ASSETS // 2]
         self._ours.tick(Tick(self._usd, []))
 
-    def tick_of(self, assets: int) -> Ints:
-        """Moves one asset of the less popular half, or ten of all."""
+    def chosen(self, assets: int) -> tuple[Ints, Floats]:
+        """One asset of the less popular half, or ten of all, and by what factors they move."""
         moved = self._rng.choice(self._tail if assets == 1 else ASSETS, assets, replace=False)
-        self._usd = self._usd.copy()
-        self._usd[moved] *= 1 + 0.002 * self._rng.normal(size=assets)
+        return moved, 1 + 0.002 * self._rng.normal(size=assets)
+
+    def tick_of(self, chosen: tuple[Ints, Floats]) -> Ints:
+        """Moves these assets."""
+        moved, factors = chosen
+        self._usd[moved] *= factors
         return self._ours.tick(Tick(self._usd, []), moved.tolist())
 
     def check(self, book: Book) -> None:

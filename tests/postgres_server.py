@@ -51,7 +51,8 @@ class PostgresServer:
     def start(self, *options: str) -> Self:
         """Starts it, and waits until it answers."""
         settings = ["-c", "fsync=off", "-c", "shared_buffers=8MB", "-c", "max_connections=40", "-c", "jit=off"]
-        settings += ["-c", "min_wal_size=2MB", "-c", "max_wal_size=32MB"]
+        # A client that has connected and says nothing holds up the end of the server for so long, a minute by default.
+        settings += ["-c", "min_wal_size=2MB", "-c", "max_wal_size=32MB", "-c", "authentication_timeout=5s"]
         command = [self._postgres, "-D", str(self.folder / "data"), "-p", str(self.port), "-h", "127.0.0.1"]
         command += ["-k", str(self.folder), *settings, *options]
         self._process = subprocess.Popen(
@@ -80,7 +81,7 @@ class PostgresServer:
         self.stop(signal.SIGQUIT)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Cuts all connections, and waits for the end."""
+        """Cuts all connections, and waits for the end. A test whose clients are on its own loop calls this beside it."""
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait(20)

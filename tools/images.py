@@ -2,8 +2,8 @@
 
     make images-lock REGISTRY=http://127.0.0.1:5000
 
-A tag moves, a digest does not: `make release` refuses an image without one. `--registry` names the registry or mirror that
-is asked. Without it only images whose names begin with a host can be looked up, at that host.
+A tag moves, a digest does not: no release with an image without one is publishable. `--registry` names the registry or mirror
+that is asked. Without it only images whose names begin with a host can be looked up, at that host.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def unlocked(root: Path) -> list[str]:
     """A sentence for each image whose bytes are not stated."""
     return [
         f"{file}: {image} has no digest; run `make images-lock REGISTRY=https://...` where there is a network"
-        for file, image in named(root)
+        for file, image in dict.fromkeys(named(root))
         if not _LOCKED.fullmatch(image)
     ]
 

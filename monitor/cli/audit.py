@@ -229,7 +229,7 @@ def _past(text: str | None, flag: str) -> str | None:
 
 def _table(rows: Sequence[dict[str, Any]]) -> None:
     """Who did what: at most 80 columns wide. What was before and after is in the exports."""
-    table = table_of("number", "at", "who", "action", "subject")
+    table = table_of("number", "at UTC", "who", "action", "subject")
     for row in rows:
         at = row["at"][:19].replace("T", " ")
         table.add_row(str(row["cursor"]), at, row["who"], row["action"], row["subject"])

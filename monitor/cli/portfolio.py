@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from monitor import config as configuration
 from monitor.cli import output, portfolio_tables, typed_figures
-from monitor.cli.daemon_at import daemon_at
+from monitor.cli.daemon_at import daemon_at, zone_of
 from monitor.cli.options import (
     CONFIG,
     FINE,
@@ -89,7 +89,7 @@ def stress(
         output.say(f"{csv}: {groups:,} {'group changes its' if groups == 1 else 'groups change their'} stage")
         return FINE
     answer = daemon.post("/v1/stress", body, PATIENCE_S)
-    output.json(answer) if as_json else portfolio_tables.stress(answer)
+    output.json(answer) if as_json else portfolio_tables.stress(answer, zone_of(daemon))
     return FINE
 
 
@@ -143,7 +143,7 @@ def exposure(
     if key not in (by, ASSET) and all(item["key"] is None for item in answer["items"]) and not _is_label(daemon, by):
         output.problems([f"--by: found {by!r}, expected asset, product, or a label that some group has"])
         return WRONG
-    output.json(answer) if as_json else portfolio_tables.exposure(answer)
+    output.json(answer) if as_json else portfolio_tables.exposure(answer, zone_of(daemon))
     return FINE
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from monitor.cli import figures
-from monitor.cli.figures import ltv, usd, worded
+from monitor.cli.figures import ltv, until, usd, worded
 from monitor.cli.output import out, shown
 from monitor.cli.tables import figure, table_of
 from monitor.core.portfolio.snapshot import LABEL_PREFIX
@@ -17,19 +17,25 @@ WORST = 10
 """Groups that a table names of each stage; `--json` and `--csv` have more."""
 
 
-def stress(answer: dict[str, Any]) -> None:
-    """The answer to a shock, a matrix or a reverse stress."""
-    {"shocks": _shocks, "matrix": _matrix, "reverse": _reverse}[answer["kind"]](answer)
+def stress(answer: dict[str, Any], zone: str | None = None) -> None:
+    """The answer to a shock, a matrix or a reverse stress; `zone` is the desk's."""
+    if answer["kind"] == "shocks":
+        _shocks(answer, zone)
+    else:
+        {"matrix": _matrix, "reverse": _reverse}[answer["kind"]](answer)
     _exactness(answer)
 
 
-def _shocks(answer: dict[str, Any]) -> None:
+def _shocks(answer: dict[str, Any], zone: str | None) -> None:
     title = f"scenario {answer['scenario']}: " if answer["scenario"] else ""
     named = ", ".join(
         f"{a} {_shock(s['shock'])} ({figure(s['before'], 'no price')} -> {figure(s['after'])})"
         for a, s in answer["shocks"].items()
     )
-    out.print(f"[bold]{shown(title + named)}[/]   {many(answer['groups'])} at {answer['at']}", soft_wrap=True)
+    out.print(
+        f"[bold]{shown(title + named)}[/]   {many(answer['groups'])} at {shown(until(answer['at'], zone))}",
+        soft_wrap=True,
+    )
     stages = table_of("stage", "groups now", "then", "debt USD then", "recognised USD then", "market USD then")
     for name, then in answer["after"].items():
         now = answer["before"][name]["groups"]
@@ -129,10 +135,10 @@ def _usd(sums: dict[str, Any]) -> tuple[str, str, str]:
     return usd(sums["debt_usd"]), usd(sums["recognised_usd"]), usd(sums["market_usd"])
 
 
-def exposure(answer: dict[str, Any]) -> None:
-    """The book by key, then debt and collateral of one issuer."""
+def exposure(answer: dict[str, Any], zone: str | None = None) -> None:
+    """The book by key, then debt and collateral of one issuer; `zone` is the desk's."""
     is_coin, total, by = answer["by"] == "asset", answer["total"], answer["by"].removeprefix(LABEL_PREFIX)
-    out.print(f"[bold]{many(total['groups'])}[/] by {shown(by)} at {answer['at']}")
+    out.print(f"[bold]{many(total['groups'])}[/] by {shown(by)} at {shown(until(answer['at'], zone))}")
     more = ("days to sell",) if is_coin else ()
     rows = table_of(
         shown(by),

@@ -94,6 +94,7 @@ class Lead:
     async def taken(self, stopping: asyncio.Event, welcome: Callable[[tuple[str, int]], None]) -> bool:
         """Waits as the standby, warm. False where the daemon is stopped before. Raises BadConfig, OSError, StoreRefused.
 
+        It answers once it has looked at the lease: whom it sends elsewhere must hear where to.
         The calling task may send from then on only while the lease lasts, and so may all that it begins.
         """
         await asyncio.to_thread(startup.prepare_files, self._config)
@@ -104,11 +105,14 @@ class Lead:
         beside = [asyncio.create_task(self._signs()), asyncio.create_task(self._warm())]
         waiting = asyncio.create_task(self.keeper.wait(), name="wait for the lease")
         asked = asyncio.create_task(stopping.wait())
+        looked = asyncio.create_task(self.keeper.has_looked.wait())
         try:
-            address = await server.start()
-            startup.note_port(self._config.state_dir, address[1])
-            self._manager.ready(f"standby, port {address[1]}")
-            welcome(address)
+            await asyncio.wait({waiting, asked, looked}, return_when=asyncio.FIRST_COMPLETED)
+            if looked.done():
+                address = await server.start()
+                startup.note_port(self._config.state_dir, address[1])
+                self._manager.ready(f"standby, port {address[1]}")
+                welcome(address)
             await asyncio.wait({waiting, asked}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
                 return False
@@ -117,7 +121,7 @@ class Lead:
             permit.use(self.keeper)
             return True
         finally:
-            for task in (waiting, asked, *beside):
+            for task in (waiting, asked, looked, *beside):
                 task.cancel()
             await asyncio.gather(waiting, *beside, return_exceptions=True)
             await self.follower.close()

@@ -93,20 +93,22 @@ class ColumnarGroups:
             record = self.record_at(other)
             take(record)
             self._remove(other, record.group)
-        if len(alive) > DISSOLVED_AT_ONCE:
-            return
-        self.screen.drop_block(number)
-        self.agenda.drop_block(number)
-        self.rows.blocks[number] = None
-
-    # -- blocks --
+        if len(alive) <= DISSOLVED_AT_ONCE:
+            self.screen.drop_block(number)
+            self.agenda.drop_block(number)
+            self.rows.blocks[number] = None
 
     def fold(self, records: Sequence[GroupRecord]) -> bool:
-        """Takes groups into the last block, or as a new one. False where names do not fit the columns."""
+        """Takes groups into the last block, or as new ones. False where names do not fit the columns any more."""
         try:
-            part, records = self.ahead.take(records)
+            parts = self.ahead.take(records)
         except NamesFull:
             return False
+        for part, each in parts:
+            self._append(part, each)
+        return True
+
+    def _append(self, part: Block, records: Sequence[GroupRecord]) -> None:
         number = len(self.rows.blocks) - 1
         last = self.rows.blocks[number] if number >= 0 else None
         if last is None or len(last) + len(part) > GROUPS:
@@ -117,7 +119,6 @@ class ColumnarGroups:
         for row, record in enumerate(records, number * GROUPS + first):
             self._set_state(row, record)
         self._watch(number)
-        return True
 
     def put_all(
         self, batch: GroupBatch, source: str, at: datetime, fresh: PlainBook, retired: Collection[str]

@@ -11,6 +11,7 @@ import numpy as np
 from monitor.core.groups.outcome import StoredGroup
 from monitor.core.groups.record import GroupRecord
 from monitor.engine.columns.block import Block
+from monitor.engine.columns.fields import GROUPS
 from monitor.engine.columns.names import Names, NamesFull
 
 AT_ONCE = 32
@@ -37,8 +38,12 @@ class PackedAhead:
             # One group that changes again and again brings no fold.
             del self._parts[:-MOST_PARTS]
 
-    def take(self, records: Sequence[GroupRecord]) -> tuple[Block, list[GroupRecord]]:
-        """A block of these groups, and the groups in its order. Raises NamesFull."""
+    def take(self, records: Sequence[GroupRecord]) -> list[tuple[Block, list[GroupRecord]]]:
+        """Blocks of these groups, and the groups in the order of each. Raises NamesFull."""
+        # A start may bring more groups than a block has room for.
+        return [self._block_of(records[first : first + GROUPS]) for first in range(0, len(records), GROUPS)]
+
+    def _block_of(self, records: Sequence[GroupRecord]) -> tuple[Block, list[GroupRecord]]:
         left = {record.group.id: record for record in records}
         parts, self._parts, self._waiting = self._parts, [], []
         is_here: list[bool] = []

@@ -7,7 +7,7 @@ import numpy as np
 from monitor.engine.columns.fields import F64, GROUPS, U8
 from monitor.engine.queries import snapshot_kernels
 from monitor.engine.screen import screen
-from monitor.engine.screen.layout import BlockSide
+from monitor.engine.screen.layout import BlockSide, Loans
 
 
 def warm() -> None:
@@ -24,6 +24,9 @@ def warm() -> None:
     good, calm = np.zeros(2, np.uint8), np.ones(2)
     fast.suspects(None, calm, good)
     fast.owe(1, side, none)
+    one = Loans(np.arange(2, dtype=np.uint32), np.zeros(1, np.uint16), np.ones(1, np.bool_), np.zeros(2, np.uint32))
+    fast.owe_in_full(1, one, np.ones(1))
+    fast.debt  # noqa: B018  reading compiles too
     fast.suspects([1], np.array([1.0, 1.1]), good)
     fast.holders([1])
     fast.suspects([1], np.array([1.0, 2.0]), good)

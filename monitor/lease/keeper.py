@@ -58,6 +58,8 @@ class Keeper:
         self._is_fenced = asyncio.Event()
         self._fenced_by = ""
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.has_looked = asyncio.Event()
+        """The lease was looked at once, whatever came of it: from then on this head can say who decides, or why it cannot."""
         self.epoch = 0
         """Of this head, once it has the lease."""
 
@@ -67,6 +69,7 @@ class Keeper:
         """Until this head holds the lease."""
         self._loop = asyncio.get_running_loop()
         while not await self._look():
+            self.has_looked.set()
             await self._clock.sleep(self._ttl_s / BEATS / 2)
         log.warning("this head has the lease: it decides and sends", epoch=self.epoch)
 
@@ -84,10 +87,10 @@ class Keeper:
             return False
 
     async def _taken(self, row: LeaseRow) -> bool:
-        if (offset := self.clock_trouble) is not None:
-            self._log.warning(self._clock.monotonic_s(), "clock", "the lease is free and is not taken", reason=offset)
-            return False
         sent_s = self._clock.monotonic_s()
+        if (offset := clock_trouble(self._offset_s)) is not None:
+            self._log.warning(sent_s, "clock", "the lease is free and is not taken", reason=offset)
+            return False
         self._watch.is_taking = True
         helper = None
         try:
@@ -245,11 +248,6 @@ class Keeper:
             trouble=self._trouble,
             database=self._database,
         )
-
-    @property
-    def clock_trouble(self) -> str | None:
-        """What is wrong with the clock of this machine beside that of the database."""
-        return clock_trouble(self._offset_s)
 
     # -- connections --
 

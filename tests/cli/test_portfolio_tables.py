@@ -35,3 +35,8 @@ def answer(**more: Any) -> dict[str, Any]:
 def test_a_shortfall_is_shown_under_its_new_and_its_old_name(capsys: pytest.CaptureFixture[str], name: str) -> None:
     portfolio_tables.stress(answer(**{name: "1234.567"}))
     assert "shortfall 1,234.57 USD, the fund pays 0.00" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_time_of_the_prices_is_shown_in_the_desks_zone_beside_utc(capsys: pytest.CaptureFixture[str]) -> None:
+    portfolio_tables.stress(answer(shortfall_usd="0"), "Europe/Warsaw")
+    assert "at 2026-03-01 10:00 UTC (11:00 CET)" in " ".join(capsys.readouterr().out.split())

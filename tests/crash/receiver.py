@@ -51,6 +51,8 @@ class TroubledReceiver:
 
     def __init__(self, seed: int, trouble: float = 0.0) -> None:
         self.life = 0
+        self.lives: dict[str, int] = {}
+        """The same by sender, where a daemon may still send after the next one has begun."""
         self.arrivals: list[Arrival] = []
         self.violations: list[str] = []
         self._signatures = Signatures(SECRET)
@@ -107,7 +109,8 @@ class TroubledReceiver:
             self.violations.append(f"{channel}: header {id_}: {raw[:200]!r}")
         what, wait_s = self._mood(channel, id_, body["data"]["severity"])
         sender = request.query_string
-        self.arrivals.append(Arrival(self.life, channel, id_, raw, body, what, self.in_outage, sender))
+        life = self.lives.get(sender, self.life)
+        self.arrivals.append(Arrival(life, channel, id_, raw, body, what, self.in_outage, sender))
         await asyncio.sleep(wait_s + self.hangs_s)
         if what in (LOST, RESET) and request.transport is not None:
             request.transport.abort()

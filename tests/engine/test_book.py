@@ -14,12 +14,16 @@ from hypothesis import strategies as st
 from monitor.core.events.entries import Entry
 from monitor.core.events.events import BookEntry, Event, GroupClosed, GroupsPut, MarkPrices, TimePassed
 from monitor.core.groups.loan_book import LoanBook
-from monitor.core.groups.outcome import Outcome, StoredBlock
+from monitor.core.groups.outcome import Memory, Outcome, StoredBlock, StoredGroup
+from monitor.core.groups.watcher_states import WatcherStates
+from monitor.core.loans.group import parse_line
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.rules.settings import Lifecycle, Rules
 from monitor.core.schema import read
+from monitor.core.stages.stages import GroupState
 from monitor.core.watch.risk import RiskMonitor
 from monitor.engine.book import ColumnarBook
+from monitor.engine.columns.fields import GROUPS
 from monitor.engine.columns.names import Names
 from monitor.engine.ingest.reader import BlockReader
 from monitor.engine.spread.book import SpreadBook
@@ -223,3 +227,24 @@ def test_a_stored_block_that_all_groups_have_left_is_passed_over() -> None:
     memory = msgspec.structs.replace(memory, blocks=(*memory.blocks, empty))
     again = RiskMonitor(storm.monitor.rules, memory, ColumnarBook())
     assert sorted(again.book.ids()) == sorted(storm.book.ids())
+
+
+def test_a_start_takes_more_groups_beside_the_blocks_than_a_block_has_room_for() -> None:
+    now = Rules("desk-1", {"vip_loan": rules(4)}, Lifecycle(), TRUSTED)
+    one = parse_line(line(), START, now.products)
+    beside = tuple(
+        StoredGroup(
+            msgspec.structs.replace(one, id=f"G-{n}", receiving_account=f"in-{n}", collateral={}), "api", 1, START
+        )
+        for n in range(GROUPS + 5)
+    )
+    states = (GroupState("G-3", episode=1), GroupState(f"G-{GROUPS + 2}", episode=2))
+    memory = Memory(START, (), WatcherStates(), beside, states)
+    book = ColumnarBook()
+    RiskMonitor(now, memory, book)
+    assert book.columnar is not None
+    assert [len(block) for _, block in book.columnar.rows.living()] == [GROUPS, 5]
+    for n, episode in ((0, 0), (3, 1), (GROUPS - 1, 0), (GROUPS, 0), (GROUPS + 2, 2), (GROUPS + 4, 0)):
+        found = book.find(f"G-{n}")
+        assert found is not None
+        assert (found.group.receiving_account, found.state.episode) == (f"in-{n}", episode)

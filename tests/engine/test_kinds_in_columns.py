@@ -25,6 +25,7 @@ from monitor.engine.book import ColumnarBook
 from monitor.engine.columnar_groups import ColumnarGroups
 from monitor.engine.group_list import ColumnarGroupLists
 from monitor.engine.ingest.reader import BlockReader
+from monitor.engine.screen.layout import Layout
 from monitor.products import cross_collateral, cross_margin_pro, vip_loan
 from tests.book_lines import book_line
 from tests.coin_desk import version
@@ -96,6 +97,30 @@ def test_an_hour_touches_the_blocks_of_those_products_alone(monkeypatch: pytest.
     assert owed == [1]
     desk.wait(datetime(2026, 1, 6, tzinfo=UTC))
     assert sorted(set(owed[1:])) == [0, 1]
+
+
+def test_a_midnight_lays_no_block_again_and_other_ladders_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    laid: list[int] = []
+    lay = Layout.lay_again
+    monkeypatch.setattr(
+        Layout, "lay_again", lambda self, number, tiers: (laid.append(number), lay(self, number, tiers))
+    )
+    product = shipped("vip_loan")
+    desk = ColumnsDesk(product)
+    desk.put_all(book_line("vip_loan", {"BTC": "1"}, {"USDT": "50000"}))
+    desk.price(BTC="100000")
+    laid.clear()  # a first price is above all that a block is laid for
+    owed = desk.columnar.screen.fast.debt[0]
+    desk.wait(datetime(2026, 1, 6, tzinfo=UTC))
+    desk.price(START + timedelta(days=1), BTC="100001")
+    assert laid == []
+    assert desk.columnar.screen.fast.debt[0] > owed
+    last = product.versions[-1]
+    lower = {coin: tuple((bound, share / 2) for bound, share in ladder) for coin, ladder in last.ladders.items()}
+    versions = *product.versions[:-1], msgspec.structs.replace(last, ladders=lower)
+    desk.reload(msgspec.structs.replace(product, versions=versions), at=START + timedelta(days=1))
+    assert laid == [0]
+    assert desk.columnar.screen.fast.recognised[0] < 60_000
 
 
 def test_a_group_that_crosses_its_line_by_interest_is_named_at_that_hour() -> None:

@@ -77,14 +77,9 @@ class Twins:
     def tell(self, event: Event) -> Outcome:
         """Tells both; what they say, what they keep and where every group stands must be the same."""
         self.told = event.at
-        plain, columns = self.plain.handle(event), self.columns.handle(event)
-        if isinstance(event, GroupsPut):
-            # What a batch says is said of the batch as a whole: in an order of its own, of all its groups at once.
-            assert _of_groups(columns.alerts) == _of_groups(plain.alerts)
-            assert _of_prices(columns.alerts) == _of_prices(plain.alerts)
-        else:
-            assert _as_indicated(plainly(columns.alerts), plainly(plain.alerts)) == plainly(plain.alerts), event
-            assert (columns.changed, columns.closed) == (plain.changed, plain.closed), event
+        columns = self.columns.handle(event)
+        plain = self._plain(event)
+        self.compare(event, columns, plain)
         assert _stirred(columns.states.values()) == _stirred(plain.states.values()), event
         assert _in_order(columns.history) == _in_order(plain.history), event
         assert self.book.disproofs == [], event
@@ -94,6 +89,19 @@ class Twins:
         self.alerts += len(plain.alerts)
         self.named += len(columns.touched)
         return columns
+
+    def _plain(self, event: Event) -> Outcome:
+        return self.plain.handle(event)
+
+    def compare(self, event: Event, columns: Outcome, plain: Outcome) -> None:
+        """What the two say of an event."""
+        if isinstance(event, GroupsPut):
+            # What a batch says is said of the batch as a whole: in an order of its own, of all its groups at once.
+            assert of_groups(columns.alerts) == of_groups(plain.alerts)
+            assert of_prices(columns.alerts) == of_prices(plain.alerts)
+        else:
+            assert _as_indicated(plainly(columns.alerts), plainly(plain.alerts)) == plainly(plain.alerts), event
+            assert (columns.changed, columns.closed) == (plain.changed, plain.closed), event
 
     def _check_light(self, light: Sequence[LightAlert], exactly: Sequence[Alert]) -> None:
         """Alerts of steps by column are those of steps one by one to the last byte, also by way of what a commit stages."""
@@ -236,11 +244,13 @@ def _are_near(mine: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     )
 
 
-def _of_groups(alerts: list[Alert]) -> list[Mapping[str, Any]]:
+def of_groups(alerts: list[Alert]) -> list[Mapping[str, Any]]:
+    """What is said of groups, in an order that no book has a say in."""
     return plainly(sorted((a for a in alerts if a.group is not None), key=lambda a: a.id))
 
 
-def _of_prices(alerts: list[Alert]) -> list[tuple[str, str]]:
+def of_prices(alerts: list[Alert]) -> list[tuple[str, str]]:
+    """What is said of all else, without its figures."""
     return sorted((a.type, a.subject) for a in alerts if a.group is None)
 
 

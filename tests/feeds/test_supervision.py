@@ -165,7 +165,10 @@ async def test_half_a_market_that_goes_silent_gets_a_new_connection_and_the_othe
                 if "BTC" in feed.stats.reason:
                     assert feed.stats.connected, "the socket that gives the rest serves on"
             assert venue.attempts == 2
-            await venue.joined(2)
+            async with asyncio.timeout(10.0):
+                while venue.listening < 2:  # the other half goes on, or its socket would be left as silent
+                    await market(venue, coins=False)
+                    await asyncio.sleep(0.02)
             seen = len(listener.prices("BTC"))
             await market(venue, coins=True)
             await until(lambda: len(listener.prices("BTC")) > seen, "BTC is back")
@@ -254,7 +257,7 @@ async def test_a_frame_over_the_sockets_limit_is_named() -> None:
 
 async def test_a_server_that_says_that_it_shuts_down_is_left_before_it_does() -> None:
     async with Venue() as venue:
-        feed = quick(venue.url, silence="5s")
+        feed = quick(venue.url, silence="5s", first_frame="5s")
         async with Listener(feed.quotes()) as listener:
             await comes_back(venue, listener, "1")
             await venue.send(frame({"e": "serverShutdown", "E": 1_600_000_000_000}))

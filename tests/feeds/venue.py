@@ -122,9 +122,14 @@ class Venue:
         """The combined form, whose messages are wrapped."""
         return f"ws://127.0.0.1:{self._port}/market/stream?streams={STREAM}"
 
+    @property
+    def listening(self) -> int:
+        """How many sockets listen to the stream."""
+        return len(self._listening)
+
     async def joined(self, number: int = 1) -> None:
         """Waits until so many sockets listen to the stream."""
-        await until(lambda: len(self._listening) >= number, f"{number} sockets that listen")
+        await until(lambda: self.listening >= number, f"{number} sockets that listen")
 
     async def marks(self, prices: Mapping[str, object], *, messages: int = 2, at_ms: int | None = None) -> int:
         """Sends a second's prices to all that listen, spread over several messages. Returns their exchange time."""

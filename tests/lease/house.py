@@ -76,6 +76,7 @@ class Head(Daemon):
         """Until it decides and its API takes questions about the book."""
 
         async def does() -> bool:
+            assert self.process.returncode is None, f"ended with {self.process.returncode}:\n{self.said()[-4000:]}"
             try:
                 return (await self.ask("GET", "/v1/groups"))[0] == 200
             except OSError:

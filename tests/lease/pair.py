@@ -10,18 +10,32 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import asyncpg
+
 from tests.crash import checks
+from tests.crash.autopsy import Findings
 from tests.crash.daemon import Daemon, Died
 from tests.crash.harness import Life
 from tests.crash.receiver import CHANNELS
 from tests.crash.test_postgres import PostgresTrial
 from tests.faults.house import free_port, until
+from tests.postgres_server import shared_server
 
 TTL_S = 2.0
 """The usual one."""
 SLACK_S = 2.0
 """The standby serves within the lease and this."""
 SEATS = ("a", "b")
+
+
+async def answers(port: int) -> bool:
+    """Whether a daemon takes questions there: one that waits does so once it has looked at the lease."""
+    try:
+        async with aiohttp.request("GET", f"http://127.0.0.1:{port}/healthz") as answer:
+            return answer.status == 200
+    except OSError:
+        return False
 
 
 class PairTrial(PostgresTrial):
@@ -73,8 +87,7 @@ class PairTrial(PostgresTrial):
             try:
                 await self.daemon.ready()
             except Died:
-                await self.bury()
-                await self.seat()
+                await self._bury_alone()
                 continue
             self.lives[-1].ready_at = self.clock.utc()
             if self._died_s is not None:
@@ -84,10 +97,16 @@ class PairTrial(PostgresTrial):
                 if self.plan:
                     await self.seat()
             except Died:
-                await self.bury()
+                await self._bury_alone()
                 continue
             self.is_ready.set()
             return
+
+    async def _bury_alone(self) -> None:
+        """The end of one that died before another waited: its successor has yet to start, and takes longer."""
+        await self.bury()
+        self._died_s = None
+        await self.seat()
 
     def _promote(self) -> None:
         assert self.waiting is not None
@@ -105,13 +124,22 @@ class PairTrial(PostgresTrial):
         self.waiting = waiting = await Daemon.spawn(self.folder, config, errors, self.waited_at, self.env)
         if self.lives:
             await until(lambda: "the standby is warm" in waiting.errors, f"{name} is warm:\n{waiting.errors}", 60.0)
+            await until(lambda: answers(self.ports[name]), f"{name} answers:\n{waiting.errors}", 60.0)
 
     async def bury(self) -> None:
         """The end of the one that decided, looked at before its lease is over."""
         ended_s = self.clock.monotonic_s()
         await super().bury()
-        assert self.clock.monotonic_s() - ended_s < TTL_S / 2, "looked at too late: the next head may have committed"
         self._died_s = ended_s
+
+    async def examined(self, copy: Path) -> Findings:
+        """What the head left, as long as no other has taken over: each life has an epoch of its own."""
+        found = await super().examined(copy)
+        db = await asyncpg.connect(shared_server().url)
+        epoch = await db.fetchval(f"SELECT epoch FROM {self.schema}.fence")
+        await db.close()
+        assert epoch == len(self.lives), "looked at too late: the next head may have committed"
+        return found
 
     async def freeze(self) -> None:
         """SIGSTOP of the one that decides, a look at what it left, and the next head."""

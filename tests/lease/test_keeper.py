@@ -209,7 +209,9 @@ async def test_while_the_database_is_down_for_all_the_active_head_goes_on_by_the
             assert not waiting.done(), "a head that never stopped was replaced"
             assert not holding.done()
     finally:
-        server.remove()
+        # Beside the loop: the library cancels the question of a head that has ended by a connection of its own, to which
+        # the server listens at its end.
+        await asyncio.to_thread(server.remove)
 
 
 async def test_where_peer_and_database_are_gone_there_is_one_last_word(heads: Heads):
@@ -258,7 +260,7 @@ class SlowClock(SystemClock):
 async def test_a_head_whose_clock_is_off_takes_no_lease(heads: Heads):
     slow = heads.head("slow", clock=SlowClock())
     waiting = heads.begin(slow.wait())
-    await until(lambda: slow.clock_trouble is not None, "the clock", SLACK_S)
+    await until(lambda: slow.state.worries, "the clock", SLACK_S)
     await asyncio.sleep(TTL_S)
     assert not waiting.done()
     await heads.active("two")

@@ -18,7 +18,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packaging.utils import canonicalize_name
 
-from tools import release, sbom
+from tools import client_release, release, sbom
 
 ROOT = Path(__file__).parents[2]
 FINE = {"name": "aiohttp", "version": "3.14.5", "vulns": []}
@@ -39,7 +39,7 @@ def test_packages_without_a_known_weakness_pass() -> None:
     ],
     ids=["weak", "not looked up", "nothing"],
 )  # fmt: skip
-def test_what_is_weak_or_was_not_looked_up_is_no_release(found: list[dict[str, Any]], says: str) -> None:
+def test_what_is_weak_or_was_not_looked_up_is_said(found: list[dict[str, Any]], says: str) -> None:
     with pytest.raises(release.NotReleased) as caught:
         release.judged(found)
     assert str(caught.value) == says
@@ -52,7 +52,7 @@ def test_an_audit_without_a_network_says_so(tmp_path: Path, monkeypatch: pytest.
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with pytest.raises(
-        release.NotReleased, match="cannot ask the package index; run `make release` where there is a network"
+        release.NotLookedUp, match="cannot ask the package index; run `make release` where there is a network"
     ):
         release.audited(tmp_path)
 
@@ -158,6 +158,68 @@ def test_a_release_without_a_demonstration_is_none(
     monkeypatch.setenv("PATH", str(small / "bin"), prepend=":")
     with pytest.raises(release.NotReleased, match="has no demonstration; build it from a whole checkout"):
         release.built(root, tmp_path / "dist")
+
+
+@pytest.fixture
+def made(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout whose audit and clients stand still; the rest is real."""
+    root = tmp_path / "checkout"
+    shutil.copytree(small, root)
+    (root / "CHANGELOG.md").write_text("## [0.1.0] - 2026-01-01\n")
+    (root / "Dockerfile").write_text(f"FROM python@sha256:{'0' * 64}\n")
+    (root / "docker-compose.yml").write_text("")
+    monkeypatch.setenv("PATH", str(small / "bin"), prepend=":")
+    monkeypatch.setattr(release, "audited", lambda _: "2 packages have no known weakness")
+    monkeypatch.setattr(client_release, "packed", lambda *_: "packed the clients")
+    parts = sbom.parts(ROOT)[:1]
+    monkeypatch.setattr(sbom, "parts", lambda _: parts)
+    return root
+
+
+def publishable(root: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the gate says; nothing where it lets go."""
+    code = release.main(root, ["--publishable"])
+    said = capsys.readouterr()
+    assert (code == 0) == ("nothing about them is unknown" in said.out) == (not said.err)
+    return said.err.removeprefix("not publishable:\n").rstrip()
+
+
+def test_a_release_of_which_all_is_known_is_publishable_as_it_is(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert publishable(made, capsys) == "there is no dist/SHA256SUMS; run `make release`"
+    assert release.main(made) == 0
+    assert publishable(made, capsys) == ""
+    wheel = made / "dist/loan_monitor-0.1.0-py3-none-any.whl"
+    wheel.write_bytes(wheel.read_bytes() + b" ")
+    (made / "dist/other").touch()
+    assert publishable(made, capsys) == (
+        f"not as dist/SHA256SUMS states it: {wheel.name}, other; run `make release` again"
+    )
+
+
+def test_what_nobody_could_look_up_is_listed_beside_a_release_which_is_not_publishable(
+    made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release, "audited", lambda _: release.judged([FINE, UNKNOWN]))
+    (made / "Dockerfile").write_text("FROM python:3.11-slim\n")
+    assert release.main(made) == 0
+    unknown = (
+        "Dockerfile: python:3.11-slim has no digest; run `make images-lock REGISTRY=https://...` where there is a network\n"
+        "1 of 2 packages could not be audited, the first: Dependency not found; run `make release` where there is a network"
+    )
+    assert capsys.readouterr().out.rstrip().endswith(f"not to be given away yet:\n{unknown}")
+    assert (made / "dist/loan_monitor-0.1.0-py3-none-any.whl").is_file()
+    assert publishable(made, capsys) == f"{unknown}\nthen run `make release` again"
+
+
+def test_a_known_weakness_is_no_release(
+    made: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release, "audited", lambda _: release.judged([WEAK]))
+    assert release.main(made) == 1
+    assert capsys.readouterr().err.startswith("no release:\nidna 3.6: PYSEC-2024-60")
+    assert not (made / "dist").exists()
 
 
 def test_a_version_that_the_changelog_does_not_tell_of_is_no_release(tmp_path: Path) -> None:

@@ -173,6 +173,10 @@ class FastScreen:
         """USD recognised collateral by row, less liabilities."""
         return self._rows.recognised[: self._end]
 
+    def weighed(self, rows: I64) -> tuple[F64, F64, U8]:
+        """USD debt, USD recognised and flags of some rows."""
+        return self.debt[rows], self.recognised[rows], self.blind[rows]
+
     @property
     def blind(self) -> U8:
         """Flags by row: those of all assets that the group holds or owes."""

@@ -46,8 +46,8 @@ __all__ = ["Block", "Columns", "Names"]
 MOST_GROUPS = 2**16
 """Local rows and places in `times` are u16."""
 _NO_EXTRAS = GroupExtras()
-_ITS_OWN = -1_000_000
-"""In place of days, where the terms have none."""
+_ITS_OWN, _OPEN = -1_000_000, -2_000_000
+"""In place of days, where the terms have none, and for an open term."""
 _PARTS = {
     "texts": ("arena", "start"),
     "positions": ("positions", *OF_POSITIONS),
@@ -156,14 +156,15 @@ class Block:
     def matures(self, names: Names) -> I64:
         """[l] Maturities in microseconds; -1 for an open term."""
         c = self.columns
-        used, which = np.unique(c.terms, return_inverse=True)
-        terms = [names.terms[place] for place in used.tolist()]
-        is_open = np.array([kind.term == "open" for kind in terms], np.bool_)[which]
-        days = np.array([_ITS_OWN if kind.days is None else kind.days for kind in terms], np.int64)[which]
+        days_of = np.zeros(int(c.terms.max(initial=0)) + 1, np.int64)
+        for place in np.flatnonzero(np.bincount(c.terms)).tolist():
+            kind = names.terms[place]
+            days_of[place] = _OPEN if kind.term == "open" else _ITS_OWN if kind.days is None else kind.days
+        days: I64 = days_of[c.terms]
         matures = c.opened + days * DAY_US
         if len(c.matures):
             matures = np.where(days == _ITS_OWN, c.matures, matures)
-        return np.where(is_open, -1, matures)
+        return np.where(days == _OPEN, -1, matures)
 
     def is_owed(self) -> Bools:
         """[l] Something was left to repay when the line was put."""

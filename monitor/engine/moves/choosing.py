@@ -107,7 +107,8 @@ class Choosing:
         """The suspects that may be plain by their stage and what they hold, cut out of their blocks."""
         fast, stage = self._groups.screen.fast, self._rows.stage[suspects]
         rows = suspects[(stage == STAGES.index(NORMAL)) | (stage == STAGES.index(MARGIN_CALL))]
-        rows = rows[(fast.blind[rows] == 0) & (fast.debt[rows] > 0) & (fast.recognised[rows] > 0)]
+        debt, recognised, blind = fast.weighed(rows)
+        rows = rows[(blind == 0) & (debt > 0) & (recognised > 0)]
         rows = np.sort(rows[[row not in self._groups.agenda.restless for row in rows.tolist()]])
         for begin in range(0, len(rows), AT_ONCE):
             some, parts = rows[begin : begin + AT_ONCE], []
@@ -121,7 +122,8 @@ class Choosing:
                     parts.append((columns, some[regular] % GROUPS))
             if parts:
                 some = some[taken]
-                yield _Cut(some, Block(ragged.gathered(parts)), fast.debt[some], fast.recognised[some])
+                debt, recognised, _ = fast.weighed(some)
+                yield _Cut(some, Block(ragged.gathered(parts)), debt, recognised)
 
     def _moves(self, cut: _Cut, decided: Decided, now: InForce, at: datetime) -> Iterator[tuple[str, PlainMove]]:
         block, names, fast = cut.block, self._groups.names, self._groups.screen.fast

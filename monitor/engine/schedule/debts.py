@@ -56,6 +56,8 @@ class Debts:
         self._sums: dict[tuple[int, ...], float] = {}
         """By the parts of a _Kind."""
         self._rates = np.zeros(0)
+        self._shares = np.zeros(0)
+        """By place of the terms: by what a sum of rates counts; 1 for a flexible rate."""
         self._cheaper = np.zeros(0, np.int64)
         self._by_hour = [place for place, product in products.items() if product.is_late_by_hour]
         self._by_loan = [place for place, product in products.items() if product.by_loan]
@@ -93,7 +95,7 @@ class Debts:
         mine = np.flatnonzero(np.isin(block.columns.product[rows], self._by_loan))
         if not len(mine):
             return
-        rules = self._rated(block, block.columns.product[rows[mine]].astype(np.int64), mine).tolist()
+        rules = self._rated(block, block.columns.product[rows[mine]].astype(np.int64), rows[mine]).tolist()
         with exact():
             for place, ruled, loan in zip(
                 mine.tolist(), rules, block.loans_at(mine.tolist(), self._names), strict=True
@@ -108,10 +110,11 @@ class Debts:
             return np.zeros(0)
         self._take_terms()
         known = self._kinds(block)
-        index = np.array([self._sum(kind) for kind in known.kinds], np.float64)[known.places]
-        rates = self._rates[block.columns.terms]
-        shares: F64 = index * np.where(np.isnan(rates), 1.0, rates)
-        return shares
+        found = map(self._sums.get, known.kinds)
+        sums = [self._sum(kind) if s is None else s for s, kind in zip(found, known.kinds, strict=True)]
+        index: F64 = np.array(sums, np.float64)[known.places]
+        index *= self._shares[block.columns.terms]
+        return index
 
     def _kinds(self, block: Block) -> LoanKinds:
         """The kinds of a block's loans, which the block remembers: from midnight to midnight few loans become late."""
@@ -135,7 +138,8 @@ class Debts:
     def _columns(self, block: Block, some: I64, matures: I64) -> list[I64]:
         """[s] Each part of the kinds of these loans; `matures` [l] is that of all."""
         c, matures = block.columns, matures[some]
-        product = c.product[block.loan_rows()[some]].astype(np.int64)
+        rows = np.searchsorted(c.loans, some, "right") - 1  # few of them: most loans are as late as they were
+        product = c.product[rows].astype(np.int64)
         rates, began = self._rates[c.terms[some]], c.since[some]
         is_fixed = ~np.isnan(rates)
         # Interest of a fixed rate is daily, whatever the product.
@@ -157,14 +161,14 @@ class Debts:
             asset[mine] = np.where(is_fixed[mine], _FIXED_IN - coin[mine], coin[mine])
         own = np.where(rates < 0, _BELOW_ZERO, 0)
         cheaper = np.where(is_fixed, own, self._cheaper[c.terms[some]])
-        return [self._rated(block, product, some), asset, cheaper, since, late, opened]
+        return [self._rated(block, product, rows), asset, cheaper, since, late, opened]
 
-    def _rated(self, block: Block, product: I64, some: I64) -> I64:
-        """[s] The place of the rates of the groups of these loans; `product` [s] is that of their products."""
+    def _rated(self, block: Block, product: I64, rows: I64) -> I64:
+        """[s] The place of the rates of the groups in these rows; `product` [s] is that of their products."""
         under = self._agreements.under(block)
         if max(under.places, default=0) < FIRST:
             return product
-        return under.mapped(self._agreements.rates_at)[block.loan_rows()[some]]
+        return under.mapped(self._agreements.rates_at)[rows]
 
     def _period(self, place: int) -> int:
         """In minutes. A product that is not configured any more has only dead groups, so any will do."""
@@ -202,6 +206,7 @@ class Debts:
         more = [terms[i] for i in range(len(self._rates), len(terms))]
         if more:
             self._rates = np.append(self._rates, [_rate(kind) for kind in more])
+            self._shares = np.where(np.isnan(self._rates), 1.0, self._rates)
             self._cheaper = np.append(self._cheaper, [int(kind.rate.paid_in is not None) for kind in more])
 
 

@@ -118,17 +118,17 @@ class LadderTiers(NamedTuple):
 
 
 class RowSums(NamedTuple):
-    """By row, as of the last call: USD sums, the value of liabilities that `recognised` is less by, flags; and the lines.
+    """Of all rows, by seat, as of the last call: USD sums, the value of liabilities that is taken off them, flags, lines.
 
-    Of a row with a missing asset `recognised` is the most that it may be, which may be infinite.
+    Of a group with a missing asset what is recognised is the most that it may be, which may be infinite.
     """
 
-    debt: F64
-    recognised: F64
+    sums: F64
+    """Debt at 2 x seat, and beside it what is recognised, less liabilities: a visit finds both in one place."""
     owed: F64
     blind: U8
     band: U32
-    """By seat: the place of its lines."""
+    """The place of its lines."""
 
 
 class LinePairs(NamedTuple):
@@ -136,6 +136,28 @@ class LinePairs(NamedTuple):
 
     low: F64
     high: F64
+
+
+class LastPrices(NamedTuple):
+    """By asset: prices and flags of the last call, prices of the last sweep, positions, and room for what moves now."""
+
+    before: F64
+    base: F64
+    flag: U8
+    held: I64
+    asked: U8
+
+
+class Scratch(NamedTuple):
+    """Room that one thread of a sweep writes to. By seat of a block, `unit` by run. `seed` is zero between two blocks."""
+
+    unit: F64
+    seed: F64
+    debt: F64
+    recognised: F64
+    owed: F64
+    blind: U8
+    row: U32
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -146,24 +168,26 @@ def kernel(function: F) -> F:
     return cast(F, njit(nogil=True, cache=True)(function))
 
 
-def _ask_for(context: Any, array: Any, place: Any) -> Any:
-    """Asks the processor for an element's cache line. Never waits, never fails, also beyond the end of the array.
+def _asking(keep: int) -> Any:
+    """Asks the processor for an element's cache line. Never waits, never fails, also beyond the end of the array."""
 
-    The processor's own guesses fail where groups lie far apart.
-    """
+    def _ask_for(context: Any, array: Any, place: Any) -> Any:
+        def emit(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            data = target.make_array(signature.args[0])(target, builder, arguments[0]).data
+            address = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+            number = ir.IntType(32)
+            shape = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
+            call = builder.module.declare_intrinsic("llvm.prefetch", [address.type], shape)
+            read, data_cache = number(0), number(1)
+            builder.call(call, [address, read, number(keep), data_cache])
+            return target.get_dummy_value()
 
-    def emit(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = target.make_array(signature.args[0])(target, builder, arguments[0]).data
-        address = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
-        number = ir.IntType(32)
-        shape = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
-        call = builder.module.declare_intrinsic("llvm.prefetch", [address.type], shape)
-        read, keep, data_cache = number(0), number(3), number(1)
-        builder.call(call, [address, read, keep, data_cache])
-        return target.get_dummy_value()
+        return types.void(array, place), emit
 
-    return types.void(array, place), emit
+    return _ask_for
 
 
-ask_for: Any = intrinsic(_ask_for)
-"""In compiled code: ask_for(array, place)."""
+ask_for: Any = intrinsic(_asking(keep=3))
+"""In compiled code: ask_for(array, place). The processor's own guesses fail where groups lie far apart."""
+ask_soon: Any = intrinsic(_asking(keep=2))
+"""The same for what is not needed at once: it waits in a cache that is larger."""

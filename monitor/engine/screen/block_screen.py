@@ -71,7 +71,10 @@ class BlockScreen:
 
     def owe(self, number: int, block: Block, owed: F64) -> None:
         """Takes what the groups of a block owe at another time."""
+        loans = self._instruments.loans(block)
         self._instruments.give(self.fast)
+        if loans is not None and self.fast.owe_in_full(number, loans, owed):
+            return
         debts = self._instruments.owed(block, owed, block.is_owed())
         self.fast.owe(number, debts.debts, debts.liabilities)
 
@@ -160,22 +163,20 @@ class BlockScreen:
 
     def debt_of(self, rows: I64) -> Decimal:
         """USD debt of these rows as of the last prices, up to the cent; a row with a missing price counts nothing."""
-        return cents(float(self.fast.debt[self._priced(rows)].sum()))
+        debt, _, blind = self.fast.weighed(rows)
+        return cents(float(debt[blind & MISSING == 0].sum()))
 
     def recognised_of(self, rows: I64) -> Decimal:
         """The same for USD recognised collateral."""
-        return cents(float(self.fast.recognised[self._priced(rows)].sum()))
+        _, recognised, blind = self.fast.weighed(rows)
+        return cents(float(recognised[blind & MISSING == 0].sum()))
 
     def most_owing(self, rows: I64, number: int) -> list[int]:
         """The `number` of these rows that owe most, the largest debt first."""
-        owed = -self.fast.debt[rows]
+        owed = -self.fast.weighed(rows)[0]
         most = np.argpartition(owed, number)[:number] if len(rows) > number else np.arange(len(rows))
         found: list[int] = rows[most[np.argsort(owed[most], kind="stable")]].tolist()
         return found
-
-    def _priced(self, rows: I64) -> I64:
-        priced: I64 = rows[self.fast.blind[rows] & MISSING == 0]
-        return priced
 
 
 class BoardPrices:

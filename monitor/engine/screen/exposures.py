@@ -15,7 +15,7 @@ from monitor.engine.columns.agreements import FIRST, Agreements
 from monitor.engine.columns.block import Block
 from monitor.engine.columns.fields import DELAYED, F64, I64, U16, U32, Bools
 from monitor.engine.columns.names import Names
-from monitor.engine.screen.layout import BlockSide
+from monitor.engine.screen.layout import BlockSide, Loans
 from monitor.engine.screen.screen import FastScreen, FloatLadder
 
 _NONE = 0xFFFFFFFF
@@ -71,6 +71,9 @@ class Instruments:
         """By product: the ladder of all coins that it does not list."""
         self._liable: frozenset[int] = frozenset()
         """Products whose loans are liabilities."""
+        self._debts: U32 = np.zeros(0, np.uint32)
+        self._debts_of = 0
+        """How many instruments there were when `_debts` was made."""
         self._is_given = False
         self._are_others = True
         """Ladders that were given before are others now."""
@@ -80,6 +83,7 @@ class Instruments:
     def take(self, agreements: Agreements) -> bool:
         """Takes the versions in force. True if other coins count than before."""
         self._agreements = agreements
+        given = [*self._ladders]
         place, versions = self._names.assets.place, agreements.versions
         ladders: dict[_Key, Ladder] = {}
         for product, version in versions.items():
@@ -100,8 +104,9 @@ class Instruments:
             if key[1] >= FIRST and key[0] == _HELD:
                 self._state(key, self._ladder_by_terms(key) or ())
         self._by_terms = {}
-        self._is_given = False
-        self._are_others = True
+        if self._ladders != given:
+            self._is_given = False
+            self._are_others |= self._ladders[: len(given)] != given
         self._table = np.full((0, 0), _NONE, np.uint32)
         return self._listed != before or self._by_amount != split
 
@@ -198,6 +203,23 @@ class Instruments:
             numbers[kinds == kind] = self._numbered(_LIABLE, kind, coin[kinds == kind])
         liabilities = BlockSide(row, numbers, np.bincount(places, amounts[liable], len(pairs)).astype(np.float64))
         return OwedSides(debts, liabilities, self.coins(c.loan_asset[owing]))
+
+    def loans(self, block: Block) -> Loans | None:
+        """The loans of a block where all of them are debts; None where some are liabilities."""
+        c = block.columns
+        if self._liable and not self._liable.isdisjoint(block.products()):
+            return None
+        return Loans(c.loans, c.loan_asset, block.is_owed(), self._of_debts())
+
+    def _of_debts(self) -> U32:
+        """[assets] The instrument of a debt; _NONE for what nobody owes."""
+        if len(self._debts) != len(self._names.assets) or self._debts_of != len(self._ladders):
+            self._debts = np.full(len(self._names.assets), _NONE, np.uint32)
+            for (kind, _, asset), number in self._numbers.items():
+                if kind == _OWED:
+                    self._debts[asset] = number
+            self._debts_of = len(self._ladders)
+        return self._debts
 
     def _numbered(self, kind: int, product: int, assets: U16) -> U32:
         """The instruments of these coins, which are of one kind and product."""

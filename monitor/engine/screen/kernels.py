@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U32
+from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
 from monitor.engine.screen.arrays import (
     BLIND,
     BOTH,
@@ -24,6 +24,7 @@ from monitor.engine.screen.arrays import (
     MIXED,
     OWED,
     POSITION,
+    POSITIONS,
     ROWS,
     RUN,
     RUNS,
@@ -33,9 +34,11 @@ from monitor.engine.screen.arrays import (
     LinePairs,
     Positions,
     RowSums,
+    Scratch,
+    ask_soon,
     kernel,
 )
-from monitor.engine.screen.lanes import add_slots, beyond, least_line
+from monitor.engine.screen.lanes import add_slots, least_line, weigh_slice
 
 MOST_RUNS = 1 << 16
 
@@ -103,31 +106,54 @@ def weigh_slices(store: Positions, unit: F64, block: int, debt: F64, recognised:
 
 
 @kernel
+def seed_far(store: Positions, tiers: LadderTiers, price: F64, block: int, seed: F64) -> None:
+    """Adds the collateral of a side list to the sums of its seats. Such a list takes a while and little memory, so the slots
+    of the block are asked for meanwhile."""
+    far, slots = store.far, store.slots
+    amount, instrument, seat = far.amount, far.instrument, far.seat
+    # To hand over all tiers costs as much as the lines.
+    asset, slope, intercept, is_falling = tiers.asset, tiers.slope, tiers.intercept, tiers.is_falling
+    slot_amount, slot_run = slots.amount, slots.run
+    first, ahead = store.head[block, FAR], store.head[block, POSITION]
+    end = ahead + store.head[block, POSITIONS]
+    for j in range(first, first + store.head[block, FARS]):
+        if ahead < end:
+            ask_soon(slot_amount, ahead)
+            ask_soon(slot_amount, ahead + LANES)
+            ask_soon(slot_run, ahead)
+            ahead += 2 * LANES
+        i = np.int64(instrument[j])
+        value = amount[j] * price[asset[i]]
+        if is_falling[i]:
+            seed[seat[j]] += least_line(slope, intercept, i, value)
+        else:
+            seed[seat[j]] += counted(tiers, int(i), value)
+
+
+@kernel
 def weigh_and_test(
-    store: Positions,
-    unit: F64,
-    block: int,
-    debt: F64,
-    recognised: F64,
-    band: U32,
-    lines: LinePairs,
-    named: U32,
-    count: int,
+    store: Positions, unit: F64, seed: F64, block: int, seats: RowSums, lines: LinePairs, named: U32, count: int
 ) -> int:
-    """The same in a block without liabilities and flags, and names the rows that are beyond a line while their sums are at
-    hand. Returns how many are named so far."""
-    base, slices, slots = store.head[block, POSITION], store.slices, store.slots
-    origin = block * GROUPS
+    """Weighs the slices of a block that has neither liabilities nor flags, and names the rows that are beyond a line while
+    their sums are at hand. Returns how many are named so far."""
+    base, origin, row = store.head[block, POSITION], block * GROUPS, store.seats.row
+    first_of, held, owed = store.slices.first, store.slices.held, store.slices.owed
+    amount, run, sums, band, low, high = (
+        store.slots.amount,
+        store.slots.run,
+        seats.sums,
+        seats.band,
+        lines.low,
+        lines.high,
+    )
     for s in range((store.head[block, ROWS] + LANES - 1) // LANES):
         n, seat = block * SLICES + s, s * LANES
-        first, held, owed = base + np.int64(slices.first[n]), np.int64(slices.held[n]), np.int64(slices.owed[n])
-        add_slots(slots.amount, slots.run, unit, first, held, recognised, seat)
-        add_slots(slots.amount, slots.run, unit, first + LANES * held, owed, debt, seat)
-        found = beyond(debt, recognised, seat, band, origin + seat, lines.low, lines.high)
+        first, holdings, debts = base + np.int64(first_of[n]), np.int64(held[n]), np.int64(owed[n])
+        found = weigh_slice(amount, run, unit, first, holdings, debts, seed, seat, sums, band, origin + seat, low, high)
         if found:
             for lane in range(LANES):
                 if found >> lane & 1:
-                    named[count] = origin + store.seats.row[origin + seat + lane]
+                    named[count] = origin + row[origin + seat + lane]
                     count += 1
     return count
 
@@ -253,6 +279,38 @@ def test_careful(
 
 
 @kernel
+def weigh_carefully(
+    store: Positions,
+    tiers: LadderTiers,
+    price: F64,
+    flag: U8,
+    flagged: bool,
+    block: int,
+    seats: RowSums,
+    lines: LinePairs,
+    scratch: Scratch,
+    named: U32,
+    count: int,
+) -> int:
+    """Weighs a block with liabilities or flags, or with debts in its side list, and names its rows."""
+    debt, recognised, owed, blind, row = scratch.debt, scratch.recognised, scratch.owed, scratch.blind, scratch.row
+    first, size = block * GROUPS, store.head[block, ROWS]
+    owed[:] = 0.0
+    weigh_block(store, tiers, price, block, scratch.unit, debt, recognised, owed)
+    if flagged:
+        add_room(store, tiers, flag, block, recognised)
+    recognised -= owed
+    for seat in range(size):
+        row[seat] = first + store.seats.row[first + seat]
+    band = seats.band[first : first + size]
+    count = test_careful(debt, recognised, owed, blind, band, lines, row, named, count)
+    for seat in range(size):
+        seats.sums[2 * (first + seat)], seats.sums[2 * (first + seat) + 1] = debt[seat], recognised[seat]
+        seats.owed[first + seat] = owed[seat]
+    return count
+
+
+@kernel
 def sweep(
     blocks: I64,
     store: Positions,
@@ -260,65 +318,41 @@ def sweep(
     price: F64,
     flag: U8,
     flagged: bool,
-    rows: RowSums,
+    seats: RowSums,
     lines: LinePairs,
+    scratch: Scratch,
     named: U32,
 ) -> int:
     """Weighs these blocks from nothing, and writes the rows to look at into `named`, block by block. Returns how many.
 
-    Sums are made aside and then copied, so a reader in another thread sees the old or the new figure, never a part.
+    Each sum is written once, so a reader in another thread sees the old or the new figure, never a part.
     """
-    debt, recognised, owed = np.empty(GROUPS), np.empty(GROUPS), np.zeros(GROUPS)
-    unit, blind, row = np.empty(MOST_RUNS), np.zeros(GROUPS, np.uint8), np.empty(GROUPS, np.uint32)
     head, count = store.head, 0
     for block in blocks:
         first, size = block * GROUPS, head[block, ROWS]
         if flagged or head[block, BLIND]:
-            mark_block(store, flag, block, blind)
-            for i in range(size):
-                rows.blind[first + i] = blind[store.seats.of_row[first + i]]
-            head[block, BLIND] = flagged and blind.any()
-        if head[block, LIABILITIES] or head[block, BLIND]:
-            weigh_block(store, tiers, price, block, unit, debt, recognised, owed)
-            if flagged:
-                add_room(store, tiers, flag, block, recognised)
-            recognised -= owed
+            mark_block(store, flag, block, scratch.blind)
             for seat in range(size):
-                row[seat] = first + store.seats.row[first + seat]
-            band = rows.band[first : first + size]
-            count = test_careful(debt, recognised, owed, blind, band, lines, row, named, count)
-            for i in range(size):
-                rows.owed[first + i] = owed[store.seats.of_row[first + i]]
-            owed[:] = 0.0
-            blind[:] = 0
+                seats.blind[first + seat] = scratch.blind[seat]
+            head[block, BLIND] = flagged and scratch.blind.any()
+        if head[block, LIABILITIES] or head[block, BLIND] or head[block, MIXED]:
+            count = weigh_carefully(store, tiers, price, flag, flagged, block, seats, lines, scratch, named, count)
+            scratch.blind[:] = 0
         else:
-            debt[:] = 0.0
-            recognised[:] = 0.0
-            price_runs(store, price, block, unit)
-            weigh_far(store, tiers, price, block, debt, recognised, owed)
-            count = weigh_and_test(store, unit, block, debt, recognised, rows.band, lines, named, count)
-        for i in range(size):
-            seat = store.seats.of_row[first + i]
-            rows.debt[first + i], rows.recognised[first + i] = debt[seat], recognised[seat]
+            price_runs(store, price, block, scratch.unit)
+            seed_far(store, tiers, price, block, scratch.seed)
+            count = weigh_and_test(store, scratch.unit, scratch.seed, block, seats, lines, named, count)
     return count
 
 
 @kernel
-def compare(
-    price: F64, before: F64, base: F64, drift: float, flag: U8, flag_before: U8, held: I64, asked: U8
-) -> tuple[int, bool]:
-    """Marks in `asked` the assets whose price moved. Returns how many positions the marked ones have, and whether all must
-    be weighed from nothing: a price that a group holds is beyond a factor of `drift` of `base`, or a flag changed."""
-    touched, is_far = 0, False
-    for a in range(price.size):
-        if price[a] != before[a]:
-            asked[a] = 1
-        if asked[a]:
-            touched += held[a]
-        if held[a] and (price[a] > base[a] * drift or price[a] * drift < base[a]):
-            is_far = True
-        is_far |= flag[a] != flag_before[a]
-    return touched, is_far
+def by_row(blocks: I64, store: Positions, sums: F64, part: int, into: F64) -> None:
+    """Lays the debts of all rows (part 0), or what is recognised (1), in the order of the rows."""
+    of_row = store.seats.of_row
+    for block in blocks:
+        first = block * GROUPS
+        for i in range(first, first + store.head[block, ROWS]):
+            into[i] = sums[2 * (first + of_row[i]) + part]
 
 
 @kernel
@@ -351,24 +385,44 @@ def holders(blocks: I64, wanted: U8, store: Positions, band: U32, named: U32) ->
 
 
 @kernel
-def watch(rows: I64, low: F64, high: F64, done: int, band: U32, lines: LinePairs, slots: U32, used: I64) -> int:
-    """Gives rows their lines. `slots` is an open hash of the pairs, by place + 1.
+def place_of_pair(low: float, high: float, lines: LinePairs, slots: U32, used: I64) -> int:
+    """The place of a pair of lines, which is added if it is new; -1 where the table is full. `slots` is an open hash of the
+    pairs, by place + 1."""
+    pair = np.empty(2)
+    pair[0], pair[1] = low, high
+    bits = pair.view(np.uint64)
+    mixed = (bits[0] * np.uint64(0x9E3779B97F4A7C15)) ^ (bits[1] * np.uint64(0xC2B2AE3D27D4EB4F))
+    slot = (mixed ^ (mixed >> np.uint64(29))) & np.uint64(slots.size - 1)
+    while slots[slot] and (lines.low[slots[slot] - 1] != low or lines.high[slots[slot] - 1] != high):
+        slot = (slot + np.uint64(1)) & np.uint64(slots.size - 1)
+    if not slots[slot]:
+        if used[0] == lines.low.size:
+            return -1
+        lines.low[used[0]], lines.high[used[0]] = low, high
+        used[0] += 1
+        slots[slot] = used[0]
+    return int(slots[slot]) - 1
+
+
+@kernel
+def enter_pairs(low: F64, high: F64, lines: LinePairs, slots: U32, used: I64) -> None:
+    """Enters pairs into a table that has room for them."""
+    for k in range(low.size):
+        place_of_pair(low[k], high[k], lines, slots, used)
+
+
+@kernel
+def watch(
+    rows: I64, low: F64, high: F64, done: int, of_row: U16, band: U32, lines: LinePairs, slots: U32, used: I64
+) -> int:
+    """Gives rows their lines, widened by the guard; a low below zero is none.
 
     Starts with row number `done` of the list, and returns how many are done: fewer than all if the table is full.
     """
-    pair = np.empty(2)
-    bits = pair.view(np.uint64)
     for k in range(done, rows.size):
-        pair[0], pair[1] = low[k], high[k]
-        mixed = (bits[0] * np.uint64(0x9E3779B97F4A7C15)) ^ (bits[1] * np.uint64(0xC2B2AE3D27D4EB4F))
-        slot = (mixed ^ (mixed >> np.uint64(29))) & np.uint64(slots.size - 1)
-        while slots[slot] and (lines.low[slots[slot] - 1] != low[k] or lines.high[slots[slot] - 1] != high[k]):
-            slot = (slot + np.uint64(1)) & np.uint64(slots.size - 1)
-        if not slots[slot]:
-            if used[0] == lines.low.size:
-                return k
-            lines.low[used[0]], lines.high[used[0]] = low[k], high[k]
-            used[0] += 1
-            slots[slot] = used[0]
-        band[rows[k]] = slots[slot] - 1
+        least = -np.inf if low[k] < 0.0 else low[k] * (1.0 + GUARD)
+        place = place_of_pair(least, high[k] * (1.0 - GUARD), lines, slots, used)
+        if place < 0:
+            return k
+        band[rows[k] & -GROUPS | np.int64(of_row[rows[k]])] = place
     return rows.size

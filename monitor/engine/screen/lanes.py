@@ -36,10 +36,22 @@ def _load(builder: Any, data: Any, place: Any, kind: Any) -> Any:
     return found
 
 
-def _look_up(builder: Any, table: Any, places: Any) -> Any:
+def _places(builder: Any, data: Any, first: Any, kind: Any) -> list[Any]:
+    """Eight numbers that lie side by side, taken out of words of 64 bits: plain shifts, as vectors give single numbers out
+    slowly."""
+    found, a_word = [], 64 // kind.width
+    for word in range(LANES // a_word):
+        address = builder.gep(data, [builder.add(first, _I64(word * a_word))])
+        bits = builder.load(builder.bitcast(address, _I64.as_pointer()))
+        bits.align = kind.width // 8
+        for k in range(a_word):
+            found.append(builder.and_(builder.lshr(bits, _I64(k * kind.width)), _I64((1 << kind.width) - 1)))
+    return found
+
+
+def _look_up(builder: Any, table: Any, places: list[Any]) -> Any:
     found = ir.Constant(_LANES, ir.Undefined)
-    for lane in range(LANES):
-        place = builder.zext(builder.extract_element(places, _I32(lane)), _I64)
+    for lane, place in enumerate(places):
         found = builder.insert_element(found, builder.load(builder.gep(table, [place])), _I32(lane))
     return found
 
@@ -48,33 +60,72 @@ def _times_plus(builder: Any, a: Any, b: Any, c: Any) -> Any:
     return builder.fadd(builder.fmul(a, b, flags=_FUSED), c, flags=_FUSED)
 
 
+def _summed(builder: Any, amounts: Any, runs: Any, units: Any, at: Any, slots: Any, start: Any) -> Any:
+    """What these slots of a slice come to, added to `start`."""
+    total = _tools.alloca_once_value(builder, start)
+    with _tools.for_range(builder, slots) as loop:
+        place = builder.add(at, builder.mul(loop.index, _I64(LANES)))
+        usd = _look_up(builder, units, _places(builder, runs, place, _I16))
+        builder.store(_times_plus(builder, _load(builder, amounts, place, _F64), usd, builder.load(total)), total)
+    return builder.load(total)
+
+
+def _put(builder: Any, vector: Any, data: Any, place: Any) -> None:
+    builder.store(vector, builder.bitcast(builder.gep(data, [place]), _LANES.as_pointer())).align = 8
+
+
 def _add_slots(context: Any, amount: Any, run: Any, unit: Any, at: Any, slots: Any, into: Any, seat: Any) -> Any:
     def emit(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         amounts, runs, units, sums = (_data(target, builder, signature, arguments, k) for k in (0, 1, 2, 5))
         at, slots, seat = arguments[3], arguments[4], arguments[6]
-        total = _tools.alloca_once_value(builder, _load(builder, sums, seat, _F64))
-        with _tools.for_range(builder, slots) as loop:
-            place = builder.add(at, builder.mul(loop.index, _I64(LANES)))
-            usd = _look_up(builder, units, _load(builder, runs, place, _I16))
-            builder.store(_times_plus(builder, _load(builder, amounts, place, _F64), usd, builder.load(total)), total)
-        address = builder.bitcast(builder.gep(sums, [seat]), _LANES.as_pointer())
-        builder.store(builder.load(total), address).align = 8
+        _put(builder, _summed(builder, amounts, runs, units, at, slots, _load(builder, sums, seat, _F64)), sums, seat)
         return target.get_dummy_value()
 
     return types.void(amount, run, unit, types.int64, types.int64, into, types.int64), emit
 
 
-def _beyond(context: Any, debt: Any, recognised: Any, seat: Any, band: Any, place: Any, low: Any, high: Any) -> Any:
+_PAIRS = ([0, 8, 1, 9, 2, 10, 3, 11], [4, 12, 5, 13, 6, 14, 7, 15])
+"""Which of two times eight floats stand where, when they are laid in pairs."""
+
+
+def _weigh_slice(
+    context: Any,
+    amount: Any,
+    run: Any,
+    unit: Any,
+    at: Any,
+    held: Any,
+    owed: Any,
+    seed: Any,
+    seat: Any,
+    sums: Any,
+    band: Any,
+    place: Any,
+    low: Any,
+    high: Any,
+) -> Any:
     def emit(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        debts, sums, bands, lows, highs = (_data(target, builder, signature, arguments, k) for k in (0, 1, 3, 5, 6))
-        owed, counted = _load(builder, debts, arguments[2], _F64), _load(builder, sums, arguments[2], _F64)
-        places = _load(builder, bands, arguments[4], _I32)
-        above = builder.fcmp_ordered(">=", owed, builder.fmul(_look_up(builder, highs, places), counted))
-        owes = builder.fcmp_ordered(">", owed, ir.Constant(_LANES, [_F64(0.0)] * LANES))
-        below = builder.fcmp_ordered("<=", owed, builder.fmul(_look_up(builder, lows, places), counted))
+        amounts, runs, units, seeds, pairs, bands, lows, highs = (
+            _data(target, builder, signature, arguments, k) for k in (0, 1, 2, 6, 8, 9, 11, 12)
+        )
+        at, held, owed, seat, place = (arguments[k] for k in (3, 4, 5, 7, 10))
+        none = ir.Constant(_LANES, [_F64(0.0)] * LANES)
+        counted = _summed(builder, amounts, runs, units, at, held, _load(builder, seeds, seat, _F64))
+        debts = builder.add(at, builder.mul(held, _I64(LANES)))
+        debt = _summed(builder, amounts, runs, units, debts, owed, none)
+        _put(builder, none, seeds, seat)
+        for half, order in enumerate(_PAIRS):
+            mask = ir.Constant(ir.VectorType(_I32, LANES), [_I32(lane) for lane in order])
+            first = builder.add(builder.mul(place, _I64(2)), _I64(half * LANES))
+            _put(builder, builder.shuffle_vector(debt, counted, mask), pairs, first)
+        places = _places(builder, bands, place, _I32)
+        above = builder.fcmp_ordered(">=", debt, builder.fmul(_look_up(builder, highs, places), counted))
+        owes = builder.fcmp_ordered(">", debt, none)
+        below = builder.fcmp_ordered("<=", debt, builder.fmul(_look_up(builder, lows, places), counted))
         return builder.zext(builder.bitcast(builder.or_(builder.and_(above, owes), below), _I8), _I64)
 
-    return types.int64(debt, recognised, types.int64, band, types.int64, low, high), emit
+    whole = types.int64
+    return whole(amount, run, unit, whole, whole, whole, seed, whole, sums, band, whole, low, high), emit
 
 
 def _least_line(context: Any, slope: Any, intercept: Any, instrument: Any, value: Any) -> Any:
@@ -105,13 +156,34 @@ def add_slots_plainly(amount: F64, run: U16, unit: F64, at: int, slots: int, int
 
 
 @kernel
-def beyond_plainly(debt: F64, recognised: F64, seat: int, band: U32, place: int, low: F64, high: F64) -> int:
-    """One bit for each of eight groups: it is at or beyond a line, in a block without liabilities and flags."""
-    found = 0
+def weigh_slice_plainly(
+    amount: F64,
+    run: U16,
+    unit: F64,
+    at: int,
+    held: int,
+    owed: int,
+    seed: F64,
+    seat: int,
+    sums: F64,
+    band: U32,
+    place: int,
+    low: F64,
+    high: F64,
+) -> int:
+    """Weighs eight groups of a block without liabilities and flags, and writes their sums in pairs. Their holdings are added
+    to `seed`, which is zero then. Returns one bit for each: it is at or beyond a line."""
+    found, first_debt = 0, at + LANES * held
     for lane in range(LANES):
-        owed, counted, lines = debt[seat + lane], recognised[seat + lane], band[place + lane]
-        is_above = (owed >= high[lines] * counted) & (owed > 0.0)
-        found |= (is_above | (owed <= low[lines] * counted)) << lane
+        debt, counted, lines = 0.0, seed[seat + lane], band[place + lane]
+        for k in range(at + lane, first_debt + lane, LANES):
+            counted += amount[k] * unit[run[k]]
+        for k in range(first_debt + lane, first_debt + LANES * owed + lane, LANES):
+            debt += amount[k] * unit[run[k]]
+        seed[seat + lane] = 0.0
+        sums[2 * (place + lane)], sums[2 * (place + lane) + 1] = debt, counted
+        is_above = (debt >= high[lines] * counted) & (debt > 0.0)
+        found |= (is_above | (debt <= low[lines] * counted)) << lane
     return found
 
 
@@ -133,5 +205,5 @@ def is_wide() -> bool:
 
 IS_WIDE = is_wide()
 add_slots: Any = intrinsic(_add_slots) if IS_WIDE else add_slots_plainly
-beyond: Any = intrinsic(_beyond) if IS_WIDE else beyond_plainly
+weigh_slice: Any = intrinsic(_weigh_slice) if IS_WIDE else weigh_slice_plainly
 least_line: Any = intrinsic(_least_line) if IS_WIDE else least_line_plainly

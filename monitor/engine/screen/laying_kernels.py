@@ -126,6 +126,30 @@ def owe(store: Positions, block: int, row: U16, instrument: U32, amount: F64, fa
 
 
 @kernel
+def owe_in_full(
+    store: Positions, block: int, loans: U32, asset: U16, owing: Bools, instrument_of: U32, amount: F64
+) -> bool:
+    """The same for all debts of a block, straight from the columns of its loans. `loans`: the first loan of each row;
+    `owing`: which of them are debts; `instrument_of` their coins. Seat by seat, as slots are written in order then."""
+    row, first_of, held, owed = store.seats.row, store.slices.first, store.slices.held, store.slices.owed
+    run, amounts, instrument = store.slots.run, store.slots.amount, store.runs.instrument
+    base, first_run, count = store.head[block, POSITION], store.head[block, RUN], 0
+    for seat in range(store.head[block, ROWS]):
+        i, s, slot = np.int64(row[block * GROUPS + seat]), block * SLICES + seat // LANES, 0
+        first = base + np.int64(first_of[s]) + LANES * np.int64(held[s]) + seat % LANES
+        for k in range(loans[i], loans[i + 1]):
+            if not owing[k]:
+                continue
+            place = first + LANES * slot
+            if slot >= owed[s] or not run[place] or instrument[first_run + run[place]] != instrument_of[asset[k]]:
+                return False
+            amounts[place] = amount[k]
+            slot += 1
+            count += 1
+    return count == count_debts(store, block)
+
+
+@kernel
 def count_debts(store: Positions, block: int) -> int:
     """How many debts lie in the slots of a block."""
     count = 0

@@ -40,14 +40,12 @@ from monitor.engine.screen.arrays import (
     SlotColumns,
 )
 from monitor.engine.screen.copying import copied, room_for
+from monitor.engine.screen.look_kernels import RISE
 
 ROOM = 1 << 24
 """Address space at the start, in positions: 1.7 million groups fit without a copy. Memory is used when it is written."""
 SHORT_ROOM = 1 << 21
 """The same in runs, and in places of the side list."""
-RISE = 1.25
-"""A coin may rise by this factor before positions must be moved to the side list. A position there costs five times more to
-weigh; one in ten is beyond 0.8 of its first tier, and one in eleven beyond it."""
 LAY_AGAIN = 16
 """One position in this many may leave its slot before its block is laid again, as an empty slot is still read."""
 MOST_RUNS = 0xFFFF
@@ -63,6 +61,15 @@ class BlockSide(NamedTuple):
     row: U16
     instrument: U32
     amount: F64
+
+
+class Loans(NamedTuple):
+    """The loans of a block by row. `owing` [l]: there is something to repay; `instrument_of` [assets]: as a debt."""
+
+    first: U32
+    asset: U16
+    owing: Bools
+    instrument_of: U32
 
 
 Sides = tuple[BlockSide, BlockSide, BlockSide]
@@ -139,6 +146,15 @@ class Layout:
             assert is_same, "other debts than those of the block"
             stored.amount[places] = side.amount[order]
 
+    def owe_in_full(self, number: int, loans: Loans, amount: F64) -> bool:
+        """The same where a block has debts alone, and all of them in slots. False where it has not, and nothing is done."""
+        if self._head[number, MIXED]:
+            return False
+        assert len(loans.first) == self._head[number, ROWS] + 1, "other groups than those of the block"
+        is_same = laying_kernels.owe_in_full(self.store, number, *loans, amount)
+        assert is_same, "other debts than those of the block"
+        return True
+
     def lay_again(self, number: int, tiers: LadderTiers) -> None:
         """Lays a block by other ladders or a higher ceiling."""
         self.put(number, int(self._head[number, ROWS]), self._sides(number), tiers)
@@ -152,12 +168,6 @@ class Layout:
             return []
         self._ceiling[risen] = RISE * price[risen]
         return [number for number in self.blocks.tolist() if not self._move(number, risen, tiers)]
-
-    def fall(self, price: F64) -> None:
-        """Lowers what the slots are laid for where a price fell far, so that a block which comes has a shorter side list."""
-        size = min(price.size, self._ceiling.size)
-        is_low = 2 * RISE * price[:size] < self._ceiling[:size]
-        self._ceiling[:size][is_low] = RISE * price[:size][is_low]
 
     def drop(self, number: int) -> None:
         """Forgets a block. Unless it was the last, its place is a hole until the next copy."""

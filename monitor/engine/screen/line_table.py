@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from monitor.engine.columns.fields import F64, I64, U32
+from monitor.engine.columns.fields import I64, U32
 from monitor.engine.screen import kernels
-from monitor.engine.screen.arrays import GUARD, LinePairs
+from monitor.engine.screen.arrays import LinePairs
 
 NEVER, ALWAYS = (-np.inf, np.inf), (1e300, 0.0)
 """The pairs at DEAD and UNWATCHED."""
@@ -20,12 +22,12 @@ class LineTable:
     def __init__(self) -> None:
         self._reset(PAIRS)
 
-    def watch(self, rows: I64, low: F64, high: F64, band: U32) -> None:
-        """Gives rows their lines: suspect at or below `low`, at or above `high`. Below 0 a low is none, inf is no high."""
-        low = np.where(low < 0.0, -np.inf, low * (1.0 + GUARD))
-        high = high * (1.0 - GUARD)
+    def watch(self, told: Callable[[int, U32, I64], int], count: int) -> None:
+        """Gives `count` rows their lines: `told` goes on from the one at a place, by the hash of this table, and returns how
+        many are done."""
         done = 0
-        while (done := kernels.watch(rows, low, high, done, band, self.lines, self._slots, self._used)) < rows.size:
+        while (done := told(done, self._slots, self._used)) < count:
+            assert done >= 0, "a row of no block"
             self._grow()
 
     @property
@@ -42,7 +44,4 @@ class LineTable:
         """Twice the room. Every pair keeps its place, which the rows have noted."""
         old, used = self.lines, int(self._used[0])
         self._reset(2 * old.low.size)
-        places = np.arange(used - 2)
-        kernels.watch(
-            places, old.low[2:used], old.high[2:used], 0, np.empty(used, np.uint32), self.lines, self._slots, self._used
-        )
+        kernels.enter_pairs(old.low[2:used], old.high[2:used], self.lines, self._slots, self._used)

@@ -7,9 +7,8 @@ to the sums. The screen names every group within GUARD of a line. So a group tha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -17,10 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
-from monitor.engine.screen import kernels, shift_kernels
-from monitor.engine.screen.arrays import DEAD, LINES, ROWS, UNWATCHED, LadderTiers, Positions, RowSums
-from monitor.engine.screen.layout import BlockSide, Layout
+from monitor.engine.screen import kernels, look_kernels
+from monitor.engine.screen.arena import each
+from monitor.engine.screen.arrays import DEAD, LINES, LadderTiers, Positions
+from monitor.engine.screen.bound_kernels import Arrays, Bound, no_prices
+from monitor.engine.screen.figures import SeatedFigures
+from monitor.engine.screen.layout import BlockSide, Layout, Loans
 from monitor.engine.screen.line_table import LineTable
+from monitor.engine.screen.look_kernels import NO_NUMBER, RISEN, SHIFTED, SWEPT, TO_SHIFT
+from monitor.engine.screen.threads import AT_ONCE, Threads
 
 SHIFT_COST = 20
 """A position costs this many times more to shift than to sweep, because the sums lie far apart in memory. Measured where both
@@ -33,12 +37,12 @@ DRIFT = 8.0
 """A sweep is due after SHIFTS shifts, or when a price is beyond a factor DRIFT of its value at the last sweep. A shift rounds
 by 1e-16 of a sum that was at most DRIFT**2 times as large as it is now. 1000 shifts of 24 moved assets, each rounding three
 times, add up to 5e-10 at worst, and the guard is wider."""
-ROOM = 4
-"""Room for the rows of this many blocks at the start. It doubles when full."""
+
+ALL: I64 = np.zeros(0, np.int64)
+"""In place of the assets that moved, where all are asked for."""
 
 T = TypeVar("T", bound=np.generic)
 FloatLadder = Sequence[tuple[float, float]]
-Part = Callable[[I64, U32], int]
 
 
 class FastScreen:
@@ -48,17 +52,13 @@ class FastScreen:
     """
 
     def __init__(self, threads: int = 2) -> None:
-        self._threads = threads
-        self._pool = ThreadPoolExecutor(max(threads - 1, 1), thread_name_prefix="sweep")
+        self._threads = Threads(threads)
         self._layout = Layout()
         self._table = LineTable()
         self._tiers = _tiers(np.zeros(0, np.uint16), ())
-        self._rows = _rows(ROOM)
+        self._figures = SeatedFigures(self._layout)
         self._dirty: set[int] = set()
-        self._price = np.zeros(0)
-        self._base = np.zeros(0)
-        self._flag = np.zeros(0, np.uint8)
-        self._held = np.zeros(0, np.int64)
+        self._last = no_prices(0)
         self._positions = 0
         self._shifts = SHIFTS
 
@@ -83,14 +83,9 @@ class FastScreen:
     ) -> None:
         """Takes a block, new or in place of the one before. Until `watch` gives its rows lines, they are always named."""
         assert 0 < rows <= GROUPS
-        self._make_room(number)
+        self._figures.make_room(number)
         sides = _side(collateral), _side(debts), _side(liabilities)
-        self._layout.put(number, rows, sides, self._tiers)
-        first, stop = number * GROUPS, number * GROUPS + rows
-        self._rows.band[first : first + GROUPS] = DEAD
-        self._rows.band[self._seats(np.arange(first, stop))] = UNWATCHED
-        for sums in (self._rows.debt, self._rows.recognised, self._rows.blind):
-            sums[first : first + GROUPS] = 0
+        self._figures.begin(number, rows, lambda: self._layout.put(number, rows, sides, self._tiers))
         self._dirty.add(number)
 
     def owe(self, number: int, debts: BlockSide, liabilities: BlockSide) -> None:
@@ -98,11 +93,19 @@ class FastScreen:
         self._layout.owe(number, _side(debts), _side(liabilities))
         self._dirty.add(number)
 
+    def owe_in_full(self, number: int, loans: Loans, amount: F64) -> bool:
+        """The same by loan, if a block has no liabilities and its debts are in slots. False, and nothing is done, if not."""
+        assert np.isfinite(amount).all(), "an amount must be a number"
+        is_done = self._layout.owe_in_full(number, each(loans, _writable), _plain(amount, np.float64))
+        if is_done:
+            self._dirty.add(number)
+        return is_done
+
     def drop_block(self, number: int) -> None:
         """Forgets a block and its rows."""
         self._layout.drop(number)
         self._dirty.discard(number)
-        self._rows.band[number * GROUPS : (number + 1) * GROUPS] = DEAD
+        self._figures.seats.band[number * GROUPS : (number + 1) * GROUPS] = DEAD
 
     def clear_row(self, row: int) -> None:
         """Never names a row again, until its block is put again."""
@@ -110,7 +113,7 @@ class FastScreen:
 
     def clear_rows(self, rows: I64) -> None:
         """The same for many rows."""
-        self._rows.band[self._seats(rows)] = DEAD
+        self._figures.seats.band[self._figures.place(rows)] = DEAD
 
     def watch(self, rows: I64, low: F64, high: F64) -> None:
         """Gives rows their lines: suspect when debt / recognised <= low or >= high. A low of -1 and a high of inf are none.
@@ -119,8 +122,11 @@ class FastScreen:
         """
         rows, low, high = _plain(rows, np.int64), _plain(low, np.float64), _plain(high, np.float64)
         assert rows.size == low.size == high.size, "two lines for each row"
-        assert 0 <= rows.min(initial=0) <= rows.max(initial=0) < max(self._end, 1), "a row of no block"
-        self._table.watch(self._seats(rows), low, high, self._rows.band)
+
+        def told(done: int, slots: U32, used: I64) -> int:
+            return look_kernels.watch(self._bound(), rows, low, high, done, self._figures.end, slots, used)
+
+        self._table.watch(told, rows.size)
 
     def suspects(self, moved: Sequence[int] | None, price: F64, flag: U8) -> I64:
         """Rows at or beyond a line, ascending, among those that these assets may have moved. None stands for all assets.
@@ -130,31 +136,32 @@ class FastScreen:
         only, and one with a missing asset where it is beyond that line even at best.
         """
         price, flag = _plain(price, np.float64), _plain(flag, np.uint8)
-        assert np.isfinite(price).all(), "a price must be a number"
-        self._take_stock(price)
-        asked = np.zeros(price.size, np.uint8)
-        asked[moved or []] = 1
-        touched, is_far = self._compare(price, flag, asked)
-        is_dear = touched * SHIFT_COST > self._positions
-        if moved is None or is_far or is_dear or self._shifts >= SHIFTS:
-            found = self._sweep(self._layout.blocks, price, flag)
-            self._base, self._shifts = price.copy(), 0
+        asked = ALL if moved is None else np.array(moved, np.int64)
+        if self._dirty or price.size != self._last.held.size:
+            self._take_stock(price.size)
+        is_all = moved is None or self._shifts >= SHIFTS
+        way, count = self._look(price, flag, asked, is_all)
+        while way == RISEN:
+            self._lay_again(self._layout.rise(price, self._tiers))
+            self._take_stock(price.size)
+            way, count = self._look(price, flag, asked, is_all)
+        assert way != NO_NUMBER, "a price must be a number"
+        if way in (SWEPT, SHIFTED):
+            found = self._threads.named[:count].astype(np.int64)
         else:
-            found = np.sort(np.concatenate(self._shift_and_sweep(asked, touched, price, flag)))
-            self._shifts += 1
+            found = self._in_shares(price, flag, count if way == TO_SHIFT else None)
+        self._shifts = self._shifts + 1 if way in (SHIFTED, TO_SHIFT) else 0
         self._dirty.clear()
-        self._layout.fall(price)
-        self._price, self._flag = price.copy(), flag.copy()
         return found
 
     def is_of(self, price: F64, flag: U8) -> bool:
         """The sums are of these prices."""
-        return np.array_equal(price, self._price) and np.array_equal(flag, self._flag)
+        return np.array_equal(price, self._last.before) and np.array_equal(flag, self._last.flag)
 
     @property
     def prices(self) -> F64:
-        """By asset, those of the last call."""
-        return self._price
+        """By asset, those of the last call; good until the next."""
+        return self._last.before
 
     def is_weighed(self, number: int) -> bool:
         """The sums of a block are of what its groups hold and owe now."""
@@ -166,7 +173,7 @@ class FastScreen:
         wanted[[a for a in assets if a < wanted.size]] = 1
         blocks = self._layout.blocks
         named = np.empty(blocks.size * GROUPS, np.uint32)
-        count = kernels.holders(blocks, wanted, self._layout.store, self._rows.band, named)
+        count = kernels.holders(blocks, wanted, self._layout.store, self._figures.seats.band, named)
         return named[:count].astype(np.int64)
 
     @property
@@ -185,115 +192,87 @@ class FastScreen:
     @property
     def debt(self) -> F64:
         """USD debt by row."""
-        return self._rows.debt[: self._end]
+        return self._figures.debt()
 
     @property
     def recognised(self) -> F64:
         """USD recognised collateral by row, less liabilities."""
-        return self._rows.recognised[: self._end]
+        return self._figures.recognised()
 
     @property
     def blind(self) -> U8:
         """Flags by row: those of all assets that the group holds or owes."""
-        return self._rows.blind[: self._end]
+        return self._figures.blind()
+
+    def weighed(self, rows: I64) -> tuple[F64, F64, U8]:
+        """USD debt, USD recognised and flags of some rows. Not for other threads."""
+        return self._figures.of(rows)
 
     @property
     def nbytes(self) -> dict[str, int]:
         """Bytes in use by part."""
-        rows = {name: self._end * column.itemsize for name, column in self._rows._asdict().items() if name != "owed"}
+        end = self._figures.end
+        rows = {"sums": end * 16, "blind": end, "band": end * 4}
         tiers = sum(column.nbytes for column in self._tiers)
         return {**self._layout.nbytes(), **rows, "tiers": tiers, "lines": self._table.nbytes}
 
-    @property
-    def _end(self) -> int:
-        blocks = self._layout.blocks
-        return (int(blocks[-1]) + 1) * GROUPS if blocks.size else 0
-
-    def _make_room(self, number: int) -> None:
-        have = self._rows.debt.size // GROUPS
-        if number < have:
-            return
-        old, self._rows = self._rows, _rows(max(2 * have, number + 1))
-        columns: Any = zip(old, self._rows, strict=True)
-        for before, after in columns:
-            after[: before.size] = before
-
     def _lay_again(self, blocks: Sequence[int]) -> None:
-        """Lays blocks by other ladders or higher prices. Their rows keep their lines."""
+        """Lays blocks by other ladders or higher prices."""
         for number in blocks:
-            rows = number * GROUPS + np.arange(self._layout.store.head[number, ROWS])
-            band = self._rows.band[self._seats(rows)]
-            self._layout.lay_again(number, self._tiers)
-            self._rows.band[self._seats(rows)] = band
+            self._figures.move(number, partial(self._layout.lay_again, number, self._tiers))
             self._dirty.add(number)
 
-    def _seats(self, rows: I64) -> I64:
-        """Where the lines of rows are kept: by seat, as a sweep goes."""
-        return cast("I64", rows & -GROUPS | self._layout.store.seats.of_row[rows])
-
-    def _take_stock(self, price: F64) -> None:
-        """Takes prices that rose far, counts the positions per asset after blocks changed, and makes room for new assets."""
-        assets = price.size
-        self._lay_again(self._layout.rise(price, self._tiers))
-        if not self._dirty and assets == self._held.size:
-            return
+    def _take_stock(self, assets: int) -> None:
+        """Counts the positions per asset after blocks changed, and makes room for new assets."""
         assert self._tiers.asset.max(initial=0) < max(assets, 1), "an instrument has no price"
-        self._held = np.zeros(assets, np.int64)
-        kernels.count_held(self._layout.blocks, self._layout.store, self._held)
-        self._positions = int(self._held.sum())
-        self._price, self._base = _longer(self._price, assets), _longer(self._base, assets)
-        self._flag = _longer(self._flag, assets)
+        if assets != self._last.held.size:
+            self._last = each(self._last, lambda column: _longer(column, assets))
+        kernels.count_held(self._layout.blocks, self._layout.store, self._last.held)
+        self._positions = int(self._last.held.sum())
 
-    def _compare(self, price: F64, flag: U8, asked: U8) -> tuple[int, bool]:
-        """Marks assets that moved beside those that were asked for, and counts the positions of all of them.
+    def _bound(self) -> Bound:
+        """The arrays as they are now, for the thread that calls."""
+        return self._threads.bind(
+            Arrays(self._layout.store, self._tiers, self._figures.seats, self._table.lines, self._last)
+        )
 
-        Also says whether all must be weighed from nothing: a price went far, or trust changed.
-        """
-        return kernels.compare(price, self._price, self._base, DRIFT, flag, self._flag, self._held, asked)
+    def _look(self, price: F64, flag: U8, asked: I64, is_all: bool) -> tuple[int, int]:
+        """Looks at all blocks in one call if that is the cheapest."""
+        blocks, is_alone = self._layout.blocks, self._threads.are_idle_for(self._layout.blocks)
+        may_sweep = blocks.size * GROUPS <= AT_ONCE and (is_alone or self._positions < SHARE_SWEEP_FROM)
+        most_alone = -1 if self._dirty else AT_ONCE if is_alone else min(SHARE_FROM - 1, AT_ONCE)
+        most_shifted = self._positions // SHIFT_COST if SHIFT_COST else self._positions
+        found: tuple[int, int] = look_kernels.look(
+            self._bound(), blocks, price, flag, asked, is_all, DRIFT, may_sweep, most_shifted, most_alone
+        )
+        return found
 
-    def _sweep(self, blocks: I64, price: F64, flag: U8) -> I64:
-        store, flagged = self._layout.store, bool(flag.any())
+    def _in_shares(self, price: F64, flag: U8, touched: int | None) -> I64:
+        """The same in shares, for other threads or for blocks that have no sums yet; `touched`: the positions to shift."""
 
-        def part(some: I64, named: U32) -> int:
-            return kernels.sweep(some, store, self._tiers, price, flag, flagged, self._rows, self._table.lines, named)
+        def sweep(bound: Bound, some: I64, named: U32) -> int:
+            return look_kernels.sweep_part(bound, some, price, flag, named)
 
-        return self._run(part, blocks, is_small=self._positions < SHARE_SWEEP_FROM)
+        def shift(bound: Bound, some: I64, named: U32) -> int:
+            return look_kernels.shift_part(bound, some, price, moved, named)
 
-    def _shift_and_sweep(self, asked: U8, touched: int, price: F64, flag: U8) -> list[I64]:
-        """Shifts what moved. Blocks that changed have no sums yet, so it sweeps them."""
-        if not self._dirty:
-            return [self._shift(self._layout.blocks, asked, price, touched)]
-        dirty = np.array(sorted(self._dirty), np.int64)
-        calm = np.setdiff1d(self._layout.blocks, dirty, assume_unique=True)
-        return [self._sweep(dirty, price, flag), self._shift(calm, asked, price, touched)]
-
-    def _shift(self, blocks: I64, asked: U8, price: F64, touched: int) -> I64:
-        store, before = self._layout.store, self._price
-        moved = np.flatnonzero(asked[: store.ceiling.size]).astype(np.uint32)
-
-        def part(some: I64, named: U32) -> int:
-            return shift_kernels.shift(
-                some, moved, store, self._tiers, before, price, self._rows, self._table.lines, named
-            )
-
-        return self._run(part, blocks, is_small=touched < SHARE_FROM)
-
-    def _run(self, part: Part, blocks: I64, is_small: bool) -> I64:
-        """Runs a kernel over blocks, in shares of equal work. The calling thread does one of them."""
-        if is_small or self._threads == 1 or blocks.size < self._threads:
-            shares = [blocks]
+        blocks, run = self._layout.blocks, self._threads.run
+        rows = blocks.size * GROUPS
+        if touched is None:
+            found = run(sweep, self._parts(blocks, is_small=self._positions < SHARE_SWEEP_FROM), rows)
         else:
-            done = np.cumsum(self._layout.positions(blocks))
-            shares = np.split(blocks, np.searchsorted(done, done[-1] * np.arange(1, self._threads) / self._threads))
-        named = [np.empty(share.size * GROUPS, np.uint32) for share in shares]
-        others = [self._pool.submit(part, s, n) for s, n in zip(shares[1:], named[1:], strict=True)]
-        counts = [part(shares[0], named[0]), *(other.result() for other in others)]
-        return np.sort(np.concatenate([n[:c] for n, c in zip(named, counts, strict=True)])).astype(np.int64)
+            moved = look_kernels.moved_assets(self._last.asked, self._layout.store.ceiling.size)
+            dirty = np.array(sorted(self._dirty), np.int64)
+            calm = np.setdiff1d(blocks, dirty, assume_unique=True) if dirty.size else blocks
+            shifted = run(shift, self._parts(calm, is_small=touched < SHARE_FROM), touched)
+            swept = run(sweep, self._parts(dirty, is_small=self._positions < SHARE_SWEEP_FROM), rows)
+            found = np.unique(np.concatenate((shifted, swept)))
+        look_kernels.settle(self._last, self._layout.store.ceiling, price, flag, touched is None)
+        return found.astype(np.int64)
 
-
-def _rows(blocks: int) -> RowSums:
-    size = blocks * GROUPS
-    return RowSums(np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size, np.uint8), np.zeros(size, np.uint32))
+    def _parts(self, blocks: I64, *, is_small: bool) -> list[I64]:
+        """Blocks in shares of equal work."""
+        return [blocks] if is_small else self._threads.shares(blocks, self._layout.positions(blocks))
 
 
 def _longer(column: NDArray[T], size: int) -> NDArray[T]:
@@ -308,8 +287,15 @@ def _side(side: BlockSide) -> BlockSide:
     return BlockSide(_plain(side.row, np.uint16), _plain(side.instrument, np.uint32), _plain(side.amount, np.float64))
 
 
+def _writable(array: NDArray[Any]) -> NDArray[Any]:
+    """Columns of a block are read-only; the kernels are compiled for those that are not."""
+    return array if array.flags.carray else np.array(array)
+
+
 def _plain(array: NDArray[Any], kind: type[T]) -> NDArray[T]:
     """An array like those that the kernels were compiled for: other strides or a read-only one would compile them again."""
+    if type(array) is np.ndarray and array.dtype == kind and array.flags.carray:
+        return array
     return cast("NDArray[T]", np.require(array, kind, ("C", "W")))
 
 

@@ -13,6 +13,9 @@ from monitor.engine.book import FOLD_AT, ColumnarBook
 from monitor.engine.spread.spreading import DEFAULT, NOWHERE, Spreading
 
 if TYPE_CHECKING:
+    from monitor.core.groups.record import GroupRecord
+    from monitor.core.prices.board import PriceBoard
+    from monitor.core.prices.quote import PriceChange
     from monitor.engine.columnar_groups import ColumnarGroups
     from monitor.engine.spread.groups import SpreadGroups
     from monitor.engine.spread.links import Shards
@@ -52,6 +55,8 @@ class SpreadBook(ColumnarBook):
         self.memory_of: dict[int, ProcessMemory] = {}
         """By seat, as it said last."""
         self._mending: dict[int, Iterable[Call]] = {}
+        self._overdue = dict[str, None]()
+        """Groups that came out of blocks of missing shards: the head watches them now, and has not looked at them yet."""
 
     @property
     def is_whole(self) -> bool:
@@ -87,7 +92,7 @@ class SpreadBook(ColumnarBook):
 
     @property
     def is_behind(self) -> bool:
-        return self.columnar is not None and not self.links.is_new <= self.links.gone
+        return bool(self._overdue) or (self.columnar is not None and not self.links.is_new <= self.links.gone)
 
     @property
     def is_full(self) -> bool:
@@ -149,12 +154,32 @@ class SpreadBook(ColumnarBook):
         """Ends all shards."""
         self.links.shards.close()
 
+    def put(self, record: GroupRecord) -> None:
+        record.is_unwatched = False  # the head watches what changes, also where the group's shard was missing
+        super().put(record)
+
+    def suspects(self, change: PriceChange | None, board: PriceBoard) -> Collection[str]:
+        found = super().suspects(change, board)
+        overdue, self._overdue = self._overdue, {}
+        return [*found, *(id_ for id_ in overdue if self.find(id_) is not None)]
+
     def has_late(self, product: str, at: datetime) -> bool:
         return self.fresh.has_late(product, at) or (self._spread is not None and self._spread.has_late(product, at))
 
     def holders(self, assets: Collection[str], most: int) -> Collection[str]:
         fresh, spread = self.fresh.holders(assets), self._spread
         return fresh if spread is None else [*fresh, *spread.holders(assets, most)]
+
+    def _forget(self, group_id: str) -> None:
+        assert self.columnar is not None
+        self.columnar.drop(group_id, self._take_out)
+
+    def _take_out(self, record: GroupRecord) -> None:
+        """A group comes out of its block as it is, because most others of the block have gone."""
+        if record.is_unwatched:
+            record.is_unwatched = False
+            self._overdue[record.group.id] = None
+        self.fresh.put(record)
 
     @property
     def _spread(self) -> SpreadGroups | None:

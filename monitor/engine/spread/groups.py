@@ -109,8 +109,10 @@ class SpreadGroups(ColumnarGroups):
             self.links.blocks.room |= dict.fromkeys(self.links.blocks.seats(place), memory.room)
 
     def fold(self, records: Sequence[GroupRecord]) -> bool:
-        """Where no shard has room for a block, groups stay with the head, which looks at each of them."""
-        return any(map(self.links.blocks.has_room, self.links.blocks.ring)) and super().fold(records)
+        """Where no shard has room, or the one of the last block is missing, groups stay with the head, which watches them."""
+        last = len(self.rows.blocks) - 1
+        has_room = any(map(self.links.blocks.has_room, self.links.blocks.ring))
+        return has_room and self.links.blocks.holder(last) not in self.links.missing and super().fold(records)
 
     def mending(self, place: int) -> Iterator[Call]:
         """All that a replacement of a copy of a shard must be told, as of now. Any one thread may go through it."""
@@ -153,9 +155,11 @@ class SpreadGroups(ColumnarGroups):
     # -- rules and time --
 
     def renew(self, at: datetime, rules: Rules) -> None:
+        is_same = rules is self.now.rules
         self.now = InForce.of(at, rules, self.names)
         self.screen.take_versions(self.now.agreements)
-        self.links.tell_all("renew", at, rules)
+        # At a midnight the rules are mostly those of before: shards go on with theirs, and what they worked out of them.
+        self.links.tell_all("renew", at, None if is_same else rules)
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> None:
         self.now = self.now.later(at, self.names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import itertools
 import multiprocessing
@@ -85,6 +86,8 @@ class LocalShards:
         self._lines: dict[int, _Line] = {}
         self._asides: dict[int, _Line] = {}
         self.processes: dict[int, BaseProcess] = {}
+        # A head that fails ends them too: else its interpreter would wait for them, who wait for it.
+        atexit.register(self.close)
 
     def begin(self, seat: int) -> None:
         ours, theirs = socket.socketpair()
@@ -140,6 +143,7 @@ class LocalShards:
                 line.socket.close()
 
     def close(self) -> None:
+        atexit.unregister(self.close)
         for seat in list(self.processes):
             self.abandon(seat)
         self._memory.close()

@@ -154,11 +154,13 @@ class Shard:
         warm_once()
         return True
 
-    def renew(self, at: datetime, rules: Rules) -> None:
-        if self._groups is None:
-            self._groups = ShardGroups(self._names, at, rules)
+    def renew(self, at: datetime, rules: Rules | None) -> None:
+        """Another time, and other rules: None where they are those of before."""
+        if self._groups is not None:
+            self._groups.renew(at, rules or self._groups.now.rules)
         else:
-            self._groups.renew(at, rules)
+            assert rules is not None, "the shard was given no rules"
+            self._groups = ShardGroups(self._names, at, rules)
 
     def accrue(self, at: datetime, kinds: Collection[str]) -> None:
         self._own.accrue(at, kinds)
@@ -204,12 +206,9 @@ class Shard:
         change = None if moved is None else PriceChange(moved=frozenset(moved))
         self._own.suspects(change, cast("PriceBoard", self._board))
         fast = self._own.screen.fast
-        known = (self._own.rows.stage[: len(fast.debt)] != NO_GROUP) & (
-            fast.blind[: len(self._own.rows.stage)] & MISSING == 0
-        )
-        return self._named(list(self._own.rows.named.values()))._replace(
-            debt=float(fast.debt[: len(known)][known].sum())
-        )
+        debt, stage = fast.debt, self._own.rows.stage
+        known = (stage[: len(debt)] != NO_GROUP) & (fast.blind[: len(stage)] & MISSING == 0)
+        return self._named(list(self._own.rows.named.values()))._replace(debt=float(debt[: len(known)][known].sum()))
 
     def waiting(self, at: datetime, until: datetime) -> NamedRows:
         return self._of_ids(self._own.waiting(at, until))
@@ -224,7 +223,8 @@ class Shard:
         screen = self._own.screen
         rows = screen.holders(assets)
         owing = screen.most_owing(rows, most) if len(rows) else []
-        largest = [(float(screen.fast.debt[row]), self._there(row)) for row in owing]
+        owed = screen.fast.weighed(np.array(owing, np.int64))[0].tolist()
+        largest = [(debt, self._there(row)) for debt, row in zip(owed, owing, strict=True)]
         few = [self._there(row) for row in rows.tolist()] if len(rows) <= MOST_SENT else []
         return ShardSums(len(rows), screen.debt_of(rows), screen.recognised_of(rows), largest, few)
 

@@ -85,8 +85,33 @@ def test_eight_groups_are_tested_as_one_is(groups: list[tuple[float, float, floa
             if np.isfinite(low[7 - i]) or low[7 - i] < 0
         ]
     is_known = sum(1 << i for i in range(8) if np.isfinite(low[7 - i]) or low[7 - i] < 0)
-    for beyond in (kernels.beyond, lanes.beyond_plainly):
-        assert through(beyond)(debt, recognised, 0, band, 0, low, high) & is_known == sum(alone)
+    amount, run, unit = debt, np.ones(8, np.uint16), np.ones(2)
+    for weigh in (kernels.weigh_slice, lanes.weigh_slice_plainly):
+        seed, sums = recognised.copy(), np.zeros(16)
+        found = through(weigh)(amount, run, unit, 0, 0, 1, seed, 0, sums, band, 0, low, high)
+        assert found & is_known == sum(alone)
+        np.testing.assert_array_equal(sums.reshape(8, 2), np.c_[debt, recognised])
+        assert not seed.any()
+
+
+@pytest.mark.parametrize(("held", "owed"), [(0, 0), (1, 2), (7, 1), (24, 3)])
+def test_a_slice_is_weighed_and_its_seed_used_up_and_the_plain_twin_agrees(held: int, owed: int) -> None:
+    rng = np.random.default_rng(held)
+    amount, run = rng.uniform(0, 9, 8 * (held + owed) + 16), rng.integers(0, 50, 8 * (held + owed) + 16)
+    unit, seeds = rng.uniform(0, 9, 50), rng.uniform(0, 99, 24)
+    value = (amount * unit[run])[8 : 8 + 8 * (held + owed)].reshape(-1, 8)
+    debt, recognised = value[held:].sum(axis=0), seeds[8:16] + value[:held].sum(axis=0)
+    band, low, high = np.arange(24, dtype=np.uint32) % 3, np.array([-np.inf, 0.2, 0.9]), np.array([0.1, 0.8, np.inf])
+    at = band[16:]
+    beyond = ((debt >= high[at] * recognised) & (debt > 0)) | (debt <= low[at] * recognised)
+    for weigh in (kernels.weigh_slice, lanes.weigh_slice_plainly):
+        seed, sums = seeds.copy(), np.zeros(48)
+        found = through(weigh)(amount, run.astype(np.uint16), unit, 8, held, owed, seed, 8, sums, band, 16, low, high)
+        assert found == sum(int(b) << k for k, b in enumerate(beyond))
+        np.testing.assert_allclose(sums[32:], np.c_[debt, recognised].ravel(), rtol=1e-14)
+        assert not sums[:32].any()
+        assert not seed[8:16].any()
+        np.testing.assert_array_equal(seed[[*range(8), *range(16, 24)]], seeds[[*range(8), *range(16, 24)]])
 
 
 def test_the_least_line_of_the_plain_twin_is_that_of_the_wide_one() -> None:

@@ -1,5 +1,6 @@
 """The fast screen against the exact one: no group at a line is missed, none that is clear of its lines is named."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
 
 import numpy as np
@@ -8,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.engine.columns.fields import GROUPS
-from monitor.engine.screen import kernels, laying_kernels, screen, shift_kernels
+from monitor.engine.screen import kernels, laying_kernels, look_kernels, screen
 from monitor.engine.screen.arrays import MISSING, UNTRUSTED
-from monitor.engine.screen.layout import BlockSide
+from monitor.engine.screen.layout import BlockSide, Loans
 from monitor.engine.screen.screen import FastScreen
 from monitor.engine.warm import warm
 from tests.engine.desk import ASSETS, ScreenDesk
@@ -117,7 +118,7 @@ def test_sums_are_made_from_nothing_after_a_thousand_shifts_or_when_a_price_went
     for k in range(shifts):
         price[1] = 1.0 + k % 2
         fast.suspects([1], price, GOOD)
-    fast.recognised[0] += 5.0  # stands for what rounding adds up to
+    fast._figures.seats.sums[1] += 5.0  # what is recognised of the first seat; stands for what rounding adds up to
     price[1] = factor
     fast.suspects([1], price, GOOD)
     assert (fast.recognised[0] == pytest.approx(1 + 2 * factor)) == is_swept
@@ -223,6 +224,68 @@ def test_other_debts_than_those_of_the_block_are_refused() -> None:
         fast.owe(0, *sides({0: Held({}, {1: D(50)}), 1: Held({}, {2: D(50)})})[1:])
 
 
+def test_debts_that_come_by_loan_lie_where_those_by_side_lie_and_others_are_refused() -> None:
+    rng, n = np.random.default_rng(4), 300
+    first = np.concatenate(([0], np.cumsum(rng.integers(0, 4, n)))).astype(np.uint32)
+    size = int(first[-1])
+    asset, owing = rng.integers(0, 3, size).astype(np.uint16), rng.random(size) < 0.9
+    row, of = np.repeat(np.arange(n), np.diff(first)).astype(np.uint16), np.array([2, 0, 1], np.uint32)
+    held = BlockSide(np.arange(n, dtype=np.uint16), rng.integers(0, 3, n).astype(np.uint16), rng.uniform(1, 9, n))
+    none = BlockSide(row[:0], asset[:0], np.zeros(0))
+
+    def owed(amount: np.ndarray) -> BlockSide:
+        return BlockSide(row[owing], of[asset[owing]], amount[owing])
+
+    by_side, by_loan, amount = small(), small(), rng.uniform(1, 9, size)
+    for fast in (by_side, by_loan):
+        fast.put_block(0, n, held, owed(amount), none)
+    for _ in range(3):
+        amount = rng.uniform(1, 9, size)
+        by_side.owe(0, owed(amount), none)
+        assert by_loan.owe_in_full(0, Loans(first, asset, owing, of), amount)
+        for fast in (by_side, by_loan):
+            fast.suspects([], np.array([1.0, 2.0, 3.0]), GOOD)
+        np.testing.assert_array_equal(by_side.debt, by_loan.debt)
+        np.testing.assert_allclose(
+            by_loan.debt[:n], np.bincount(row[owing], (amount * (of[asset] + 1.0))[owing], n), rtol=1e-14
+        )
+    for other in (Loans(first, asset, ~owing, of), Loans(first, asset, owing, of[::-1].copy())):
+        with pytest.raises(AssertionError, match="other debts"):
+            by_loan.owe_in_full(0, other, amount)
+    with pytest.raises(AssertionError, match="other groups"):
+        by_loan.owe_in_full(0, Loans(first[:-1], asset, owing, of), amount)
+
+
+def test_debts_by_loan_are_left_to_the_other_way_where_a_block_has_liabilities() -> None:
+    fast = small()
+    fast.put_block(0, 1, *sides({0: Held({0: D(9)}, {}, {1: D(5)})}))
+    one = Loans(np.array([0, 1], np.uint32), np.zeros(1, np.uint16), np.ones(1, np.bool_), np.zeros(1, np.uint32))
+    assert not fast.owe_in_full(0, one, np.ones(1))
+
+
+def test_a_reader_meets_no_figure_of_another_group_while_groups_change_seats() -> None:
+    fast, laid = small(), {0: Held({0: D(5)}), 1: Held({0: D(1), 1: D(1)}), 2: Held({0: D(1), 1: D(1), 2: D(5)})}
+    fast.put_block(0, 3, *sides(laid))
+    fast.suspects(None, np.ones(3), GOOD)
+    asked: list[Future[np.ndarray]] = []
+    with ThreadPoolExecutor(1) as other:
+
+        def lay() -> None:
+            """The seats are the other way round now, and the figures not yet."""
+            turned = {2: laid[0], 1: laid[1], 0: laid[2]}
+            held, owed, liable = map(screen._side, sides(turned))
+            fast._layout.put(0, 3, (held, owed, liable), fast._tiers)
+            asked.append(other.submit(lambda: fast.recognised[:3]))
+            with pytest.raises(TimeoutError):
+                asked[0].result(timeout=0.05)
+
+        before = fast._figures.place(np.arange(3)).tolist()
+        fast._figures.move(0, lay)
+        assert asked[0].result().tolist() == [5.0, 2.0, 7.0]
+        assert before == fast._figures.place(np.arange(3)).tolist()[::-1] == [0, 1, 2]
+    assert fast.weighed(np.array([2, 0]))[1].tolist() == [7.0, 5.0]
+
+
 @pytest.mark.parametrize("wrong", [{5: Held({0: D(1)})}, {0: Held({3: D(1)})}, {0: Held({0: D("inf")})}])
 def test_rows_and_instruments_that_do_not_exist_are_refused_before_a_kernel_sees_them(wrong: dict[int, Held]) -> None:
     fast = small()
@@ -257,14 +320,17 @@ def test_a_hundred_thousand_pairs_of_lines_of_their_own_are_kept_apart() -> None
 def test_a_set_up_compiles_all_kernels_that_are_used() -> None:
     warm()
     doors = (
-        kernels.compare,
-        kernels.sweep,
-        shift_kernels.shift,
+        look_kernels.look,
+        look_kernels.sweep_part,
+        look_kernels.shift_part,
+        look_kernels.settle,
         laying_kernels.fill,
         laying_kernels.owe,
-        kernels.watch,
+        laying_kernels.owe_in_full,
+        look_kernels.watch,
         kernels.count_held,
         kernels.holders,
+        kernels.by_row,
     )
     compiled = [len(door.signatures) for door in doors]
     desk = ScreenDesk(3)

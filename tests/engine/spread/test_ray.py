@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.engine.spread.long_runs import over_shards_as_in_one
+from tests.engine.spread.test_long_runs import day, two_years
 from tests.engine.spread.test_shards import carries
 from tests.engine.spread.test_spread_book import are_no_gap, decide_alike, is_unwatched_until_replaced
+from tests.scenarios.test_tapes import DAYS
 
 pytest.importorskip("ray", reason="Ray is not installed")
 
@@ -57,3 +60,11 @@ def test_what_a_missing_actor_held_is_unwatched_until_a_replacement_is_loaded(
     actors: RayShards, stopped: signal.Signals
 ) -> None:
     is_unwatched_until_replaced(actors, lambda seat: hurt(actors, seat, stopped))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_two_years_and_a_recorded_day_over_actors_say_what_one_process_says(actors: RayShards, count: int) -> None:
+    assert over_shards_as_in_one(two_years(2), actors, count) > 100
+    assert over_shards_as_in_one(day(DAYS[1]), actors, count) > 100

@@ -30,19 +30,12 @@ from tests.core.runs import TRUSTED, rules
 from tests.effort import examples
 from tests.engine import twins
 from tests.engine.kinds import ALL
-from tests.engine.market import QUICK, WARY, Market
+from tests.engine.market import QUICK, WARY
 from tests.engine.spread.processes import SharedProcesses
+from tests.engine.spread.worlds import SpreadMarket, spread_of
 
 Hurt = Callable[[int, signal.Signals], None]
 NOW = Rules("desk-1", {"vip_loan": rules(4)}, Lifecycle(), TRUSTED)
-
-
-class SpreadMarket(Market):
-    """A market whose lines come four at a time, each time as a block of its own, so that every shard has some."""
-
-    def in_blocks(self, count: int) -> None:
-        for _ in range(count):
-            self.twins.put(self.lines(4), self.now)
 
 
 def a_market(monkeypatch: pytest.MonkeyPatch, seed: int, kinds: Sequence[str]) -> SpreadMarket:
@@ -54,12 +47,6 @@ def a_market(monkeypatch: pytest.MonkeyPatch, seed: int, kinds: Sequence[str]) -
     market = SpreadMarket(seed, 20, 3, WARY, 7, kinds)
     market.in_blocks(12)
     return market
-
-
-def spread_of(market: SpreadMarket) -> SpreadBook:
-    book = market.twins.book
-    assert isinstance(book, SpreadBook)
-    return book
 
 
 @pytest.mark.parametrize("seed", range(2))

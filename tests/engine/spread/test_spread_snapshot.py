@@ -12,7 +12,8 @@ from monitor.engine.spread.snapshot import SpreadSnapshot
 from tests.engine.market import COINS, QUICK
 from tests.engine.queries import test_snapshot
 from tests.engine.queries.test_snapshot import same_exposures, same_pairs, same_sweeps, snapshots
-from tests.engine.spread.test_spread_book import SpreadMarket, a_market, spread_of
+from tests.engine.spread.test_spread_book import a_market
+from tests.engine.spread.worlds import SpreadMarket, spread_of
 
 
 @pytest.fixture

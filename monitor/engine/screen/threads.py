@@ -1,0 +1,56 @@
+"""The thread that looks at the blocks, and those that help it where there is much to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from monitor.engine.columns.fields import I64, U32
+from monitor.engine.screen.bound_kernels import Arrays, Bound, bind, scratch
+
+AT_ONCE = 1 << 17
+"""A look that may name no more rows than this is one call."""
+
+Part = Callable[[Bound, I64, U32], int]
+"""Does some blocks, and writes the rows to look at into an array. Returns how many."""
+
+
+class Threads:
+    """Each thread has the arrays of the screen bound to room of its own."""
+
+    def __init__(self, count: int) -> None:
+        self._pool = ThreadPoolExecutor(max(count - 1, 1), thread_name_prefix="sweep")
+        self._rooms = [scratch() for _ in range(count)]
+        self._bounds: list[Bound] = []
+        self._arrays: Arrays | None = None
+        self.named: U32 = np.empty(AT_ONCE, np.uint32)
+        """Room for the rows of one look."""
+
+    def bind(self, arrays: Arrays) -> Bound:
+        """Binds these arrays, unless they are those of before. Returns what the calling thread takes."""
+        if self._arrays is None or any(a is not b for a, b in zip(arrays, self._arrays, strict=True)):
+            self._bounds = [bind(arrays, room, self.named) for room in self._rooms]
+            self._arrays = arrays
+        return self._bounds[0]
+
+    def are_idle_for(self, blocks: I64) -> bool:
+        """There is no other thread, or no block for it."""
+        return len(self._rooms) == 1 or blocks.size < len(self._rooms)
+
+    def shares(self, blocks: I64, work: I64) -> list[I64]:
+        """A share of the blocks for each thread; `work`: what each block costs."""
+        if self.are_idle_for(blocks):
+            return [blocks]
+        done, count = np.cumsum(work), len(self._rooms)
+        return np.split(blocks, np.searchsorted(done, done[-1] * np.arange(1, count) / count))
+
+    def run(self, part: Part, shares: Sequence[I64], most: int) -> U32:
+        """Does shares side by side, the first one in the calling thread. Returns the rows to look at, ascending; `most`: how
+        many a share may name."""
+        named = [np.empty(most, np.uint32) for _ in shares]
+        each = list(zip(self._bounds, shares, named, strict=False))
+        others = [self._pool.submit(part, *share) for share in each[1:]]
+        counts = [part(*each[0]), *(other.result() for other in others)]
+        return np.sort(np.concatenate([n[:c] for n, c in zip(named, counts, strict=True)]))

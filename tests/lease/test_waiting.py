@@ -1,0 +1,50 @@
+"""What a daemon says while it waits: from its first word on it knows who decides."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from monitor.clock import SystemClock
+from monitor.config import load
+from monitor.daemon.heads import Lead
+from monitor.service_manager import ServiceManager
+from tests.faults.house import House
+from tests.lease.proxy import Door
+from tests.lease.world import made_database
+from tests.postgres_server import shared_server
+
+CLOCK = SystemClock()
+LATE_S = 0.3
+"""The database answers so much later than the standby could."""
+
+
+def lead(folder: Path, name: str, url: str) -> Lead:
+    house = House(folder)
+    house.write(f'[head]\nname = "{name}"', store=f'kind = "postgres"\nurl = "{url}"\ntls = "off"')
+    return Lead(load(house.config), CLOCK, ServiceManager(None, None, CLOCK))
+
+
+async def test_a_standby_answers_once_it_has_looked_at_the_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    server = shared_server()
+    url = await made_database(server, has_tables=False)
+    holder = lead(tmp_path / "one", "one", url).keeper
+    stopping, said = asyncio.Event(), []
+    async with asyncio.timeout(20.0), Door(server.port) as door:
+        await holder.wait()
+        waits = lead(tmp_path / "two", "two", url.replace(f":{server.port}/", f":{door.port}/"))
+
+        def welcome(_: object) -> None:
+            said.append(waits.keeper.state.holder_named)
+            stopping.set()
+
+        door.hush()
+        asyncio.get_running_loop().call_later(LATE_S, door.mend)
+        assert not await waits.taken(stopping, welcome)
+        assert said == ["the head one has the lease"]
+        await holder.release()
