@@ -6,6 +6,7 @@ has come.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -22,6 +23,8 @@ EVENTS_AT_ONCE = 1_000
 """Events of a book in one commit: entries, which go with the time of the book, and notices."""
 GROUPS_AT_ONCE = 8
 """Groups that core takes one by one in a turn: half a millisecond each where one has changed."""
+END_S = 2.0
+"""How long the end of a batch is waited for: a stop has ten seconds for everything."""
 OF_GROUPS = GroupPut, GroupsPut, GroupClosed, BookEntry
 
 
@@ -73,8 +76,11 @@ class BookBatches:
                     some = []
             await self._hand_over(some)
         finally:
-            # Also where a reload ends the source amid its batch: else what was refused so far would never be told.
-            await self._hand_over([BatchOfBook(first.at, first.source, ends=True)])
+            # Also where a reload ends the source amid its batch: else what was refused so far would never be told. Core takes
+            # it in its turn, whether or not somebody waits; where core has failed, nobody must wait.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(END_S):
+                    await self._hand_over([BatchOfBook(first.at, first.source, ends=True)])
         left = [event for event in batch if not isinstance(event, OF_GROUPS)]
         for i in range(0, len(left), EVENTS_AT_ONCE):
             await self._hand_over(left[i : i + EVENTS_AT_ONCE])

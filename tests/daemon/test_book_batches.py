@@ -164,6 +164,17 @@ async def test_a_source_that_is_ended_amid_its_batch_has_its_refusals_told(core:
     assert core.monitor.standing("book.refused")
 
 
+async def test_a_source_is_ended_though_core_answers_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book_batches, "END_S", 0.05)
+    core = Core()
+    await core.store.open()
+    taking = asyncio.create_task(core.batches.take([GroupClosed(core.clock.utc(), f"G{n}", "book") for n in range(20)]))
+    await asyncio.sleep(0)
+    taking.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.gather(taking, return_exceptions=True)
+
+
 def singles(core: Core, numbers: range, source: str) -> list[Event]:
     (page,) = core.page(numbers, source)
     assert isinstance(page, GroupsPut)
