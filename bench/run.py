@@ -22,6 +22,7 @@ from bench import (
     report,
     scrolling,
     sources,
+    spread,
     storm,
     sweep,
 )
@@ -53,6 +54,8 @@ class Plan(NamedTuple):
     sources: int
     storms_watched: int
     reading: int
+    spread: tuple[int, int]
+    """The book over shards: groups, and rounds."""
 
 
 FULL = Plan(
@@ -66,6 +69,7 @@ FULL = Plan(
     sources=300,
     storms_watched=8,
     reading=5,
+    spread=(GROUPS, 11),
 )
 QUICK = Plan(
     engine=15,
@@ -78,6 +82,7 @@ QUICK = Plan(
     sources=100,
     storms_watched=3,
     reading=3,
+    spread=(50_000, 5),
 )
 
 METHOD = """\
@@ -92,7 +97,9 @@ METHOD = """\
 - Each peer is one file of `bench/peers` and says what form it has. polars and DuckDB use both cores, ours one. "numpy, tuned"
   and "polars, lists" are forms by somebody who has profiled them: they show what remains when a peer is tuned by hand.
   bytewax takes one event a group and tick, and runs at sizes that it can do.
-- A sweep is `FastScreen.suspects`; where it is set against peers, deciding and re-lining the groups that it names is in it.
+- A sweep is `FastScreen.suspects`; where it is set against peers, deciding and re-lining the groups that it names is in it,
+  compiled as theirs is. Which assets move in ticks of one and of ten, and how far, is chosen before they are timed.
+- What is within a tenth of its target counts as met, and stands among what is missed all the same.
 - The bound is the bytes that a sweep reads and writes over the median one-thread streaming sum over 1 GiB of the same rounds.
 - The path runs from the bytes of a frame to the return of the commit, in turns with a sweep of the same book by one thread.
 - One, three and five feeds: every price of 600 coins moves in every frame, and the feeds stay within a hundredth of a per
@@ -109,6 +116,9 @@ METHOD = """\
   sending process has one core and the receiver the other. A body has the figures of eight coins at most.
 - Scrolling: a real Chromium scrolls by the wheel from the first of 100,000 rows to the last, while the stream changes all of
   its 500 rows four times a second. The longest task of the page's thread is told by the processor's time.
+- Shards: a calm book, the same in one process and in all shards, which take turns; every price moves a little each round.
+  Nothing else of the machine is faster for them than for one process: what two cores give is what other processes leave.
+  Larger books, and actors of Ray, by `python -m bench.spread GROUPS ROUNDS --ray --keep`.
 - Memory is resident memory of a process that read the book from JSON lines and took prices, less that of the same process
   with an empty file; before it, both processes load, use and drop another small book. Here the groups owe seven tenths, so
   that none is past a line: after the first prices of the book as it is, 18,861 alerts at once left the process at 442 bytes.
@@ -146,6 +156,9 @@ def measure(plan: Plan, bars: Bars, folder: Path) -> report.Measured:
         desk.write_lines(one_product, lines)
     with bars.part("the whole path", -(-GROUPS // desk.AT_ONCE) + plan.path + 1) as advance:
         whole_path = path.run(one_product, lines, folder, plan.path, plan.lateness_s, advance)
+    over, rounds = plan.spread
+    with bars.part(f"{over:,} groups over shards", len(spread.COUNTS) + rounds + 2) as advance:
+        over_shards = spread.measure(one_product.first(over), rounds, advance)
     with bars.part("memory", 1):
         desk.write_lines(desk.calm(one_product), lines)
         held = memory.run(GROUPS, lines, folder)
@@ -155,7 +168,7 @@ def measure(plan: Plan, bars: Bars, folder: Path) -> report.Measured:
     took_s = time.perf_counter() - started
     return report.Measured(
         facts, positions, engine, side_by_side, growth, late, whole_path, stormed, in_storms, by_column, posted, fed,
-        read, paged, held, scrolled, took_s
+        read, paged, held, scrolled, over_shards, took_s
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from monitor import plugins
 from monitor.addresses import scrubbed
 from monitor.audit_keys import read_keys
-from monitor.cli import head_checks
+from monitor.cli import head_checks, shard_checks
 from monitor.cli.daemon_at import address_of
 from monitor.cli.feed_checks import DaemonSeen, ask_daemon, first_price, is_another, seen_by_daemon
 from monitor.cli.findings import Finding
@@ -42,6 +42,7 @@ async def examine(config: Config) -> list[Finding]:
     daemon, seen = await _daemon(config)
     findings = [_clock(), *_sqlite(config), *_disk(config), *_store(config), _audit(config), daemon]
     findings += await head_checks.of_database(config)
+    findings += shard_checks.of_ray(config.engine, os.environ, Path.home())
     if config.head is not None:
         findings += await head_checks.of_heads(config.head, _base(config))
     of_feed = partial(_feed, config, seen)

@@ -66,7 +66,7 @@ class App:
         await asyncio.to_thread(startup.prepare_files, self.config)
         wiring.check(self.config)
         await self._build()
-        self.address = await self.server.start()
+        self.address = await heads.opened(self.lead, self.server.start)
         startup.note_port(self.config.state_dir, self.address[1])
         await self.deliveries.start()
         await self.sources.open_rates(self.config)
@@ -105,8 +105,7 @@ class App:
         self.subscriptions = MadeEndpoints(self.store, self.clock, self.config.endpoints)
         await self.subscriptions.load()
         self._check_names(self.config)
-        self.book, self.monitor = await heads.restored(self.lead, self.config, snapshot)
-        await startup.rewrite_blocks(self.store, self.book, snapshot)
+        self.book, self.monitor, snapshot = await heads.restored(self.lead, self.config, self.store, snapshot)
         self.monitor.awaken(now := self.clock.utc())
         self._memory = upkeep.MemoryTrim(self.clock)
         self.view = View(ColumnarGroupLists(self.book), self.clock, snapshot.cursor)
@@ -123,6 +122,7 @@ class App:
         self.sequencer = Sequencer(running, self.monitor, self.journal, self.view.publish, self._recorder(now))
         self.requests = Requests(self.monitor, self.store, self.journal, self.sequencer)
         self.sources = Sources(running, self.monitor, self.book, self.sequencer, self._progress, self._memory.note)
+        self.sources.ahead = {} if self.lead is None else self.lead.feeds
         self.sequencer.show()
         handed_over = Daemon(
             view=self.view,

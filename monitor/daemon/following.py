@@ -1,114 +1,163 @@
-"""A standby follows the store: it has the blocks of the book in columns before it decides, and checked against its rules.
+"""A standby follows the store: it has the book as of some seconds ago, checked against its rules, and on its shards.
 
-What changes between two looks is read at the take-over: groups beside the blocks, states, prices, alerts. See
+What has changed since the last look is read at the take-over: groups, states, and what is no part of the book. See
 `ColumnarBook.prepare`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import NamedTuple
 
-from monitor.config import Config
+from monitor.config import BadConfig, Config
 from monitor.core.events.rates import Rates
 from monitor.core.groups.book_changes import check_fit_all
-from monitor.core.groups.outcome import Memory, StoredBlock
-from monitor.core.groups.watcher_states import WatcherStates
+from monitor.core.groups.outcome import StoredBlock
 from monitor.core.money import exact
+from monitor.core.prices.conversion import Conversion
 from monitor.core.refusal import Refused
 from monitor.core.rules.settings import Rules
+from monitor.daemon import shards, startup
 from monitor.engine.book import ColumnarBook
 from monitor.stores._base import StoredState, StoreUnavailable
-from monitor.stores.postgres.book import BlockCache, BlocksAhead, ahead
+from monitor.stores.postgres.book import Followed, SeenBook, ahead
 from monitor.stores.postgres.writer import Session
 from monitor.telemetry import log
 
 FOLLOW_S = 2.0
-"""Between two looks at the store. Blocks change where a book is loaded, and where a daemon starts."""
-FEW = 2_000
-"""Groups that were put beside the blocks since: taking so many out of the columns takes some tenths of a second."""
+"""Between two looks at the store."""
+REST = 10
+"""A look that takes long is followed by a pause so many times as long: the database and this machine have other work."""
+PAUSE_S = 30.0
+"""After a book that cannot be taken: a person has to mend it."""
 
 
 class ReadyBook(NamedTuple):
-    """A book that has its blocks already."""
+    """A book as of a look, and the rules that all its groups fit."""
 
     book: ColumnarBook
-    blocks: tuple[StoredBlock, ...]
-    beside: frozenset[str]
-    memory: Memory
-    rules: Rules | None
-    """Those that all groups of the blocks fit; None where one does not."""
+    rules: Rules
+    at: datetime
 
-    def is_fit(self, snapshot: StoredState, rules: Rules) -> bool:
-        """All groups of the blocks of a snapshot were found to fit these rules, and no other version has come into force."""
-        if self.rules is None or snapshot.desk is None or self.blocks != snapshot.blocks:
-            return False
-        now, before, at = Rates(snapshot.rates).into(rules).products, self.rules.products, snapshot.desk.at
-        return now == before and all(p.versions_from(at) == p.versions_from(self.memory.at) for p in now.values())
+    def fits(self, rules: Rules, at: datetime) -> bool:
+        """All groups that were checked fit these rules as well, and no other version has come into force."""
+        now, before = rules.products, self.rules.products
+        return now == before and all(p.versions_from(at) == p.versions_from(self.at) for p in now.values())
 
 
 class Follower:
-    """`run` follows until it is cancelled; `take` hands the book over."""
+    """`run` follows until it is cancelled; `close` ends that, and `take` hands the book over."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._session = Session(config.store.config, "standby")
         self._ready: ReadyBook | None = None
-        self._seen: tuple[StoredBlock, ...] = ()
-        self.blocks = BlockCache()
+        self._blocks: tuple[StoredBlock, ...] | None = None
+        """Those of the last look, where the book was to be begun anew."""
+        self._making: asyncio.Task[None] | None = None
+        self._refused = ""
+        self._needed: frozenset[str] = frozenset()
+        self.followed = Followed()
         """For the store, which reads what has changed since."""
 
     async def run(self) -> None:
         """A store that is not reached is asked again; the lease says so."""
+        clock = asyncio.get_running_loop().time
         while True:
+            began_s = clock()
             try:
                 await self._look()
             except StoreUnavailable as e:
                 log.debug("the standby cannot follow the store", reason=str(e))
-            await asyncio.sleep(FOLLOW_S)
+            pause_s = PAUSE_S if self._refused else FOLLOW_S
+            await asyncio.sleep(max(pause_s, REST * (clock() - began_s)))
 
     async def _look(self) -> None:
-        async def read() -> BlocksAhead | None:
-            return await ahead(await self._session.connected(), self.blocks)
+        async def read() -> tuple[StoredState, SeenBook] | None:
+            return await ahead(await self._session.connected(), self.followed)
 
         found = await self._session.run(read)
-        if found is None or not found.blocks or not self._is_new(found):
+        if found is None:
             return
-        is_settled, self._seen = found.blocks == self._seen, found.blocks
-        if is_settled or self._ready is None:
-            self._ready = await asyncio.to_thread(self._made, found)
-            if self._ready.rules is not None:
-                log.info("the standby has the book in columns", groups=len(self._ready.book))
+        state, seen = found
+        if self._ready is None and self._blocks != state.blocks and self._blocks is not None:
+            self._blocks = state.blocks  # a book is being loaded: its blocks go on coming
+            return
+        book = await self._book() if self._ready is None else None
+        # A cancel must not leave a book that is half of this look and half of the one before.
+        self._making = asyncio.create_task(self._take(book, state, seen))
+        await asyncio.shield(self._making)
 
-    def _is_new(self, found: BlocksAhead) -> bool:
-        ready = self._ready
-        return (
-            ready is None or ready.blocks != found.blocks or len(ready.beside.symmetric_difference(found.beside)) > FEW
-        )
+    async def _take(self, book: ColumnarBook | None, state: StoredState, seen: SeenBook) -> None:
+        self._ready = await asyncio.to_thread(self._made, book, state)
+        self.followed.seen = None if self._ready is None else seen
 
-    def _made(self, found: BlocksAhead) -> ReadyBook:
-        book, rules = ColumnarBook(), Rates(found.rates).into(self._config.rules)
-        memory = Memory(found.at, (), WatcherStates(), (), (), blocks=found.blocks, closed=found.beside)
-        beside = frozenset(found.beside)
-        if self._config.engine.shards:  # these load the book at the take-over
-            return ReadyBook(book, found.blocks, beside, memory, None)
+    async def _book(self) -> ColumnarBook | None:
+        try:
+            return await shards.book_of(self._config)
+        except BadConfig as e:
+            self._refuse("; ".join(e.problems))
+            return None
+
+    def _made(self, new: ColumnarBook | None, state: StoredState) -> ReadyBook | None:
+        """In a worker thread: the book as of a look. None where it cannot be had; the next look begins anew then."""
+        was, book = self._ready, new if self._ready is None else self._ready.book
+        if book is None or state.desk is None:
+            return None
+        rules = Rates(state.rates).into(self._config.rules)
+        ready: ReadyBook | None = None
         try:
             with exact():
-                book.prepare(memory, rules)
-                check_fit_all(book.examples(), rules, found.at)
+                if book.prepare(startup.memory_of(state), rules, state.known):
+                    is_checked = was is not None and was.fits(rules, state.desk.at)
+                    check_fit_all(
+                        (g.group for g in state.groups) if is_checked else book.examples(), rules, state.desk.at
+                    )
+                    shards.settle(book)
+                    self._needed = frozenset(book.named_coins())
+                    ready = ReadyBook(book, rules, state.desk.at)
+                    self._refused = ""
         except (Refused, LookupError) as e:  # a product that is not configured here has no place in the columns
-            text = "a take-over would be refused: a group does not fit the rules of this daemon"
-            log.error(text, reason=str(e) or repr(e))
-            return ReadyBook(ColumnarBook(), found.blocks, beside, memory, None)
-        return ReadyBook(book, found.blocks, beside, memory, rules)
-
-    def take(self, snapshot: StoredState, rules: Rules) -> tuple[ColumnarBook, bool]:
-        """The book to restore into, and whether all groups of its blocks are known to fit the rules."""
-        ready, self._ready, self._seen = self._ready, None, ()
+            self._refuse(str(e) or repr(e))
         if ready is None:
-            return ColumnarBook(), False
-        return ready.book, ready.is_fit(snapshot, rules)
+            shards.close(book)
+            self._blocks = state.blocks
+        elif was is None:
+            self._blocks = None
+            log.info("the standby has the book in columns", groups=len(book))
+        return ready
 
-    async def close(self) -> None:
-        """At the take-over, or at a stop."""
+    def _refuse(self, reason: str) -> None:
+        if reason != self._refused:
+            text = "a take-over would be refused: a group does not fit the rules of this daemon, or its shards are not there"
+            log.error(text, reason=reason)
+        self._refused = reason
+
+    def needs(self) -> frozenset[str]:
+        """The coins whose price decides about some group, and those that convert others, as of the last look."""
+        return self._needed.union(Conversion.assets_of(self._config.rules.trust.usdt_usd))
+
+    async def close(self, *, is_over: bool) -> None:
+        """At the take-over, or at a stop (`is_over`). What has been read is taken to its end."""
         await self._session.close()
+        if self._making is not None:
+            await asyncio.wait([self._making])
+        if is_over and self._ready is not None:
+            shards.close(self._ready.book)
+
+    def take(self, state: StoredState, rules: Rules) -> tuple[ColumnarBook, bool] | None:
+        """The book as of the last reading, and whether all its groups but those that were read are known to fit.
+
+        None where it cannot be had: the store must hand over everything.
+        """
+        ready, self._ready = self._ready, None
+        if ready is None or state.desk is None:
+            return None
+        rated = Rates(state.rates).into(rules)
+        with exact():
+            is_taken = ready.book.prepare(startup.memory_of(state), rated, state.known)
+        if not is_taken:
+            shards.close(ready.book)
+            return None
+        return ready.book, ready.fits(rated, state.desk.at)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 from monitor import permit, plugins
 from monitor.clock import Clock
 from monitor.config import Config
 from monitor.core.watch.risk import RiskMonitor
-from monitor.daemon import shards, startup, wiring
+from monitor.daemon import feeds_ahead, shards, startup, wiring
+from monitor.daemon.feeds_ahead import FeedAhead
 from monitor.engine.book import ColumnarBook
 from monitor.lease.keeper import Keeper, Settings
 from monitor.lease.peer import Peer
@@ -33,17 +34,40 @@ def store_of(config: Config, lead: Lead | None) -> Store:
     if lead is None:
         store: Store = build(config.store.config)
     else:
-        store = build(config.store.config, fence=lead.keeper.fence, blocks=lead.follower.blocks)
+        store = build(config.store.config, fence=lead.keeper.fence, followed=lead.follower.followed)
     return store
 
 
-async def restored(lead: Lead | None, config: Config, snapshot: StoredState) -> tuple[ColumnarBook, RiskMonitor]:
-    """Book and core as they were committed. A standby has most of the book already. Raises BadConfig."""
-    book, blocks_fit = await shards.book_of(config), False
-    if lead is not None and not config.engine.shards:
-        book, blocks_fit = lead.follower.take(snapshot, config.rules)
-    restoring = partial(startup.restored, config.rules, snapshot, book, blocks_fit=blocks_fit)
-    return book, await asyncio.to_thread(restoring)
+class RestoredHead(NamedTuple):
+    """Book and core as they were committed, and what was read for that."""
+
+    book: ColumnarBook
+    monitor: RiskMonitor
+    snapshot: StoredState
+
+
+async def restored(lead: Lead | None, config: Config, store: Store, snapshot: StoredState) -> RestoredHead:
+    """A standby has most of the book already. Raises BadConfig."""
+    taken = None
+    if lead is not None:
+        taken = await asyncio.to_thread(lead.follower.take, snapshot, config.rules)
+        lead.follower.followed.seen = None
+        if taken is None and snapshot.known:
+            snapshot = await store.open()
+        lead.follower.followed.forget()
+    book, is_fit = (await shards.book_of(config), False) if taken is None else taken
+    restoring = partial(startup.restored, config.rules, snapshot, book, blocks_fit=is_fit)
+    monitor = await asyncio.to_thread(restoring)
+    if taken is None:  # who takes over must serve first, and knows of groups beside the blocks that it has not read now
+        await startup.rewrite_blocks(store, book, snapshot)
+    return RestoredHead(book, monitor, snapshot)
+
+
+async def opened(lead: Lead | None, start: Callable[[], Awaitable[tuple[str, int]]]) -> tuple[str, int]:
+    """Starts the web of the daemon, on the ports on which it said until now that it waits or takes over."""
+    if lead is not None:
+        await lead.make_room()
+    return await start()
 
 
 def keeper_of(config: Config, clock: Clock) -> Keeper:
@@ -89,7 +113,10 @@ class Lead:
         from monitor.daemon.following import Follower  # imported late: only one of two needs the database's library
 
         self.follower = Follower(config)
+        self.feeds: dict[str, FeedAhead] = {}
+        """What it listens to while it waits."""
         self.holding: asyncio.Task[None] | None = None
+        self._server = StandbyServer(config.web, config.monitor.name, config.instance, self.keeper, clock)
 
     async def taken(self, stopping: asyncio.Event, welcome: Callable[[tuple[str, int]], None]) -> bool:
         """Waits as the standby, warm. False where the daemon is stopped before. Raises BadConfig, OSError, StoreRefused.
@@ -99,9 +126,6 @@ class Lead:
         """
         await asyncio.to_thread(startup.prepare_files, self._config)
         wiring.check(self._config)  # what a start would refuse must not be found out at a take-over
-        server = StandbyServer(
-            self._config.web, self._config.monitor.name, self._config.instance, self.keeper, self._clock
-        )
         beside = [asyncio.create_task(self._signs()), asyncio.create_task(self._warm())]
         waiting = asyncio.create_task(self.keeper.wait(), name="wait for the lease")
         asked = asyncio.create_task(stopping.wait())
@@ -109,10 +133,11 @@ class Lead:
         try:
             await asyncio.wait({waiting, asked, looked}, return_when=asyncio.FIRST_COMPLETED)
             if looked.done():
-                address = await server.start()
+                address = await self._server.start()
                 startup.note_port(self._config.state_dir, address[1])
                 self._manager.ready(f"standby, port {address[1]}")
                 welcome(address)
+            self.feeds = feeds_ahead.listen(self._config, self._clock, self.follower.needs)
             await asyncio.wait({waiting, asked}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
                 return False
@@ -124,11 +149,20 @@ class Lead:
             for task in (waiting, asked, looked, *beside):
                 task.cancel()
             await asyncio.gather(waiting, *beside, return_exceptions=True)
-            await self.follower.close()
-            await server.stop()
-            startup.note_port(self._config.state_dir, None)
+            await self.follower.close(is_over=self.holding is None)
             if self.holding is None:
+                for feed in self.feeds.values():
+                    await feed.close()
+                await self.make_room()
                 await self.keeper.release()
+
+    async def make_room(self) -> None:
+        """Frees the ports for the web of the daemon. Until then it answers that it takes over.
+
+        The head before it may be cut off alone, and would take a peer that does not answer for one that is gone.
+        """
+        await self._server.stop()
+        startup.note_port(self._config.state_dir, None)
 
     async def end(self) -> None:
         """After all is written and sent: gives the lease back, so that the other head need not wait for its end."""

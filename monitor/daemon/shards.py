@@ -10,6 +10,7 @@ from monitor.config import BadConfig, Config
 from monitor.core.alerts.state_alerts import SHARD_FULL, SHARD_MISSING
 from monitor.core.events.events import Noticed
 from monitor.core.queries.shards_shown import ShardItem, ShardList
+from monitor.core.text import MOST_NAMED
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.sequencer import Sequencer
 from monitor.engine.book import ColumnarBook
@@ -30,6 +31,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
 CALM_S = 600.0
 """A shard that has been there for this long begins with the first pause again."""
 
+TOLD_AGAIN_S = 60.0
+"""So often it is said that more groups are left out, while a large book is read."""
 MOVED_AT_ONCE = 2
 """Blocks that move between two prices: a shard takes some ten milliseconds to lay one, and prices wait for that."""
 ROOM = "shards"
@@ -54,6 +57,7 @@ async def book_of(config: Config) -> ColumnarBook:
         )
         book = SpreadBook(_shards_of(config), engine.shards, how=how)
         book.links.await_ready()
+        book.hear_memory()  # before the first block comes
         return book
 
     return await asyncio.to_thread(start)
@@ -74,6 +78,18 @@ def _shards_of(config: Config) -> Shards:
     except ConnectionError as e:
         why = f"no cluster answers: {e}; start one, or take the key out for processes of this machine"
     raise BadConfig([f"{config.path}: engine.ray = {address!r}: {why}"])
+
+
+def settle(book: ColumnarBook) -> None:
+    """For a standby, in a worker thread: what is missing is replaced, and all have done what they were told."""
+    if isinstance(book, SpreadBook) and not book.settle():
+        log.error("a shard of the standby is missing")
+
+
+def close(book: ColumnarBook) -> None:
+    """Ends the shards of a book that nobody takes."""
+    if isinstance(book, SpreadBook):
+        book.close()
 
 
 def look_after(book: ColumnarBook, running: Running, monitor: RiskMonitor, sequencer: Sequencer, tell: Tell) -> None:
@@ -129,7 +145,9 @@ class ShardKeeper:
         self._tell = tell
         self._told: set[int] = set()
         """Copies of which `shard.missing` was said."""
-        self._is_full_told = False
+        self._full_told: int | None = None
+        """How many groups nobody watched when `shard.full` was said last; None where there is room."""
+        self._full_told_s = 0.0
         self._pause_s: dict[int, float] = {}
         """By copy: how long its last replacement had to wait."""
         self._begun_s: dict[int, float] = {}
@@ -229,15 +247,24 @@ class ShardKeeper:
     async def _look_at_room(self) -> None:
         groups, is_full = self._book.homeless(), self._book.is_full
         self._is_moving |= bool(groups) and not is_full
-        if is_full and not self._is_full_told:
-            log.error("no shard takes more groups", unwatched=groups)
+        if is_full or (groups and self._full_told is not None):
             self._running.health.set(ROOM, f"none takes more groups; nobody watches {groups} groups")
-            at = self._running.clock.utc()
-            await self._tell(Noticed(at, SHARD_FULL, ROOM, {"groups": groups}, fingerprint=f"full {groups}"))
-        elif self._is_full_told and not is_full and not groups:
+            await self._full(groups)
+        elif self._full_told is not None:
+            self._full_told = None
             self._running.health.set(ROOM, None)
             await self._tell(Noticed(self._running.clock.utc(), SHARD_FULL, ROOM, {}, clears=True))
-        self._is_full_told = is_full or (self._is_full_told and bool(groups))
+
+    async def _full(self, groups: int) -> None:
+        """Says it at once, when the first groups are left out, and at most once a minute when there are more of them."""
+        told, now_s = self._full_told, self._running.clock.monotonic_s()
+        if told is not None and (groups <= told or (told and now_s - self._full_told_s < TOLD_AGAIN_S)):
+            return
+        self._full_told, self._full_told_s = groups, now_s
+        log.error("no shard takes more groups", unwatched=groups)
+        ids = await self._sequencer.ask(lambda _, __: self._book.homeless_ids(MOST_NAMED), needs_commit=False)
+        facts = {"groups": groups, "group_ids": ids, "group_ids_cut": groups - len(ids)}
+        await self._tell(Noticed(self._running.clock.utc(), SHARD_FULL, ROOM, facts, fingerprint=f"full {groups}"))
 
     async def _resize(self) -> None:
         """As many shards as the configuration wants: those that come begin empty, those that go give their blocks away."""

@@ -20,6 +20,7 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon import wiring
 from monitor.daemon.book_batches import BookBatches
 from monitor.daemon.feed_reports import FeedReports
+from monitor.daemon.feeds_ahead import FeedAhead
 from monitor.daemon.kept_lines import kept_lines
 from monitor.daemon.sequencer import Sequencer
 from monitor.engine.book import ColumnarBook
@@ -70,6 +71,8 @@ class Sources:
         self._reports = FeedReports()
         self._log = BoundedLog(every_s=600.0)
         """A clock that is off is a line every ten minutes."""
+        self.ahead: dict[str, FeedAhead] = {}
+        """Feeds that this daemon has listened to as a standby, by name."""
         self._needed: frozenset[str] = frozenset()
         self._needed_s = float("-inf")
 
@@ -160,6 +163,12 @@ class Sources:
         return None if asset in board.untrusted else board.usd.get(asset)
 
     async def _run_feed(self, part: Part) -> None:
+        if (ahead := self.ahead.pop(part.name, None)) is not None:
+            if ahead.goes_on(part):
+                self.feeds[part.name] = ahead.feed.stats
+                await ahead.run(self._sequencer.quotes, self._needs)
+                return
+            await ahead.close()
         feed: Feed = plugins.module("feeds", part.kind).build(part.name, part.config, self._clock)
         self.feeds[part.name] = feed.stats
         attach = getattr(feed, "attach", None)  # a feed need not know the desk

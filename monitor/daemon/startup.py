@@ -37,9 +37,9 @@ IO_THREADS = 32
 SWITCH_S = 0.0005
 """How long core's thread may keep the interpreter from the event loop; Python's own 5 ms would be the loop's lateness."""
 
-GARBAGE = (10_000, 10, 10)
-"""Objects between two looks for circles. With Python's own 700 a storm that fills the queue costs half as much again for
-looks at all that was there before; with so many one look is half a millisecond."""
+GARBAGE = (2_000, 3, 160)
+"""Objects between two looks for circles, and how often a look goes on to older objects. A look holds the loop for as long as
+it goes through objects, so the first two look at few; all are looked at as seldom as with (10_000, 10, 10), which costs."""
 
 
 def prepare_threads(loop: asyncio.AbstractEventLoop) -> None:
@@ -94,11 +94,20 @@ def store_files(config: Config) -> list[Path]:
 def restored(rules: Rules, snapshot: StoredState, book: ColumnarBook, *, blocks_fit: bool = False) -> RiskMonitor:
     """The monitor as it was committed. Raises BadConfig where today's rules do not fit a group that was kept.
 
-    `blocks_fit`: the groups of its blocks were found to fit.
+    `blocks_fit`: all groups of the book that the snapshot does not state singly were found to fit.
     """
     if snapshot.desk is None:
         return RiskMonitor(rules, book=book)
-    memory = Memory(
+    try:
+        return RiskMonitor(rules, memory_of(snapshot), book, blocks_fit=blocks_fit)
+    except Refused as e:
+        raise BadConfig([str(e)]) from None
+
+
+def memory_of(snapshot: StoredState) -> Memory:
+    """What core goes on from; the store has a desk. No price counts until a feed confirms it."""
+    assert snapshot.desk is not None
+    return Memory(
         at=snapshot.desk.at,
         marks=tuple(map(unconfirmed, snapshot.desk.marks)),
         watchers=snapshot.desk.watchers,
@@ -108,10 +117,6 @@ def restored(rules: Rules, snapshot: StoredState, book: ColumnarBook, *, blocks_
         closed=snapshot.closed,
         rates=snapshot.rates,
     )
-    try:
-        return RiskMonitor(rules, memory, book, blocks_fit=blocks_fit)
-    except Refused as e:
-        raise BadConfig([str(e)]) from None
 
 
 async def rewrite_blocks(store: Store, book: ColumnarBook, snapshot: StoredState) -> None:

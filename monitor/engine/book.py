@@ -6,16 +6,13 @@ into the last block. So a change costs what one group costs, and hundreds of cha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from monitor.books._unchanged import LineSums
-from monitor.core.groups.loan_book import Counted, Exposure, KeptGroups, TakenBatch
-from monitor.core.groups.outcome import Memory, StoredBlock
+from monitor.core.groups.loan_book import Counted, Exposure, TakenBatch
 from monitor.core.groups.plain_moves import Disproof, PlainMove, noting_in
 from monitor.core.groups.record import GroupRecord
 from monitor.core.groups.snapshot import BookSnapshot
@@ -27,10 +24,10 @@ from monitor.core.rules.product import Version
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 from monitor.engine.columns.names import Names
+from monitor.engine.stored_book import StoredBook
 
 if TYPE_CHECKING:
     from monitor.engine.columnar_groups import ColumnarGroups
-    from monitor.engine.index.rows import RowIndex
     from monitor.engine.moves.choosing import Choosing
 
 FOLD_AT = 512
@@ -39,33 +36,12 @@ PLAIN_FROM = 8
 """From so many suspects in columns on, to prove their steps by column is cheaper than to value them one by one."""
 
 
-class Ahead(NamedTuple):
-    """What the columns were given before a restore."""
-
-    bodies: Mapping[int, bytes]
-    """The blocks by number."""
-    superseded: Set[str]
-
-    def is_part_of(self, memory: Memory) -> bool:
-        """Nothing of it has changed since: there are only more blocks, and more groups beside them."""
-        bodies = {block.number: block.body for block in memory.blocks}
-        is_same = all(bodies.get(number) == body for number, body in self.bodies.items())
-        return is_same and self.superseded <= superseded(memory)
-
-
-def superseded(memory: Memory) -> set[str]:
-    """Groups that blocks may still hold, and that were closed since or are kept beside them."""
-    return {*memory.closed, *(r.group.id for r in memory.groups)}
-
-
-class ColumnarBook:
+class ColumnarBook(StoredBook):
     """A LoanBook. A test that wants every group in columns sets `fold_at`."""
 
     def __init__(self, fold_at: int = FOLD_AT, plain_from: int = PLAIN_FROM) -> None:
-        self.fresh = PlainBook()
+        super().__init__()
         self.names = Names()
-        self.columnar: ColumnarGroups | None = None
-        """The groups in columns; None until there are some."""
         self._fold_at = fold_at
         self._apart = 0
         """How many fresh groups the last fold left where they are."""
@@ -74,7 +50,6 @@ class ColumnarBook:
         self._moves: Choosing | None = None
         self.disproofs: list[Disproof] = []
         """Plain moves that their exact figures did not bear out. Any thread may add one, as it works out figures."""
-        self._ahead: Ahead | None = None
 
     @property
     def is_partial(self) -> bool:
@@ -132,38 +107,6 @@ class ColumnarBook:
     def owner(self, account: str) -> str | None:
         owner = self.fresh.owner(account)
         return owner if owner is not None or self.columnar is None else self.columnar.rows.owner(account)
-
-    def prepare(self, memory: Memory, rules: Rules) -> None:
-        """Takes the blocks of a memory ahead of `restore`, which then takes what has changed since: for a standby."""
-        self.renew(memory.at, rules)
-        if memory.blocks:
-            self._columns().restore(memory.blocks, superseded(memory), ())
-            self._ahead = Ahead({block.number: block.body for block in memory.blocks}, superseded(memory))
-
-    def restore(self, memory: Memory, rules: Rules) -> None:
-        ahead, self._ahead = self._ahead, None
-        if ahead is None or not ahead.is_part_of(memory):
-            ahead, self.columnar = Ahead({}, frozenset()), None
-        self.renew(memory.at, rules)
-        if memory.blocks:
-            blocks = [block for block in memory.blocks if block.number not in ahead.bodies]
-            self._columns().restore(blocks, superseded(memory), memory.states)
-        self.fresh.restore(msgspec.structs.replace(memory, blocks=()), rules)
-        self._fold()
-
-    def kept(self) -> KeptGroups:
-        kept = self.fresh.kept()
-        if self.columnar is None:
-            return kept
-        return KeptGroups(kept.groups, (*kept.states, *self.columnar.rows.states()), self.columnar.rows.dumped())
-
-    def rewritten(self, beside: Set[str]) -> tuple[StoredBlock, ...]:
-        """All blocks as they are now, to be stored in place of all older ones.
-
-        `beside` are groups that the store keeps singly or as closed. Each block names those that it now holds itself.
-        """
-        left = {id_ for id_ in beside if self.fresh.find(id_) is None}
-        return () if self.columnar is None else _naming(self.columnar.rows, left)
 
     def renew(self, at: datetime, rules: Rules) -> None:
         self._rules = at, rules
@@ -308,17 +251,3 @@ class ColumnarBook:
             self.columnar = ColumnarGroups(self.names, *self._rules)
             self._moves = Choosing(self.columnar, self._plain_from, noting_in(self.disproofs))
         return self.columnar
-
-
-def _naming(rows: RowIndex, left: set[str]) -> tuple[StoredBlock, ...]:
-    """All blocks, each with those of `left` that it now holds itself."""
-    puts = []
-    for put in rows.dumped():
-        ids = left.intersection(rows.ids_in(put.number))
-        left -= ids
-        puts.append(StoredBlock(put.number, put.body, tuple(ids)))
-    # The others were closed. No block holds them any more, so the store need not say so.
-    if puts:
-        last = puts[-1]
-        puts[-1] = StoredBlock(last.number, last.body, (*last.ids, *left))
-    return tuple(puts)

@@ -93,10 +93,13 @@ class ColumnarGroups:
             record = self.record_at(other)
             take(record)
             self._remove(other, record.group)
-        if len(alive) <= DISSOLVED_AT_ONCE:
-            self.screen.drop_block(number)
-            self.agenda.drop_block(number)
-            self.rows.blocks[number] = None
+        if len(alive) > DISSOLVED_AT_ONCE:
+            return
+        self.screen.drop_block(number)
+        self.agenda.drop_block(number)
+        self.rows.blocks[number] = None
+
+    # -- blocks --
 
     def fold(self, records: Sequence[GroupRecord]) -> bool:
         """Takes groups into the last block, or as new ones. False where names do not fit the columns any more."""
@@ -105,20 +108,17 @@ class ColumnarGroups:
         except NamesFull:
             return False
         for part, each in parts:
-            self._append(part, each)
+            number = len(self.rows.blocks) - 1
+            last = self.rows.blocks[number] if number >= 0 else None
+            if last is None or len(last) + len(part) > GROUPS:
+                number, first, whole = number + 1, 0, part
+            else:
+                first, whole = len(last), Block.join([last, part])
+            self._install(number, whole, first)
+            for row, record in enumerate(each, number * GROUPS + first):
+                self._set_state(row, record)
+            self._watch(number)
         return True
-
-    def _append(self, part: Block, records: Sequence[GroupRecord]) -> None:
-        number = len(self.rows.blocks) - 1
-        last = self.rows.blocks[number] if number >= 0 else None
-        if last is None or len(last) + len(part) > GROUPS:
-            number, first = number + 1, 0
-        else:
-            first, part = len(last), Block.join([last, part])
-        self._install(number, part, first)
-        for row, record in enumerate(records, number * GROUPS + first):
-            self._set_state(row, record)
-        self._watch(number)
 
     def put_all(
         self, batch: GroupBatch, source: str, at: datetime, fresh: PlainBook, retired: Collection[str]
@@ -147,15 +147,15 @@ class ColumnarGroups:
 
     def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
         """Takes stored blocks, except for the groups that are kept elsewhere or were closed since. Others may be here."""
-        for row in self.rows.rows_of(superseded):
-            self._remove(row, self.rows.stored(row).group)
+        taken: dict[int, Block] = {}
         for stored in sorted(blocks, key=attrgetter("number")):
             block = Block.load(stored.body, self.names)
             gone = [id_ in superseded for id_ in block.ids()] if superseded else []
             if len(block):  # all of its groups may have left before it was written
                 self._install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
+                taken[stored.number] = block
         self.rows.set_states(states)
-        for number, block in self.rows.living():
+        for number, block in taken.items():
             self._watch(number)
             self.agenda.take_stored(number, block, self.now)
 

@@ -39,11 +39,10 @@ class PackedAhead:
             del self._parts[:-MOST_PARTS]
 
     def take(self, records: Sequence[GroupRecord]) -> list[tuple[Block, list[GroupRecord]]]:
-        """Blocks of these groups, and the groups in the order of each. Raises NamesFull."""
-        # A start may bring more groups than a block has room for.
-        return [self._block_of(records[first : first + GROUPS]) for first in range(0, len(records), GROUPS)]
+        """Blocks of these groups, of which a start may bring thousands, with their groups in order. Raises NamesFull."""
+        return [self._block(records[first : first + GROUPS]) for first in range(0, len(records), GROUPS)]
 
-    def _block_of(self, records: Sequence[GroupRecord]) -> tuple[Block, list[GroupRecord]]:
+    def _block(self, records: Sequence[GroupRecord]) -> tuple[Block, list[GroupRecord]]:
         left = {record.group.id: record for record in records}
         parts, self._parts, self._waiting = self._parts, [], []
         is_here: list[bool] = []

@@ -26,7 +26,8 @@ def warm() -> None:
     fast.owe(1, side, none)
     one = Loans(np.arange(2, dtype=np.uint32), np.zeros(1, np.uint16), np.ones(1, np.bool_), np.zeros(2, np.uint32))
     fast.owe_in_full(1, one, np.ones(1))
-    fast.debt  # noqa: B018  reading compiles too
+    fast.debt, fast.blind  # noqa: B018  reading compiles too
+    fast.weighed(np.zeros(1, np.int64))
     fast.suspects([1], np.array([1.0, 1.1]), good)
     fast.holders([1])
     fast.suspects([1], np.array([1.0, 2.0]), good)

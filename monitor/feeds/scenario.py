@@ -58,6 +58,9 @@ _SHORTEST = timedelta(milliseconds=10)
 # A machine that slept goes on from where it was, instead of rushing through what it missed.
 _SLEPT_S = 5.0
 
+PLAYS = True
+"""It begins when it is listened to: a standby leaves it to the head."""
+
 
 class Gap(msgspec.Struct, frozen=True):
     """A stretch of the scenario's time, without its end, in which an asset gets no quotes."""

@@ -27,6 +27,8 @@ from monitor.feeds._tapes.reader import Refusal, Row, TapeFile
 from monitor.feeds._tapes.survey import Survey, look_through
 from monitor.telemetry import BoundedLog, log
 
+PLAYS = True
+"""It begins when it is listened to: a standby leaves it to the head."""
 _GLANCE_ROWS = 200_000
 """So many rows of a feed's tape are looked at before the daemon starts, which takes half a second. All are when it plays."""
 

@@ -204,8 +204,8 @@ class Committed(msgspec.Struct, frozen=True):
 class StoredState(msgspec.Struct, frozen=True):
     """All that a restart needs to go on as if nothing had happened.
 
-    `groups` says how a group stands. A group that is neither there nor in `closed` stands in a block, and the last block
-    that holds it counts. A group to which nothing has happened yet has no state in `states`.
+    `groups` says how a group stands. One that is neither there nor `closed` or `known` stands in the last block that
+    holds it. A group to which nothing has happened yet has no state in `states`.
     """
 
     desk: CoreState | None
@@ -217,7 +217,8 @@ class StoredState(msgspec.Struct, frozen=True):
     closed: tuple[str, ...] = ()
     """Groups that were closed, though a block may still hold them."""
     rates: tuple[CoinRates, ...] = ()
-    """By product and coin."""
+    known: frozenset[str] = frozenset()
+    """Others that are kept beside the blocks: a standby has them already as they are."""
 
 
 class AlertFilter(msgspec.Struct, frozen=True):

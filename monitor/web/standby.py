@@ -28,6 +28,7 @@ CONNECTIONS = 256
 """A standby answers probes, its peer, and people who asked the wrong head."""
 ASK_AGAIN_S = 1
 """Who waits for a take-over asks again soon."""
+TAKES_OVER = "this daemon takes over: it has the lease, and reads what the store has"
 _HEADERS = {"Cache-Control": "no-store", "Server": "loan-monitor", "X-Content-Type-Options": "nosniff"}
 
 
@@ -113,9 +114,11 @@ class StandbyServer:
                 return json_response(self._status(), 503 if request.path == "/readyz" else 200)
         state = self._head.state
         detail = f"this daemon is the standby: {state.holder_named}; ask that one"
+        if state.role == "active":
+            detail = f"{TAKES_OVER}; ask again"
         raise Rejected("standby", detail, after_s=ASK_AGAIN_S)
 
     def _status(self) -> StandbyStatus:
         # Without a look at tokens, as nothing here is about the book.
         state = self._head.state.open
-        return StandbyStatus(stamp(self._clock.utc()), self._name, False, {"head": state.silence}, state)
+        return StandbyStatus(stamp(self._clock.utc()), self._name, False, {"head": state.silence or TAKES_OVER}, state)

@@ -23,6 +23,7 @@ from bench import (
     report,
     scrolling,
     sources,
+    spread,
     storm,
     sweep,
 )
@@ -78,6 +79,9 @@ def measured() -> Measured:
         pages.Figures([7.5], [3.0, 9.0]),
         memory.Figures(390.0, {"arena": 50.0}),
         scrolling.Scrolled(100_000, 51.0),
+        spread.Figures(
+            9, {"one process": [0.02], "2 local": [0.01]}, {"2 local": 3.0}, {"2 local": 1.5}, {"2 local": 40.0}
+        ),
         60.0,
     )
 
@@ -115,6 +119,7 @@ def test_the_results_have_the_keys_that_were_agreed(measured: Measured) -> None:
         "loop_lateness_storm_p99_ms",
         "loop_lateness_p99_ms",
         "scroll_task_ms",
+        "over_shards",
         "machine",
     }
     assert set(found["speedup"]) == {
@@ -155,6 +160,21 @@ def test_what_is_missed_is_said(measured: Measured) -> None:
         in text
     )
     assert "![Cost of a tick by number of groups](growth.svg)" in text
+
+
+@pytest.mark.parametrize(
+    ("measured", "at_least", "verdict"),
+    [
+        (99.0, False, "yes"),
+        (110.0, False, "yes, within 10 %"),
+        (110.1, False, "**no**"),
+        (100.0, True, "yes"),
+        (90.0, True, "yes, within 10 %"),
+        (89.9, True, "**no**"),
+    ],
+)
+def test_what_is_nearly_met_says_so(measured: float, at_least: bool, verdict: str) -> None:
+    assert report.Row("growth", "growth", 100, measured, at_least=at_least).verdict == verdict
 
 
 def test_without_a_browser_the_page_has_no_figure(measured: Measured) -> None:
@@ -201,3 +221,16 @@ def test_the_machine_is_described_without_its_name() -> None:
     assert facts["cores"] >= 1
     assert machine.rss_bytes() > 10_000_000
     assert not {"host", "node", "path"} & set(facts)
+
+
+def test_what_shards_took_stands_beside_one_process_and_beside_what_is_kept(measured: Measured) -> None:
+    run = {
+        "day": "2026-01-05",
+        "machine": {"cpu": "x", "cores": 2, "load_before": [0.5]},
+        **measured.over_shards.results,
+    }
+    lines = report.shards_section(measured.over_shards.results, {"10000000": {**run, "groups": 10_000_000}})
+    assert "| 2 local | 10 | 0.5 | 3 | 1.5 | 40 |" in lines
+    assert lines.count("| one process | 20 |  |  |  |  |") == 2
+    assert "10,000,000 groups, found by itself on 2026-01-05: x, 2 cores, load before 0.5." in lines
+    assert report.results(measured)["over_shards"]["tick_over_one"] == {"2 local": 0.5}

@@ -112,6 +112,7 @@ def expectation(trial: Trial) -> list[Alert]:
 
     model = Continued(NAME, trial.product, LIFECYCLE)
     fold = Fold(model, trial.lines, trial.entries, trial.market.sent, trial.earliest)
+    fold.listens_ahead = trial.listens_ahead
     for life in trial.lives:
         fold.life(life.logs, life.findings.at)
     found = trial.lives[-1].findings

@@ -108,6 +108,9 @@ class Life:
 class Trial:
     """See the module. `plan` names the crash points of the first lives; `trouble` is the receiver's share of faults."""
 
+    listens_ahead = False
+    """Whether a daemon hears prices before its life."""
+
     def __init__(
         self,
         folder: Path,

@@ -168,11 +168,14 @@ async def test_a_source_is_ended_though_core_answers_no_more(monkeypatch: pytest
     monkeypatch.setattr(book_batches, "END_S", 0.05)
     core = Core()
     await core.store.open()
-    taking = asyncio.create_task(core.batches.take([GroupClosed(core.clock.utc(), f"G{n}", "book") for n in range(20)]))
-    await asyncio.sleep(0)
-    taking.cancel()
+    running = asyncio.create_task(core.sequencer.run())
+    closes = [GroupClosed(core.clock.utc(), f"G{n}", "book") for n in range(2000)]
+    taking = asyncio.create_task(core.batches.take(closes))
+    await until(lambda: any(isinstance(e, GroupClosed) for turn in core.turns for e in turn), "it is amid it", step_s=0)
+    for task in (running, taking):
+        task.cancel()
     async with asyncio.timeout(5):
-        await asyncio.gather(taking, return_exceptions=True)
+        await asyncio.gather(running, taking, return_exceptions=True)
 
 
 def singles(core: Core, numbers: range, source: str) -> list[Event]:

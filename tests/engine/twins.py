@@ -15,7 +15,7 @@ import pytest
 from monitor.core.alerts.alert import Alert
 from monitor.core.alerts.light import LightAlert, whole
 from monitor.core.deadlines import GROUP, Deadline
-from monitor.core.events.events import Event, GroupPut, GroupsPut
+from monitor.core.events.events import BatchOfBook, Event, GroupPut, GroupsPut
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import Memory, Outcome, Sight
 from monitor.core.groups.snapshot import Prices
@@ -41,6 +41,48 @@ from tests.core.desk import plainly
 Line = dict[str, Any]
 
 
+LOOK_EVERY = 9
+"""A standby looks at the store after so many events."""
+
+
+class Standby:
+    """A book that follows what a store would keep of a monitor: the blocks of the beginning, and what has changed since."""
+
+    def __init__(self, active: RiskMonitor, book: ColumnarBook) -> None:
+        memory = active.memory
+        assert memory is not None
+        self.book = book
+        self._blocks, self._states = memory.blocks, {state.group: state for state in memory.states}
+        with exact():
+            book.prepare(memory, active.rules)
+        rows = book.columnar.rows if book.columnar else None
+        stored = {} if rows is None else {id_: rows.stored(rows.row_of(id_)) for id_ in rows.ids()}
+        self._in_blocks = {id_: each for id_, each in stored.items() if id_ not in {g.group.id for g in memory.groups}}
+        self._beside = {each.group.id: each for each in memory.groups}
+        self._closed: set[str] = set()
+
+    def look(self, active: RiskMonitor) -> Memory:
+        """Takes what has changed since the last look. Returns what the store handed over."""
+        memory = active.memory
+        assert memory is not None
+        found = ((id_, active.book.find(id_)) for id_ in active.book.ids())
+        now = {id_: record.stored() for id_, record in found if record is not None}
+        # A row that was written stays, also where the group is as it was in its block again.
+        beside = {id_: each for id_, each in now.items() if id_ in self._beside or self._in_blocks.get(id_) != each}
+        puts = tuple(each for id_, each in beside.items() if self._beside.get(id_) != each)
+        if self._blocks:
+            self._closed = {*self._closed, *self._in_blocks, *self._beside} - now.keys()
+        # What a store hands over again and did not change is the same object.
+        states = {s.group: s if s != self._states.get(s.group) else self._states[s.group] for s in memory.states}
+        memory = msgspec.structs.replace(
+            memory, blocks=self._blocks, groups=puts, closed=tuple(self._closed), states=tuple(states.values())
+        )
+        with exact():
+            assert self.book.prepare(memory, active.rules, beside.keys() - {each.group.id for each in puts})
+        self._beside, self._states = beside, states
+        return memory
+
+
 class Twins:
     """Two monitors under the same rules."""
 
@@ -52,11 +94,12 @@ class Twins:
         """Alerts of steps that were proved by column."""
         self.told = datetime.min.replace(tzinfo=UTC)
         """The time of the last event."""
+        self._events = 0
         self.named = 0
         """Groups that were looked at exactly on the side of the columns, over all events."""
         self._pages = 0
-        self._standby: tuple[Memory, ColumnarBook] | None = None
-        """What was kept at the last restart, and a book that has taken its blocks."""
+        self._standby: Standby | None = None
+        """Follows what is kept since the last restart."""
 
     @property
     def rules(self) -> Rules:
@@ -77,6 +120,9 @@ class Twins:
     def tell(self, event: Event) -> Outcome:
         """Tells both; what they say, what they keep and where every group stands must be the same."""
         self.told = event.at
+        self._events += 1
+        if self._standby is not None and self._events % LOOK_EVERY == 0:
+            self._standby.look(self.columns)
         columns = self.columns.handle(event)
         plain = self._plain(event)
         self.compare(event, columns, plain)
@@ -121,8 +167,11 @@ class Twins:
         reader = BlockReader(lambda: self.columns.rules.products, self.book.names)
         packed = reader.pack([json.dumps(line).encode() for line in lines], at, source)
         if len(packed.batch):
+            # As the daemon says it, so that core has begun when a page is made ready.
+            self.tell(BatchOfBook(at, source, ends=False))
             self._make_ready(packed.batch, source, at)
             self.tell(GroupsPut(at, source, packed.batch))
+            self.tell(BatchOfBook(at, source, ends=True))
         for place in packed.rest:
             self.put_one(lines[place], at, source)
 
@@ -140,31 +189,15 @@ class Twins:
     def restart(self) -> None:
         """The columns go on from their memory; the other side never stopped.
 
-        After the first time they go on as a standby does, which has had the blocks of the last restart in columns since.
+        After the first time they go on as a standby does, which has followed since the last restart.
         """
         memory, book = self.columns.memory, ColumnarBook(self._fold_at, plain_from=1)
         assert memory is not None
         if self._standby is not None:
-            before, book = self._standby
-            memory = self._as_stored(memory, before, book)
-            assert book._ahead is None or book._ahead.is_part_of(memory)
+            memory, book = self._standby.look(self.columns), self._standby.book
         self.columns = RiskMonitor(self.rules, memory, book)
         self._check_stages()
-        now, ahead = self.columns.memory, ColumnarBook(self._fold_at, plain_from=1)
-        assert now is not None
-        with exact():
-            ahead.prepare(now, self.rules)
-        self._standby = now, ahead
-
-    def _as_stored(self, memory: Memory, before: Memory, standby: ColumnarBook) -> Memory:
-        """The same memory by the blocks of before: what has changed since stands beside them."""
-        rows = standby.columnar.rows if standby.columnar else None
-        known = {} if rows is None else {id_: rows.stored(rows.row_of(id_)) for id_ in rows.ids()}
-        found = ((id_, self.book.find(id_)) for id_ in self.book.ids())
-        now = {id_: record.stored() for id_, record in found if record is not None}
-        gone = {*known, *(each.group.id for each in before.groups), *before.closed} - now.keys()
-        beside = tuple(each for id_, each in now.items() if known.get(id_) != each)
-        return msgspec.structs.replace(memory, blocks=before.blocks, groups=beside, closed=tuple(gone))
+        self._standby = Standby(self.columns, ColumnarBook(self._fold_at, plain_from=1))
 
     def restart_both(self, at: datetime) -> None:
         """As the daemon starts: kept prices are not believed until a feed confirms them."""

@@ -6,8 +6,10 @@ import os
 import signal
 from typing import Any
 
+import aiohttp
 import pytest
 
+from monitor.books import _snapshots
 from monitor.cli.shards import shards
 from monitor.core.portfolio.group_list import GroupQuery
 from monitor.daemon.app import App
@@ -26,10 +28,10 @@ OWED = "30000"
 """Against one BTC: calm at 40,000 USD, a margin call at 38,000."""
 
 
-def a_book(house: House) -> None:
+def a_book(house: House, engine: str = "shards = 2") -> None:
     lines = [json.dumps(one_btc(f"G-{n:03}", owed=OWED)) for n in range(GROUPS)]
     (house.folder / "book.jsonl").write_text("\n".join(lines) + "\n")
-    house.write('[[book]]\nname = "book"\nkind = "file"\npath = "book.jsonl"\n', "[engine]\nshards = 2\n")
+    house.write('[[book]]\nname = "book"\nkind = "file"\npath = "book.jsonl"\n', f"[engine]\n{engine}\n")
 
 
 def of(app: App) -> tuple[SpreadBook, LocalShards]:
@@ -101,3 +103,41 @@ async def test_shards_that_are_hung_or_killed_are_told_and_replaced_and_every_ca
         assert sorted(str(each) for each in called) == [f"G-{n:03}" for n in range(GROUPS)]
         left = [process.pid for process in processes.processes.values()]
     assert not any(os.path.exists(f"/proc/{pid}/exe") for pid in left), "a stop ends the shards"  # noqa: ASYNC240
+
+
+async def test_a_shard_that_would_take_more_memory_than_it_may_takes_nothing_and_the_head_says_who_is_unwatched(
+    house: House, venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes more than a megabyte before it holds a single group. Lines that come singly the head watches itself."""
+    monkeypatch.setattr(_snapshots, "_PACKED_LINES", GROUPS)  # as a large book is read
+    few = '[[book]]\nname = "few"\nkind = "file"\npath = "few.jsonl"\n'
+    a_book(house, f"shards = 1\nmax_memory_mb = 1\n{few}")
+    (house.folder / "few.jsonl").write_text(json.dumps(one_btc("H-1", owed=OWED)) + "\n")
+    monkeypatch.chdir(house.folder)
+    async with running(house) as app, Ticker(venue, BTC="40000") as ticker:
+        book, _ = of(app)
+        await until(lambda: len(book) == GROUPS + 1, "the books are read", 60.0)
+        assert book.homeless() == GROUPS
+        assert [seen.groups for seen in book.seen()] == [0]
+
+        async def told() -> bool:
+            return any(each.alert.facts["groups"] == GROUPS for each in await said(app, "shard.full"))
+
+        await until(told, "it is said how many groups nobody watches", 20.0)
+        facts: Any = (await said(app, "shard.full"))[-1].alert.facts
+        assert (len(facts["group_ids"]), facts["group_ids_cut"]) == (50, GROUPS - 50)
+        url = f"http://127.0.0.1:{app.address[1]}/readyz"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            assert answer.status == 503
+            assert f"nobody watches {GROUPS} groups" in (await answer.json())["reasons"]["shards"]
+        ticker.prices["BTC"] = "38000"
+
+        async def the_other_is_called() -> bool:
+            return "H-1" in await subjects(app, CALL)
+
+        await until(the_other_is_called, "the head watches what came singly", 30.0)
+        page = await asyncio.to_thread(app.view.groups, GroupQuery(limit=2 * GROUPS))
+        assert page.is_partial
+        assert {sight.group.id for sight in page.rows if sight.blind} == set(book.ids()) - {"H-1"}
+        assert set(facts["group_ids"]) <= set(book.ids())
+        assert await subjects(app, CALL) == ["H-1"]

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from tests.crash import checks
+from tests.crash.daemon import Refused
 from tests.crash.harness import Life
 from tests.faults.house import until
 from tests.lease.pair import SEATS, TTL_S, PairTrial
@@ -52,6 +53,14 @@ class CutTrial(PairTrial):
         for turn in turns:
             await self.step(self.market.swing(turn))
         assert door.has_cut.is_set(), "there was no such COMMIT"
+        await until(self._is_ready, "the store takes commits again")
+
+    async def _is_ready(self) -> bool:
+        try:
+            await self.daemon.get("/readyz")
+        except Refused:
+            return False
+        return True
 
     async def cut_off(self, where: Where, turn: float) -> None:
         """The daemon that decides loses its database for good at a COMMIT, and the next head goes on.

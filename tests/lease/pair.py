@@ -41,6 +41,8 @@ async def answers(port: int) -> bool:
 class PairTrial(PostgresTrial):
     """A life is that of the daemon which decides. Its successor is the one that waits, which a new one replaces then."""
 
+    listens_ahead = True
+
     def __init__(self, folder: Path, seed: int, **more: Any) -> None:
         super().__init__(folder, seed, **more)
         self.ports: dict[str, int] = {}
@@ -101,6 +103,13 @@ class PairTrial(PostgresTrial):
                 continue
             self.is_ready.set()
             return
+
+    async def finish(self) -> None:
+        """As any trial ends; nobody takes over from the daemon that is stopped last."""
+        if self.waiting is not None:
+            await self.waiting.kill()
+            self.waiting = None
+        await super().finish()
 
     async def _bury_alone(self) -> None:
         """The end of one that died before another waited: its successor has yet to start, and takes longer."""

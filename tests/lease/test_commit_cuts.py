@@ -24,7 +24,6 @@ async def test_a_head_cut_at_its_commit_goes_on_and_one_cut_off_there_is_replace
         await trial.cut_off("in", 0.5)
         await trial.step(trial.market.swing(0.0))
         await trial.finish()
-        assert max(trial.took_s) < TTL_S + SLACK_S, trial.took_s
 
 
 @pytest.mark.soak

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -9,18 +11,28 @@ from uuid import uuid4
 import msgspec
 import pytest
 
+from monitor.core.events.events import MarkPrices
 from monitor.core.groups.outcome import StoredBlock
+from monitor.core.prices.quote import Quote
 from monitor.core.rules.product import Product
 from monitor.core.rules.settings import Rules
-from monitor.daemon import startup
+from monitor.core.stages.stages import GroupState
+from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon import heads, startup
+from monitor.daemon import shards as daemon_shards
 from monitor.daemon.following import Follower
 from monitor.daemon.journal import core_state
 from monitor.engine.book import ColumnarBook
-from monitor.stores._base import Change
-from monitor.stores.postgres import Config, PostgresStore
+from monitor.engine.spread.book import SpreadBook
+from monitor.engine.spread.local import NearShards
+from monitor.stores._base import Change, StoredState, is_untouched
+from monitor.stores._bodies import group_body
+from monitor.stores._rows import encode
+from monitor.stores.postgres import Config, PostgresStore, kept_rows
 from monitor.stores.postgres.book import BlockCache
 from monitor.stores.postgres.connection import connect
-from tests.engine.market import TRUSTED, Market
+from monitor.stores.postgres.kept_rows import ReadRows, SeenRows
+from tests.engine.market import TRUSTED, WARY, Market
 from tests.postgres_server import shared_server
 from tests.stores.examples import AT
 
@@ -30,45 +42,153 @@ def config() -> Config:
     return Config(shared_server().url, schema=f"s{uuid4().hex[:20]}", tls="off")
 
 
-def follower_of(config: Config, rules: Rules) -> Follower:
-    stated: Any = SimpleNamespace(store=SimpleNamespace(config=config), rules=rules, engine=SimpleNamespace(shards=0))
-    return Follower(stated)
+def follower_of(config: Config, rules: Rules, shards: int = 0) -> Follower:
+    engine = SimpleNamespace(
+        shards=shards, shard_limit=timedelta(seconds=5), replicas=1, max_groups=0, max_memory_mb=0, ray=""
+    )
+    return Follower(SimpleNamespace(store=SimpleNamespace(config=config), rules=rules, engine=engine, state_dir=Path()))  # type: ignore[arg-type]
 
 
-async def test_a_standby_restores_the_same_book_from_what_it_has_and_what_changed_since(config: Config) -> None:
-    market = Market(5, 120, 2, TRUSTED, 64)
-    monitor, rules = market.twins.columns, market.twins.rules
+class Active:
+    """The head that decides, on a market, and commits as a daemon does."""
+
+    def __init__(self, config: Config, market: Market) -> None:
+        self.market = market
+        self.store = PostgresStore(config)
+        self._kept: dict[str, bytes] = {}
+
+    @property
+    def monitor(self) -> RiskMonitor:
+        return self.market.twins.columns
+
+    async def begin(self) -> None:
+        """The groups in blocks, and the others beside them."""
+        await self.store.open()
+        memory = self.monitor.memory
+        assert memory is not None
+        kept = {"states": memory.states, "desk": core_state(self.monitor), "rates": memory.rates}
+        await self.store.commit(Change(memory.at, blocks=memory.blocks, groups=memory.groups, **kept))
+        self._kept = self._now()
+
+    async def commit(self) -> None:
+        """What has changed since the last commit."""
+        memory, now = self.monitor.memory, self._now()
+        assert memory is not None
+        changed = [id_ for id_, body in now.items() if self._kept.get(id_) != body]
+        records = [record for id_ in changed if (record := self.monitor.book.find(id_)) is not None]
+        untouched = tuple(GroupState(record.group.id) for record in records if is_untouched(record.state))
+        change = Change(
+            memory.at,
+            groups=tuple(record.stored() for record in records),
+            states=(*memory.states, *untouched),
+            closed=tuple(self._kept.keys() - now.keys()),
+            desk=core_state(self.monitor),
+            rates=memory.rates,
+        )
+        await self.store.commit(change)
+        self._kept = now
+
+    async def rewrite(self) -> None:
+        """The blocks, as a start of a daemon writes them again."""
+        snapshot = await self.store.open()
+        book = ColumnarBook()
+        startup.restored(self.monitor.rules, snapshot, book)
+        await startup.rewrite_blocks(self.store, book, snapshot)
+
+    def _now(self) -> dict[str, bytes]:
+        found = ((id_, self.monitor.book.find(id_)) for id_ in self.monitor.book.ids())
+        return {id_: group_body(record.stored()) for id_, record in found if record is not None}
+
+
+def folded(monitor: RiskMonitor) -> dict[str, bytes]:
+    """All that core knows, in bytes; groups by id, wherever they lie."""
     memory = monitor.memory
     assert memory is not None
-    store = PostgresStore(config)
-    await store.open()
-    kept = {"states": memory.states, "desk": core_state(monitor), "rates": memory.rates}
-    await store.commit(Change(memory.at, blocks=memory.blocks, groups=memory.groups, **kept))
-    follower = follower_of(config, rules)
-    await follower._look()
-    for _ in range(4):
+    groups = {id_: encode(monitor.sight(id_)) for id_ in sorted(monitor.book.ids())}
+    states = {"states " + state.group: encode(state) for state in memory.states if not is_untouched(state)}
+    rest = msgspec.structs.replace(memory, groups=(), states=(), blocks=())
+    return groups | states | {"rest": encode(rest), "due": encode(monitor.next_due)}
+
+
+async def taken_over(config: Config, follower: Follower, rules: Rules) -> tuple[RiskMonitor, StoredState]:
+    """A head that has the lease, and then all that the store keeps."""
+    store = PostgresStore(config, followed=follower.followed)
+    lead: Any = SimpleNamespace(follower=follower)
+    stated: Any = SimpleNamespace(rules=rules, engine=SimpleNamespace(shards=0))
+    try:
+        restored = await heads.restored(lead, stated, store, await store.open())
+        return restored.monitor, await store.open()
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize(("seed", "shards"), [(5, 0), (6, 0), (5, 2)], ids=["one", "other", "shards"])
+async def test_what_a_standby_has_followed_is_what_a_fresh_start_restores(
+    config: Config, seed: int, shards: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Groups change, close and come back, states come and go, rates are given, and blocks are written again.
+
+    A shard that dies meanwhile is there again after the next look.
+    """
+    monkeypatch.setattr(startup, "REWRITE_FROM", 1)
+    monkeypatch.setattr(daemon_shards, "_shards_of", lambda _: NearShards())
+    market = Market(seed, 80, 2, WARY, 16)
+    active, follower = Active(config, market), follower_of(config, market.twins.rules, shards)
+    await active.begin()
+    readings = 0
+    for turn in range(7):
+        market.now += timedelta(seconds=900)
         market.move(list(market.usd), 0.8, 1.2)
-    now = {id_: monitor.book.find(id_) for id_ in monitor.book.ids()}
-    changed = tuple(record.stored() for record in now.values() if record is not None)[::3]
-    states = tuple(record.state for record in now.values() if record is not None)
-    gone = tuple({each.group.id for each in memory.groups} - now.keys())
-    await store.commit(Change(market.now, groups=changed, states=states, closed=gone, desk=core_state(monitor)))
-    cold = await store.open()
-    await store.close()
-    store = PostgresStore(config, blocks=follower.blocks)
-    warm = await store.open()
-    await store.close()
-    assert warm == cold
-    book, blocks_fit = follower.take(warm, rules)
-    await follower.close()
-    assert blocks_fit
-    assert book.columnar is not None
-    ahead = book.columnar
-    ours = startup.restored(rules, warm, book, blocks_fit=blocks_fit)
-    assert book.columnar is ahead, "it began again"
-    theirs = startup.restored(rules, cold, ColumnarBook())
+        market.change_book()
+        if turn == 2:
+            market.give_rates()
+        await active.commit()
+        if turn == 4:
+            await active.rewrite()
+        before = follower.followed.seen
+        if turn == 6:
+            lose_a_shard(follower)
+        await follower._look()
+        readings += before is not None and follower.followed.seen is not None
+    assert readings >= 4, "it began anew each time"
+    market.change_book()
+    market.move(list(market.usd), 0.8, 1.2)
+    await active.commit()
+    stirred = (
+        [id_ for id_ in follower.followed.seen.state_of if active.monitor.book.find(id_)]
+        if follower.followed.seen
+        else []
+    )
+    await active.store.commit(Change(market.now, states=tuple(map(GroupState, stirred[::3]))))
+    cold = await active.store.open()
+    await active.store.close()
+    await follower.close(is_over=False)
+    assert follower._ready is not None
+    columns = follower._ready.book.columnar
+    ours, kept = await taken_over(config, follower, market.twins.rules)
+    assert kept == cold, "it has written to the store before it serves, or does not read all of it again"
+    assert isinstance(ours.book, ColumnarBook)
+    assert ours.book.columnar is columns is not None, "it began anew"
+    assert not isinstance(ours.book, SpreadBook) or ours.book.is_whole
+    theirs = startup.restored(market.twins.rules, cold, ColumnarBook())
     assert len(ours.book) == len(theirs.book), "a group stands in a block and beside it"
-    assert {id_: ours.sight(id_) for id_ in ours.book.ids()} == {id_: theirs.sight(id_) for id_ in theirs.book.ids()}
+    assert folded(ours) == folded(theirs)
+    for each in (ours, theirs):
+        each.handle(MarkPrices(market.now + timedelta(seconds=1), quotes_of(market)))
+    assert folded(ours) == folded(theirs)
+
+
+def lose_a_shard(follower: Follower) -> None:
+    assert follower._ready is not None
+    book = follower._ready.book
+    if isinstance(book, SpreadBook):
+        book.links.abandon(0)
+        assert not book.is_whole
+
+
+def quotes_of(market: Market) -> tuple[Quote, ...]:
+    at = market.now + timedelta(seconds=1)
+    return tuple(Quote(coin, usd, "USD", "perp", at) for coin, usd in market.usd.items())
 
 
 async def test_what_a_standby_has_read_is_read_again_only_where_it_changed(config: Config) -> None:
@@ -110,9 +230,35 @@ async def test_a_standby_whose_rules_fit_no_group_says_so_before_it_takes_over(
     follower = follower_of(config, msgspec.structs.replace(rules, products=products))
     await follower._look()
     assert "a take-over would be refused" in capsys.readouterr().out
-    await follower.close()
+    await follower.close(is_over=True)
 
 
 def without_rates(product: Product) -> Product:
     versions = tuple(msgspec.structs.replace(version, rates={}) for version in product.versions)
     return msgspec.structs.replace(product, versions=versions)
+
+
+async def test_a_reading_finds_also_what_no_newer_transaction_has_written(config: Config) -> None:
+    """A database that lost commits at a fail-over counts its transactions from before again."""
+    store = PostgresStore(config)
+    await store.open()
+    await store.commit(Change(AT, states=tuple(GroupState(f"G-{n}", episode=1) for n in range(4))))
+    db = await connect(config)
+
+    async def read(before: SeenRows | None) -> ReadRows:
+        async with db.transaction(isolation="repeatable_read", readonly=True):
+            return await kept_rows.read(db, kept_rows.STATES, before)
+
+    first = await read(None)
+    assert sorted(first.changed) == ["G-0", "G-1", "G-2", "G-3"]
+    assert await read(first.seen) == (first.seen, {}, set())
+    await store.commit(
+        Change(AT, states=(GroupState("G-1", episode=2), GroupState("G-2"), GroupState("G-4", episode=1)))
+    )
+    await store.close()
+    newer = await db.fetchval("SELECT txid_snapshot_xmin(txid_current_snapshot())") + 1000
+    for since in (first.seen.since, newer):
+        found = await read(first.seen._replace(since=since))
+        assert (sorted(found.changed), found.gone) == (["G-1", "G-4"], {"G-2"})
+        assert sorted(found.seen.digests) == ["G-0", "G-1", "G-3", "G-4"]
+    await db.close()

@@ -10,8 +10,10 @@ from contextlib import closing, suppress
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -245,3 +247,17 @@ async def test_the_doctor_looks_at_the_database() -> None:
     assert ["fsync is off" in text for text in unsafe] == [True], "the server of the tests does not wait for its disk"
     with pytest.raises(StoreUnavailable):
         await asyncio.to_thread(postgres.condition, config(1))
+
+
+async def test_a_connection_that_its_library_has_lost_track_of_is_made_again() -> None:
+    """On a busy machine an answer may come after its limit, and the library raises what is no error of the database."""
+
+    async def strays(db: Any) -> None:
+        raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
+
+    store = PostgresStore(Config(shared_server().url, schema=f"s{uuid4().hex[:20]}", tls="off"))
+    await store.open()
+    with pytest.raises(StoreUnavailable, match="cannot switch"):
+        await store._write(strays)
+    await store.probe()
+    await store.close()

@@ -77,7 +77,11 @@ STATE_ROWS = (
         "that no shard took are blind, as nobody looks at their prices; their deadlines run on. New groups that came singly "
         "are watched by the head, which takes longer for each.",
         "Give `[engine]` more `shards`, which a reload takes, or the machines more memory.",
-        (Fact("groups", COUNT, "how many groups nobody watches"),),
+        (
+            Fact("groups", COUNT, "how many groups nobody watches"),
+            Fact("group_ids", NAMES, "at most 50 of them"),
+            Fact("group_ids_cut", COUNT, "how many are not named"),
+        ),
     ),
     AlertType(
         SHARD_ROOM,

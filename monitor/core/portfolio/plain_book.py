@@ -53,8 +53,8 @@ class PlainBook:
 
     def put(self, record: GroupRecord) -> None:
         old = self._records.get(record.group.id)
-        for account in old.group.accounts() if old else ():
-            del self._owner[account]
+        if old is not None:
+            self._release(old.group)
         for account in record.group.accounts():
             self._owner[account] = record.group.id
         self._records[record.group.id] = record
@@ -63,12 +63,17 @@ class PlainBook:
     def put_all(self, batch: GroupBatch, source: str, at: datetime, retired: Collection[str]) -> TakenBatch:
         return TakenBatch(None, range(len(batch)))
 
+    def _release(self, group: Group) -> None:
+        """A standby takes a group before the one that its account has left."""
+        for account in group.accounts():
+            if self._owner.get(account) == group.id:
+                del self._owner[account]
+
     def keep(self, record: GroupRecord) -> None:
         pass
 
     def drop(self, group_id: str) -> None:
-        for account in self._records.pop(group_id).group.accounts():
-            del self._owner[account]
+        self._release(self._records.pop(group_id).group)
         self._screen.drop(group_id)
 
     def owner(self, account: str) -> str | None:
@@ -201,8 +206,9 @@ class EveryGroup:
     def suspects(self, moved: Collection[str]) -> Collection[str]:
         """Groups to evaluate after the prices or the trust of these assets moved."""
         found: dict[str, None] = {}
-        for asset in moved:
-            found.update(self._holders.get(asset, {}))
+        # A whole market moves at each tick, and a book that is near empty has few coins: the fewer are looked up.
+        for asset in self._holders.keys() & moved:
+            found.update(self._holders[asset])
         return found.keys()
 
     def holders(self, asset: str) -> Collection[str]:

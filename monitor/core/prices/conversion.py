@@ -14,11 +14,15 @@ class Conversion:
     """The rate of USDT as it is configured, and cross rates by way of any priced coin (decision 42)."""
 
     def __init__(self, stated: str, columns: FrameColumns) -> None:
-        is_named = stated[:1].isalpha()
-        self.asset = stated if is_named else None
+        self.asset = next(iter(self.assets_of(stated)), None)
         """The asset whose price converts USDT; None where a number is stated."""
-        self._number = None if is_named else number(stated)
+        self._number = None if self.asset is not None else number(stated)
         self._columns = columns
+
+    @staticmethod
+    def assets_of(stated: str) -> tuple[str, ...]:
+        """The asset whose price converts USDT, where one is stated in place of a number."""
+        return (stated,) if stated[:1].isalpha() else ()
 
     @property
     def rate(self) -> Decimal | None:

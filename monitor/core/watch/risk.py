@@ -199,8 +199,8 @@ class RiskMonitor:
 
     def _restore(self, memory: Memory, *, blocks_fit: bool) -> None:
         """Continues where the memory left off."""
-        self._begin(memory.at)
         with exact():
+            self._begin(memory.at)
             self.changes.restore(memory, self.rules, blocks_fit=blocks_fit)
             for watcher in self._watchers:
                 watcher.restore(memory)

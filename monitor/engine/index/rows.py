@@ -112,10 +112,6 @@ class RowIndex:
             return named
         return self._ids.find(*self._id_key(group_id))
 
-    def rows_of(self, group_ids: Iterable[str]) -> list[int]:
-        """The rows of those of some groups that are here."""
-        return [row for id_ in group_ids if (row := self.row_of(id_)) >= 0] if len(self) else []
-
     def name(self, rows: Iterable[int]) -> list[str]:
         """The ids of some rows; until the next call these groups are found without a search."""
         self.named = {self.id(row): row for row in rows}

@@ -16,6 +16,9 @@ from monitor.engine.columns.fields import I64
 HOLES = 4
 """One part in this many may be holes before all is copied. A copy of 100 MB takes 50 ms, so it must be rare."""
 
+LINE = 64
+"""Bytes of a cache line."""
+
 C = TypeVar("C", bound=tuple[Any, ...])
 
 
@@ -84,7 +87,15 @@ def joined(first: C, second: C) -> C:
 
 
 def _empty(columns: C, size: int) -> C:
-    return each(columns, lambda column: np.empty(size, column.dtype))
+    return each(columns, lambda column: aligned(size, column.dtype))
+
+
+def aligned(size: int, kind: Any) -> Any:
+    """An array that begins with a cache line, so that eight floats never lie in two. What is in it is undefined."""
+    item = np.dtype(kind).itemsize
+    raw = np.empty(size * item + LINE, np.uint8)
+    begin = -raw.ctypes.data % LINE
+    return raw[begin : begin + size * item].view(kind)
 
 
 def _longer(column: I64, size: int) -> I64:

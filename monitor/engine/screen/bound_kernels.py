@@ -10,6 +10,7 @@ from numba import typeof, types
 from numba.experimental import structref
 
 from monitor.engine.columns.fields import GROUPS, U32
+from monitor.engine.screen.arena import aligned
 from monitor.engine.screen.arrays import (
     Entries,
     Far,
@@ -48,7 +49,8 @@ _structs.define_boxing(_BoundType, _BoundProxy)
 
 def scratch() -> Scratch:
     """Room for one thread."""
-    unit, seed, debt, recognised, owed = np.empty(MOST_RUNS), *(np.zeros(GROUPS) for _ in range(4))
+    unit, (seed, debt, recognised, owed) = np.empty(MOST_RUNS), aligned(4 * GROUPS, np.float64).reshape(4, GROUPS)
+    seed[:] = 0.0
     return Scratch(unit, seed, debt, recognised, owed, np.zeros(GROUPS, np.uint8), np.zeros(GROUPS, np.uint32))
 
 

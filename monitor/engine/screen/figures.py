@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8
 from monitor.engine.screen import kernels
+from monitor.engine.screen.arena import aligned
 from monitor.engine.screen.arrays import DEAD, ROWS, UNWATCHED, RowSums
 from monitor.engine.screen.layout import Layout
 
@@ -81,12 +82,14 @@ class SeatedFigures:
 
     def blind(self) -> U8:
         """Flags by row."""
-        return self._read(lambda: self.seats.blind[self.place(np.arange(self.end))])
 
-    def of(self, rows: I64) -> tuple[F64, F64, U8]:
-        """USD debt, USD recognised and flags of some rows. The thread that changes them alone may ask."""
-        seats = self.place(rows)
-        return self.seats.sums[2 * seats], self.seats.sums[2 * seats + 1], self.seats.blind[seats]
+        def read() -> U8:
+            blocks = self._layout.blocks
+            found = np.zeros(_end(blocks), np.uint8)
+            kernels.flags_by_row(blocks, self._layout.store, self.seats.blind, found)
+            return found
+
+        return self._read(read)
 
     @contextmanager
     def _seating(self) -> Iterator[None]:
@@ -121,5 +124,8 @@ def _end(blocks: I64) -> int:
 
 
 def _seats(blocks: int) -> RowSums:
+    """Room for so many blocks; `begin` fills in those that come. Memory that need not be zero lies in larger pages, and ticks
+    of few coins look at many places."""
     size = blocks * GROUPS
-    return RowSums(np.zeros(2 * size), np.zeros(size), np.zeros(size, np.uint8), np.zeros(size, np.uint32))
+    sums, band = aligned(2 * size, np.float64), aligned(size, np.uint32)
+    return RowSums(sums, np.zeros(size), np.zeros(size, np.uint8), band)

@@ -38,7 +38,7 @@ from monitor.engine.screen.arrays import (
     ask_soon,
     kernel,
 )
-from monitor.engine.screen.lanes import add_slots, least_line, weigh_slice
+from monitor.engine.screen.lanes import add_slots, finish_writes, least_line, weigh_slice
 
 MOST_RUNS = 1 << 16
 
@@ -342,6 +342,7 @@ def sweep(
             price_runs(store, price, block, scratch.unit)
             seed_far(store, tiers, price, block, scratch.seed)
             count = weigh_and_test(store, scratch.unit, scratch.seed, block, seats, lines, named, count)
+    finish_writes()
     return count
 
 
@@ -353,6 +354,16 @@ def by_row(blocks: I64, store: Positions, sums: F64, part: int, into: F64) -> No
         first = block * GROUPS
         for i in range(first, first + store.head[block, ROWS]):
             into[i] = sums[2 * (first + of_row[i]) + part]
+
+
+@kernel
+def flags_by_row(blocks: I64, store: Positions, blind: U8, into: U8) -> None:
+    """The same for flags."""
+    of_row = store.seats.of_row
+    for block in blocks:
+        first = block * GROUPS
+        for i in range(first, first + store.head[block, ROWS]):
+            into[i] = blind[first + of_row[i]]
 
 
 @kernel

@@ -74,6 +74,13 @@ def _put(builder: Any, vector: Any, data: Any, place: Any) -> None:
     builder.store(vector, builder.bitcast(builder.gep(data, [place]), _LANES.as_pointer())).align = 8
 
 
+def _put_past(builder: Any, vector: Any, data: Any, place: Any) -> None:
+    """Writes a whole cache line past the caches, which would read it first. The place must begin a line."""
+    stored = builder.store(vector, builder.bitcast(builder.gep(data, [place]), _LANES.as_pointer()))
+    stored.align = 8 * LANES
+    stored.set_metadata("nontemporal", builder.module.add_metadata([_I32(1)]))
+
+
 def _add_slots(context: Any, amount: Any, run: Any, unit: Any, at: Any, slots: Any, into: Any, seat: Any) -> Any:
     def emit(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         amounts, runs, units, sums = (_data(target, builder, signature, arguments, k) for k in (0, 1, 2, 5))
@@ -117,7 +124,7 @@ def _weigh_slice(
         for half, order in enumerate(_PAIRS):
             mask = ir.Constant(ir.VectorType(_I32, LANES), [_I32(lane) for lane in order])
             first = builder.add(builder.mul(place, _I64(2)), _I64(half * LANES))
-            _put(builder, builder.shuffle_vector(debt, counted, mask), pairs, first)
+            _put_past(builder, builder.shuffle_vector(debt, counted, mask), pairs, first)
         places = _places(builder, bands, place, _I32)
         above = builder.fcmp_ordered(">=", debt, builder.fmul(_look_up(builder, highs, places), counted))
         owes = builder.fcmp_ordered(">", debt, none)
@@ -143,6 +150,19 @@ def _least_line(context: Any, slope: Any, intercept: Any, instrument: Any, value
         return builder.call(least, [lines], fastmath=("nnan", "nsz"))
 
     return types.float64(slope, intercept, types.int64, types.float64), emit
+
+
+def _finish_writes(context: Any) -> Any:
+    def emit(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.fence("seq_cst")
+        return target.get_dummy_value()
+
+    return types.void(), emit
+
+
+@kernel
+def finish_writes_plainly() -> None:
+    """Another thread sees what was written before, also what went past the caches."""
 
 
 @kernel
@@ -171,8 +191,9 @@ def weigh_slice_plainly(
     low: F64,
     high: F64,
 ) -> int:
-    """Weighs eight groups of a block without liabilities and flags, and writes their sums in pairs. Their holdings are added
-    to `seed`, which is zero then. Returns one bit for each: it is at or beyond a line."""
+    """Weighs eight groups of a block without liabilities and flags, and writes their sums in pairs into `sums`, which begins
+    with a cache line. Their holdings are added to `seed`, which is zero then. Returns one bit for each: it is at or beyond a
+    line."""
     found, first_debt = 0, at + LANES * held
     for lane in range(LANES):
         debt, counted, lines = 0.0, seed[seat + lane], band[place + lane]
@@ -206,4 +227,5 @@ def is_wide() -> bool:
 IS_WIDE = is_wide()
 add_slots: Any = intrinsic(_add_slots) if IS_WIDE else add_slots_plainly
 weigh_slice: Any = intrinsic(_weigh_slice) if IS_WIDE else weigh_slice_plainly
+finish_writes: Any = intrinsic(_finish_writes) if IS_WIDE else finish_writes_plainly
 least_line: Any = intrinsic(_least_line) if IS_WIDE else least_line_plainly

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from monitor.engine.columns.fields import F64, I64, U8, U32
+from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U32
 from monitor.engine.screen import kernels
 from monitor.engine.screen.arrays import LastPrices, kernel
 from monitor.engine.screen.bound_kernels import Bound
@@ -133,6 +133,18 @@ def ascending(named: U32, count: int) -> int:
             named[kept] = named[k]
             kept += 1
     return kept
+
+
+@kernel
+def weighed(bound: Bound, rows: I64) -> tuple[F64, F64, U8]:
+    """USD debt, USD recognised and flags of these rows."""
+    store, seats = bound.store, bound.seats
+    of_row, sums, flags = store.seats.of_row, seats.sums, seats.blind
+    debt, recognised, blind = np.empty(rows.size), np.empty(rows.size), np.empty(rows.size, np.uint8)
+    for k in range(rows.size):
+        seat = rows[k] & -GROUPS | np.int64(of_row[rows[k]])
+        debt[k], recognised[k], blind[k] = sums[2 * seat], sums[2 * seat + 1], flags[seat]
+    return debt, recognised, blind
 
 
 @kernel

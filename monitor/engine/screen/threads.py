@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from monitor.engine.columns.fields import I64, U32
+from monitor.engine.screen.arena import LINE
 from monitor.engine.screen.bound_kernels import Arrays, Bound, bind, scratch
 
 AT_ONCE = 1 << 17
@@ -31,6 +32,7 @@ class Threads:
     def bind(self, arrays: Arrays) -> Bound:
         """Binds these arrays, unless they are those of before. Returns what the calling thread takes."""
         if self._arrays is None or any(a is not b for a, b in zip(arrays, self._arrays, strict=True)):
+            assert arrays.seats.sums.ctypes.data % LINE == 0, "a sweep writes whole cache lines"
             self._bounds = [bind(arrays, room, self.named) for room in self._rooms]
             self._arrays = arrays
         return self._bounds[0]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from monitor.engine.book import FOLD_AT, ColumnarBook
@@ -106,6 +107,13 @@ class SpreadBook(ColumnarBook):
         """Groups that no shard took. Any thread may ask."""
         return self._spread.by_shard().get(NOWHERE, 0) if self._spread else 0
 
+    def homeless_ids(self, most: int) -> list[str]:
+        """In core's thread: some of them."""
+        if self._spread is None:
+            return []
+        numbers = [number for number in self._spread.shelf.numbers() if self.links.blocks.holder(number) == NOWHERE]
+        return list(islice((id_ for number in numbers for id_ in self._spread.rows.ids_in(number)), most))
+
     def hear_memory(self) -> None:
         """Asks all copies how much memory they have. Any thread may."""
         memories = self.links.ask_each_aside(self.links.limit_s, "memory", self._how.most_bytes)
@@ -133,6 +141,17 @@ class SpreadBook(ColumnarBook):
         """In core's thread, when `mend` is done: the copy answers again from the next question on."""
         del self._mending[seat]
         self.links.take_back(seat)
+
+    def settle(self) -> bool:
+        """While nobody decides, in any one thread: all have done what they were told, and missing ones are replaced.
+        Whether all are there."""
+        from monitor.engine.spread.links import LOAD_LIMIT_S, READY  # the array libraries are loaded late
+
+        self.links.ask(dict.fromkeys(self.links.live, READY), LOAD_LIMIT_S)
+        for seat in self.plan_mending(self.links.gone):
+            if self.mend(seat):
+                self.take_back(seat)
+        return not self.links.gone
 
     def resize(self) -> None:
         """In core's thread: begins or ends with shards until there are as many as `wanted`."""

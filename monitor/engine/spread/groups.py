@@ -86,15 +86,14 @@ class SpreadGroups(ColumnarGroups):
     # -- blocks --
 
     def restore(self, blocks: Iterable[StoredBlock], superseded: Collection[str], states: Iterable[GroupState]) -> None:
-        for row in self.rows.rows_of(superseded):
-            self._remove(row, self.rows.stored(row).group)
+        numbers: list[int] = []
         for stored in sorted(blocks, key=attrgetter("number")):
             block = Block.load(stored.body, self.names)
             gone = [id_ in superseded for id_ in block.ids()] if superseded else []
             self.rows.install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
+            numbers.append(stored.number)
         self.rows.set_states(states)
         packed = self._packed_by_block()
-        numbers = self.shelf.numbers()
         some = 4 * len(self.links.blocks.ring)
         for first in range(0, len(numbers), some):
             # Some at a time: all shards load at once, no queue of bodies fills the memory, and each says what room is left.
@@ -119,7 +118,7 @@ class SpreadGroups(ColumnarGroups):
         packed = self._packed_by_block()
         mine = [number for number in self.shelf.numbers() if self.links.place(number) == place]
         told: list[Call] = [("renew", (self.now.at, self.now.rules)), ("assets", (list(self._coins_told),))]
-        rest = [(number, self._dead(number), packed.get(number, {})) for number in mine]
+        rest = [(number, _dead(self, number), packed.get(number, {})) for number in mine]
         return chain(told, _loads(rest, self.shelf.bodies(mine)))
 
     def move_some(self, most: int) -> int:
@@ -127,7 +126,12 @@ class SpreadGroups(ColumnarGroups):
         moves = self.links.blocks.moves(self.shelf.numbers())
         packed = self._packed_by_block() if moves else {}
         for number, place in moves[:most]:
-            self.links.move(number, place, self._load_call(number, packed.get(number, {})))
+            before, size = self.links.place(number), self.shelf.size(number)
+            load = self._load_call(number, packed.get(number, {}))
+            self.links.move(number, place, load)
+            # Shards say themselves what room they have only once a second.
+            self.links.blocks.loaded(before, -size, 0)
+            self.links.blocks.loaded(place, size, len(load[1][1]))
         return max(0, len(moves) - most)
 
     def by_shard(self) -> dict[int, int]:
@@ -140,11 +144,7 @@ class SpreadGroups(ColumnarGroups):
         return found
 
     def _load_call(self, number: int, states: Mapping[int, bytes]) -> Call:
-        return "load", (number, self.shelf.body(number), 0, self._dead(number), states)
-
-    def _dead(self, number: int) -> bytes | None:
-        stage = self.rows.stage[number * GROUPS : number * GROUPS + self.shelf.size(number)]
-        return None if (stage != NO_GROUP).all() else (stage == NO_GROUP).tobytes()
+        return "load", (number, self.shelf.body(number), 0, _dead(self, number), states)
 
     def _packed_by_block(self) -> dict[int, dict[int, bytes]]:
         found: dict[int, dict[int, bytes]] = defaultdict(dict)
@@ -300,6 +300,11 @@ class SpreadGroups(ColumnarGroups):
         if was is not None or packed is not None:
             state = packed or _packed(msgspec.structs.replace(UNTOUCHED, group=""))
             self.links.tell(self.links.place(row // GROUPS), "keep", row, state)
+
+
+def _dead(groups: SpreadGroups, number: int) -> bytes | None:
+    stage = groups.rows.stage[number * GROUPS : number * GROUPS + groups.shelf.size(number)]
+    return None if (stage != NO_GROUP).all() else (stage == NO_GROUP).tobytes()
 
 
 def _flat(call: Call) -> tuple[Any, ...]:

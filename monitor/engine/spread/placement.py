@@ -95,7 +95,7 @@ class Placement:
                 self.room[seat] -= ROOM_OF_BODY * nbytes
 
     def moves(self, numbers: Iterable[int]) -> list[tuple[int, int]]:
-        """Blocks that are not where they should be, and where that is."""
+        """Blocks that are not where they should be, and where that is: first those that nobody watches."""
         open_ = [place for place in self.ring if self.has_room(place)]
         found = []
         for number in numbers:
@@ -107,4 +107,4 @@ class Placement:
                 found.append((number, should))
             elif at not in self.ring and open_:
                 found.append((number, place_of(number, open_)))
-        return found
+        return sorted(found, key=lambda move: self.place(move[0]) != NOWHERE)

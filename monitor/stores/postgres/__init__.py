@@ -54,7 +54,7 @@ from monitor.stores._base import (
 from monitor.stores._rows import encode
 from monitor.stores._staged import work_out
 from monitor.stores.postgres import audits, book, deliveries, history, log, schema
-from monitor.stores.postgres.book import BlockCache
+from monitor.stores.postgres.book import Followed
 from monitor.stores.postgres.connection import Thread, connect
 from monitor.stores.postgres.copies import copy
 from monitor.stores.postgres.writer import Fence, FencedWriter, Session, Work
@@ -98,9 +98,9 @@ class Config(msgspec.Struct, frozen=True):
         return f"{shown_url(self.url)}, schema {self.schema}"
 
 
-def build(config: Config, fence: Fence | None = None, blocks: BlockCache | None = None) -> PostgresStore:
-    """The store of a database; nothing is touched before `open`. `blocks` are those that a standby has read already."""
-    return PostgresStore(config, fence=fence, blocks=blocks)
+def build(config: Config, fence: Fence | None = None, followed: Followed | None = None) -> PostgresStore:
+    """The store of a database; nothing is touched before `open`. `followed` is what a standby has read already."""
+    return PostgresStore(config, fence=fence, followed=followed)
 
 
 @contextmanager
@@ -138,16 +138,18 @@ def condition(config: Config) -> tuple[str, list[str]]:
 class PostgresStore:
     """One schema of a database. A writer and a reader, each with its thread; the order of writes is that of the calls."""
 
-    def __init__(self, config: Config, *, fence: Fence | None = None, blocks: BlockCache | None = None) -> None:
+    def __init__(self, config: Config, *, fence: Fence | None = None, followed: Followed | None = None) -> None:
         self.config = config
         self._fence = fence
-        self._blocks = blocks
+        self._followed = followed
         self._keys = NO_KEYS
         self._writer: FencedWriter | None = None
         self._reader: Session | None = None
 
     async def open(self) -> StoredState:
-        """Makes the tables where there are none, and loads. Raises StoreRefused where only a person can help."""
+        """Makes the tables where there are none, and loads: for a standby, what is new since. What it has it may forget,
+        and open again. Raises StoreRefused where only a person can help.
+        """
         if self._writer is None:
             writer = FencedWriter(self.config, self._fence)
             try:
@@ -156,8 +158,7 @@ class PostgresStore:
                 await writer.close()
                 raise
             self._writer, self._reader = writer, Session(self.config, "store reader")
-        blocks, self._blocks = self._blocks or BlockCache(), None
-        return await self._write(partial(_snapshot, blocks=blocks))
+        return await self._write(partial(_snapshot, followed=self._followed or Followed()))
 
     async def commit(self, change: Change) -> Committed:
         writer = self._required(self._writer)
@@ -357,5 +358,6 @@ class PostgresStore:
         return session
 
 
-async def _snapshot(db: Any, blocks: BlockCache) -> StoredState:
-    return await book.snapshot(db, await log.last_cursor(db), blocks)
+async def _snapshot(db: Any, followed: Followed) -> StoredState:
+    state, _ = await book.snapshot(db, await log.last_cursor(db), followed)
+    return state

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from monitor import crashpoint
-from monitor.core.groups.outcome import StoredBlock, StoredGroup
+from monitor.core.groups.outcome import StoredBlock
 from monitor.core.rules.product import CoinRates
+from monitor.core.stages.stages import GroupState
 from monitor.stores import _bodies
 from monitor.stores._base import Change, StoredState, is_untouched
 from monitor.stores._rows import encode
+from monitor.stores.postgres import kept_rows
+from monitor.stores.postgres.kept_rows import SeenRows
 
 _AT_ONCE = 16
 """Blocks of one answer: some 25 MB."""
@@ -108,53 +111,63 @@ async def _write_rates(db: Any, change: Change) -> None:
             await db.execute("DELETE FROM rates WHERE product = $1 AND asset = $2", product, asset)
 
 
-class BlocksAhead(NamedTuple):
-    """What a standby may take into its columns before it decides."""
+class SeenBook(NamedTuple):
+    """What was read of a book."""
 
-    at: datetime
-    blocks: tuple[StoredBlock, ...]
-    beside: tuple[str, ...]
-    """Groups that are kept beside the blocks, or were closed."""
-    rates: tuple[CoinRates, ...]
+    groups: SeenRows
+    closed: frozenset[str]
+    states: SeenRows
+    state_of: Mapping[str, GroupState]
 
 
-async def ahead(db: Any, cache: BlockCache) -> BlocksAhead | None:
-    """The part of a snapshot that seldom changes; None where there is nothing yet."""
+class Followed:
+    """What a standby has read of a store, so that the store hands over only what has changed since.
+
+    A reading changes `blocks` alone. `seen` is that of the last reading that the standby has taken into its book.
+    """
+
+    def __init__(self) -> None:
+        self.blocks = BlockCache()
+        self.seen: SeenBook | None = None
+
+    def forget(self) -> None:
+        """All of it is handed over the next time."""
+        self.blocks, self.seen = BlockCache(), None
+
+
+async def ahead(db: Any, followed: Followed) -> tuple[StoredState, SeenBook] | None:
+    """What a restart would need now, and what of it was seen; None where there is nothing yet."""
     async with db.transaction(isolation="repeatable_read", readonly=True):
         if await db.fetchval("SELECT to_regclass('desk')") is None:
             return None
-        desk = await db.fetchrow("SELECT body, marks FROM desk")
-        if desk is None:
-            return None
-        return BlocksAhead(
-            _bodies.core_state(desk[0], desk[1]).at,
-            await cache.read(db),
-            tuple(id for (id,) in await db.fetch("SELECT id FROM groups")),
-            await _rates(db),
-        )
+        return await snapshot(db, 0, followed)
 
 
 async def _rates(db: Any) -> tuple[CoinRates, ...]:
     return tuple(_bodies.rates(body) for (body,) in await db.fetch("SELECT body FROM rates ORDER BY product, asset"))
 
 
-async def snapshot(db: Any, cursor: int, cache: BlockCache) -> StoredState:
-    """All that a restart needs."""
-    groups: list[StoredGroup] = []
-    closed: list[str] = []
-    for id, body in await db.fetch("SELECT id, body FROM groups ORDER BY id"):
-        if body:
-            groups.append(_bodies.group(body))
-        else:
-            closed.append(id)
+async def snapshot(db: Any, cursor: int, followed: Followed) -> tuple[StoredState, SeenBook]:
+    """All that a restart needs, and what of it was seen."""
+    before = followed.seen
+    groups = await kept_rows.read(db, kept_rows.GROUPS, before and before.groups)
+    states = await kept_rows.read(db, kept_rows.STATES, before and before.states)
+    was_closed = before.closed if before else frozenset()
+    closed = {id_ for id_, body in groups.changed.items() if not body}
+    closed |= was_closed - groups.gone - groups.changed.keys()
+    state_of = dict(before.state_of) if before else {}
+    state_of |= {id_: _bodies.state(body) for id_, body in states.changed.items()}
+    for id_ in states.gone:
+        state_of.pop(id_, None)
     desk = await db.fetchrow("SELECT body, marks FROM desk")
-    states = await db.fetch("SELECT body FROM states ORDER BY id")
-    return StoredState(
+    state = StoredState(
         desk=None if desk is None else _bodies.core_state(desk[0], desk[1]),
-        groups=tuple(groups),
-        states=tuple(_bodies.state(body) for (body,) in states),
+        groups=tuple(_bodies.group(body) for _, body in sorted(groups.changed.items()) if body),
+        states=tuple(state_of[id_] for id_ in sorted(state_of)),
         cursor=cursor,
-        blocks=await cache.read(db),
-        closed=tuple(closed),
+        blocks=await followed.blocks.read(db),
+        closed=tuple(sorted(closed)),
         rates=await _rates(db),
+        known=frozenset(groups.seen.digests.keys() - groups.changed.keys() - closed),
     )
+    return state, SeenBook(groups.seen, frozenset(closed), states.seen, state_of)

@@ -31,7 +31,14 @@ _REFUSED = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
 )
-_LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError, asyncio.TimeoutError)
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    # The library does not know what its connection is at: an answer came too late on a busy machine.
+    asyncpg.InternalClientError,
+    OSError,
+    asyncio.TimeoutError,
+)
 _NOT_NOW = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,

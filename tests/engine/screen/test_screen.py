@@ -328,9 +328,11 @@ def test_a_set_up_compiles_all_kernels_that_are_used() -> None:
         laying_kernels.owe,
         laying_kernels.owe_in_full,
         look_kernels.watch,
+        look_kernels.weighed,
         kernels.count_held,
         kernels.holders,
         kernels.by_row,
+        kernels.flags_by_row,
     )
     compiled = [len(door.signatures) for door in doors]
     desk = ScreenDesk(3)

@@ -74,17 +74,21 @@ class AbsentBook(PlainBook):
 class LosingTwins(Twins):
     """The side of the objects hears after each event what the other side could not see in it."""
 
-    made: Callable[[], SpreadBook]
-
     def __init__(self, rules: Rules, fold_at: int) -> None:
-        self._fold_at = fold_at
         super().__init__(rules, fold_at)
+        self._before = set[str]()
         self.plain = RiskMonitor(rules, book=AbsentBook())
         self.partial = 0
         """Events while some shard was missing."""
 
+    def tell(self, event: Event) -> Outcome:
+        self._before = unwatched_in(cast("SpreadBook", self.book))
+        return super().tell(event)
+
     def _plain(self, event: Event) -> Outcome:
-        cast("AbsentBook", self.plain.book).look_away(unwatched_in(cast("SpreadBook", self.book)))
+        book = cast("SpreadBook", self.book)
+        closed = {id_ for id_ in self._before if book.find(id_) is None}  # by this event
+        cast("AbsentBook", self.plain.book).look_away(unwatched_in(book) | closed)
         return super()._plain(event)
 
     def compare(self, event: Event, columns: Outcome, plain: Outcome) -> None:
@@ -100,8 +104,13 @@ class LosingTwins(Twins):
             assert [alert.id for alert in ours] == [alert.id for alert in theirs]
 
     def restart(self) -> None:
-        """All shards are loaded again, so nobody is unwatched."""
+        """All shards are loaded again. While one is missing only a start as the daemon's decides what is overdue: there
+
+        each price has to be confirmed first, and counts as one that moved then (`restart_both`).
+        """
         before, memory = self.book, self.columns.memory
+        if unwatched_in(cast("SpreadBook", before)):
+            return
         self.columns = RiskMonitor(self.rules, memory, twins.ColumnarBook(self._fold_at, plain_from=1))
         cast("SpreadBook", before).close()
 

@@ -84,6 +84,7 @@ def processes() -> Iterator[SharedProcesses]:
 def a_desk(shards: Shards, count: int, copies: int = 1) -> tuple[RiskMonitor, SpreadBook]:
     """Sixty groups in blocks of four, which a fall of the coin brings to a margin call."""
     book = SpreadBook(shards, count, fold_at=0, how=Spreading(60.0, copies))
+    book.links.await_ready()  # as the daemon does: actors take seconds to start, each for itself
     return with_groups(RiskMonitor(NOW, book=book)), book
 
 
@@ -146,7 +147,6 @@ def are_no_gap(shards: Shards, hurt: Hurt) -> None:
     ours, book = a_desk(shards, 2, copies=2)
     theirs = with_groups(RiskMonitor(NOW, book=ColumnarBook(fold_at=0)))
     hurts = {1: (0, signal.SIGSTOP), 3: (3, signal.SIGKILL)}
-    gone = 0
     for seconds, price in enumerate(PRICES, 1):
         if seconds in hurts:
             hurt(*hurts[seconds])
@@ -158,13 +158,13 @@ def are_no_gap(shards: Shards, hurt: Hurt) -> None:
             book.links.limit_s = 3.0
             for _ in range(100):
                 book.links.ask_all("ready")
-                if book.links.gone:
+                if hurts[seconds][0] in book.links.gone:
                     break
                 time.sleep(0.1)
-            gone += len(book.links.gone)
+            # Where the machine is busy another copy may have taken too long as well: it is replaced too.
+            assert hurts[seconds][0] in book.links.gone
             book.links.limit_s = 60.0
             mended(book)
-    assert gone == 2
 
 
 @pytest.mark.parametrize("stopped", [signal.SIGSTOP, signal.SIGKILL])
@@ -312,6 +312,23 @@ def test_a_shard_takes_no_more_groups_than_it_may_and_what_is_left_is_said_to_be
         pass
     assert book.homeless() == 0
     assert len(fall(monitor, "0.8", 3)) == 20
+
+
+def test_a_shard_that_joins_takes_what_it_may_and_no_more() -> None:
+    """Its groups are counted as they come, and not only when it is asked next."""
+    book = SpreadBook(NearShards(), 2, fold_at=0, how=Spreading(most_groups=10))
+    with_groups(RiskMonitor(NOW, book=book))
+    book.hear_memory()
+    assert book.homeless() == 36
+    book.wanted = 3
+    book.resize()
+    mended(book)
+    book.move_some(1)
+    assert book.homeless() == 32, "first those that nobody watches"
+    while book.move_some(1):
+        pass
+    assert {seen.place: seen.groups for seen in book.seen()} == {0: 12, 1: 12, 2: 12}
+    assert book.homeless() == 24
 
 
 def test_only_the_blocks_of_a_new_shard_move() -> None:
