@@ -6,6 +6,7 @@ has come.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -22,6 +23,9 @@ EVENTS_AT_ONCE = 1_000
 """Events of a book in one commit: entries, which go with the time of the book, and notices."""
 GROUPS_AT_ONCE = 8
 """Groups that core takes one by one in a turn: half a millisecond each where one has changed."""
+END_S = 2.0
+"""How long the end of a batch is waited for: a stop has ten seconds for everything."""
+OF_GROUPS = GroupPut, GroupsPut, GroupClosed, BookEntry
 
 
 class BookBatches:
@@ -55,12 +59,14 @@ class BookBatches:
             self._note_bulk()
 
     async def _take_many(self, batch: Sequence[Event]) -> None:
-        """Many groups: what core refuses of them is told at once, though they come in many turns."""
-        first = _of_groups(batch)[0]
+        """Many groups: what core refuses of them is told at once, though they come in many turns. Last comes what a source
+        says of its reading: a position that is kept says that all before it was told."""
+        of_groups = _of_groups(batch)
+        first = of_groups[0]
         await self._hand_over([BatchOfBook(first.at, first.source, ends=False)])
         try:
             some: list[Event] = []
-            for event in batch:
+            for event in of_groups:
                 if isinstance(event, GroupsPut):
                     await self._take_page(event)
                     continue
@@ -70,8 +76,14 @@ class BookBatches:
                     some = []
             await self._hand_over(some)
         finally:
-            # Also where a reload ends the source amid its batch: else what was refused so far would never be told.
-            await self._hand_over([BatchOfBook(first.at, first.source, ends=True)])
+            # Also where a reload ends the source amid its batch: else what was refused so far would never be told. Core takes
+            # it in its turn, whether or not somebody waits; where core has failed, nobody must wait.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(END_S):
+                    await self._hand_over([BatchOfBook(first.at, first.source, ends=True)])
+        left = [event for event in batch if not isinstance(event, OF_GROUPS)]
+        for i in range(0, len(left), EVENTS_AT_ONCE):
+            await self._hand_over(left[i : i + EVENTS_AT_ONCE])
 
     async def _take_page(self, page: GroupsPut) -> None:
         """The groups that are new as a block, then those that are known already, some at a time."""
@@ -108,7 +120,7 @@ class BookBatches:
 
 
 def _of_groups(events: Sequence[Event]) -> list[GroupPut | GroupsPut | GroupClosed | BookEntry]:
-    return [event for event in events if isinstance(event, GroupPut | GroupsPut | GroupClosed | BookEntry)]
+    return [event for event in events if isinstance(event, OF_GROUPS)]
 
 
 def _as_one(events: Sequence[Event]) -> Sequence[Event]:

@@ -12,7 +12,16 @@ import pytest
 
 from monitor.clock import SystemClock
 from monitor.core.events.entries import Entry
-from monitor.core.events.events import BatchOfBook, BookEntry, Event, GroupClosed, GroupPut, GroupsPut, MarkPrices
+from monitor.core.events.events import (
+    BatchOfBook,
+    BookEntry,
+    BookSeen,
+    Event,
+    GroupClosed,
+    GroupPut,
+    GroupsPut,
+    MarkPrices,
+)
 from monitor.core.prices.quote import Quote
 from monitor.core.rules.settings import Lifecycle, Rules
 from monitor.core.schema import read
@@ -121,8 +130,10 @@ async def test_changed_groups_come_some_at_a_time(core: Core) -> None:
 async def test_many_closings_come_some_at_a_time_and_entries_all_with_their_time(core: Core) -> None:
     await core.take(core.page(range(20)))
     at = core.clock.utc()
-    turns = await core.take([GroupClosed(at, f"G{n:05}", "book") for n in range(10)])
-    assert [len(turn) for turn in turns] == [1, 4, 4, 2, 1]
+    seen = BookSeen(at, "book", at, "read")
+    turns = await core.take([*[GroupClosed(at, f"G{n:05}", "book") for n in range(10)], seen])
+    assert [len(turn) for turn in turns] == [1, 4, 4, 2, 1, 1]
+    assert kinds(turns[-2:]) == [["BatchOfBook"], ["BookSeen"]], "a position that is kept says that all was told"
     repay = read(Entry, {"type": "repay", "asset": "COIN", "amount": "0.01"})
     turns = await core.take([BookEntry(at, "G00015", f"e-{n}", repay) for n in range(9)])
     assert [len([e for e in turn if isinstance(e, BookEntry)]) for turn in turns] == [9]
@@ -151,6 +162,20 @@ async def test_a_source_that_is_ended_amid_its_batch_has_its_refusals_told(core:
     ends = [e.ends for turn in core.turns for e in turn if isinstance(e, BatchOfBook)]
     assert ends[-1] is True
     assert core.monitor.standing("book.refused")
+
+
+async def test_a_source_is_ended_though_core_answers_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book_batches, "END_S", 0.05)
+    core = Core()
+    await core.store.open()
+    running = asyncio.create_task(core.sequencer.run())
+    closes = [GroupClosed(core.clock.utc(), f"G{n}", "book") for n in range(2000)]
+    taking = asyncio.create_task(core.batches.take(closes))
+    await until(lambda: any(isinstance(e, GroupClosed) for turn in core.turns for e in turn), "it is amid it", step_s=0)
+    for task in (running, taking):
+        task.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.gather(running, taking, return_exceptions=True)
 
 
 def singles(core: Core, numbers: range, source: str) -> list[Event]:

@@ -98,7 +98,7 @@ class BookSeen(_Event, frozen=True, omit_defaults=True):
     as_of: datetime
     """The time of the book: what it says was so then. Never later than the reading."""
     position: str = ""
-    """What the source wants to get back after a restart. It is kept in the same commit as the events before it."""
+    """What the source wants to get back after a restart. It is never kept before the events before it are."""
     version: str = ""
     """What the source calls this state of its book, such as an ETag or the id of an entry; shown to people."""
 
