@@ -1,16 +1,18 @@
-"""A real PostgreSQL for tests, of this machine: a cluster of its own in a folder, on a random port of loopback."""
+"""A real PostgreSQL for tests, of this machine: a cluster of its own in a folder, on a random port."""
 
 from __future__ import annotations
 
 import atexit
 import functools
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -18,9 +20,15 @@ import pytest
 
 
 class PostgresServer:
-    """Runs as `nobody` where the tests run as root, since PostgreSQL refuses root. It may be stopped and started again."""
+    """Runs as `nobody` where the tests run as root, since PostgreSQL refuses root. It may be stopped and started again.
 
-    def __init__(self) -> None:
+    On loopback unless `host` is another address, at which it asks everybody for the `password`. `prefix` is a command that
+    runs it elsewhere.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", prefix: Sequence[str] = ()) -> None:
+        self.host, self._prefix = host, prefix
+        self.password = secrets.token_hex(16)
         programs = [shutil.which(name) for name in ("initdb", "postgres")]
         if None in programs:
             pytest.skip("there is no PostgreSQL on this machine (initdb and postgres)")
@@ -42,21 +50,23 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
         how = ["-U", "desk", "-A", "trust", "-E", "UTF8", "--no-sync", "--no-locale", "--wal-segsize=1"]
         self._run([self._initdb, "-D", str(self.folder / "data"), *how])
+        if host != "127.0.0.1":
+            self._let_in_with_password()
 
     @property
     def url(self) -> str:
         """Of the database of its owner."""
-        return f"postgresql://desk@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://desk@{self.host}:{self.port}/postgres"
 
     def start(self, *options: str) -> Self:
         """Starts it, and waits until it answers."""
         settings = ["-c", "fsync=off", "-c", "shared_buffers=8MB", "-c", "max_connections=40", "-c", "jit=off"]
         # A client that has connected and says nothing holds up the end of the server for so long, a minute by default.
         settings += ["-c", "min_wal_size=2MB", "-c", "max_wal_size=32MB", "-c", "authentication_timeout=5s"]
-        command = [self._postgres, "-D", str(self.folder / "data"), "-p", str(self.port), "-h", "127.0.0.1"]
+        command = [self._postgres, "-D", str(self.folder / "data"), "-p", str(self.port), "-h", self.host]
         command += ["-k", str(self.folder), *settings, *options]
         self._process = subprocess.Popen(
-            [*self._as, *command], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*self._prefix, *self._as, *command], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         for _ in range(500):
             if self._process.poll() is not None:
@@ -70,7 +80,7 @@ class PostgresServer:
         """Whether it lets the desk in: the port is open while it still recovers."""
         names = b"user\0desk\0database\0postgres\0\0"
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as probe:
+            with socket.create_connection((self.host, self.port), timeout=2) as probe:
                 probe.sendall((len(names) + 8).to_bytes(4) + (3 << 16).to_bytes(4) + names)
                 return probe.recv(1) == b"R"
         except OSError:
@@ -92,8 +102,16 @@ class PostgresServer:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _run(self, command: list[str]) -> None:
-        done = subprocess.run([*self._as, *command], cwd=self.folder, capture_output=True, text=True, check=False)
+    def _let_in_with_password(self) -> None:
+        with (self.folder / "data/pg_hba.conf").open("a") as rules:
+            rules.write("host all all all scram-sha-256\n")
+        set_it = f"ALTER USER desk PASSWORD '{self.password}'\n"
+        self._run([self._postgres, "--single", "-D", str(self.folder / "data"), "postgres"], set_it)
+
+    def _run(self, command: list[str], told: str = "") -> None:
+        done = subprocess.run(
+            [*self._as, *command], cwd=self.folder, input=told, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             pytest.skip(f"{Path(command[0]).name} fails here: {done.stderr.strip()[-200:]}")
 

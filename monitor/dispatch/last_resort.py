@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any
 
 from monitor import permit
 from monitor.clock import Clock
@@ -46,10 +46,11 @@ class LastResort:
             notice = whole
             if target.to:
                 notice = for_borrower(notice, logged.alert.contacts, target.to)
-            with permit.last_word() if logged.alert.type == LAST_WORD else nullcontext():
-                task = asyncio.create_task(self._attempt(target.notifier, notice))
-            self._attempts.add(task)
-            task.add_done_callback(self._ended)
+            if logged.alert.type == LAST_WORD:
+                with permit.last_word():
+                    self._begin(self._attempt(target.notifier, notice))
+            else:
+                self._begin(self._in_turn(target.notifier, notice))
 
     async def stop(self) -> None:
         """Gives attempts under way a moment and cuts the rest off."""
@@ -60,17 +61,26 @@ class LastResort:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
-    async def _attempt(self, name: str, notice: Notice) -> None:
+    def _begin(self, attempt: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(attempt)
+        self._attempts.add(task)
+        task.add_done_callback(self._ended)
+
+    async def _in_turn(self, name: str, notice: Notice) -> None:
+        # Without a lease the first ones wait at the gate for as long as that lasts. The last word must not stand behind them.
         async with self._gates[name]:
-            try:
-                # Where the lease came back meanwhile, the store takes commits: the notice goes from there, in its order.
-                if await permit.granted():
-                    async with asyncio.timeout(TIMEOUT_S):
-                        await self._notifiers()[name].send(notice)
-            except permit.Silent:
-                log.warning("a notice of the last resort was held back", notifier=name, id=notice.id)
-            except (DeliveryError, TimeoutError, KeyError) as e:
-                log.error("a notice of the last resort was not delivered", notifier=name, id=notice.id, reason=str(e))
+            await self._attempt(name, notice)
+
+    async def _attempt(self, name: str, notice: Notice) -> None:
+        try:
+            # Where the lease came back meanwhile, the store takes commits: the notice goes from there, in its order.
+            if await permit.granted():
+                async with asyncio.timeout(TIMEOUT_S):
+                    await self._notifiers()[name].send(notice)
+        except permit.Silent:
+            log.warning("a notice of the last resort was held back", notifier=name, id=notice.id)
+        except (DeliveryError, TimeoutError, KeyError) as e:
+            log.error("a notice of the last resort was not delivered", notifier=name, id=notice.id, reason=str(e))
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A notifier is a plug-in and may raise anything. Nothing awaits this task, so the log must name the error."""

@@ -281,8 +281,13 @@ class Daemon:
 class SignedReceiver:
     """A webhook receiver that checks every signature and answers as it is told: `answer(request, body)` gives a status."""
 
-    def __init__(self, answer: Callable[[dict[str, Any]], Awaitable[int]] | None = None, secret: str = SECRET) -> None:
-        self.answer = answer
+    def __init__(
+        self,
+        answer: Callable[[dict[str, Any]], Awaitable[int]] | None = None,
+        secret: str = SECRET,
+        host: str = "127.0.0.1",
+    ) -> None:
+        self.answer, self._host = answer, host
         self.signatures = Signatures(secret)
         self.got: list[dict[str, Any]] = []
         """Bodies that were answered with 2xx, in order."""
@@ -300,7 +305,7 @@ class SignedReceiver:
         app.router.add_post("/{name}", self._take)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        await web.TCPSite(self._runner, self._host, self.port).start()
         self.port = self._runner.addresses[0][1]
         return self
 
@@ -310,7 +315,7 @@ class SignedReceiver:
             self._runner = None
 
     def url(self, name: str = "hook") -> str:
-        return f"http://127.0.0.1:{self.port}/{name}"
+        return f"http://{self._host}:{self.port}/{name}"
 
     @property
     def secret(self) -> str:

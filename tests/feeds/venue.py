@@ -60,7 +60,9 @@ async def until(true: Callable[[], Any], what: str, within_s: float = 10.0) -> N
 class Venue:
     """The server. Every fault is an attribute or a method; all of them can be changed while it runs."""
 
-    def __init__(self, *, ping_every_s: float | None = 20.0, life_s: float | None = None) -> None:
+    def __init__(
+        self, *, ping_every_s: float | None = 20.0, life_s: float | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self.life_s = life_s
         """The 24 h cut, scaled: each socket is closed after so long."""
         self.refusals: list[tuple[int, dict[str, str]]] = []
@@ -74,6 +76,7 @@ class Venue:
         self.most_sockets = 0
         self._listening: dict[ServerConnection, bool] = {}
         self._ping_every_s = ping_every_s
+        self._host = host
         self._port = 0
         self._server: Server | None = None
         self._clock = SystemClock()
@@ -90,7 +93,7 @@ class Venue:
         """Listens, on the same port again after a stop."""
         self._server = await serve(
             self._serve,
-            "127.0.0.1",
+            self._host,
             self._port,
             process_request=self._request,
             compression=None,
@@ -110,7 +113,7 @@ class Venue:
     @property
     def root(self) -> str:
         """The bare root, where streams are asked for by message."""
-        return f"ws://127.0.0.1:{self._port}/market/ws"
+        return f"ws://{self._host}:{self._port}/market/ws"
 
     @property
     def url(self) -> str:
@@ -120,7 +123,7 @@ class Venue:
     @property
     def combined_url(self) -> str:
         """The combined form, whose messages are wrapped."""
-        return f"ws://127.0.0.1:{self._port}/market/stream?streams={STREAM}"
+        return f"ws://{self._host}:{self._port}/market/stream?streams={STREAM}"
 
     @property
     def listening(self) -> int:

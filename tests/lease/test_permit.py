@@ -14,6 +14,7 @@ from monitor import permit
 from monitor.clock import SystemClock
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.dispatch.last_resort import LastResort
+from monitor.dispatch.slots import USUAL
 from monitor.notifiers._base import Receipt
 from monitor.notifiers._http import Http, Reach
 from monitor.stores._base import Target
@@ -101,6 +102,20 @@ async def test_where_peer_and_database_are_gone_one_word_goes_and_nothing_else(h
     head.is_held, head.is_by_lease = True, False
     await asyncio.sleep(3 * permit.LOOK_S)
     assert sent == ["b", "a"], "by the word of the peer it goes after all"
+    await resort.stop()
+
+
+async def test_the_one_word_stands_behind_nothing_that_waits_for_the_lease(head: Held):
+    """Red where it waits for its turn: what is held back has all places of the channel until the lease is back."""
+    permit.use(head)
+    sent: list[str] = []
+    resort = last_resort(sent)
+    head.is_last = True
+    for number in range(2 * USUAL):
+        resort.send(said(f"a-{number}", "loan_group.liquidation"), [Target("desk")])
+    resort.send(said("b", "monitor.degraded"), [Target("desk")])
+    await asyncio.sleep(3 * permit.LOOK_S)
+    assert sent == ["b"]
     await resort.stop()
 
 
