@@ -11,6 +11,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ QUIET, FIRST, STEP = 100_000, 64_900, 130
 """Prices of BTC: before the fall, at its beginning, and by how much each next one is lower: it calls one group more."""
 LATE_S = 0.3
 """What was on the wire when the lease ended has arrived by then."""
+CONNECTED_S = 5.0
+"""Whoever connects has asked again by then, when the way is free again. The last word of a head that is cut off comes later."""
 CALL, DEGRADED = "loan_group.margin_call.opened", "monitor.degraded"
 
 
@@ -52,6 +55,7 @@ class Wire(SignedReceiver):
         sender = request.path.strip("/")
         self.arrivals.append(Arrival(now_s(), sender, request.headers["webhook-id"]))
         answer = await super()._take(request)
+        answer.force_close()  # each post has a connection of its own
         await asyncio.sleep(self.answers_after_s.get(sender, 0.0))
         return answer
 
@@ -167,7 +171,7 @@ async def peers_for_long(desk: Desk) -> None:
     await peers(desk)
 
 
-async def database(desk: Desk) -> None:
+async def database(desk: Desk, *, is_standby_first: bool = False) -> None:
     """Neither reaches the database: the active head goes on by the word of its peer, and nobody takes over."""
     began_s, began = now_s(), len(desk.wire.got)
     for name in "ab":
@@ -181,9 +185,10 @@ async def database(desk: Desk) -> None:
     assert {data["group"]["id"] for data in said} == called
     assert not any(data["durable"] for data in said)
     await desk.stands("standby")
-    # Whoever reaches it first has been blind as long as the other, and gives it the time of a lease.
     networks.mend("b", "db")
-    await asyncio.sleep(TTL_S / 2)
+    if is_standby_first:
+        # It has been blind as long as the other, and gives it the time of a lease.
+        await until(lambda: _is_reached(desk.b), "the standby reaches the database", 10.0)
     networks.mend("a", "db")
     await until(desk.a.is_well, f"the lease again; it said:\n{desk.a.said()[-4000:]}", 20.0)
     await desk.told(desk.a)
@@ -193,6 +198,10 @@ async def database(desk: Desk) -> None:
     degraded = [body["data"]["id"] for body in desk.wire.got[began:] if body["type"] == DEGRADED]
     assert len(set(degraded)) <= 1
     assert {data["id"] for data in said} <= {row["data"]["id"] for row in await desk.a.alerts(f"&type={CALL}")}
+
+
+async def _is_reached(head: NetHead) -> bool:
+    return not (await head.state() or {"trouble": "?"})["trouble"]
 
 
 async def _is(head: NetHead, basis: str) -> bool:
@@ -228,6 +237,28 @@ async def everything(desk: Desk) -> None:
     assert [body["path"] for body in desk.wire.of(DEGRADED)] == ["/a"]
 
 
+async def connecting(desk: Desk) -> None:
+    """As `everything`, while `a` connects to its channel: it gets through when its lease is over, and has nothing to say."""
+    port = desk.wire.port
+    networks.hold("a", port)
+    before = len(desk.wire.arrivals)
+    await desk.market.fall(10)
+    cut_s = now_s()
+    for other in ("db", "b"):
+        networks.cut("a", other)
+    await desk.b.serves(TTL_S + SLACK_S + LATE_S)
+    networks.release("a", port)
+    await asyncio.sleep(CONNECTED_S)
+    assert desk.a.process.returncode is None, "nobody has told it of the other"
+    senders = {arrival.sender for arrival in desk.wire.arrivals[before:]}
+    assert senders == {"b"}, f"sent by {senders}"
+    for other in ("db", "b"):
+        networks.mend("a", other)
+    code, _ = await desk.a.ended(10.0)
+    assert code == 1
+    await _agree(desk, cut_s, [])
+
+
 async def _cut_while_it_sends(desk: Desk, *others: str) -> float:
     """Cuts `a` off while much waits for its slow channel and more is called; when that was. Ends when `b` serves."""
     desk.wire.answers_after_s["a"] = 0.25
@@ -251,7 +282,7 @@ async def _agree(desk: Desk, cut_s: float, late: list[str]) -> None:
         assert not twice, f"sent twice by {name}: {twice}"
     both = set(desk.wire.sent("a", 0.0)) & set(desk.wire.sent("b", 0.0))
     # The answer to these was on the wire when it was cut off, or it could not write down that it had come.
-    unsure = set(desk.wire.sent("a", cut_s - desk.wire.answers_after_s["a"] - LATE_S))
+    unsure = set(desk.wire.sent("a", cut_s - desk.wire.answers_after_s.get("a", 0.0) - LATE_S))
     assert both <= unsure, f"sent by both: {both - unsure}"
 
 
@@ -259,8 +290,10 @@ CUTS: dict[str, Callable[[Desk], Awaitable[None]]] = {
     "peers": peers,
     "peers for long": peers_for_long,
     "database": database,
+    "database, standby first": partial(database, is_standby_first=True),
     "alone": alone,
     "everything": everything,
+    "connecting": connecting,
 }
 
 

@@ -53,6 +53,9 @@ def build() -> None:
         _ip("-n", name, "addr", "add", f"{address(name)}/24", "dev", "eth0")
         _ip("-n", name, "link", "set", "eth0", "up")
         _ip("-n", name, "route", "add", "default", "via", f"10.77.{number}.1")
+    # What the router is asked itself must obey its other rules too.
+    _ip("rule", "add", "pref", "1000", "lookup", "local")
+    _ip("rule", "del", "pref", "0")
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
 
 
@@ -66,9 +69,23 @@ def mend(one: str, other: str) -> None:
     _both("del", one, other)
 
 
+def hold(machine: str, port: int) -> None:
+    """From now on nothing goes from there to this port of the router: who connects asks again after 1 s, and 3 s, and 7 s."""
+    _ip(*_way("add", machine, ROUTER), "ipproto", "tcp", "dport", str(port))
+
+
+def release(machine: str, port: int) -> None:
+    """Ends that."""
+    _ip(*_way("del", machine, ROUTER), "ipproto", "tcp", "dport", str(port))
+
+
 def _both(what: str, one: str, other: str) -> None:
     for source, target in ((one, other), (other, one)):
-        _ip("rule", what, "from", address(source), "to", address(target), "blackhole")
+        _ip(*_way(what, source, address(target)))
+
+
+def _way(what: str, machine: str, target: str) -> list[str]:
+    return ["rule", what, "pref", "100", "from", address(machine), "to", target, "blackhole"]
 
 
 def _ip(*args: str) -> None:

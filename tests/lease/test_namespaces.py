@@ -40,9 +40,15 @@ def test_heads_that_do_not_reach_each_other_go_on_as_they_were(tmp_path: Path) -
 
 @pytest.mark.soak
 def test_while_neither_reaches_the_database_nobody_takes_over(tmp_path: Path) -> None:
-    played(tmp_path, "database", "database")
+    played(tmp_path, "database", "database, standby first")
 
 
 @pytest.mark.soak
 def test_a_head_that_reaches_nobody_says_one_word_and_its_standby_decides(tmp_path: Path) -> None:
     played(tmp_path, "everything")
+
+
+@pytest.mark.soak
+def test_a_post_that_connects_when_the_lease_is_over_is_held_back(tmp_path: Path) -> None:
+    """Two heads could send it: the one that connected before the cut, and the one that has the lease by then."""
+    played(tmp_path, "connecting")
