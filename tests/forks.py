@@ -29,6 +29,7 @@ from typing import IO, Any
 
 ROOT = Path(__file__).parents[1]
 PR_SET_CHILD_SUBREAPER = 36
+CLONE_NEWNET = 0x40000000
 LONGEST = 1 << 20
 READ_AHEAD = ("monitor.cli.main", "monitor.daemon.app", "monitor.daemon.wiring", "monitor.engine.warm", "uvloop")
 
@@ -108,9 +109,11 @@ def ran(args: Sequence[str], folder: Path, env: Mapping[str, str], *, timeout_s:
         return Ended(code, out.read().decode(), err.read().decode())
 
 
-def fork(args: Sequence[str], folder: Path, env: Mapping[str, str], out: IO[bytes], err: IO[bytes]) -> Forked:
-    """Starts `python -m monitor` with these arguments."""
-    asked = json.dumps({"args": list(args), "folder": str(folder), "env": dict(env)}).encode()
+def fork(
+    args: Sequence[str], folder: Path, env: Mapping[str, str], out: IO[bytes], err: IO[bytes], network: str = ""
+) -> Forked:
+    """Starts `python -m monitor` with these arguments; `network` is the file of a network namespace that it is to be in."""
+    asked = json.dumps({"args": list(args), "folder": str(folder), "env": dict(env), "network": network}).encode()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
         line.connect(_nursery())
         socket.send_fds(line, [asked], [out.fileno(), err.fileno()])
@@ -169,6 +172,10 @@ def main() -> None:
 
 def become(asked: dict[str, Any], out: int, err: int) -> None:
     """Makes this process the one that was asked for."""
+    if asked["network"]:
+        with open(asked["network"]) as network:
+            entered = ctypes.CDLL(None, use_errno=True).setns(network.fileno(), CLONE_NEWNET)
+        assert not entered, os.strerror(ctypes.get_errno())
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["env"])

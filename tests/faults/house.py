@@ -164,6 +164,8 @@ class Daemon:
         self.url = ""
         self.begins_anew = False
         """Whether the interpreter is begun anew though nothing else asks for it: it inherits what the test's process has."""
+        self.network = ""
+        """The file of the network namespace that it is to be in."""
         self._starts = 0
         self.process: asyncio.subprocess.Process | Forked
 
@@ -185,7 +187,7 @@ class Daemon:
         with self.out.open("wb") as out, self.err.open("wb") as err:
             env = environment(self._env)
             if self._command == COMMAND and not self._env and not self.begins_anew:
-                self.process = fork(COMMAND[3:], self.house.folder, env, out, err)
+                self.process = fork(COMMAND[3:], self.house.folder, env, out, err, self.network)
             else:
                 self.process = await asyncio.create_subprocess_exec(
                     *self._command, cwd=self.house.folder, env=env, stdout=out, stderr=err

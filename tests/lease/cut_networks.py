@@ -102,7 +102,7 @@ class NetHead(Head):
     def __init__(self, house: House, name: str, token: str) -> None:
         super().__init__(house, PORT)
         self.name, self._token = name, token
-        self._command = [*networks.on(name), *self._command]
+        self.network = networks.file_of(name)
         self.url = f"http://{networks.address(name)}:{PORT}"
 
     async def __aenter__(self) -> NetHead:

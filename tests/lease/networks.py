@@ -36,6 +36,11 @@ def on(machine: str) -> list[str]:
     return ["ip", "netns", "exec", machine]
 
 
+def file_of(machine: str) -> str:
+    """By which a process enters its network."""
+    return f"/run/netns/{machine}"
+
+
 def build() -> None:
     """Makes the machines, and lets them reach each other by the router."""
     # Names of networks, and what is in memory, are seen in here alone, and are gone with it.
