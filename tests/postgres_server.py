@@ -20,7 +20,8 @@ import pytest
 class PostgresServer:
     """Runs as `nobody` where the tests run as root, since PostgreSQL refuses root. It may be stopped and started again."""
 
-    def __init__(self) -> None:
+    def __init__(self, disk: Path | None = None) -> None:
+        """In memory, or in a folder of `disk`: a benchmark syncs."""
         programs = [shutil.which(name) for name in ("initdb", "postgres")]
         if None in programs:
             pytest.skip("there is no PostgreSQL on this machine (initdb and postgres)")
@@ -29,7 +30,8 @@ class PostgresServer:
         # Not below the folder of the tests, which only their own user may enter.
         # In memory where there is room: a cluster is a thousand files, and no test here cuts the power.
         memory = Path("/dev/shm")
-        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=memory if os.access(memory, os.W_OK) else None))
+        place = disk or (memory if os.access(memory, os.W_OK) else None)
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=place))
         if os.geteuid() == 0:
             setpriv = shutil.which("setpriv")
             if setpriv is None:
