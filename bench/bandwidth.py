@@ -10,7 +10,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from monitor.engine.screen.arrays import LANES, kernel
+from monitor.engine.compiled import kernel
+from monitor.engine.screen.arrays import LANES
 from monitor.engine.screen.lanes import IS_WIDE
 
 GIB = 1 << 30

@@ -13,7 +13,7 @@ from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.daemon.journal import Journal
 from monitor.running import Running, Tasks
 from monitor.stores import sqlite
-from monitor.stores._base import Committed, Target
+from monitor.stores._base import Committed, Store, Target
 from monitor.telemetry import Health, Metrics
 
 TARGETS = (Target("desk"),)
@@ -27,9 +27,14 @@ async def journal(folder: Path) -> AsyncIterator[Journal]:
         store = sqlite.build(sqlite.Config(path=f"{place}/monitor.db"))
         await store.open()
         try:
-            yield Journal(Running(store, SystemClock(), Metrics(), Health(), Tasks()), _Outlet())
+            yield journal_over(store)
         finally:
             await store.close()
+
+
+def journal_over(store: Store) -> Journal:
+    """A journal over a store that is open."""
+    return Journal(Running(store, SystemClock(), Metrics(), Health(), Tasks()), _Outlet())
 
 
 class _Outlet:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench import deliveries, pages, path, peers, plain_storm, plot, reading, scrolling, sources, spread, storm
+from bench import deliveries, fenced, pages, path, peers, plain_storm, plot, reading, scrolling, sources, spread, storm
 from bench.lateness import Lateness
 from bench.memory import Figures as Memory
 from bench.misses import WHY
@@ -61,6 +61,8 @@ class Measured(NamedTuple):
     scrolled: scrolling.Scrolled | None
     """None where there was no browser."""
     over_shards: spread.Figures
+    behind_a_fence: fenced.Figures | None
+    """None where there was no PostgreSQL."""
     took_s: float
 
 
@@ -128,6 +130,7 @@ def results(m: Measured) -> dict[str, Any]:
         "loop_lateness_storm_p99_ms": m.storm_lateness.p99_ms,
         "scroll_task_ms": None if m.scrolled is None else m.scrolled.longest_ms,
         "over_shards": m.over_shards.results,
+        "behind_a_fence": None if m.behind_a_fence is None else m.behind_a_fence.results,
         "machine": {**m.machine, "read_gb_per_s": bandwidth(m.engine) / 1e9},
     }
 
@@ -246,7 +249,8 @@ def markdown(m: Measured, chart: str, method: str) -> str:
         "## How the cost grows", "", f"![Cost of a tick by number of groups]({chart})", "",
         "## Sweeps side by side", "", *_sweeps(m), "", "## The sweep and memory bandwidth", "", *_bandwidth(m), "",
         "## The path, the storm, the loop", "", *_path(m), "", "## Over shards", "",
-        *shards_section(m.over_shards.results, spread.kept()), "", "## Memory", "", *_memory(m), "", "## Method", "", method,
+        *shards_section(m.over_shards.results, spread.kept()), "", "## Behind the fence of a lease", "",
+        *_fenced(m.behind_a_fence), "", "## Memory", "", *_memory(m), "", "## Method", "", method,
     ])  # fmt: skip
 
 
@@ -352,6 +356,14 @@ def _over_shards(run: dict[str, Any]) -> list[str]:
 
     keys = ("tick_ms", "tick_over_one", "load_s", "replaced_s", "call_us")
     return _table(head, ((name, *(cell(key, name) for key in keys)) for name in run["tick_ms"]))
+
+
+def _fenced(found: fenced.Figures | None) -> list[str]:
+    if found is None:
+        return ["There was no PostgreSQL on this machine."]
+    r = found.results
+    head = ("store", "a commit, ms", f"an alert of {found.alerts:,} in one commit, us")
+    return _table(head, ((name, _short(ms), _short(r["storm_us"][name])) for name, ms in r["single_ms"].items()))
 
 
 def _memory(m: Measured) -> Iterable[str]:

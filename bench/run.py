@@ -11,6 +11,7 @@ from typing import NamedTuple
 from bench import (
     deliveries,
     desk,
+    fenced,
     lateness,
     machine,
     memory,
@@ -54,6 +55,7 @@ class Plan(NamedTuple):
     sources: int
     storms_watched: int
     reading: int
+    fenced: int
     spread: tuple[int, int]
     """The book over shards: groups, and rounds."""
 
@@ -69,6 +71,7 @@ FULL = Plan(
     sources=300,
     storms_watched=8,
     reading=5,
+    fenced=7,
     spread=(GROUPS, 11),
 )
 QUICK = Plan(
@@ -82,6 +85,7 @@ QUICK = Plan(
     sources=100,
     storms_watched=3,
     reading=3,
+    fenced=3,
     spread=(50_000, 5),
 )
 
@@ -119,6 +123,9 @@ METHOD = """\
 - Shards: a calm book, the same in one process and in all shards, which take turns; every price moves a little each round.
   Nothing else of the machine is faster for them than for one process: what two cores give is what other processes leave.
   Larger books, and actors of Ray, by `python -m bench.spread GROUPS ROUNDS --ray --keep`.
+- Behind a fence: the alerts of a storm and single ones, through the journal into SQLite and into PostgreSQL on this machine,
+  both on one disk and synced. There the commit begins with the fence of a lease that a keeper holds meanwhile. A
+  network adds a way there and back. What is staged in SQLite is worked out before a commit there.
 - Memory is resident memory of a process that read the book from JSON lines and took prices, less that of the same process
   with an empty file; before it, both processes load, use and drop another small book. Here the groups owe seven tenths, so
   that none is past a line: after the first prices of the book as it is, 18,861 alerts at once left the process at 442 bytes.
@@ -159,6 +166,8 @@ def measure(plan: Plan, bars: Bars, folder: Path) -> report.Measured:
     over, rounds = plan.spread
     with bars.part(f"{over:,} groups over shards", len(spread.COUNTS) + rounds + 2) as advance:
         over_shards = spread.measure(one_product.first(over), rounds, advance)
+    with bars.part("commits behind the fence of a lease", plan.fenced + 1) as advance:
+        behind_a_fence = fenced.run(market(), STORM, plan.fenced, advance)
     with bars.part("memory", 1):
         desk.write_lines(desk.calm(one_product), lines)
         held = memory.run(GROUPS, lines, folder)
@@ -168,7 +177,7 @@ def measure(plan: Plan, bars: Bars, folder: Path) -> report.Measured:
     took_s = time.perf_counter() - started
     return report.Measured(
         facts, positions, engine, side_by_side, growth, late, whole_path, stormed, in_storms, by_column, posted, fed,
-        read, paged, held, scrolled, over_shards, took_s
+        read, paged, held, scrolled, over_shards, behind_a_fence, took_s
     )  # fmt: skip
 
 

@@ -97,14 +97,15 @@ async def _round(
 ) -> tuple[float, float]:
     """(seconds of the storm's commit, median seconds of a single one)."""
     async with journal(folder) as log:
-        storm_s = await _commit(log, monitor, storm) if storm_first else 0.0
-        single_s = statistics.median([await _commit(log, monitor, single) for single in singles])
+        storm_s = await commit(log, monitor, storm) if storm_first else 0.0
+        single_s = statistics.median([await commit(log, monitor, single) for single in singles])
         if not storm_first:
-            storm_s = await _commit(log, monitor, storm)
+            storm_s = await commit(log, monitor, storm)
     return storm_s, single_s
 
 
-async def _commit(log: Journal, monitor: RiskMonitor, outcome: Outcome) -> float:
+async def commit(log: Journal, monitor: RiskMonitor, outcome: Outcome) -> float:
+    """The seconds until all alerts of an outcome are durable."""
     started = time.perf_counter()
     alerts = await log.commit(monitor, [outcome])
     took = time.perf_counter() - started

@@ -22,11 +22,11 @@ import pytest
 class PostgresServer:
     """Runs as `nobody` where the tests run as root, since PostgreSQL refuses root. It may be stopped and started again.
 
-    On loopback unless `host` is another address, at which it asks everybody for the `password`. `prefix` is a command that
-    runs it elsewhere.
+    In memory, or in a folder of `disk`: a benchmark syncs. On loopback unless `host` is another address, at which it asks
+    everybody for the `password`. `prefix` is a command that runs it elsewhere.
     """
 
-    def __init__(self, host: str = "127.0.0.1", prefix: Sequence[str] = ()) -> None:
+    def __init__(self, disk: Path | None = None, *, host: str = "127.0.0.1", prefix: Sequence[str] = ()) -> None:
         self.host, self._prefix = host, prefix
         self.password = secrets.token_hex(16)
         programs = [shutil.which(name) for name in ("initdb", "postgres")]
@@ -37,7 +37,8 @@ class PostgresServer:
         # Not below the folder of the tests, which only their own user may enter.
         # In memory where there is room: a cluster is a thousand files, and no test here cuts the power.
         memory = Path("/dev/shm")
-        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=memory if os.access(memory, os.W_OK) else None))
+        place = disk or (memory if os.access(memory, os.W_OK) else None)
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=place))
         if os.geteuid() == 0:
             setpriv = shutil.which("setpriv")
             if setpriv is None:

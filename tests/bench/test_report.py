@@ -11,6 +11,7 @@ import pytest
 
 from bench import (
     deliveries,
+    fenced,
     lateness,
     machine,
     memory,
@@ -82,6 +83,9 @@ def measured() -> Measured:
         spread.Figures(
             9, {"one process": [0.02], "2 local": [0.01]}, {"2 local": 3.0}, {"2 local": 1.5}, {"2 local": 40.0}
         ),
+        fenced.Figures(
+            10_000, {"SQLite": [0.001], "PostgreSQL, fenced": [0.002]}, {"SQLite": [3e-5], "PostgreSQL, fenced": [1e-4]}
+        ),
         60.0,
     )
 
@@ -120,6 +124,7 @@ def test_the_results_have_the_keys_that_were_agreed(measured: Measured) -> None:
         "loop_lateness_p99_ms",
         "scroll_task_ms",
         "over_shards",
+        "behind_a_fence",
         "machine",
     }
     assert set(found["speedup"]) == {
@@ -234,3 +239,9 @@ def test_what_shards_took_stands_beside_one_process_and_beside_what_is_kept(meas
     assert lines.count("| one process | 20 |  |  |  |  |") == 2
     assert "10,000,000 groups, found by itself on 2026-01-05: x, 2 cores, load before 0.5." in lines
     assert report.results(measured)["over_shards"]["tick_over_one"] == {"2 local": 0.5}
+
+
+def test_commits_behind_a_fence_stand_beside_those_of_sqlite(measured: Measured) -> None:
+    text = report.markdown(measured, "chart.svg", "")
+    assert "| PostgreSQL, fenced | 2 | 100 |" in text
+    assert report.results(measured)["behind_a_fence"]["storm_us"]["SQLite"] == pytest.approx(30)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+from functools import partial
 
 import pytest
 
@@ -53,10 +54,13 @@ async def test_an_alert_goes_out_in_time_whatever_strangers_and_a_receiver_do(
                 opened = "loan_group.margin_call.opened"
                 await until(lambda: len(receiver.of(opened)) >= GROUPS, "the alerts", 15)
                 assert now_s() - start_s < 10
-                for at in (port, health_port(daemon)):
+
+                async def is_ready(at: int) -> bool:
                     async with daemon.http.get(f"http://127.0.0.1:{at}/readyz") as answer:
-                        ready = await answer.json()
-                        assert (answer.status, ready["ready"]) == (200, True), ready
+                        return answer.status == 200 and (await answer.json())["ready"]
+
+                for at in (port, health_port(daemon)):  # which looks at the feeds a moment after they are there again
+                    await until(partial(is_ready, at), f"port {at} is ready", 5)
                 async with daemon.http.get(f"http://127.0.0.1:{health_port(daemon)}/metrics") as answer:
                     metrics = await answer.text()
                 found = re.search(r'web_refused_total{reason="full"} (\S+)', metrics)

