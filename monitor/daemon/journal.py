@@ -149,7 +149,8 @@ class Journal:
     async def _failed(self, monitor: RiskMonitor, e: StoreUnavailable) -> None:
         now_s = self._clock.monotonic_s()
         if self._failing_since_s is None:
-            self._failing_since_s = now_s
+            # A database that is cut off without a word takes seconds to fail once.
+            self._failing_since_s = self._tried_s
             log.error("the store cannot be written", reason=str(e))
             self._health.set("store", f"the store cannot be written: {e}")
             self._metrics.store_ok.set(0)

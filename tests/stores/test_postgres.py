@@ -29,6 +29,7 @@ from monitor.stores._base import (
     StoreUnavailable,
 )
 from monitor.stores.postgres import Config, PostgresStore
+from tests.lease.proxy import Door
 from tests.postgres_server import PostgresServer, shared_server
 from tests.stores.examples import AT, DAY, DESK, TRIGGERED, alert, stored, told
 
@@ -247,6 +248,25 @@ async def test_the_doctor_looks_at_the_database() -> None:
     assert ["fsync is off" in text for text in unsafe] == [True], "the server of the tests does not wait for its disk"
     with pytest.raises(StoreUnavailable):
         await asyncio.to_thread(postgres.condition, config(1))
+
+
+async def test_a_database_that_says_nothing_more_is_waited_for_once() -> None:
+    """Who does not answer a question will not answer a ROLLBACK either, and alerts wait meanwhile."""
+    async with Door(shared_server().port) as door:
+        settings = config(door.port)
+        store = PostgresStore(settings)
+        await store.open()
+        await committed(store, change(0))
+        door.hush()
+        began_s = asyncio.get_running_loop().time()
+        with pytest.raises(StoreUnavailable):
+            await store.commit(change(1))
+        # The library waits a second longer than the server would.
+        assert asyncio.get_running_loop().time() - began_s < 1.5 * (settings.timeout.total_seconds() + 1)
+        door.mend()
+        await committed(store, change(1))
+        await whole(store, 2)
+        await store.close()
 
 
 async def test_a_connection_that_its_library_has_lost_track_of_is_made_again() -> None:

@@ -135,6 +135,9 @@ class FencedWriter(Session):
             if await db.fetchval(sql, self._epoch, self._sequence) is None:
                 raise StoreRefused(f"store {self.config.place}: another monitor has written to it: stop one of the two")
             result = await work(db)
+        except TimeoutError:  # who says nothing will not answer a ROLLBACK either, and alerts wait meanwhile
+            db.terminate()
+            raise
         except BaseException:  # a cancel too: a transaction must not stay open behind it
             await _rolled_back(db)
             raise
