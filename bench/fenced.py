@@ -1,7 +1,7 @@
 """A commit behind the fence of a lease, in PostgreSQL, beside one in SQLite: a single alert, and a storm of them.
 
-Both stores are new in each round, synced, and take turns, in the folder for temporary files: it must be on a disk. The database is on this machine: what a network adds
-is a way there and back for each commit.
+Both stores are new in each round, synced, and take turns, in the folder for temporary files, which must be on a disk. The
+database is on this machine: what a network adds is a way there and back for each commit.
 """
 
 from __future__ import annotations
