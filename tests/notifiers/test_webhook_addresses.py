@@ -138,6 +138,16 @@ PUBLIC, PRIVATE = "127.0.0.2", "127.0.0.1"
 """Both are of this machine, as no test leaves it; the first plays an address of the internet."""
 
 
+def one_port_at_both() -> tuple[socket.socket, socket.socket]:
+    """Two sockets that listen, at the private and the public address, on a port that is free at both."""
+    while True:
+        private = socket.create_server((PRIVATE, 0))
+        try:
+            return private, socket.create_server((PUBLIC, private.getsockname()[1]))
+        except OSError:  # another test has it there
+            private.close()
+
+
 class TwoSides:
     """A receiver at the public address and a canary at the private one, on the same port, and how each attempt ended."""
 
@@ -155,11 +165,13 @@ class TwoSides:
             loop.close()
 
     async def _play(self, attempts: int, is_up: bool) -> list[str]:
-        canary = await asyncio.start_server(self._sing, PRIVATE, 0)
-        port = canary.sockets[0].getsockname()[1]
-        async with canary, AsyncExitStack() as stack:
+        private, public = one_port_at_both()
+        port = private.getsockname()[1]
+        async with await asyncio.start_server(self._sing, sock=private), AsyncExitStack() as stack:
             if is_up:
-                await stack.enter_async_context(await asyncio.start_server(self._take, PUBLIC, port))
+                await stack.enter_async_context(await asyncio.start_server(self._take, sock=public))
+            else:
+                public.close()
             ends = []
             for _ in range(attempts):
                 hook = webhook.build("hook", Config(url=f"http://hooks.example:{port}/", secret=SECRET))
