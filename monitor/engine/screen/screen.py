@@ -41,6 +41,9 @@ times, add up to 5e-10 at worst, and the guard is wider."""
 ALL: I64 = np.zeros(0, np.int64)
 """In place of the assets that moved, where all are asked for."""
 
+NEVER_HOLDS = (math.inf, -math.inf, 0.0, 0.0)
+"""A line of no ladder."""
+
 T = TypeVar("T", bound=np.generic)
 FloatLadder = Sequence[tuple[float, float]]
 
@@ -308,8 +311,9 @@ def _tiers(asset: U16, ladders: Sequence[FloatLadder], further: U8 | None = None
     lines = np.array([each.lines for each in closed], np.float64).reshape(-1, 2, LINES)
     falling = np.array([each.is_falling for each in closed], np.uint8)
     parts = np.zeros(asset.size, np.uint8) if further is None else _plain(further, np.uint8)
+    steps = np.array([each.steps for each in closed], np.float64).ravel()
     return LadderTiers(
-        asset, parts, start, tiers[0], tiers[1], tiers[2], falling, lines[:, 0].ravel(), lines[:, 1].ravel()
+        asset, parts, start, tiers[0], tiers[1], tiers[2], falling, lines[:, 0].ravel(), lines[:, 1].ravel(), steps
     )
 
 
@@ -320,6 +324,8 @@ class _Closed(NamedTuple):
     """Share and offset again, the last repeated until there are LINES."""
     is_falling: bool
     """The shares never rise, and there are no more than LINES tiers."""
+    steps: tuple[tuple[float, float, float, float], ...]
+    """LINES of `LadderTiers.steps`."""
 
 
 @lru_cache(maxsize=100_000)
@@ -342,4 +348,7 @@ def _closed(ladder: tuple[tuple[float, float], ...]) -> _Closed:
     more = LINES - len(shares)
     is_falling = more >= 0 and shares == sorted(shares, reverse=True)
     padded = tuple(tuple([*column, *[column[-1]] * more][:LINES]) for column in (shares, offsets))
-    return _Closed(tuple(tiers), (padded[0], padded[1]), is_falling)
+    floors = (-1.0, *(top for top, _, _ in tiers))
+    steps = [(floor, *tier) for floor, tier in zip(floors, tiers[: last + 1], strict=False)] if more >= 0 else []
+    steps += [NEVER_HOLDS] * (LINES - len(steps))
+    return _Closed(tuple(tiers), (padded[0], padded[1]), is_falling, tuple(steps))
