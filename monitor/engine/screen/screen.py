@@ -19,7 +19,7 @@ from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
 from monitor.engine.screen import kernels, look_kernels
 from monitor.engine.screen.arena import each
 from monitor.engine.screen.arrays import DEAD, LINES, LadderTiers, Positions
-from monitor.engine.screen.bound_kernels import Arrays, Bound, no_prices
+from monitor.engine.screen.bound_kernels import Bound, no_prices
 from monitor.engine.screen.figures import SeatedFigures
 from monitor.engine.screen.layout import BlockSide, Layout, Loans
 from monitor.engine.screen.line_table import LineTable
@@ -41,6 +41,7 @@ times, add up to 5e-10 at worst, and the guard is wider."""
 ALL: I64 = np.zeros(0, np.int64)
 """In place of the assets that moved, where all are asked for."""
 
+_TYPES: dict[type[Any], Any] = {kind: np.dtype(kind) for kind in (np.float64, np.int64, np.uint8, np.uint16, np.uint32)}
 NEVER_HOLDS = (math.inf, -math.inf, 0.0, 0.0)
 """A line of no ladder."""
 
@@ -236,9 +237,7 @@ class FastScreen:
 
     def _bound(self) -> Bound:
         """The arrays as they are now, for the thread that calls."""
-        return self._threads.bind(
-            Arrays(self._layout.store, self._tiers, self._figures.seats, self._table.lines, self._last)
-        )
+        return self._threads.bind(self._layout.store, self._tiers, self._figures.seats, self._table.lines, self._last)
 
     def _look(self, price: F64, flag: U8, asked: I64, is_all: bool) -> tuple[int, int]:
         """Looks at all blocks in one call if that is the cheapest."""
@@ -298,8 +297,8 @@ def _writable(array: NDArray[Any]) -> NDArray[Any]:
 
 def _plain(array: NDArray[Any], kind: type[T]) -> NDArray[T]:
     """An array like those that the kernels were compiled for: other strides or a read-only one would compile them again."""
-    if type(array) is np.ndarray and array.dtype == kind and array.flags.carray:
-        return array
+    if type(array) is np.ndarray and array.dtype is _TYPES[kind] and array.flags.carray:
+        return cast("NDArray[T]", array)
     return cast("NDArray[T]", np.require(array, kind, ("C", "W")))
 
 
