@@ -65,9 +65,9 @@ WHY: dict[str, str] = {
         "third of that."
     ),
     "midnight_sweeps": (
-        "A tenth are the sums of rates: each kind of loan has its own, exactly, for each of 600 kinds, and loans that become "
-        "late make new ones. A tenth is one sweep. The rest are, block by block, the loans that have "
-        "become late, the debts by column, and their slots. No block is laid again."
+        "A tenth to a fifth are the sums of rates: each of 600 kinds of loan has its own, exactly, and loans that become "
+        "late make new ones; a sum takes 7 us with warm caches. A tenth is one sweep. The rest are, block by block, the "
+        "loans that have become late, the debts by column, and their slots. No block is laid again."
     ),
     "webhooks_single": (
         "Of a webhook a third is its body, four in ten the post and what leads to it, and a fifth the record of it. No more "
