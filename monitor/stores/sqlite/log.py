@@ -24,7 +24,7 @@ from monitor.stores._base import (
 )
 from monitor.stores._rows import BY_ID, EACH, each, labels_of, labels_text
 from monitor.stores._staged import Forms
-from monitor.stores.sqlite import audits, book, history, staged
+from monitor.stores.sqlite import audits, book, history, later_states, staged
 from monitor.stores.sqlite.audits import PRUNED_AT_ONCE
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.deliveries import outbox, write_outbox
@@ -155,6 +155,7 @@ def entry(db: sqlite3.Connection, group_id: str, id: str, scope: Scope) -> Appli
 def prune_alerts(db: sqlite3.Connection, before: datetime) -> int:
     """One batch of alerts with their deliveries and attempts; 0 when nothing is left to delete."""
     with transaction(db):
+        later_states.fold_all(db)
         rows = db.execute(
             "SELECT cursor FROM alerts AS a WHERE at < ?"
             " AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.cursor = a.cursor AND +d.state = 'pending')"
