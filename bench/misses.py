@@ -34,17 +34,17 @@ WHY: dict[str, str] = {
     ),
     "path_over_sweep": (
         "The sweep was made faster than what comes after it. Of some 480 groups that change stage most are decided by "
-        "column; but they lie in all 123 blocks, and a cut of four rows costs a block what one of hundreds does. Then each "
-        "alert has its state, id, deadlines and history in Python, and the commit writes rows of states, alerts and one "
-        "form of their figures, with their indices, and waits for one sync of the disk."
+        "column. Then each alert has its state, id, deadlines and history in Python, and the commit writes rows of alerts "
+        "and deliveries with their indices and one form of their figures, and waits for one sync of the disk."
     ),
     "path_over_csr": (
-        "The sweep and one commit that is synced are half of it. The groups that changed lie in all 123 blocks, four in "
-        "each: each block is opened for them, and each group costs core and the commit some 60 us."
+        "The sweep and the sync of the disk are a third of it. Each group that changed costs core and the commit some 50 "
+        "us; the indices of alerts by id and by group, and that of what is pending, each have a page of their own for it, "
+        "which are most of the 250 pages of a commit."
     ),
     "storm_gain_over_before": (
-        "What is left is SQLite: the rows of states, alerts and two deliveries with their indices, and the notices that they "
-        "supersede, are two thirds of it. Core takes a tenth of what it took."
+        "What is left is SQLite: the rows of alerts and two deliveries with their indices, and the notices that they "
+        "supersede, are half of it. Core takes a twelfth of what it took."
     ),
     "storm_gain": (
         "A single commit became cheaper as well (the record of 600 prices is one array), and where the disk syncs in a tenth "

@@ -83,13 +83,14 @@ class FastScreen:
             self._lay_again(self._layout.blocks.tolist())
 
     def put_block(
-        self, number: int, rows: int, collateral: BlockSide, debts: BlockSide, liabilities: BlockSide
+        self, number: int, rows: int, collateral: BlockSide, debts: BlockSide, liabilities: BlockSide, *, kept: int = 0
     ) -> None:
-        """Takes a block, new or in place of the one before. Until `watch` gives its rows lines, they are always named."""
+        """Takes a block, new or in place of the one before, of which the first rows are `kept`: they have their lines. Until
+        `watch` gives the others theirs, they are always named."""
         assert 0 < rows <= GROUPS
         self._figures.make_room(number)
         sides = _side(collateral), _side(debts), _side(liabilities)
-        self._figures.begin(number, rows, lambda: self._layout.put(number, rows, sides, self._tiers))
+        self._figures.begin(number, rows, kept, lambda: self._layout.put(number, rows, sides, self._tiers))
         self._dirty.add(number)
 
     def owe(self, number: int, debts: BlockSide, liabilities: BlockSide) -> None:

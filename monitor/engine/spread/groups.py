@@ -290,8 +290,9 @@ class SpreadGroups(ColumnarGroups):
         self.links.blocks.loaded(place, self.shelf.size(number) - first, len(self.shelf.body(number)))
         return place
 
-    def _watch(self, number: int) -> None:
-        """A shard does that when it loads the block."""
+    # A shard does these when it loads the block.
+    def _watch(self, *_: object) -> None: ...
+    def _watch_part(self, *_: object) -> None: ...
 
     def _set_state(self, row: int, record: GroupRecord) -> None:
         was = self.rows.packed_states().get(row)
