@@ -27,6 +27,7 @@ from bench.book import market
 from monitor import telemetry
 from monitor.clock import SystemClock
 from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.light import whole
 from monitor.core.alerts.payload import alert_body
 from monitor.core.text import stamp
 from monitor.daemon.startup import prepare_threads
@@ -135,7 +136,7 @@ def _cut(alert: Alert, inputs: int) -> Alert:
     if alert.figures is None or inputs >= len(alert.figures.inputs):
         return alert
     figures = replace(alert.figures, inputs=alert.figures.inputs[:inputs], debts=alert.figures.debts[:1])
-    return replace(alert, figures=figures)
+    return replace(whole(alert), figures=figures)
 
 
 def send(alerts: list[Alert], *, is_batch: bool) -> Figures:

@@ -84,8 +84,10 @@ class _Coin(NamedTuple):
     """What counts more as more of it is added; empty where it goes the long way at any value."""
     falls: tuple[RisingTier, ...] = ()
     """What counts less as its price falls, at the liquidation line."""
+    unit: Decimal = ONE
+    """The smallest amount of it that can be added."""
     places: int = 0
-    """Of its unit."""
+    """Of that."""
 
 
 class CoinSheet:
@@ -124,7 +126,7 @@ class CoinSheet:
             coin = coins.get(asset)
             if coin is None or coin[0] is not price or coin[1] != (quote, quoted, source, at, trust):
                 coin = self._keep(each, (quote, quoted, source, at, trust))
-            _, _, begin, middle, rises, falls, places = coin
+            _, _, begin, middle, rises, falls, _, _ = coin
             if not rises or value is None or recognised is None or pinned is not None:
                 way.fill(found, each)
                 continue
@@ -134,7 +136,7 @@ class CoinSheet:
             if below < 0:
                 by_asset[asset] = "0"
             else:
-                by_asset[asset] = _added(value, of_initial * recognised, excess, below, rises, places)
+                by_asset[asset] = _added(value, of_initial * recognised, excess, below, coin)
             # As in `remedies.line_price`: what it must be recognised for, by the factor of the line.
             target = over + of_line * recognised
             if asset in owed:
@@ -178,23 +180,21 @@ class CoinSheet:
                 return found
             rises.append(_Tier(*tier, price, int(step)))
         falls = rising_tiers(ladder, self.terms.factors(self.lines.liquidation)[1])
-        return found._replace(rises=tuple(rises), falls=falls, places=places)
+        return found._replace(rises=tuple(rises), falls=falls, unit=unit, places=places)
 
 
-def _added(
-    value: Decimal, counted: Decimal, excess: Decimal, below: int, rises: tuple[_Tier, ...], places: int
-) -> str | None:
+def _added(value: Decimal, counted: Decimal, excess: Decimal, below: int, coin: _Coin) -> str | None:
     """As `remedies.to_add` has it. `counted` is what the coin is recognised for, by the factor of the line; `below` is what
     is missing as a whole number, less one."""
     target = excess + counted
-    for edge, denominator, rest, price, step in rises:
+    for edge, denominator, rest, price, step in coin.rises:
         if edge is None or target <= edge:
             now = value * denominator - rest
             if now != counted:
                 # It is in a lower tier.
-                return plain(divide_up(target - now, price, ONE.scaleb(-places)))
+                return _trimmed(divide_up(target - now, price, coin.unit))
             # What is added brings what is missing, by one share. The quotient is rounded up.
-            text = str(below // step + 1)
+            text, places = str(below // step + 1), coin.places
             if len(text) <= places:
                 text = text.zfill(places + 1)
             text = f"{text[:-places]}.{text[-places:]}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -20,7 +21,7 @@ from monitor.core.alerts.rows_shown import DebtShown, InputShown, debt_shown, in
 from monitor.core.loans.line_bounds import bounded_labels
 from monitor.core.money import plain
 from monitor.core.rules.product import Product
-from monitor.core.rules.thresholds import metric_reason
+from monitor.core.rules.thresholds import Thresholds, metric_reason
 from monitor.core.stages.ahead import lines_ahead
 from monitor.core.stages.stages import CLOSED, Ack, Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
@@ -217,6 +218,12 @@ def _data_of(alert: Alert, cursor: int | None, products: Mapping[str, Product], 
 _json = msgspec.json.Encoder().encode
 
 
+@lru_cache(maxsize=256)
+def _lines_shown(lines: Thresholds) -> dict[str, str]:
+    """Shared by all alerts under these lines; nobody changes it."""
+    return lines.shown
+
+
 def _of_group(alert: Alert, group: GroupRef) -> dict[str, Any]:
     """Why the stage changed stands beside the reason; other facts are the alert's own.
 
@@ -270,7 +277,7 @@ def _with_figures(figures: Figures, product: Product | None, stage: str | None, 
         "debt_usd": plain_or_none(figures.debt_usd),
         "recognised_usd": plain_or_none(figures.recognised_usd),
         "market_usd": plain_or_none(figures.market_usd),
-        "thresholds": lines.shown,
+        "thresholds": _lines_shown(lines),
         "band": where,
         "next_line": ahead,
         "cure": way,

@@ -34,7 +34,7 @@ from monitor.core.rules.ladders import at_price
 from monitor.core.rules.product import WHOLE, Ladder, LiabilityTiers, Units, Version
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.ladder import counting, counts, recognised
-from monitor.core.valuation.valuation import Position, Weight, crossed
+from monitor.core.valuation.valuation import Position, Weight
 
 
 class LineFactors(msgspec.Struct, frozen=True):
@@ -123,15 +123,17 @@ def next_line(
     """
     if weight.debt and weight.recognised <= 0:
         return None
-    for name, level in lines.stated.items():
-        if name not in ahead:
+    for name in ALL_LINES:
+        level: Decimal | None = getattr(lines, name)
+        if level is None or name not in ahead:
             continue
         if not weight.debt:
             return NextLine(name, level, HUNDRED)
-        if not crossed(weight, lines, name):
-            of_debt, of_recognised = terms.factors(level)
-            edge = of_recognised * weight.recognised
-            return NextLine(name, level, divide_down((edge - of_debt * weight.debt) * HUNDRED, edge, unit))
+        of_debt, of_recognised = terms.factors(level)
+        edge, owed = of_recognised * weight.recognised, of_debt * weight.debt
+        # Crossed where it is reached, a strict one only beyond it: see `valuation.crossed`.
+        if owed < edge or (owed == edge and name in lines.metric.strict):
+            return NextLine(name, level, divide_down((edge - owed) * HUNDRED, edge, unit))
     return None
 
 
