@@ -144,11 +144,15 @@ class CoinSheet:
             elif target < 0 or not quantity:
                 prices[asset] = None
             else:
-                edge, denominator, _ = falls[0]
-                if target and (edge is None or target < edge):
-                    prices[asset] = _price(target, denominator * quantity)
+                for edge, denominator, rest in falls if target else ():
+                    if edge is None or target < edge:
+                        prices[asset] = _price(target + rest if rest else target, denominator * quantity)
+                        break
+                    if target == edge:
+                        prices[asset] = way.line_price(each)
+                        break
                 else:
-                    prices[asset] = way.line_price(each)
+                    prices[asset] = None if target else way.line_price(each)
 
     def _keep(self, of: Input, about: _About) -> _Coin:
         """A coin's entry, which is the next one that is looked at."""
