@@ -189,30 +189,29 @@ class _As(NamedTuple):
 
 
 def _data_of(alert: Alert, cursor: int | None, products: Mapping[str, Product], how: _As) -> AlertData:
-    fields: dict[str, Any] = {
-        "id": alert.id,
-        "cursor": cursor,
-        "severity": alert.severity,
-        "test": how.test,
-        "durable": how.durable,
-        "blind": alert.blind,
-        "sequence": alert.sequence,
-        "episode": alert.episode,
-        "detected_at": shared_stamp(alert.detected_at),
-        "silenced_by": alert.silenced_by or UNSET,
-        "url": how.only.url or UNSET,
-        "zone": how.only.zone or UNSET,
-    }
     if alert.group is None:
-        fields["subject"] = alert.subject
-        fields["facts"] = dict(alert.facts)
+        more: dict[str, Any] = {"subject": alert.subject, "facts": dict(alert.facts)}
     else:
+        more = _of_group(alert, alert.group)
         if alert.figures is not None:
-            fields |= _with_figures(alert.figures, products.get(alert.group.product), alert.stage_to, how)
+            more |= _with_figures(alert.figures, products.get(alert.group.product), alert.stage_to, how)
         if alert.type == CLOSED:
-            fields |= {"cure": None, "liquidation_price": None, "next_line": None}  # nobody is asked for anything
-        fields |= _of_group(alert, alert.group)
-    return AlertData(**fields)
+            more |= {"cure": None, "liquidation_price": None, "next_line": None}  # nobody is asked for anything
+    return AlertData(
+        id=alert.id,
+        cursor=cursor,
+        severity=alert.severity,
+        test=how.test,
+        durable=how.durable,
+        blind=alert.blind,
+        sequence=alert.sequence,
+        episode=alert.episode,
+        detected_at=shared_stamp(alert.detected_at),
+        silenced_by=alert.silenced_by or UNSET,
+        url=how.only.url or UNSET,
+        zone=how.only.zone or UNSET,
+        **more,
+    )
 
 
 _json = msgspec.json.Encoder().encode
@@ -239,11 +238,14 @@ def _of_group(alert: Alert, group: GroupRef) -> dict[str, Any]:
         "deadline": stamp_or_none(alert.deadline),
         "supersedes": alert.supersedes,
         "suppressed": list(alert.suppressed),
-        "cause": alert.facts.get("cause", UNSET),
-        "rules_from": alert.facts.get("rules_from", UNSET),
-        "lever": alert.facts.get("lever", UNSET),
-        "facts": {key: value for key, value in alert.facts.items() if key not in CAUSE} or UNSET,
+        **(_facts(alert.facts) if alert.facts else {}),
     }
+
+
+def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that say why the stage changed, and the others."""
+    others = {key: value for key, value in facts.items() if key not in CAUSE}
+    return {**{key: facts[key] for key in CAUSE if key in facts}, "facts": others or UNSET}
 
 
 def reason_of(alert: Alert) -> str | None:
