@@ -52,9 +52,9 @@ WHY: dict[str, str] = {
     ),
     "render_us": (
         "Half of it are five texts, a quotient or two and some ten exact operations for each coin, 4 us together. What a "
-        "sheet of prices says of a coin is kept ready, and what to add is one division of whole numbers: that took off a quarter. "
-        "The rest is two dozen small things of the alert as a whole, none above 2 us. A core that runs faster than 3 GHz is "
-        "judged by its cycles. A core that others use takes half as much again."
+        "sheet of prices says of a coin is kept ready, and what to add is one division of whole numbers: that took off a "
+        "quarter. The rest is two dozen small things of the alert as a whole, none above 2 us. A core that runs faster than "
+        "3 GHz is judged by its cycles. A core that others use takes half as much again."
     ),
     "first_read_over_decode": (
         "Another process packs the lines. What is left to the daemon is to hand them over, to take the block back, and to "
