@@ -15,6 +15,7 @@ from monitor.core.alerts.alert import Debt, Figures, Input
 from monitor.core.alerts.coin_texts import CoinSheet
 from monitor.core.alerts.rows_shown import input_shown
 from monitor.core.money import ZERO, exact, plain
+from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.ladders import ByAmount
 from monitor.core.rules.product import Ladder, LiabilityTiers, Units, Version
 from monitor.core.rules.thresholds import Metric, Thresholds
@@ -176,7 +177,16 @@ def test_coins_at_many_prices_are_not_all_kept() -> None:
     assert 0 < sheet.kept <= coin_texts.MOST_COINS
 
 
-@pytest.mark.parametrize("changed", [{"price": D(3)}, {"source": "other"}, {"price_at": None}, {"quote_price": D(2)}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"price": D(3)},
+        {"source": "other"},
+        {"price_at": None},
+        {"quote_price": D(2)},
+        {"pinned": Pinned("desk", AT, "the venue is closed")},
+    ],
+)
 def test_each_part_of_a_price_is_that_of_the_alert(changed: dict[str, object]) -> None:
     """The next alert says another price by the same quote, or the same price by another one."""
     sheet, price = CoinSheet(Version(AT, BY_LTV, {"X": WHOLE}), BY_LTV), D(1)
