@@ -17,11 +17,10 @@ from monitor.core.portfolio.rules_preview import ReloadEffect
 from monitor.core.schema import Invalid, Problem
 from monitor.daemon import heads, reload, shards, startup, unmended, upkeep, wiring
 from monitor.daemon.deliveries import Deliveries
-from monitor.daemon.event_log import Start
 from monitor.daemon.heartbeat import Heartbeat
 from monitor.daemon.imports import DeskImports
 from monitor.daemon.journal import Journal
-from monitor.daemon.recorder import Recorder
+from monitor.daemon.recorder import Recorder, begin
 from monitor.daemon.requests import Requests
 from monitor.daemon.sequencer import Sequencer
 from monitor.daemon.sources import Sources
@@ -171,7 +170,7 @@ class App:
         if not table.event_log:
             return None
         recorder = Recorder(self.config.state_dir / "events", table.event_log_keep, table.event_log_bytes)
-        recorder.start(Start(self.monitor.rules, self.monitor.memory, now, awakened=True), self.clock.monotonic_s())
+        begin(recorder, self.monitor, now, self.clock.monotonic_s(), awakened=True)
         return recorder
 
     async def _tell(self, event: Noticed) -> None:

@@ -59,6 +59,9 @@ class ColumnarBook(StoredBook):
     def __len__(self) -> int:
         return len(self.fresh) + (len(self.columnar.rows) if self.columnar else 0)
 
+    def __contains__(self, group_id: str) -> bool:
+        return group_id in self.fresh or (self.columnar is not None and group_id in self.columnar.rows)
+
     def ids(self) -> Iterator[str]:
         return chain(list(self.fresh.ids()), self.columnar.rows.ids() if self.columnar else ())
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from monitor.core.groups.loan_book import KeptGroups, record_of
+from monitor.core.groups.loan_book import CapturedGroups, KeptGroups, record_of
 from monitor.core.groups.outcome import Memory, StoredBlock
 from monitor.core.groups.record import GroupRecord
 from monitor.core.portfolio.plain_book import PlainBook
@@ -16,6 +16,7 @@ from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 
 if TYPE_CHECKING:
+    from monitor.engine.captured import CapturedBlock
     from monitor.engine.columnar_groups import ColumnarGroups
 
 
@@ -135,6 +136,14 @@ class StoredBook:
             return kept
         return KeptGroups(kept.groups, (*kept.states, *self.columnar.rows.states()), self.columnar.rows.dumped())
 
+    def captured(self) -> CapturedGroups:
+        if self.columnar is None:
+            return CapturedGroups(self.fresh.kept(), iter(()))
+        from monitor.engine.captured import CapturedRows  # the array libraries are loaded late
+
+        rows = CapturedRows.of(self.columnar.rows)
+        return CapturedGroups(self.fresh.kept(), rows.stored(self._blocks_now(self.columnar)))
+
     def rewritten(self, beside: Set[str]) -> tuple[StoredBlock, ...]:
         """All blocks as they are now, to be stored in place of all older ones.
 
@@ -166,6 +175,11 @@ class StoredBook:
 
     def _forget(self, group_id: str) -> None:
         raise NotImplementedError
+
+    def _blocks_now(self, columns: ColumnarGroups) -> Iterator[tuple[int, CapturedBlock]]:
+        from monitor.engine.captured import HeldBlock
+
+        return iter([(number, HeldBlock(block, columns.names)) for number, block in columns.rows.living()])
 
     def _fold(self) -> None:
         raise NotImplementedError

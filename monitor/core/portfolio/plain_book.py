@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from monitor.core.groups.loan_book import (
+    CapturedGroups,
     Counted,
     Exposure,
     KeptGroups,
@@ -40,6 +41,9 @@ class PlainBook:
 
     def __len__(self) -> int:
         return len(self._records)
+
+    def __contains__(self, group_id: str) -> bool:
+        return group_id in self._records
 
     def ids(self) -> Iterator[str]:
         return iter(self._records)
@@ -89,6 +93,9 @@ class PlainBook:
         watched = self._records.values()
         groups = tuple(record.stored() for record in watched)
         return KeptGroups(groups, tuple(record.state for record in watched))
+
+    def captured(self) -> CapturedGroups:
+        return CapturedGroups(self.kept(), iter(()))
 
     def renew(self, at: datetime, rules: Rules) -> None:
         for record in self._records.values():

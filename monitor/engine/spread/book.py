@@ -5,7 +5,7 @@ It is a ColumnarBook in all else, so it decides as one: shards name supersets of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from monitor.core.groups.record import GroupRecord
     from monitor.core.prices.board import PriceBoard
     from monitor.core.prices.quote import PriceChange
+    from monitor.engine.captured import CapturedBlock
     from monitor.engine.columnar_groups import ColumnarGroups
     from monitor.engine.spread.groups import SpreadGroups
     from monitor.engine.spread.links import Shards
@@ -199,6 +200,9 @@ class SpreadBook(ColumnarBook):
             record.is_unwatched = False
             self._overdue[record.group.id] = None
         self.fresh.put(record)
+
+    def _blocks_now(self, columns: ColumnarGroups) -> Iterator[tuple[int, CapturedBlock]]:
+        return cast("SpreadGroups", columns).shelf.captured()
 
     @property
     def _spread(self) -> SpreadGroups | None:

@@ -43,7 +43,7 @@ from monitor.engine.spread.listing import SpreadListing
 from monitor.engine.spread.memory import ProcessMemory
 from monitor.engine.spread.missing import SomeRows, agenda_of
 from monitor.engine.spread.shard import Call, NamedRows, ShardSums, Vector
-from monitor.engine.spread.shelf import ShelvedBlocks
+from monitor.engine.spread.shelf import ShelvedBlocks, ShelvedRows
 from monitor.engine.spread.snapshot import CORE_LIMIT_S, LIMIT_S, SpreadCopy, SpreadSnapshot, new_key
 from monitor.engine.spread.spreading import Spreading
 
@@ -59,7 +59,8 @@ class SpreadGroups(ColumnarGroups):
         self.arrivals.is_off = True
         self.links = links
         self.shelf = ShelvedBlocks(names, how.folder)
-        self.rows.blocks = self.shelf
+        self.rows = ShelvedRows(names, self.shelf)
+        self.agenda = ColumnarAgenda(self.rows)
         self.screen = cast("BlockScreen", _FarScreen(names, self.now.agreements, self))
         self._memory_call: Call = ("memory", (how.most_bytes,))
         self._sent: dict[int, StoredGroup] = {}
