@@ -139,7 +139,10 @@ class Follower:
         return self._needed.union(Conversion.assets_of(self._config.rules.trust.usdt_usd))
 
     async def close(self, *, is_over: bool) -> None:
-        """At the take-over, or at a stop (`is_over`). What has been read is taken to its end."""
+        """At the take-over, or at a stop (`is_over`). What has been read is taken to its end; what is being read is not
+        waited for, as the take-over reads it itself.
+        """
+        self._session.cut()
         await self._session.close()
         if self._making is not None:
             await asyncio.wait([self._making])

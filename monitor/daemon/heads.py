@@ -22,6 +22,7 @@ from monitor.lease.rows import HeadName
 from monitor.service_manager import ServiceManager
 from monitor.stores._base import Store, StoredState, StoreUnavailable
 from monitor.telemetry import log
+from monitor.web import contract
 from monitor.web.standby import StandbyServer
 
 SIGN_S = 1.0
@@ -175,6 +176,7 @@ class Lead:
 
     async def _warm(self) -> None:
         await startup.warm(self._config.state_dir, after_s=0.0)
+        await asyncio.to_thread(contract.routes)  # the code of the daemon's web
         log.info("the standby is warm")
         await self.follower.run()
 

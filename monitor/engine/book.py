@@ -79,6 +79,9 @@ class ColumnarBook(StoredBook):
         record = self.fresh.find(group_id)
         return record if record is not None or self.columnar is None else self.columnar.find(group_id)
 
+    def find_all(self, group_ids: Iterable[str]) -> Iterator[GroupRecord]:
+        return (record for id_ in group_ids if (record := self.find(id_)) is not None)
+
     def put(self, record: GroupRecord) -> None:
         # First into its new place, then out of the old one, so that a list never misses it.
         id_ = record.group.id

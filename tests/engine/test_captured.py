@@ -55,7 +55,8 @@ def test_what_is_written_later_is_what_core_knew_then(
     then, captured = monitor.memory, monitor.captured()
     assert then is not None
     assert captured is not None
-    assert then.blocks and {state.group for state in then.states} - {g.group.id for g in then.groups}
+    assert then.blocks
+    assert {state.group for state in then.states} - {g.group.id for g in then.groups}
     start = Start(monitor.rules, captured.memory, market.now, awakened=True)
     pieces = event_log.pieces(start, captured.blocks)
     for _ in range(12):
@@ -80,9 +81,7 @@ def test_a_large_record_is_begun_without_a_block_being_looked_at(
     market = market_of(monkeypatch, 1, is_spread=False)
     made: list[str] = []
     dump = Block.dump
-    monkeypatch.setattr(
-        Block, "dump", lambda *args: made.append(threading.current_thread().name) or dump(*args)
-    )
+    monkeypatch.setattr(Block, "dump", lambda *args: made.append(threading.current_thread().name) or dump(*args))
     monitor = market.twins.columns
     log = Recorder(tmp_path, timedelta(days=7), 1 << 31)
     recorder.begin(log, monitor, market.now, 0.0)

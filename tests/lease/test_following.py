@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,13 +20,16 @@ from monitor.core.rules.product import Product
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 from monitor.core.watch.risk import RiskMonitor
-from monitor.daemon import heads, startup
+from monitor.daemon import event_log, heads, startup
 from monitor.daemon import shards as daemon_shards
 from monitor.daemon.following import Follower
 from monitor.daemon.journal import core_state
+from monitor.daemon.recorder import Recorder, begin
 from monitor.engine.book import ColumnarBook
+from monitor.engine.columns.block import Block
 from monitor.engine.spread.book import SpreadBook
 from monitor.engine.spread.local import NearShards
+from monitor.engine.spread.shelf import ShelvedBlocks
 from monitor.stores._base import Change, StoredState, is_untouched
 from monitor.stores._bodies import group_body
 from monitor.stores._rows import encode
@@ -176,6 +181,56 @@ async def test_what_a_standby_has_followed_is_what_a_fresh_start_restores(
     for each in (ours, theirs):
         each.handle(MarkPrices(market.now + timedelta(seconds=1), quotes_of(market)))
     assert folded(ours) == folded(theirs)
+
+
+@pytest.mark.parametrize("shards", [0, 2], ids=["one process", "shards"])
+async def test_a_take_over_goes_through_no_book_before_it_serves(
+    config: Config, shards: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It reads what has changed, and writes nothing. The record of what core is handed begins beside it."""
+    monkeypatch.setattr(daemon_shards, "_shards_of", lambda _: NearShards())
+    market = Market(5, 40, 2, WARY, 512)
+    for _ in range(20):
+        market.twins.put(market.lines(4), market.now)
+    market.move(list(market.usd), 0.7, 0.9)
+    active, follower = Active(config, market), follower_of(config, market.twins.rules, shards)
+    await active.begin()
+    await follower._look()
+    for id_ in list(market.twins.objects.ids())[:2]:
+        market.twins.put_one(market.line(id_), market.now)
+    await active.commit()
+    await active.store.close()
+    await follower.close(is_over=False)
+    looked: list[str] = []
+    for owner, name in ((Block, "load"), (Block, "dump"), (ShelvedBlocks, "body"), (PostgresStore, "commit")):
+        monkeypatch.setattr(owner, name, _noting(looked, name, getattr(owner, name)))
+    ours, _ = await taken_over(config, follower, market.twins.rules)
+    log = Recorder(tmp_path, timedelta(days=7), 1 << 31)
+    assert isinstance(ours.book, ColumnarBook)
+    assert ours.book.columnar is not None
+    blocks = len(ours.book.columnar.rows.blocks)
+    begin(log, ours, market.now, 0.0)
+    log.close()
+    assert len(looked) <= 2, f"a block is read where one of its groups has changed: {looked}"
+    memory = ours.memory
+    assert memory is not None
+    assert blocks >= 20
+    assert sum(state.stage != "normal" for state in memory.states) > 2
+    (path,) = event_log.files(tmp_path)
+    start = event_log.start_of(path)
+    assert start is not None
+    assert folded(RiskMonitor(start.rules, start.memory, ColumnarBook())) == folded(ours)
+
+
+def _noting(looked: list[str], name: str, do: Callable[..., Any]) -> Callable[..., Any]:
+    """Notes calls, but not those of the thread that writes the record."""
+
+    def noted(*args: Any) -> Any:
+        if threading.current_thread().name != "event log":
+            looked.append(name)
+        return do(*args)
+
+    return staticmethod(noted) if name == "load" else noted
 
 
 def lose_a_shard(follower: Follower) -> None:

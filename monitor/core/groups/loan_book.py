@@ -100,6 +100,9 @@ class LoanBook(Protocol):
     def find(self, group_id: str) -> GroupRecord | None:
         """A group, or None. What is changed in it counts after `keep`."""
 
+    def find_all(self, group_ids: Iterable[str]) -> Iterator[GroupRecord]:
+        """Those of these groups that are there, as `find` gives them, in their order."""
+
     def put(self, record: GroupRecord) -> None:
         """Takes a group, or replaces the one of its id."""
 

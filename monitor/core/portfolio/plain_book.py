@@ -55,6 +55,9 @@ class PlainBook:
     def find(self, group_id: str) -> GroupRecord | None:
         return self._records.get(group_id)
 
+    def find_all(self, group_ids: Iterable[str]) -> Iterator[GroupRecord]:
+        return (record for id_ in group_ids if (record := self.find(id_)) is not None)
+
     def put(self, record: GroupRecord) -> None:
         old = self._records.get(record.group.id)
         if old is not None:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from monitor.engine.spread.shard import Call
 
 
+MOST_FETCHED = 1_000
+"""Groups that shards send at once: some 20 ms of work."""
+
+
 class CopySeen(NamedTuple):
     """A copy of a shard as its head knows it."""
 
@@ -173,6 +177,15 @@ class SpreadBook(ColumnarBook):
     def close(self) -> None:
         """Ends all shards."""
         self.links.shards.close()
+
+    def find_all(self, group_ids: Iterable[str]) -> Iterator[GroupRecord]:
+        ids = iter(group_ids)
+        while some := list(islice(ids, MOST_FETCHED)):
+            if self._spread is not None:
+                from monitor.engine.spread.groups import fetch  # the array libraries are loaded late
+
+                fetch(self._spread, (id_ for id_ in some if id_ not in self.fresh))
+            yield from super().find_all(some)
 
     def put(self, record: GroupRecord) -> None:
         record.is_unwatched = False  # the head watches what changes, also where the group's shard was missing

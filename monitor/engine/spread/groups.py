@@ -51,6 +51,10 @@ _groups = msgspec.msgpack.Decoder(list[StoredGroup]).decode
 _packed = msgspec.msgpack.Encoder().encode
 
 
+MOST_KEPT = 10_000
+"""Groups that shards have sent: some 10 MB."""
+
+
 class SpreadGroups(ColumnarGroups):
     """What ColumnarGroups does, with the screen and the agenda of the blocks in shards."""
 
@@ -301,6 +305,17 @@ class SpreadGroups(ColumnarGroups):
         if was is not None or packed is not None:
             state = packed or _packed(msgspec.structs.replace(UNTOUCHED, group=""))
             self.links.tell(self.links.place(row // GROUPS), "keep", row, state)
+
+
+def fetch(groups: SpreadGroups, ids: Iterable[str]) -> None:
+    """Asks the shards for groups that `find` is to give next: from the shelf it would read a block for each."""
+    by_place: dict[int, list[int]] = defaultdict(list)
+    for id_ in ids:
+        if (row := groups.rows.row_of(id_)) >= 0 and row not in groups._sent:
+            by_place[groups.links.place(row // GROUPS)].append(row)
+    groups._sent = groups._sent if len(groups._sent) < MOST_KEPT else {}
+    for place, packed in groups.links.ask({place: ("stored", (rows,)) for place, rows in by_place.items()}).items():
+        groups._sent |= zip(by_place[place], _groups(packed), strict=True)
 
 
 def _dead(groups: SpreadGroups, number: int) -> bytes | None:

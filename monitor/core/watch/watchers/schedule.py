@@ -91,5 +91,5 @@ class Schedule(Watcher):
         self._ground.agenda.set(deadlines.GROUP, state.group, firm)
 
     def _plan_all(self, group_ids: Iterable[str]) -> None:
-        for group_id in group_ids:
-            self.plan(self._ground.known(group_id))
+        for record in self._ground.book.find_all(group_ids):
+            self.plan(record)
