@@ -73,7 +73,7 @@ class App:
         self._core = self.tasks.begin("sequencer", self.sequencer.run())
         self.sources.run(self.config)
         self.tasks.begin("source watch", self.sources.watch())
-        shards.look_after(self.book, self._running, self.monitor, self.sequencer, self._tell)
+        heads.look_after(self.lead, self.book, self._running, self.monitor, self.sequencer, self._tell)
         self.tasks.begin("store watch", upkeep.watch_store(self._running, self.sequencer.save_soon))
         if (names := getattr(asyncio.get_running_loop(), "names", None)) is not None:  # a loop of another kind has none
             self.tasks.begin("name watch", upkeep.watch_names(self._running, names.trouble))

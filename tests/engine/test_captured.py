@@ -45,7 +45,7 @@ def market_of(monkeypatch: pytest.MonkeyPatch, seed: int, *, is_spread: bool) ->
 
 
 @pytest.mark.parametrize("is_spread", [False, True], ids=["one process", "shards"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_what_is_written_later_is_what_core_knew_then(
     monkeypatch: pytest.MonkeyPatch, seed: int, is_spread: bool
 ) -> None:

@@ -186,6 +186,16 @@ class RowIndex:
 
     # -- blocks --
 
+    def numbers(self) -> list[int]:
+        """The blocks that are there."""
+        return [number for number, _ in self.living()]
+
+    def rows_of(self, number: int) -> list[int]:
+        """The rows of a block that have a group."""
+        base = number * GROUPS
+        rows: list[int] = (base + np.flatnonzero(self.stage[base : base + GROUPS] != NO_GROUP)).tolist()
+        return rows
+
     def living(self) -> Iterator[tuple[int, Block]]:
         """Blocks that are there, with their numbers."""
         return ((number, block) for number, block in enumerate(self.blocks) if block is not None)

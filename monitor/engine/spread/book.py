@@ -5,7 +5,7 @@ It is a ColumnarBook in all else, so it decides as one: shards name supersets of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -203,19 +203,15 @@ class SpreadBook(ColumnarBook):
         fresh, spread = self.fresh.holders(assets), self._spread
         return fresh if spread is None else [*fresh, *spread.holders(assets, most)]
 
-    def _forget(self, group_id: str) -> None:
-        assert self.columnar is not None
-        self.columnar.drop(group_id, self._take_out)
+    def blocks_now(self, numbers: Sequence[int]) -> Iterator[tuple[int, CapturedBlock]]:
+        assert self._spread is not None
+        return self._spread.shelf.captured(numbers)
 
-    def _take_out(self, record: GroupRecord) -> None:
-        """A group comes out of its block as it is, because most others of the block have gone."""
+    def _take_out(self, record: GroupRecord, number: int) -> None:
         if record.is_unwatched:
             record.is_unwatched = False
             self._overdue[record.group.id] = None
-        self.fresh.put(record)
-
-    def _blocks_now(self, columns: ColumnarGroups) -> Iterator[tuple[int, CapturedBlock]]:
-        return cast("SpreadGroups", columns).shelf.captured()
+        super()._take_out(record, number)
 
     @property
     def _spread(self) -> SpreadGroups | None:

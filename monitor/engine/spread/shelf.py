@@ -6,7 +6,7 @@ import os
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, SupportsIndex
 
@@ -69,6 +69,9 @@ class ShelvedRows(RowIndex):
     def id(self, row: int) -> str:
         return self._shelf.id(row // GROUPS, row % GROUPS)
 
+    def numbers(self) -> list[int]:
+        return self._shelf.numbers()
+
     def has_id(self, row: int, group_id: str) -> bool:
         try:
             return self.id(row) == group_id
@@ -125,9 +128,8 @@ class ShelvedBlocks(list["Block | None"]):
         next(reading)  # begun, it ends in any case: also where nobody reads on
         return reading
 
-    def captured(self) -> Iterator[tuple[int, ShelvedBlock]]:
-        """All blocks as they are now, by number, each read when it is asked for. As for `bodies`."""
-        numbers = self.numbers()
+    def captured(self, numbers: Sequence[int]) -> Iterator[tuple[int, ShelvedBlock]]:
+        """These blocks as they are now, each read when it is asked for. As for `bodies`."""
         sizes, bodies = [self.size(number) for number in numbers], self.bodies(numbers)
         each = zip(numbers, sizes, bodies, strict=True)
         return ((number, ShelvedBlock(size, body, self._names)) for number, size, body in each)
