@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -38,6 +39,7 @@ from monitor.stores.postgres.book import BlockCache
 from monitor.stores.postgres.connection import connect
 from monitor.stores.postgres.kept_rows import ReadRows, SeenRows
 from tests.engine.market import TRUSTED, WARY, Market
+from tests.faults.house import until
 from tests.postgres_server import shared_server
 from tests.stores.examples import AT
 
@@ -127,13 +129,16 @@ async def taken_over(config: Config, follower: Follower, rules: Rules) -> tuple[
         await store.close()
 
 
-@pytest.mark.parametrize(("seed", "shards"), [(5, 0), (6, 0), (5, 2)], ids=["one", "other", "shards"])
+@pytest.mark.parametrize(
+    ("seed", "shards", "step_s"), [(5, 0, 900), (6, 0, 7 * 3600), (5, 2, 7 * 3600)], ids=["one", "days", "shards"]
+)
 async def test_what_a_standby_has_followed_is_what_a_fresh_start_restores(
-    config: Config, seed: int, shards: int, monkeypatch: pytest.MonkeyPatch
+    config: Config, seed: int, shards: int, step_s: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Groups change, close and come back, states come and go, rates are given, and blocks are written again.
 
-    A shard that dies meanwhile is there again after the next look.
+    Midnights pass, versions of rules come into force, and loans mature between two looks. A shard that dies meanwhile is
+    there again after the next look.
     """
     monkeypatch.setattr(startup, "REWRITE_FROM", 1)
     monkeypatch.setattr(daemon_shards, "_shards_of", lambda _: NearShards())
@@ -142,7 +147,7 @@ async def test_what_a_standby_has_followed_is_what_a_fresh_start_restores(
     await active.begin()
     readings = 0
     for turn in range(7):
-        market.now += timedelta(seconds=900)
+        market.now += timedelta(seconds=step_s)
         market.move(list(market.usd), 0.8, 1.2)
         market.change_book()
         if turn == 2:
@@ -286,6 +291,39 @@ async def test_a_standby_whose_rules_fit_no_group_says_so_before_it_takes_over(
     await follower._look()
     assert "a take-over would be refused" in capsys.readouterr().out
     await follower.close(is_over=True)
+
+
+async def test_a_look_that_fails_half_way_leaves_no_book_behind(
+    config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A take-over right after it begins from nothing, and the next look too."""
+    market = Market(5, 60, 2, WARY, 16)
+    active, follower = Active(config, market), follower_of(config, market.twins.rules)
+    await active.begin()
+    await follower._look()
+    before = follower._ready
+    assert before is not None
+    market.change_book()
+    await active.commit()
+    fold = ColumnarBook._fold
+
+    def broken(_: ColumnarBook) -> None:
+        raise AssertionError("half of a look is in the book")
+
+    monkeypatch.setattr(ColumnarBook, "_fold", broken)
+    running = asyncio.create_task(follower.run())
+    await until(lambda: "a take-over would be slow" in capsys.readouterr().out, "it is said")
+    running.cancel()
+    monkeypatch.setattr(ColumnarBook, "_fold", fold)
+    assert follower._ready is None
+    await follower._look()
+    assert follower._ready is not None
+    assert follower._ready.book is not before.book
+    cold = await active.store.open()
+    await active.store.close()
+    await follower.close(is_over=False)
+    ours, _ = await taken_over(config, follower, market.twins.rules)
+    assert folded(ours) == folded(startup.restored(market.twins.rules, cold, ColumnarBook()))
 
 
 def without_rates(product: Product) -> Product:
