@@ -40,7 +40,9 @@ class KeptBeside(NamedTuple):
         """As it was read."""
         groups = {*snapshot.known, *(stored.group.id for stored in snapshot.groups)}
         blocks = frozenset(block.number for block in snapshot.blocks)
-        return KeptBeside(blocks, frozenset(groups), frozenset(snapshot.closed))
+        # Where no state says which life of the group it was, this row alone says that it had one.
+        closed = frozenset(snapshot.closed).intersection(state.group for state in snapshot.states)
+        return KeptBeside(blocks, frozenset(groups), closed)
 
 
 def begin(beside: KeptBeside, running: Running, book: ColumnarBook, sequencer: Sequencer) -> None:

@@ -297,7 +297,7 @@ async def test_a_look_that_fails_half_way_leaves_no_book_behind(
     config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A take-over right after it begins from nothing, and the next look too."""
-    market = Market(5, 60, 2, WARY, 16)
+    market = Market(5, 30, 2, WARY, 16)
     active, follower = Active(config, market), follower_of(config, market.twins.rules)
     await active.begin()
     await follower._look()

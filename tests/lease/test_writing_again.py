@@ -23,6 +23,7 @@ from monitor.stores._base import StoreUnavailable
 from monitor.stores.postgres import Config, PostgresStore
 from monitor.stores.postgres import book as postgres_book
 from monitor.telemetry import Health, Metrics
+from tests.effort import examples, more_in_a_soak
 from tests.engine.market import WARY, Market
 from tests.engine.test_rewriting import stood
 from tests.lease.test_following import Active, config, follower_of, taken_over
@@ -62,7 +63,8 @@ class Turns:
             raise
 
 
-@pytest.mark.parametrize("shards", [0, 2], ids=["one process", "shards"])
+@more_in_a_soak
+@pytest.mark.parametrize("shards", [2, 0][: examples(1, 2)])
 async def test_blocks_are_written_again_after_a_take_over_and_a_cut_in_the_middle_loses_nothing(
     config: Config, shards: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
