@@ -108,6 +108,11 @@ class RowIndex:
         """The id of a row's group."""
         return self.block(row // GROUPS).id(row % GROUPS)
 
+    def has_id(self, row: int, group_id: str) -> bool:
+        """A row's group has this id, or had it when it left."""
+        block = self.blocks[row // GROUPS]
+        return block is not None and block.id(row % GROUPS) == group_id
+
     def row_of(self, group_id: str) -> int:
         """The row of a group, or -1."""
         named = self.named.get(group_id)
@@ -193,6 +198,16 @@ class RowIndex:
         return cast("list[int]", (rows[rows // GROUPS == number] % GROUPS).tolist())
 
     # -- blocks --
+
+    def numbers(self) -> list[int]:
+        """The blocks that are there."""
+        return [number for number, _ in self.living()]
+
+    def rows_of(self, number: int) -> list[int]:
+        """The rows of a block that have a group."""
+        base = number * GROUPS
+        rows: list[int] = (base + np.flatnonzero(self.stage[base : base + GROUPS] != NO_GROUP)).tolist()
+        return rows
 
     def living(self) -> Iterator[tuple[int, Block]]:
         """Blocks that are there, with their numbers."""
@@ -288,11 +303,7 @@ class RowIndex:
     def _id_key(self, group_id: str) -> tuple[bytes, Callable[[int], bool]]:
         """What `Index.find` looks for, and which row has it."""
 
-        def same(row: int) -> bool:
-            block = self.blocks[row // GROUPS]
-            return block is not None and block.id(row % GROUPS) == group_id
-
-        return group_id.encode(), same
+        return group_id.encode(), lambda row: self.has_id(row, group_id)
 
 
 def _mark(by_row: dict[int, T], row: int, value: T, is_there: bool) -> None:

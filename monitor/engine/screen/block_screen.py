@@ -83,6 +83,8 @@ class BlockScreen:
         self.fast.drop_block(number)
         self._coins.pop(number, None)
         self._thinned.discard(number)
+        for row in [row for row in self._lines_due if row // GROUPS == number]:
+            del self._lines_due[row]
 
     def drop_row(self, row: int) -> None:
         """Never names a row again."""

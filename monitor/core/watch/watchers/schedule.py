@@ -104,5 +104,5 @@ class Schedule(Watcher):
             self._ground.agenda.set(deadlines.GROUP, group_id, Deadline(due.at, deadlines.GROUP, group_id, due.kind))
 
     def _plan_all(self, group_ids: Iterable[str]) -> None:
-        for group_id in group_ids:
-            self.plan(self._ground.known(group_id))
+        for record in self._ground.book.find_all(group_ids):
+            self.plan(record)
