@@ -11,8 +11,10 @@ from tests.effort import examples, more_in_a_soak
 from tests.lease.cut_pair import CutTrial
 from tests.lease.pair import SEATS, SLACK_S, TTL_S
 from tests.lease.proxy import FreezeDoor, Stop
+from tests.lease.starvation import played
 from tests.postgres_server import shared_server
 
+STOPS: tuple[Stop, ...] = ("storm", "fence", "commit")
 STORM_BYTES = 60_000
 """Of a commit of some dozen alerts: it is in the middle of them by then."""
 
@@ -43,19 +45,29 @@ async def test_a_head_that_is_stopped_in_a_commit_of_its_alerts_is_replaced_and_
     tmp_path: Path,
 ) -> None:
     """Between fence and COMMIT, in the middle of a storm, and when it has said COMMIT and does not know what came of it."""
-    stops: tuple[Stop, ...] = ("storm", "fence", "commit")
-    async with FrozenTrial(tmp_path, seed=11, groups=examples(60, 400), plan=["", ""]) as trial:
-        await trial.start()
-        trial.file(*trial.book)
-        await trial.put_book()
-        for number, where in enumerate(stops):
-            if trial.waiting is None:
-                await trial.seat()
-            await trial.step(trial.market.swing(number))
-            await trial.quiet()
-            await trial.freeze_in(where, number + 0.5, STORM_BYTES if where != "fence" else 0)
-            await trial.step(trial.market.swing(number + 0.7))
-            await trial.thaw(2 * TTL_S)
-        await trial.finish()
-        assert len(trial.lives) == len(stops) + 1
-        assert max(trial.took_s) < TTL_S + SLACK_S, trial.took_s
+
+    async def play(ttl_s: float) -> None:
+        folder = tmp_path / f"{ttl_s:.0f}"
+        folder.mkdir()
+        async with FrozenTrial(folder, seed=11, groups=examples(60, 400), plan=["", ""]) as trial:
+            trial.ttl_s = ttl_s
+            await stopped(trial)
+
+    await played(play)
+
+
+async def stopped(trial: FrozenTrial) -> None:
+    await trial.start()
+    trial.file(*trial.book)
+    await trial.put_book()
+    for number, where in enumerate(STOPS):
+        if trial.waiting is None:
+            await trial.seat()
+        await trial.step(trial.market.swing(number))
+        await trial.quiet()
+        await trial.freeze_in(where, number + 0.5, STORM_BYTES if where != "fence" else 0)
+        await trial.step(trial.market.swing(number + 0.7))
+        await trial.thaw(2 * trial.ttl_s)
+    await trial.finish()
+    assert len(trial.lives) == len(STOPS) + 1
+    assert max(trial.took_s) < trial.ttl_s * (TTL_S + SLACK_S) / TTL_S, trial.took_s

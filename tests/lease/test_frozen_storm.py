@@ -114,11 +114,12 @@ def _compare(receiver: SignedReceiver, log: list[dict[str, Any]]) -> None:
     came = _items(receiver)
     wanted = {alert_id("desk-1", f"G-{n}", 1, 1, TRIGGERED): f"G-{n}" for n in range(ALERTS)}
     assert came.keys() == wanted.keys(), "lost or invented"
-    assert all(len(items) == 1 for items in came.values()), "sent twice"
+    # A receiver that answers too late gets the same again, and knows it by its id.
+    assert all(item == items[0] for items in came.values() for item in items)
     logged = {item["data"]["id"]: item for item in log if item["type"].startswith("loan")}
     assert logged.keys() == wanted.keys()
     for id_ in list(wanted)[:: max(1, ALERTS // HELD_TO_REFERENCE)]:
-        (item,) = came[id_]
+        item = came[id_][0]
         assert item == logged[id_]
         assert flat(item) == _expected(wanted[id_], item)
 
