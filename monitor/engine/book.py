@@ -228,10 +228,20 @@ class ColumnarBook(StoredBook):
         assert self.columnar is not None
         self.columnar.drop(group_id, self._put_fresh)
 
+    @property
+    def should_fold(self) -> bool:
+        """The fresh groups are so many that a put may fold them soon. Any thread may ask."""
+        return len(self.fresh) - self._apart > self._fold_at * 7 // 8
+
     def _fold(self) -> None:
-        """The fast screen knows no sum that stands whatever the prices are: groups with open orders stay fresh."""
-        if len(self.fresh) - self._apart <= self._fold_at:
-            return
+        if len(self.fresh) - self._apart > self._fold_at:
+            self.fold()
+
+    def fold(self) -> None:
+        """Takes the fresh groups into the columns, some 6 ms for hundreds: who puts many has it done between two turns.
+
+        The fast screen knows no sum that stands whatever the prices are: groups with open orders stay fresh.
+        """
         records = self.fresh.records()
         apart = [record for record in records if record.group.open_order_loss]
         self._apart = len(apart)

@@ -22,6 +22,7 @@ from monitor.core.loans.group import Group
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.stages.stages import NORMAL, STAGES, UNTOUCHED, GroupState, Stage
 from monitor.engine.columns.block import Block
+from monitor.engine.columns.cutting import CutRows
 from monitor.engine.columns.fields import GROUPS, I64, NO_GROUP, U8, Bools
 from monitor.engine.columns.line_sums import sums_of
 from monitor.engine.columns.names import Names
@@ -30,6 +31,8 @@ from monitor.engine.index.index import Index
 T = TypeVar("T")
 _FEW_RETIRED = 2_000
 """Their hashes take a millisecond; of more each id of a block is looked up."""
+_MANY = 16
+"""So many rows are sooner named all at once."""
 
 _unpacked = msgspec.msgpack.Decoder(GroupState).decode
 _packed = msgspec.msgpack.Encoder().encode
@@ -38,7 +41,7 @@ _packed = msgspec.msgpack.Encoder().encode
 def unpacked_state(packed: bytes | None, group_id: str) -> GroupState:
     """The state of a group, from what a RowIndex keeps of it."""
     state = UNTOUCHED if packed is None else _unpacked(packed)
-    return msgspec.structs.replace(state, group=group_id)
+    return msgspec.structs.replace(state, group=group_id) if group_id else state
 
 
 class RowIndex:
@@ -114,7 +117,11 @@ class RowIndex:
 
     def name(self, rows: Iterable[int]) -> list[str]:
         """The ids of some rows; until the next call these groups are found without a search."""
-        self.named = {self.id(row): row for row in rows}
+        some = list(rows)
+        if len(some) < _MANY:
+            self.named = {self.id(row): row for row in some}
+        else:
+            self.named = dict(zip(CutRows.of(np.array(some, np.int64), self.block).ids(), some, strict=True))
         return list(self.named)
 
     def owner(self, account: str) -> str | None:
@@ -153,6 +160,12 @@ class RowIndex:
             self._states[row] = _packed(nameless)
         _mark(self.pending, row, None, state.stage != NORMAL or len(state.noted) > len(state.called))
         _mark(self.short[row // GROUPS], row % GROUPS, state.short, bool(state.short))
+        self.stage[row] = STAGES.index(state.stage)
+
+    def set_stage(self, row: int, state: GroupState) -> None:
+        """As `set_state`, after a step that leads out of the normal stage and changes nothing but what a stage has."""
+        self._states[row] = _packed(msgspec.structs.replace(state, group=""))
+        self.pending[row] = None
         self.stage[row] = STAGES.index(state.stage)
 
     def set_states(self, states: Iterable[GroupState]) -> None:

@@ -96,6 +96,11 @@ class SpreadBook(ColumnarBook):
         return bool(self._overdue) or (self.columnar is not None and not self.links.is_new <= self.links.gone)
 
     @property
+    def should_fold(self) -> bool:
+        """A fold costs the shards, not the head."""
+        return False
+
+    @property
     def is_full(self) -> bool:
         """No shard takes a block more, and none is missing."""
         links = self.links

@@ -215,9 +215,8 @@ class SpreadGroups(ColumnarGroups):
 
     def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook, exact_to: int) -> Exposure:
         parts: list[ShardSums] = self.links.ask_all("holders", list(assets), MOST_NAMED)
-        singles = fresh.holders(assets)
         away = self._holders.rows(self.rows, self._unwatched_blocks(), self.names, self.now, assets)
-        count = sum(part.groups for part in parts) + len(singles) + len(away)
+        count = sum(part.groups for part in parts) + len(singles := fresh.holders(assets)) + len(away)
         if count <= exact_to:
             row_of = {self.rows.id(row): row for row in sorted([*away, *(row for part in parts for row in part.rows)])}
             named = nsmallest(MOST_NAMED, [*singles, *row_of])
@@ -226,8 +225,8 @@ class SpreadGroups(ColumnarGroups):
         part = fresh.exposure(assets, board, exact_to)
         debt = part.debt + sum((p.debt for p in parts), ZERO)
         recognised = part.recognised + sum((p.recognised for p in parts), ZERO)
-        ids = *self.most_owing(parts, MOST_NAMED), *part.ids
-        return Exposure(count, debt, recognised, ids[:MOST_NAMED], is_exact=False)
+        ids = (*self.most_owing(parts, MOST_NAMED), *part.ids)[:MOST_NAMED]
+        return Exposure(count, debt, recognised, ids, is_exact=False)
 
     def holders(self, assets: Collection[str], most: int) -> list[str]:
         """Those that owe most, of the groups that need one of these prices."""
@@ -291,8 +290,9 @@ class SpreadGroups(ColumnarGroups):
         self.links.blocks.loaded(place, self.shelf.size(number) - first, len(self.shelf.body(number)))
         return place
 
-    def _watch(self, number: int) -> None:
-        """A shard does that when it loads the block."""
+    # A shard does these when it loads the block.
+    def _watch(self, *_: object) -> None: ...
+    def _watch_part(self, *_: object) -> None: ...
 
     def _set_state(self, row: int, record: GroupRecord) -> None:
         was = self.rows.packed_states().get(row)
