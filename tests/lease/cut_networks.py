@@ -28,7 +28,7 @@ PORT = 8080
 GROUPS = 150
 QUIET, FIRST, STEP = 100_000, 64_900, 130
 """Prices of BTC: before the fall, at its beginning, and by how much each next one is lower: it calls one group more."""
-LATE_S = 0.3
+LATE_S = 0.15 * TTL_S
 """What was on the wire when the lease ended has arrived by then."""
 CONNECTED_S = 5.0
 """Whoever connects has asked again by then, when the way is free again. The last word of a head that is cut off comes later."""
@@ -85,14 +85,14 @@ class Market:
             self.called += self.falls
             price = FIRST - STEP * (self.called - 1) if self.called else QUIET
             await self._venue.marks({"BTCUSDT": str(price)})
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05 * TTL_S)
 
     async def fall(self, groups: int) -> None:
         """So many groups more, and no further."""
         wanted = self.called + groups
         assert wanted <= GROUPS, "the book is too small"
         self.falls = True
-        await until(lambda: self.called >= wanted, "the market falls")
+        await until(lambda: self.called >= wanted, "the market falls", 60.0)
         self.falls = False
 
 

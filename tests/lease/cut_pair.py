@@ -91,7 +91,7 @@ class CutTrial(PairTrial):
         door.mend()
 
     async def _ends(self, life: Life, name: str, cut_s: float) -> None:
-        await asyncio.sleep(cut_s + TTL_S + LATE_S - self.clock.monotonic_s())
+        await asyncio.sleep(cut_s + self.ttl_s + LATE_S * self.ttl_s / TTL_S - self.clock.monotonic_s())
         before = len(self.receiver.arrivals)
         code = await life.daemon.ended()
         assert code == 1, f"it ended with {code}:\n{life.daemon.errors[-3000:]}"

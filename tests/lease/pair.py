@@ -45,6 +45,8 @@ class PairTrial(PostgresTrial):
 
     def __init__(self, folder: Path, seed: int, **more: Any) -> None:
         super().__init__(folder, seed, **more)
+        self.ttl_s = TTL_S
+        """The length of its leases."""
         self.ports: dict[str, int] = {}
         self.waiting: Daemon | None = None
         self.waited_at = ""
@@ -72,7 +74,7 @@ class PairTrial(PostgresTrial):
                 mine = mine.replace(f'"{self.address(channel)}"', f'"{self.address(channel)}?{name}"')
             if self.ports:
                 mine = mine.replace("port = 0", f"port = {self.ports[name]}")
-                mine += f'[head]\nname = "{name}"\npeer = "http://127.0.0.1:{self.ports[other]}"\n'
+                mine += f'[head]\nname = "{name}"\nttl = "{self.ttl_s:.0f}s"\npeer = "http://127.0.0.1:{self.ports[other]}"\n'
             (self.folder / f"{name}.toml").write_text(mine)
 
     # -- the two --

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal, NamedTuple, Self
 
@@ -133,3 +134,51 @@ class CommitDoor(Door):
         else:
             link.cut()
         self.has_cut.set()
+
+
+BEGIN = b"Q\x00\x00\x00\x0aBEGIN\x00"
+"""By this question the store begins each transaction."""
+Stop = Literal["fence", "storm", "commit"]
+
+
+class FreezeDoor(Door):
+    """Stops a head once inside a transaction: when it has asked for the fence, in the middle of its rows, or when it said COMMIT."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self._freeze: Callable[[], None] | None = None
+        self._where: Stop = "fence"
+        self._bytes = 0
+        self._told: dict[Link, int] = {}
+        """Bytes since BEGIN, of each connection that is in a transaction."""
+        self.has_frozen = asyncio.Event()
+
+    def arm(self, where: Stop, freeze: Callable[[], None], after_bytes: int = 0) -> None:
+        """In the next transaction, or the next one of so many bytes."""
+        self._where = where
+        self._bytes = after_bytes
+        self._freeze = freeze
+        self.has_frozen.clear()
+
+    async def pass_on(self, some: bytes, link: Link, to: asyncio.StreamWriter) -> None:
+        """Carries. The head stands still before it can hear what the server says to this."""
+        is_it = to is link.back and self._is_there(some, link)
+        if is_it and self._freeze is not None:
+            self._freeze()
+            self._freeze = None
+            self.has_frozen.set()
+        await super().pass_on(some, link, to)
+
+    def _is_there(self, some: bytes, link: Link) -> bool:
+        if some.endswith(BEGIN):
+            self._told[link] = 0
+            return False
+        if link not in self._told:
+            return False
+        is_first = not self._told[link]
+        self._told[link] += len(some)
+        is_over = some.endswith(COMMIT)
+        is_large = self._told[link] > self._bytes
+        if is_over:
+            del self._told[link]
+        return {"fence": is_first, "storm": is_large and not is_over, "commit": is_large and is_over}[self._where]

@@ -9,6 +9,7 @@ import pytest
 from tests.lease.cut_pair import CutTrial
 from tests.lease.pair import SLACK_S, TTL_S
 from tests.lease.proxy import Where
+from tests.lease.starvation import played
 
 TURNS = [0.25, 0.5, 0.75, 1.0]
 PLACES: tuple[Where, ...] = ("before", "in", "after")
@@ -16,14 +17,21 @@ PLACES: tuple[Where, ...] = ("before", "in", "after")
 
 async def test_a_head_cut_at_its_commit_goes_on_and_one_cut_off_there_is_replaced(tmp_path: Path) -> None:
     """Broken before, in and after COMMIT it makes a connection again; cut off for good in COMMIT its standby decides."""
-    async with CutTrial(tmp_path, seed=7, groups=8, plan=["", ""]) as trial:
-        await trial.start()
-        await trial.put_book()
-        for number, where in enumerate(PLACES, 1):
-            await trial.cut_once(where, number, [0.25, 0.5, 0.0])
-        await trial.cut_off("in", 0.5)
-        await trial.step(trial.market.swing(0.0))
-        await trial.finish()
+
+    async def play(ttl_s: float) -> None:
+        folder = tmp_path / f"{ttl_s:.0f}"
+        folder.mkdir()
+        async with CutTrial(folder, seed=7, groups=8, plan=["", ""]) as trial:
+            trial.ttl_s = ttl_s
+            await trial.start()
+            await trial.put_book()
+            for number, where in enumerate(PLACES, 1):
+                await trial.cut_once(where, number, [0.25, 0.5, 0.0])
+            await trial.cut_off("in", 0.5)
+            await trial.step(trial.market.swing(0.0))
+            await trial.finish()
+
+    await played(play)
 
 
 @pytest.mark.soak

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
 
 from tests.faults.house import ROOT, environment
 from tests.lease.networks import ISOLATED, can_isolate
+from tests.lease.starvation import played
 
 pytestmark = [
     pytest.mark.skipif(not can_isolate(), reason="needs root, ip and unshare for networks of its own"),
@@ -18,37 +20,47 @@ pytestmark = [
 ]
 
 
-def played(folder: Path, *cuts: str) -> None:
+async def cut(folder: Path, *cuts: str) -> None:
     """Plays these cuts one after the other. Whatever it began has ended with it."""
-    command = [*ISOLATED, sys.executable, "-m", "tests.lease.cut_networks", str(folder), *cuts]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-9000:]}"
-    assert done.stdout.splitlines()[-1] == f"{cuts[-1]} holds"
+
+    async def play(ttl_s: float) -> None:
+        command = [*ISOLATED, sys.executable, "-m", "tests.lease.cut_networks", str(folder / f"{ttl_s:.0f}"), *cuts]
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=ROOT, env=environment({"TEST_TTL_S": f"{ttl_s:.0f}"}), stdout=PIPE, stderr=PIPE
+        )
+        try:
+            async with asyncio.timeout(240):
+                out, err = (raw.decode() for raw in await process.communicate())
+        finally:
+            if process.returncode is None:
+                process.kill()
+        assert process.returncode == 0, f"{out[-2000:]}\n{err[-9000:]}"
+        assert out.splitlines()[-1] == f"{cuts[-1]} holds"
+
+    await played(play)
 
 
-def test_whichever_wire_is_cut_one_head_decides(tmp_path: Path) -> None:
+async def test_whichever_wire_is_cut_one_head_decides(tmp_path: Path) -> None:
     """Between the heads, between both and the database, and at last between the active one and the database."""
-    played(tmp_path, "peers", "database", "alone")
+    await cut(tmp_path, "peers", "database", "alone")
 
 
 @pytest.mark.soak
-def test_heads_that_do_not_reach_each_other_go_on_as_they_were(tmp_path: Path) -> None:
-    played(tmp_path, "peers for long")
+async def test_heads_that_do_not_reach_each_other_go_on_as_they_were(tmp_path: Path) -> None:
+    await cut(tmp_path, "peers for long")
 
 
 @pytest.mark.soak
-def test_while_neither_reaches_the_database_nobody_takes_over(tmp_path: Path) -> None:
-    played(tmp_path, "database", "database, standby first")
+async def test_while_neither_reaches_the_database_nobody_takes_over(tmp_path: Path) -> None:
+    await cut(tmp_path, "database", "database, standby first")
 
 
 @pytest.mark.soak
-def test_a_head_that_reaches_nobody_says_one_word_and_its_standby_decides(tmp_path: Path) -> None:
-    played(tmp_path, "everything")
+async def test_a_head_that_reaches_nobody_says_one_word_and_its_standby_decides(tmp_path: Path) -> None:
+    await cut(tmp_path, "everything")
 
 
 @pytest.mark.soak
-def test_a_post_that_connects_when_the_lease_is_over_is_held_back(tmp_path: Path) -> None:
+async def test_a_post_that_connects_when_the_lease_is_over_is_held_back(tmp_path: Path) -> None:
     """Two heads could send it: the one that connected before the cut, and the one that has the lease by then."""
-    played(tmp_path, "connecting")
+    await cut(tmp_path, "connecting")

@@ -28,10 +28,10 @@ from monitor.stores._base import (
     StoreRefused,
     StoreUnavailable,
 )
-from monitor.stores.postgres import Config, PostgresStore
+from monitor.stores.postgres import Config, PostgresStore, bulk
 from tests.lease.proxy import Door
 from tests.postgres_server import PostgresServer, shared_server
-from tests.stores.examples import AT, DAY, DESK, TRIGGERED, alert, stored, told
+from tests.stores.examples import AT, DAY, DESK, TRIGGERED, alert, state, stored, told
 
 CUTS = ("before", "in", "after")
 
@@ -281,3 +281,36 @@ async def test_a_connection_that_its_library_has_lost_track_of_is_made_again() -
         await store._write(strays)
     await store.probe()
     await store.close()
+
+
+async def test_a_storm_is_one_commit_and_no_statement_of_it_is_long(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit of a statement would end one that took a hundred thousand alerts at once, again and again."""
+    monkeypatch.setattr(bulk, "AT_ONCE", 7)
+    longest = 0
+    run = asyncpg.Connection.execute
+
+    async def execute(db: Any, sql: str, *args: Any, **more: Any) -> str:
+        nonlocal longest
+        longest = max(longest, *(len(arg) for arg in args if isinstance(arg, list)), 0)
+        return str(await run(db, sql, *args, **more))
+
+    monkeypatch.setattr(asyncpg.Connection, "execute", execute)
+    store = postgres.build(config(proxy.port))
+    await store.open()
+    ids = [f"G-{n}" for n in range(20)]
+    news = tuple((alert(TRIGGERED, id_), (DESK,)) for id_ in ids)
+    puts, states = tuple(map(stored, ids)), tuple(map(state, ids))
+    committed = await store.commit(Change(AT, puts, states=states, alerts=news, history=tuple(map(told, ids))))
+    assert [each.cursor for each in committed.alerts] == list(range(1, 21))
+    assert len(committed.deliveries) == 20
+    assert longest == 7
+    assert [each.alert for each in await store.alerts(AlertFilter(limit=50))] == [one for one, _ in news]
+    await store.close()
+    again = postgres.build(config(proxy.port, store.config.schema))
+    kept = await again.open()
+    assert sorted(each.group for each in kept.states) == sorted(ids)
+    assert sorted(each.group.id for each in kept.groups) == sorted(ids)
+    assert all([await again.history(HistoryFilter(group=id_)) for id_ in ids])
+    await again.close()

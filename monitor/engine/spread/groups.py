@@ -41,7 +41,7 @@ from monitor.engine.screen.exposures import Instruments
 from monitor.engine.spread.links import LOAD_LIMIT_S, Links
 from monitor.engine.spread.listing import SpreadListing
 from monitor.engine.spread.memory import ProcessMemory
-from monitor.engine.spread.missing import SomeRows, agenda_of
+from monitor.engine.spread.missing import SomeRows, UnwatchedHolders, agenda_of
 from monitor.engine.spread.shard import Call, NamedRows, ShardSums, Vector
 from monitor.engine.spread.shelf import ShelvedBlocks, ShelvedRows
 from monitor.engine.spread.snapshot import CORE_LIMIT_S, LIMIT_S, SpreadCopy, SpreadSnapshot, new_key
@@ -70,6 +70,7 @@ class SpreadGroups(ColumnarGroups):
         self._sent: dict[int, StoredGroup] = {}
         """By row: groups that shards have named last, with their columns."""
         self._coins_told: list[str] = []
+        self._holders = UnwatchedHolders()
         self.debt_of: dict[int, float] = {}
         """By shard: USD that its groups owed when it saw prices last."""
         links.tell_all("renew", at, rules)
@@ -219,19 +220,18 @@ class SpreadGroups(ColumnarGroups):
 
     def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook, exact_to: int) -> Exposure:
         parts: list[ShardSums] = self.links.ask_all("holders", list(assets), MOST_NAMED)
-        singles = fresh.holders(assets)
-        count = sum(part.groups for part in parts) + len(singles)
+        away = self._holders.rows(self.rows, self._unwatched_blocks(), self.names, self.now, assets)
+        count = sum(part.groups for part in parts) + len(singles := fresh.holders(assets)) + len(away)
         if count <= exact_to:
-            row_of = {self.rows.id(row): row for row in sorted(row for part in parts for row in part.rows)}
+            row_of = {self.rows.id(row): row for row in sorted([*away, *(row for part in parts for row in part.rows)])}
             named = nsmallest(MOST_NAMED, [*singles, *row_of])
             found = (fresh.find(id_) or self.record_at(row_of[id_]) for id_ in (*singles, *row_of))
-            exact_sums = exposure_of(found, count, named, board.usd)
-            return exact_sums._replace(is_exact=not self.links.missing)
+            return exposure_of(found, count, named, board.usd)._replace(is_exact=not self.links.missing)
         part = fresh.exposure(assets, board, exact_to)
         debt = part.debt + sum((p.debt for p in parts), ZERO)
         recognised = part.recognised + sum((p.recognised for p in parts), ZERO)
-        largest = self.most_owing(parts, MOST_NAMED)
-        return Exposure(count, debt, recognised, (*largest, *part.ids)[:MOST_NAMED], is_exact=False)
+        ids = (*self.most_owing(parts, MOST_NAMED), *part.ids)[:MOST_NAMED]
+        return Exposure(count, debt, recognised, ids, is_exact=False)
 
     def holders(self, assets: Collection[str], most: int) -> list[str]:
         """Those that owe most, of the groups that need one of these prices."""

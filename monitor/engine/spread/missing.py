@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, cast
 
 from monitor.engine.columns.block import Block
+from monitor.engine.columns.fields import NO_GROUP
+from monitor.engine.columns.names import Names
 from monitor.engine.index.rows import RowIndex
 from monitor.engine.schedule.agenda import ColumnarAgenda
 from monitor.engine.schedule.in_force import InForce
+from monitor.engine.screen.block_screen import BlockScreen
 
 
 class SomeRows:
@@ -33,3 +36,25 @@ def agenda_of(rows: RowIndex, numbers: Collection[int], now: InForce) -> Columna
     for number, block in some.living():
         agenda.take_stored(number, block, now)
     return agenda
+
+
+class UnwatchedHolders:
+    """Which groups of missing shards need a price. They are laid out once a loss, as many prices may change together."""
+
+    def __init__(self) -> None:
+        self._of: tuple[list[int], Any] = [], None
+        self._screen: BlockScreen | None = None
+
+    def rows(
+        self, rows: RowIndex, blocks: Iterable[tuple[int, Block]], names: Names, now: InForce, assets: Collection[str]
+    ) -> list[int]:
+        """Those of these blocks that hold or owe any of these assets."""
+        of = dict(blocks)
+        if not of:
+            return []
+        if self._screen is None or self._of[0] != list(of) or self._of[1] is not now.agreements:
+            self._of = list(of), now.agreements
+            self._screen = BlockScreen(names, now.agreements)
+            for number, block in of.items():
+                self._screen.put(number, block, rows.alive(number, block), now.debts.owed(block))
+        return [row for row in self._screen.holders(assets).tolist() if rows.stage[row] != NO_GROUP]

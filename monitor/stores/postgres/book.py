@@ -12,11 +12,11 @@ from monitor.core.stages.stages import GroupState
 from monitor.stores import _bodies
 from monitor.stores._base import Change, StoredState, is_untouched
 from monitor.stores._rows import encode
-from monitor.stores.postgres import kept_rows
+from monitor.stores.postgres import bulk, kept_rows
 from monitor.stores.postgres.kept_rows import SeenRows
 
 _AT_ONCE = 16
-"""Blocks of one answer: some 25 MB."""
+"""Blocks of one answer, or of one statement: some 25 MB."""
 
 
 class BlockCache:
@@ -57,16 +57,13 @@ async def write(db: Any, change: Change) -> None:
 
 
 async def _write_blocks(db: Any, change: Change) -> None:
-    if change.blocks:
-        bodies = {b.number: b.body for b in change.blocks}
-        await db.execute(
-            "INSERT INTO blocks (number, body) SELECT * FROM unnest($1::bigint[], $2::bytea[]) "
-            "ON CONFLICT (number) DO UPDATE SET body = excluded.body, version = excluded.version",
-            list(bodies),
-            list(bodies.values()),
-        )
+    sql = (
+        "INSERT INTO blocks (number, body) SELECT * FROM unnest($1::bigint[], $2::bytea[]) "
+        "ON CONFLICT (number) DO UPDATE SET body = excluded.body, version = excluded.version"
+    )
+    await bulk.execute(db, sql, {b.number: b.body for b in change.blocks}.items(), _AT_ONCE)
     crashpoint.reached("between block and rows")
-    if ids := [id for b in change.blocks for id in b.ids]:
+    for ids in bulk.parts(id for b in change.blocks for id in b.ids):
         await db.execute("DELETE FROM groups WHERE id = ANY($1::text[])", ids)
     if change.dropped_blocks:
         await db.execute("DELETE FROM blocks WHERE number = ANY($1::bigint[])", list(change.dropped_blocks))
@@ -75,29 +72,24 @@ async def _write_blocks(db: Any, change: Change) -> None:
 
 async def _write_groups(db: Any, change: Change) -> None:
     bodies = {g.group.id: _bodies.group_body(g) for g in change.groups}
-    if bodies:
-        await db.execute(_GROUPS, list(bodies), list(bodies.values()))
+    await bulk.execute(db, _GROUPS, bodies.items())
     if not change.closed:
         return
     closed = list(dict.fromkeys(change.closed))
     if await db.fetchval("SELECT EXISTS (SELECT 1 FROM blocks)"):
-        await db.execute(_GROUPS, closed, [b""] * len(closed))
+        await bulk.execute(db, _GROUPS, [(id, b"") for id in closed])
     else:
         await db.execute("DELETE FROM groups WHERE id = ANY($1::text[])", closed)
 
 
 async def _write_states(db: Any, change: Change) -> None:
     states = {s.group: s for s in change.states}
-    kept = [s for s in states.values() if not is_untouched(s)]
-    if kept:
-        await db.execute(
-            "INSERT INTO states SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[]) "
-            "ON CONFLICT (id) DO UPDATE SET stage = excluded.stage, episode = excluded.episode, body = excluded.body",
-            [s.group for s in kept],
-            [s.stage for s in kept],
-            [s.episode for s in kept],
-            [encode(s) for s in kept],
-        )
+    sql = (
+        "INSERT INTO states SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[]) "
+        "ON CONFLICT (id) DO UPDATE SET stage = excluded.stage, episode = excluded.episode, body = excluded.body"
+    )
+    kept = ((s.group, s.stage, s.episode, encode(s)) for s in states.values() if not is_untouched(s))
+    await bulk.execute(db, sql, kept)
     if untouched := [id for id, s in states.items() if is_untouched(s)]:
         await db.execute("DELETE FROM states WHERE id = ANY($1::text[])", untouched)
 

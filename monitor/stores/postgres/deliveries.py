@@ -16,6 +16,7 @@ from monitor.core.instants import micros_of
 from monitor.stores._base import Attempt, Delivery, DeliveryFilter, Switched, Target, handed_over, moved
 from monitor.stores._outbox import GROUP_NEWS, Outbox, key_of, subjects_of
 from monitor.stores._rows import DELIVERY, attempt, delivery, delivery_row, encode, targets_of, targets_text
+from monitor.stores.postgres import bulk
 
 _TYPES = [
     "text",
@@ -51,31 +52,31 @@ async def outbox(db: Any, at: datetime, alerts: Sequence[Alert]) -> Outbox:
             "SELECT subject, cursor, id FROM deliveries WHERE state = 'pending' AND subject = ANY($1::text[]) "
             "AND starts_with(type, $2)"
         )
-        for subject, cursor, id in await db.fetch(sql, list(news), GROUP_NEWS):
-            pending[subject].append((cursor, id))
+        for some in bulk.parts(news):
+            for subject, cursor, id in await db.fetch(sql, some, GROUP_NEWS):
+                pending[subject].append((cursor, id))
     if good:
         sql = (
             "SELECT subject, episode, notifier, targets FROM deliveries WHERE subject = ANY($1::text[]) "
             "AND type = ANY($2::text[]) AND attempts > 0 ORDER BY cursor, id"
         )
-        for subject, episode, notifier, to in await db.fetch(sql, list(good), list(BAD_STAGE_NEWS)):
-            target = Target(notifier, targets_of(to))
-            if target not in told[subject, episode]:
-                told[subject, episode].append(target)
+        for some in bulk.parts(good):
+            for subject, episode, notifier, to in await db.fetch(sql, some, list(BAD_STAGE_NEWS)):
+                target = Target(notifier, targets_of(to))
+                if target not in told[subject, episode]:
+                    told[subject, episode].append(target)
     return Outbox(at, pending, told)
 
 
 async def write_outbox(db: Any, box: Outbox) -> None:
     """Inserts and cancels."""
     await _insert(db, box.rows())
-    if older := box.older_cancelled():
-        await db.execute(f"UPDATE deliveries SET state = 'superseded' {_OF}", *_keys(older))  # noqa: S608
+    older = map(key_of, box.older_cancelled())
+    await bulk.execute(db, f"UPDATE deliveries SET state = 'superseded' {_OF}", older)  # noqa: S608
 
 
 async def _insert(db: Any, rows: Iterable[tuple[Any, ...]]) -> None:
-    columns = list(zip(*rows, strict=True))
-    if columns:
-        await db.execute(_INSERT, *map(list, columns))
+    await bulk.execute(db, _INSERT, rows)
 
 
 def _keys(ids: Iterable[str]) -> tuple[list[int], list[str]]:

@@ -16,6 +16,7 @@ from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of, time_at
 from monitor.stores._base import HistoryFilter, LtvPoint
 from monitor.stores._rows import encode, labels_of, labels_text
+from monitor.stores.postgres import bulk
 
 _row = msgspec.json.Decoder(Row).decode
 _PRUNED_AT_ONCE = 5000
@@ -35,19 +36,18 @@ async def write(db: Any, rows: Sequence[Row]) -> None:
     if not rows:
         return
     number = await db.fetchval("UPDATE fence SET history = history + $1 RETURNING history", len(rows)) - len(rows)
-    made = [(number + n, r.group, r.kind, r.loan, micros_of(r.at), encode(whole_row(r))) for n, r in enumerate(rows, 1)]
+    made = ((number + n, r.group, r.kind, r.loan, micros_of(r.at), encode(whole_row(r))) for n, r in enumerate(rows, 1))
     sql = (
         "INSERT INTO history SELECT * FROM "
         "unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[])"
     )
-    await db.execute(sql, *map(list, zip(*made, strict=True)))
+    await bulk.execute(db, sql, made)
     holders = sorted({(r.group, r.life, labels_text(r.labels)) for r in rows if r.labels is not None})
-    if holders:
-        sql = (
-            "INSERT INTO holders SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[]) "
-            "ON CONFLICT (group_id, life, labels) DO NOTHING"
-        )
-        await db.execute(sql, *map(list, zip(*holders, strict=True)))
+    sql = (
+        "INSERT INTO holders SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[]) "
+        "ON CONFLICT (group_id, life, labels) DO NOTHING"
+    )
+    await bulk.execute(db, sql, holders)
 
 
 async def page(db: Any, wanted: HistoryFilter) -> list[tuple[int, Row]]:

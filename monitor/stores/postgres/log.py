@@ -17,7 +17,7 @@ from monitor.core.stages.stages import NORMAL
 from monitor.stores import _packed
 from monitor.stores._base import AlertFilter, Applied, Change, Committed, Target
 from monitor.stores._rows import labels_of, labels_text
-from monitor.stores.postgres import audits, book, deliveries, history
+from monitor.stores.postgres import audits, book, bulk, deliveries, history
 
 PRUNED_AT_ONCE = 500
 _ALERTS = (
@@ -48,7 +48,8 @@ async def _write_alerts(db: Any, change: Change) -> Committed:
     if not change.alerts:
         return Committed(cursor)
     ids = [alert.id for alert, _ in change.alerts]
-    seen = {id for (id,) in await db.fetch("SELECT id FROM alerts WHERE id = ANY($1::text[])", ids)}
+    known = "SELECT id FROM alerts WHERE id = ANY($1::text[])"
+    seen = {id for some in bulk.parts(ids) for (id,) in await db.fetch(known, some)}
     fresh: dict[str, tuple[Alert, tuple[Target, ...]]] = {}
     for alert, targets in change.alerts:
         if alert.id not in seen:
@@ -56,7 +57,7 @@ async def _write_alerts(db: Any, change: Change) -> Committed:
     if not fresh:
         return Committed(cursor)
     logged = [LoggedAlert(cursor + n, alert) for n, (alert, _) in enumerate(fresh.values(), 1)]
-    await db.execute(_ALERTS, *map(list, zip(*map(_alert_row, logged), strict=True)))
+    await bulk.execute(db, _ALERTS, map(_alert_row, logged))
     await db.execute("UPDATE fence SET alerts = $1", cursor + len(logged))
     box = await deliveries.outbox(db, change.at, [x.alert for x in logged])
     for one, (_, targets) in zip(logged, fresh.values(), strict=True):

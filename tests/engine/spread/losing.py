@@ -66,6 +66,14 @@ class AbsentBook(PlainBook):
         self._owed = {id_: None for id_ in self._owed if id_ not in found and self.find(id_) is not None}
         return dict.fromkeys(found)
 
+    def accrue(self, at: datetime, kinds: Collection[str]) -> Collection[str]:
+        """What nobody watches is not weighed at each price, so it is weighed again when it is asked for."""
+        found = super().accrue(at, kinds)
+        for record in self.records():
+            if record.is_unwatched:
+                record.weight = None
+        return found
+
     def _is_watched(self, id_: str) -> bool:
         record = self.find(id_)
         return record is not None and not record.is_unwatched

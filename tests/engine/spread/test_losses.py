@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from monitor.clock import SystemClock
@@ -20,6 +21,7 @@ from monitor.engine.spread.local import LocalShards, NearShards
 from tests.coin_desk import START, line
 from tests.core.desk import plainly
 from tests.effort import IS_LONG, examples, more_in_a_soak
+from tests.engine.market import WARY
 from tests.engine.spread.losing import LosingWorld, unwatched_in
 from tests.engine.spread.test_spread_book import NOW, fall, mended, with_groups
 
@@ -136,3 +138,19 @@ def test_a_head_that_fails_ends_its_shards_and_itself() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
     assert done.returncode == 3, done.stderr
     assert not os.path.exists(f"/proc/{int(done.stdout)}/exe")
+
+
+def test_a_price_that_only_groups_of_a_missing_shard_need_is_told_of() -> None:
+    """They are with the head, on its shelf: it knows how many need the price, and which."""
+    monitor = with_groups(
+        RiskMonitor(msgspec.structs.replace(NOW, trust=WARY), book=SpreadBook(NearShards(), 2, fold_at=0))
+    )
+    book = monitor.book
+    assert isinstance(book, SpreadBook)
+    gone = lose(book, 0)
+    for id_ in set(book.ids()) - gone:
+        monitor.handle(GroupClosed(START, id_, "book"))
+    silent = monitor.handle(TimePassed(START + 3 * WARY.stale_after)).alerts
+    (told,) = plainly([alert for alert in silent if alert.type.startswith("price.")])
+    assert set(told["facts"]["group_ids"]) == gone
+    assert (told["facts"]["groups"], told["facts"]["sums"]) == (len(gone), "indicative")
