@@ -46,7 +46,7 @@ test: setup
 .venv-ray/.ready: .venv/.ready
 	@test -x $(RAY)/python || $(PYTHON) -m venv .venv-ray
 	@echo "import site; site.addsitedir('$(CURDIR)/.venv/lib/python3.11/site-packages')" > .venv-ray/lib/python3.11/site-packages/beside.pth
-	@$(BIN)/uv pip install --quiet --python $(RAY)/python "ray>=2.40,<3"
+	@$(BIN)/uv pip install --quiet --python $(RAY)/python "ray[client]>=2.40,<3"
 	@touch $@
 
 # The tests that need Ray, with one of its own on this machine.
