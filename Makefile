@@ -11,7 +11,7 @@ WORKERS ?= 4
 PAGE    := monitor/web/static/index.html
 SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: setup run test test-ray cluster check soak cases bench images-lock release publishable wheel docs lock clean
+.PHONY: setup run test test-ray soak-ray cluster check soak cases bench images-lock release publishable wheel docs lock clean
 
 setup: $(PAGE) .venv/.ready
 
@@ -52,6 +52,10 @@ test: setup
 # The tests that need Ray, with one of its own on this machine.
 test-ray: .venv-ray/.ready
 	$(RAY)/python -m pytest tests/engine/spread/test_ray.py tests/deploy/test_ray.py
+
+# The same and what takes minutes: a daemon by TLS with a token, a cluster whose head is gone, two years.
+soak-ray: .venv-ray/.ready
+	LONG=1 $(RAY)/python -m pytest -m "soak or not soak" tests/engine/spread/test_ray.py tests/faults/test_shards_of_ray.py
 
 # The demonstration with its book in four shards of a Ray on this machine. Workers of Ray would run behind all else.
 cluster: export RAY_worker_niceness := 0

@@ -22,12 +22,15 @@ import socket
 import sys
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import ray
+from ray._private import services
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from monitor.engine.spread.frames import FIRST, HEAD, PLACED, framed, unpickled
+from monitor.engine.spread.frames import FIRST, HEAD, HINT, PLACED, framed, unpickled
 from monitor.engine.spread.ray_actor import Actor
+from monitor.engine.spread.ray_wire import refused
 
 _ACTOR: Mapping[str, Any] = {"num_cpus": 0, "max_restarts": 0, "concurrency_groups": {"aside": 1}}
 _STREAM_LIMIT = 1 << 24
@@ -153,10 +156,20 @@ async def _serve(link: socket.socket, copies: int, refused: str) -> None:
 def _joined(address: str) -> str:
     """Joins the cluster. Says why not, in one line."""
     try:
+        if (at := _place_of(address)) and (why := refused(at, os.environ)):
+            return why
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except Exception as e:  # noqa: BLE001 - whatever it is: the head says it, and tries again
-        return f"{type(e).__name__}: {' '.join(str(e).split())}"[:500]
+    except Exception as e:  # noqa: BLE001  whatever it is: the head says it, and tries again
+        return f"{type(e).__name__}: {' '.join(str(e).split())}"[:500] + f"; {HINT}"
     return ""
+
+
+def _place_of(address: str) -> str | None:
+    """Its host and port; None for a cluster that begins here."""
+    if address.startswith("ray://"):
+        return urlsplit(address).netloc
+    found: str | None = services.canonicalize_bootstrap_address(address)
+    return found
 
 
 def main(descriptor: int, address: str, copies: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 HEAD = struct.Struct("<Q")
 FIRST, PLACED = 0, -1
 """In place of a question's number: whether the cluster was joined, and where an actor is."""
+HINT = "is its head up, and are certificates and token those of the cluster?"
 
 
 def framed(body: Any) -> bytes:

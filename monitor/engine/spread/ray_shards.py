@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from monitor.clock import SystemClock
-from monitor.engine.spread.frames import FIRST, HEAD, PLACED, framed, unpickled
+from monitor.engine.spread.frames import FIRST, HEAD, HINT, PLACED, framed, unpickled
 from monitor.engine.spread.links import LOAD_LIMIT_S, Answered
 from monitor.engine.spread.shard import Call, Vector
 
@@ -31,7 +31,6 @@ ANSWER_LIMIT_S = 5.0
 """A carrier that answers nothing for so long hangs."""
 SEND_LIMIT_S = 1.0
 END_LIMIT_S = 10.0
-HINT = "is its head up, and are certificates and token those of the cluster?"
 _PIECE = 1 << 18
 _CODE = (
     "import sys; sys.path[:] = {path}; from monitor.engine.spread.carrier import main; main({fd}, {address}, {copies})"
