@@ -57,12 +57,19 @@ test-ray: .venv-ray/.ready
 soak-ray: .venv-ray/.ready
 	LONG=1 $(RAY)/python -m pytest -m "soak or not soak" tests/engine/spread/test_ray.py tests/faults/test_shards_of_ray.py
 
-# The demonstration with its book in four shards of a Ray on this machine. Workers of Ray would run behind all else.
+# The demonstration with its book in four shards of a Ray on this machine. Workers of Ray would run behind all else. Ray listens at
+# the machine's address whatever it is told, so it asks for a token, which lies in var/.
 cluster: export RAY_worker_niceness := 0
+cluster: export RAY_AUTH_MODE := token
+cluster: export RAY_AUTH_TOKEN_PATH := $(CURDIR)/var/ray.token
 cluster: export RAY_USAGE_STATS_ENABLED := 0
 cluster: setup .venv-ray/.ready
 	@{ cat config/monitor.toml; printf '\n[engine]\nshards = 4\nray = "auto"\n'; } > config/cluster.toml
-	@$(RAY)/ray start --head --node-ip-address=127.0.0.1 --include-dashboard=false --disable-usage-stats
+	@mkdir -p var
+	@test -s var/ray.token || (umask 077; $(RAY)/python -c "import secrets; print(secrets.token_hex(32))" > var/ray.token)
+	@if $(RAY)/ray status >var/ray.log 2>&1; then echo "Ray runs already."; \
+	else $(RAY)/ray start --head --node-ip-address=127.0.0.1 --include-dashboard=false --disable-usage-stats >var/ray.log 2>&1 \
+	|| { cat var/ray.log; exit 1; }; fi
 	@echo "$(BIN)/monitor shards   shows the shards, each with its process. kill -9 one of them: another takes its place."
 	@echo "$(RAY)/ray stop         ends Ray when the monitor has ended."
 	@exec $(RAY)/python -m monitor run --config config/cluster.toml
