@@ -189,8 +189,8 @@ def kept() -> dict[str, Any]:
     return found
 
 
-def keep(found: Figures) -> None:
-    """Puts a run beside those of other sizes, and into the report that is there: with its date and its commit."""
+def keep(found: Figures, facts: dict[str, Any]) -> None:
+    """Puts a run beside those of other sizes, and into the report that is there: with its date, commit and machine."""
     from bench import report
 
     runs = kept()
@@ -198,7 +198,7 @@ def keep(found: Figures) -> None:
     runs[f"{found.groups}"] = {
         "day": day,
         "commit": _commit(),
-        "machine": machine.facts(),
+        "machine": facts,
         **report.rounded(found.results),
     }
     KEPT.write_text(json.dumps(runs, indent=2) + "\n")
@@ -215,6 +215,7 @@ def main(groups: int, rounds: int, *, has_ray: bool, is_kept: bool) -> None:
     """Prints a line a contender."""
     from bench import large
 
+    facts = machine.facts()
     is_large = groups > large.FROM
     steps = large.steps(groups) if is_large else len(COUNTS) * (1 + has_ray)
     with Bars() as bars, bars.part(f"{groups:,} groups over shards", steps + rounds + 2) as advance:
@@ -231,7 +232,7 @@ def main(groups: int, rounds: int, *, has_ray: bool, is_kept: bool) -> None:
     for name, size in found.memory.items():
         print(f"{name}: {size:.0f} bytes a group")
     if is_kept:
-        keep(found)
+        keep(found, facts)
 
 
 if __name__ == "__main__":
