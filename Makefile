@@ -67,9 +67,8 @@ cluster: setup .venv-ray/.ready
 	@{ cat config/monitor.toml; printf '\n[engine]\nshards = 4\nray = "auto"\n'; } > config/cluster.toml
 	@mkdir -p var
 	@test -s var/ray.token || (umask 077; $(RAY)/python -c "import secrets; print(secrets.token_hex(32))" > var/ray.token)
-	@if $(RAY)/ray status >var/ray.log 2>&1; then echo "Ray runs already."; \
-	else $(RAY)/ray start --head --node-ip-address=127.0.0.1 --include-dashboard=false --disable-usage-stats >var/ray.log 2>&1 \
-	|| { cat var/ray.log; exit 1; }; fi
+	@$(RAY)/ray start --head --node-ip-address=127.0.0.1 --include-dashboard=false --disable-usage-stats >var/ray.log 2>&1 \
+	|| { $(RAY)/ray status >/dev/null 2>&1 && echo "Ray runs already."; } || { cat var/ray.log; exit 1; }
 	@echo "$(BIN)/monitor shards   shows the shards, each with its process. kill -9 one of them: another takes its place."
 	@echo "$(RAY)/ray stop         ends Ray when the monitor has ended."
 	@exec $(RAY)/python -m monitor run --config config/cluster.toml
