@@ -44,6 +44,7 @@ test: setup
 
 # Ray is in no lock: its wheels are not there for every machine. It lies in an environment of its own, beside all of .venv.
 .venv-ray/.ready: .venv/.ready
+	@echo "setting up Ray beside it, in .venv-ray"
 	@test -x $(RAY)/python || $(PYTHON) -m venv .venv-ray
 	@echo "import site; site.addsitedir('$(CURDIR)/.venv/lib/python3.11/site-packages')" > .venv-ray/lib/python3.11/site-packages/beside.pth
 	@$(BIN)/uv pip install --quiet --python $(RAY)/python "ray[client]>=2.40,<3"
@@ -67,6 +68,7 @@ cluster: setup .venv-ray/.ready
 	@{ cat config/monitor.toml; printf '\n[engine]\nshards = 4\nray = "auto"\n'; } > config/cluster.toml
 	@mkdir -p var
 	@test -s var/ray.token || (umask 077; $(RAY)/python -c "import secrets; print(secrets.token_hex(32))" > var/ray.token)
+	@echo "starting Ray on this machine (some ten seconds)"
 	@$(RAY)/ray start --head --node-ip-address=127.0.0.1 --include-dashboard=false --disable-usage-stats >var/ray.log 2>&1 \
 	|| { $(RAY)/ray status >/dev/null 2>&1 && echo "Ray runs already."; } || { cat var/ray.log; exit 1; }
 	@echo "$(BIN)/monitor shards   shows the shards, each with its process. kill -9 one of them: another takes its place."
