@@ -71,6 +71,7 @@ cluster: setup .venv-ray/.ready
 	@echo "starting Ray on this machine (some ten seconds)"
 	@$(RAY)/ray start --head --node-ip-address=127.0.0.1 --include-dashboard=false --disable-usage-stats >var/ray.log 2>&1 \
 	|| { $(RAY)/ray status >/dev/null 2>&1 && echo "Ray runs already."; } || { cat var/ray.log; exit 1; }
+	@echo "The demonstration is small: its groups stay with the head, up to 512, and the shards are empty."
 	@echo "$(BIN)/monitor shards   shows the shards, each with its process. kill -9 one of them: another takes its place."
 	@echo "$(RAY)/ray stop         ends Ray when the monitor has ended."
 	@exec $(RAY)/python -m monitor run --config config/cluster.toml

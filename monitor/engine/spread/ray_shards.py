@@ -59,7 +59,7 @@ class RayShards:
 
     @property
     def trouble(self) -> str:
-        return "" if self._carrier.is_there else self._why or "Ray's library has ended its process"
+        return "" if self._carrier.is_joined else self._why or "Ray's library has ended its process"
 
     def begin(self, seat: int) -> None:
         """Waits where the cluster must be joined again: not for core's thread."""
@@ -92,7 +92,7 @@ class RayShards:
         return self._carrier.owing.intersection(seats)
 
     def address(self, seat: int) -> str:
-        if not self._carrier.is_there:
+        if not self._carrier.is_joined:
             return f"{self.where}, not reached"
         machine = self._carrier.placed.get(seat)
         return self.where if machine is None else f"{self.where}, {machine}"
@@ -141,6 +141,10 @@ class _Carrier:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def is_joined(self) -> bool:
+        return self.is_there and self._joined.is_set() and not self._why
 
     @property
     def owing(self) -> frozenset[int]:
