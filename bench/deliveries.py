@@ -22,11 +22,12 @@ from typing import Any, NamedTuple
 import uvloop
 from msgspec.structs import replace
 
-from bench import desk, storm
+from bench import core_clock, desk, storm
 from bench.book import market
 from monitor import telemetry
 from monitor.clock import SystemClock
 from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.light import whole
 from monitor.core.alerts.payload import alert_body
 from monitor.core.text import stamp
 from monitor.daemon.startup import prepare_threads
@@ -135,7 +136,7 @@ def _cut(alert: Alert, inputs: int) -> Alert:
     if alert.figures is None or inputs >= len(alert.figures.inputs):
         return alert
     figures = replace(alert.figures, inputs=alert.figures.inputs[:inputs], debts=alert.figures.debts[:1])
-    return replace(alert, figures=figures)
+    return replace(whole(alert), figures=figures)
 
 
 def send(alerts: list[Alert], *, is_batch: bool) -> Figures:
@@ -181,6 +182,13 @@ class Storm(NamedTuple):
     """The processor's time for the body of one alert."""
     ways: dict[str, Figures]
     """`single` and `batched`."""
+    core_ghz: float
+    """The clock of the core that rendered."""
+
+    @property
+    def render_us_at_3_ghz(self) -> float:
+        """What a body takes in cycles, as time of a core of 3 GHz."""
+        return self.render_us * self.core_ghz / core_clock.STATED_GHZ
 
     @property
     def a_second(self) -> dict[str, float]:
@@ -197,7 +205,9 @@ def measure(count: int, inputs: int = 8) -> Storm:
     """A storm, each alert alone and then in batches."""
     alerts = storm_of(count, inputs)
     ways = {"single": send(alerts, is_batch=False), "batched": send(alerts, is_batch=True)}
-    return Storm(len(alerts), render_us(alerts), ways)
+    before_ghz = core_clock.ghz()
+    rendered_us = render_us(alerts)
+    return Storm(len(alerts), rendered_us, ways, (before_ghz + core_clock.ghz()) / 2)
 
 
 def main() -> None:
@@ -211,6 +221,8 @@ def main() -> None:
     shown = {
         "alerts": found.alerts,
         "render_us": round(found.render_us, 1),
+        "render_us_at_3_ghz": round(found.render_us_at_3_ghz, 1),
+        "core_ghz": round(found.core_ghz, 2),
         "webhooks_per_s": {way: round(a_second) for way, a_second in found.a_second.items()},
         "cpu_us": {way: round(us, 1) for way, us in found.cpu_us.items()},
         "posts": {way: one.posts for way, one in found.ways.items()},

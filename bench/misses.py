@@ -5,15 +5,15 @@ WHY: dict[str, str] = {
         "A thread that only reads knows all its loads in advance. The sweep fetches each position's price from a table by "
         "eight plain loads that are put together; the processors' own instruction for it was slower, by hand and by the "
         "compiler. What may be beyond its first tier, one position in ten, is weighed alone and takes a quarter of the "
-        "time; meanwhile the slots of its block are asked for. To weigh it in eights too was tried: runs of one instrument "
+        "time, though it is tried first where it stood last. To weigh it in eights too was tried: runs of one instrument "
         "are too short for it. Two lines of each group are looked up, which takes as long as two positions."
     ),
     "numba_csr": (
-        "At 10,000 groups the caches are cold: the book itself is read in a third of the time, the rest is what a call "
-        "from Python touches, the interpreter, some twenty objects and the compiled code, line by line from memory. All "
-        "arrays are handed over once and a look is one call, which halved it; with warm caches it is three times as fast as "
-        "numba. At the larger sizes the faster the memory of a machine is for one core, the less a sweep gains that reads "
-        "it in order."
+        "At 10,000 groups the caches are cold. A tick takes four times as long as with warm ones, where it is four times as "
+        "fast as numba. A fifth of it is what memory allows at most, a third is what calls from Python touch, the "
+        "interpreter, objects and compiled code, line by line; the rest are side list and slots, whose reading begins anew "
+        "with each block. All arrays are handed over once and a look is one call. At the larger sizes the faster the memory "
+        "of a machine is for one core, the less a sweep gains that reads it in order."
     ),
     "numpy": "See the form that was tuned by hand in the table of sweeps: reductions of sorted positions are good code.",
     "python_float": "Python's floats cost the same on any machine, our sweep's memory does not: see the bound.",
@@ -34,27 +34,27 @@ WHY: dict[str, str] = {
     ),
     "path_over_sweep": (
         "The sweep was made faster than what comes after it. Of some 480 groups that change stage most are decided by "
-        "column; but they lie in all 123 blocks, and a cut of four rows costs a block what one of hundreds does. Then each "
-        "alert has its state, id, deadlines and history in Python, and the commit writes rows of states, alerts and one "
-        "form of their figures, with their indices, and waits for one sync of the disk."
+        "column. Then each alert has its state, id, deadlines and history in Python, and the commit writes rows of alerts "
+        "and deliveries with their indices and one form of their figures, and waits for one sync of the disk."
     ),
     "path_over_csr": (
-        "The sweep and one commit that is synced are half of it. The groups that changed lie in all 123 blocks, four in "
-        "each: each block is opened for them, and each group costs core and the commit some 60 us."
+        "The sweep and the sync of the disk are a third of it. Each group that changed costs core and the commit some 50 "
+        "us; the indices of alerts by id and by group, and that of what is pending, each have a page of their own for it, "
+        "which are most of the 250 pages of a commit."
     ),
     "storm_gain_over_before": (
-        "What is left is SQLite: the rows of states, alerts and two deliveries with their indices, and the notices that they "
-        "supersede, are two thirds of it. Core takes a tenth of what it took."
+        "What is left is SQLite: the rows of alerts and two deliveries with their indices, and the notices that they "
+        "supersede, are half of it. Core takes a twelfth of what it took."
     ),
     "storm_gain": (
         "A single commit became cheaper as well (the record of 600 prices is one array), and where the disk syncs in a tenth "
         "of a millisecond there is little to share: an alert with two deliveries costs 30 to 40 us of SQLite and encoding."
     ),
     "render_us": (
-        "Half of it are cure amounts and liquidation prices: of each of eight coins some ten exact operations and a "
-        "quotient, 1.7 us either way. A fifth are texts of decimals, an eighth the rows of inputs. Quotients of 38 digits "
-        "in place of 250, and tiers that all groups share by their line, took off a tenth. A core that others use takes "
-        "half as much again."
+        "Half of it are five texts, a quotient or two and some ten exact operations for each coin, 4 us together. What a "
+        "sheet of prices says of a coin is kept ready, and what to add is one division of whole numbers: that took off a "
+        "quarter. The rest is two dozen small things of the alert as a whole, none above 2 us. A core that runs faster than "
+        "3 GHz is judged by its cycles. A core that others use takes half as much again."
     ),
     "first_read_over_decode": (
         "Another process packs the lines. What is left to the daemon is to hand them over, to take the block back, and to "
@@ -65,17 +65,17 @@ WHY: dict[str, str] = {
         "third of that."
     ),
     "midnight_sweeps": (
-        "A fifth are the sums of rates: each kind of loan has its own, exactly, 30 us of Python for each of 600 kinds, and "
-        "loans that become late make new ones. A tenth is one sweep. The rest are, block by block, the loans that have "
-        "become late, the debts by column, and their slots. No block is laid again."
+        "A tenth to a fifth are the sums of rates: each of 600 kinds of loan has its own, exactly, and loans that become "
+        "late make new ones; a sum takes 7 us with warm caches. A tenth is one sweep. The rest are, block by block, the "
+        "loans that have become late, the debts by column, and their slots. No block is laid again."
     ),
     "webhooks_single": (
-        "Of a webhook a third is its body, four in ten the post and what leads to it, and a fifth the record of it. No more "
-        "than 32 go at a time, so each sync of the disk serves 32 at most."
+        "Of a webhook a third is its body, which takes half as much again between the posts as by itself, half the post and "
+        "what leads to it, and a fifth the record of it. To let 64 or 128 go at a time in place of 32 gained nothing."
     ),
     "webhooks_batched": (
         "A body of the specification is shorter than 20 kB, so six alerts share a post. What is left of each is its body, "
-        "which is half of all, and its record. Bodies alone would allow some 12,000 a second."
+        "which is half of all, and its record. Bodies alone would allow some 15,000 a second."
     ),
     "loop_lateness_p99_ms": "The sweep holds no lock; what is left are other processes on the two cores of this machine.",
     "bytes_per_group": (

@@ -65,6 +65,8 @@ def measure(some: Book) -> Figures:
             places = division.known[i : i + GROUPS_AT_ONCE]
             puts: list[Event] = [GroupPut(at, page.group(place), "bench") for place in places]
             turns.append(_timed(partial(_handle_all, monitor, puts)))
+            if held.should_fold:
+                turns.append(_timed(held.fold))
         return turns
 
     lines = [line.rstrip().encode() for line in desk.book_lines(some)]

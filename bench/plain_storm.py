@@ -35,7 +35,7 @@ from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.journal import core_state
 from monitor.engine.book import ColumnarBook
 from monitor.stores._base import Change, Target
-from monitor.stores.sqlite import file, log
+from monitor.stores.sqlite import file, later_states, log
 
 CRASH = 0.1
 """How far all but the stable coins fall in the tick."""
@@ -129,6 +129,7 @@ def _commit(monitor: RiskMonitor, opened: Sequence[Outcome], fallen: Outcome, fo
     started = time.perf_counter()
     log.commit(db, change, NO_KEYS)
     commit_s = time.perf_counter() - started
+    later_states.fold_all(db)
     rows = {"states": [db.execute("SELECT * FROM states WHERE id = ?", [id_]).fetchone() for id_ in fallen.states]}
     for name, key in last.items():
         rows[name] = db.execute(f"SELECT * FROM {name} WHERE {_KEYS[name]} > ?", [key]).fetchall()  # noqa: S608

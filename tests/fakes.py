@@ -31,9 +31,9 @@ from monitor.stores._base import (
     Target,
     handed_over,
     moved,
-    new_delivery,
     owed,
 )
+from monitor.stores._new_deliveries import new_delivery
 
 START = datetime(2021, 5, 19, 12, 58, tzinfo=UTC)
 

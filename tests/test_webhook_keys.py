@@ -35,7 +35,7 @@ def verified(public: str, token: str, signed: bytes) -> bool:
 def test_a_pair_signs_so_that_its_public_part_verifies_and_no_changed_bit_does() -> None:
     made = new_key("pair")
     (signer,) = signers_of(made.secret)
-    token = signer.sign("msg_1", AT, BODY)
+    token = signer.sign("msg_1", AT, BODY.encode())
     assert verified(made.public, token, f"msg_1.1614265330.{BODY}".encode())
     assert not verified(made.public, token, f"msg_1.1614265331.{BODY}".encode())
     assert not verified(made.public, token, f"msg_1.1614265330.{BODY} ".encode())
@@ -54,15 +54,23 @@ def test_the_seed_alone_is_the_same_key() -> None:
 def test_secrets_come_before_pairs_and_each_kind_keeps_its_order() -> None:
     """The public verifier stops at a token that it cannot read, so that what it knows comes first."""
     keys = [new_key("pair").secret, new_key().secret, new_key("pair").secret, new_key().secret]
-    tokens = [s.sign("m", AT, BODY) for s in signers_of("\n".join(keys))]
+    tokens = [s.sign("m", AT, BODY.encode()) for s in signers_of("\n".join(keys))]
     assert [t.partition(",")[0] for t in tokens] == ["v1", "v1", "v1a", "v1a"]
     assert tokens[0] == Webhook(keys[1]).sign("m", AT, BODY)
+
+
+@pytest.mark.parametrize("body", ["", "{}", '{"name":"Zoë — ₿"}' * 1000])
+def test_a_secret_signs_as_the_public_library_does(body: str) -> None:
+    key = new_key().secret
+    (signer,) = signers_of(key)
+    for _ in range(2):  # what was signed before leaves nothing behind
+        assert signer.sign("msg_1", AT, body.encode()) == Webhook(key).sign("msg_1", AT, body)
 
 
 def test_the_public_verifier_accepts_what_any_secret_of_an_overlap_signed() -> None:
     old, new, gone = (new_key().secret for _ in range(3))
     now = SystemClock().utc()
-    tokens = " ".join(s.sign("m", now, BODY) for s in signers_of(f"{new}\n{old}\n{new_key('pair').secret}\n"))
+    tokens = " ".join(s.sign("m", now, BODY.encode()) for s in signers_of(f"{new}\n{old}\n{new_key('pair').secret}\n"))
     headers = {"webhook-id": "m", "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": tokens}
     for secret in (old, new):
         assert Webhook(secret).verify(BODY, headers) == {"test": 2432232314}

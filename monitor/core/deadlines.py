@@ -60,15 +60,13 @@ class Agenda:
 
     def set(self, phase: int, subject: str, firm: Deadline | None, late: Deadline | None = None) -> None:
         """Replaces the subject's deadlines."""
-        for side, deadline in enumerate((firm, late)):
-            live, key = self._live[side], (phase, subject)
-            if live.get(key) == deadline:
-                continue
+        key = phase, subject
+        for live, heap, deadline in zip(self._live, self._heaps, (firm, late), strict=True):
             if deadline is None:
                 live.pop(key, None)
-            else:
+            elif live.get(key) != deadline:
                 live[key] = deadline
-                heapq.heappush(self._heaps[side], deadline)
+                heapq.heappush(heap, deadline)
 
     def has_late(self, phase: int, subject: str) -> bool:
         """A late deadline of the subject is waiting."""

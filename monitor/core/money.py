@@ -153,17 +153,18 @@ def divide_to(numerator: Decimal, denominator: Decimal, unit: Decimal, rounding:
 
 def divide_up_significant(numerator: Decimal, denominator: Decimal, digits: int) -> Decimal:
     """The quotient rounded up to 8 places or to `digits` significant digits, whichever is finer (prices of tiny coins)."""
-    quotient = _up_to(digits).divide(numerator, denominator)
+    quotient = up_to(digits).divide(numerator, denominator)
     # So many digits are at least 8 places up to here; a larger quotient needs more digits for them.
     return quotient if quotient.adjusted() < digits - 8 else divide_up(numerator, denominator, EIGHT_PLACES)
 
 
 def divide_down_significant(numerator: Decimal, denominator: Decimal, digits: int) -> Decimal:
     """The same rounded down."""
-    quotient = _up_to(digits, ROUND_DOWN).divide(numerator, denominator)
+    quotient = up_to(digits, ROUND_DOWN).divide(numerator, denominator)
     return quotient if quotient.adjusted() < digits - 8 else divide_down(numerator, denominator, EIGHT_PLACES)
 
 
 @cache
-def _up_to(digits: int, rounding: str = ROUND_UP) -> Context:
+def up_to(digits: int, rounding: str = ROUND_UP) -> Context:
+    """A context whose results have so many digits."""
     return Context(prec=digits, rounding=rounding, traps=[InvalidOperation, DivisionByZero, DecimalOverflow])

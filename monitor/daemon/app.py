@@ -17,11 +17,10 @@ from monitor.core.portfolio.rules_preview import ReloadEffect
 from monitor.core.schema import Invalid, Problem
 from monitor.daemon import heads, reload, shards, startup, unmended, upkeep, wiring
 from monitor.daemon.deliveries import Deliveries
-from monitor.daemon.event_log import Start
 from monitor.daemon.heartbeat import Heartbeat
 from monitor.daemon.imports import DeskImports
 from monitor.daemon.journal import Journal
-from monitor.daemon.recorder import Recorder
+from monitor.daemon.recorder import Recorder, begin
 from monitor.daemon.requests import Requests
 from monitor.daemon.sequencer import Sequencer
 from monitor.daemon.sources import Sources
@@ -74,7 +73,7 @@ class App:
         self._core = self.tasks.begin("sequencer", self.sequencer.run())
         self.sources.run(self.config)
         self.tasks.begin("source watch", self.sources.watch())
-        shards.look_after(self.book, self._running, self.monitor, self.sequencer, self._tell)
+        heads.look_after(self.lead, self.book, self._running, self.monitor, self.sequencer, self._tell)
         self.tasks.begin("store watch", upkeep.watch_store(self._running, self.sequencer.save_soon))
         if (names := getattr(asyncio.get_running_loop(), "names", None)) is not None:  # a loop of another kind has none
             self.tasks.begin("name watch", upkeep.watch_names(self._running, names.trouble))
@@ -171,7 +170,7 @@ class App:
         if not table.event_log:
             return None
         recorder = Recorder(self.config.state_dir / "events", table.event_log_keep, table.event_log_bytes)
-        recorder.start(Start(self.monitor.rules, self.monitor.memory, now, awakened=True), self.clock.monotonic_s())
+        begin(recorder, self.monitor, now, self.clock.monotonic_s(), awakened=True)
         return recorder
 
     async def _tell(self, event: Noticed) -> None:

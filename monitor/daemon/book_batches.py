@@ -72,7 +72,7 @@ class BookBatches:
                     continue
                 some.append(event)
                 if len(some) == GROUPS_AT_ONCE:
-                    await self._hand_over(some)
+                    await self._hand_over_and_fold(some)
                     some = []
             await self._hand_over(some)
         finally:
@@ -102,7 +102,14 @@ class BookBatches:
         known = division.known
         for i in range(0, len(known), GROUPS_AT_ONCE):
             some = known[i : i + GROUPS_AT_ONCE]
-            await self._hand_over([GroupPut(page.at, page.batch.group(place), page.source) for place in some])
+            await self._hand_over_and_fold([GroupPut(page.at, page.batch.group(place), page.source) for place in some])
+
+    async def _hand_over_and_fold(self, events: Sequence[Event]) -> None:
+        """With a turn of its own for the fold: one that came amid the puts would hold core for as long as both."""
+        await self._hand_over(events)
+        if self._book.should_fold:
+            with contextlib.suppress(StoreUnavailable):  # the monitor stops
+                await self._in_turn(lambda _: self._book.fold())
 
     async def _in_turn(self, work: Callable[[datetime], object]) -> None:
         """Work in core's thread that changes nothing that must be kept."""

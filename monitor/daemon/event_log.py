@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
@@ -120,6 +121,48 @@ class _ClosedUntold(msgspec.Struct, frozen=True, tag_field="event", tag="groupcl
 _Record = Event | RecordGap | _ClosedUntold
 encoder = msgspec.json.Encoder(enc_hook=_written)
 """Writes one record."""
+Blocks = Iterable[tuple[StoredBlock, tuple[GroupState, ...]]]
+"""Blocks of a book with the states of their groups."""
+_AT_ONCE = 200
+"""Groups or states of one piece: less than a millisecond's worth."""
+
+
+def pieces(start: Start, blocks: Blocks = ()) -> Iterator[bytes]:
+    """A first line, some of it at a time: a large book is written while core decides.
+
+    All that may change is made here and now; the rest when it is asked for.
+    """
+    memory = start.memory
+    if memory is None:
+        return iter((encoder.encode(start), b"\n"))
+    many = ("groups", "states", "blocks")
+    rest = {name: getattr(memory, name) for name in memory.__struct_fields__ if name not in many}
+    head = {"rules": start.rules, "at": start.at, "awakened": start.awakened, "memory": rest}
+    return _pieces(encoder.encode(head).removesuffix(b"}}"), memory, blocks)
+
+
+def _pieces(head: bytes, memory: Memory, blocks: Blocks) -> Iterator[bytes]:
+    yield head + b',"groups":['
+    yield from _listed(memory.groups)
+    yield b'],"blocks":['
+    states: list[bytes] = []
+    comma = b""
+    for block, touched in chain(((block, ()) for block in memory.blocks), blocks):
+        yield comma + encoder.encode(block)
+        comma = b","
+        states += _listed(touched, is_first=not states)
+    yield b'],"states":['
+    yield from states
+    yield from _listed(memory.states, is_first=not states)
+    yield b"]}}\n"
+
+
+def _listed(items: Sequence[object], *, is_first: bool = True) -> Iterator[bytes]:
+    for first in range(0, len(items), _AT_ONCE):
+        comma = b"" if is_first and first == 0 else b","
+        yield comma + encoder.encode(items[first : first + _AT_ONCE])[1:-1]
+
+
 _start = msgspec.json.Decoder(_ReadStart)
 _record: msgspec.json.Decoder[_Record] = msgspec.json.Decoder(_Record, dec_hook=_recorded)
 

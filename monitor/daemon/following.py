@@ -7,6 +7,7 @@ What has changed since the last look is read at the take-over: groups, states, a
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -31,6 +32,8 @@ REST = 10
 """A look that takes long is followed by a pause so many times as long: the database and this machine have other work."""
 PAUSE_S = 30.0
 """After a book that cannot be taken: a person has to mend it."""
+
+REFUSED = "a take-over would be refused: a group does not fit the rules of this daemon, or its shards are not there"
 
 
 class ReadyBook(NamedTuple):
@@ -70,6 +73,8 @@ class Follower:
                 await self._look()
             except StoreUnavailable as e:
                 log.debug("the standby cannot follow the store", reason=str(e))
+            except Exception as e:  # noqa: BLE001 - a standby that ends could take over nothing; the next look begins anew
+                self._refuse(repr(e), "a take-over would be slow: the standby cannot follow the store, and begins anew")
             pause_s = PAUSE_S if self._refused else FOLLOW_S
             await asyncio.sleep(max(pause_s, REST * (clock() - began_s)))
 
@@ -90,8 +95,16 @@ class Follower:
         await asyncio.shield(self._making)
 
     async def _take(self, book: ColumnarBook | None, state: StoredState, seen: SeenBook) -> None:
-        self._ready = await asyncio.to_thread(self._made, book, state)
-        self.followed.seen = None if self._ready is None else seen
+        # While it is changed nobody may have it: what fails half way leaves half a look in it.
+        was, self._ready, self.followed.seen = self._ready, None, None
+        try:
+            ready = await asyncio.to_thread(self._made, was, book, state)
+        except BaseException:
+            for each in (book, None if was is None else was.book):
+                if each is not None:
+                    shards.close(each)
+            raise
+        self._ready, self.followed.seen = ready, None if ready is None else seen
 
     async def _book(self) -> ColumnarBook | None:
         try:
@@ -100,9 +113,9 @@ class Follower:
             self._refuse("; ".join(e.problems))
             return None
 
-    def _made(self, new: ColumnarBook | None, state: StoredState) -> ReadyBook | None:
+    def _made(self, was: ReadyBook | None, new: ColumnarBook | None, state: StoredState) -> ReadyBook | None:
         """In a worker thread: the book as of a look. None where it cannot be had; the next look begins anew then."""
-        was, book = self._ready, new if self._ready is None else self._ready.book
+        book = new if was is None else was.book
         if book is None or state.desk is None:
             return None
         rules = Rates(state.rates).into(self._config.rules)
@@ -128,9 +141,8 @@ class Follower:
             log.info("the standby has the book in columns", groups=len(book))
         return ready
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, reason: str, text: str = REFUSED) -> None:
         if reason != self._refused:
-            text = "a take-over would be refused: a group does not fit the rules of this daemon, or its shards are not there"
             log.error(text, reason=reason)
         self._refused = reason
 
@@ -139,7 +151,10 @@ class Follower:
         return self._needed.union(Conversion.assets_of(self._config.rules.trust.usdt_usd))
 
     async def close(self, *, is_over: bool) -> None:
-        """At the take-over, or at a stop (`is_over`). What has been read is taken to its end."""
+        """At the take-over, or at a stop (`is_over`). What has been read is taken to its end; what is being read is not
+        waited for, as the take-over reads it itself.
+        """
+        self._session.cut()
         await self._session.close()
         if self._making is not None:
             await asyncio.wait([self._making])
@@ -155,7 +170,8 @@ class Follower:
         if ready is None or state.desk is None:
             return None
         rated = Rates(state.rates).into(rules)
-        with exact():
+        is_taken = False
+        with exact(), suppress(Refused, LookupError):  # the start from nothing says what does not fit
             is_taken = ready.book.prepare(startup.memory_of(state), rated, state.known)
         if not is_taken:
             shards.close(ready.book)

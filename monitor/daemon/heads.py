@@ -13,15 +13,19 @@ from monitor import permit, plugins
 from monitor.clock import Clock
 from monitor.config import Config
 from monitor.core.watch.risk import RiskMonitor
-from monitor.daemon import feeds_ahead, shards, startup, wiring
+from monitor.daemon import feeds_ahead, rewriting, shards, startup, wiring
 from monitor.daemon.feeds_ahead import FeedAhead
+from monitor.daemon.rewriting import KeptBeside
+from monitor.daemon.sequencer import Sequencer
 from monitor.engine.book import ColumnarBook
 from monitor.lease.keeper import Keeper, Settings
 from monitor.lease.peer import Peer
 from monitor.lease.rows import HeadName
+from monitor.running import Running
 from monitor.service_manager import ServiceManager
 from monitor.stores._base import Store, StoredState, StoreUnavailable
 from monitor.telemetry import log
+from monitor.web import contract
 from monitor.web.standby import StandbyServer
 
 SIGN_S = 1.0
@@ -58,9 +62,25 @@ async def restored(lead: Lead | None, config: Config, store: Store, snapshot: St
     book, is_fit = (await shards.book_of(config), False) if taken is None else taken
     restoring = partial(startup.restored, config.rules, snapshot, book, blocks_fit=is_fit)
     monitor = await asyncio.to_thread(restoring)
-    if taken is None:  # who takes over must serve first, and knows of groups beside the blocks that it has not read now
+    if taken is None:
         await startup.rewrite_blocks(store, book, snapshot)
+    elif lead is not None:  # who takes over must serve first
+        lead.beside = KeptBeside.of(snapshot)
     return RestoredHead(book, monitor, snapshot)
+
+
+def look_after(
+    lead: Lead | None,
+    book: ColumnarBook,
+    running: Running,
+    monitor: RiskMonitor,
+    sequencer: Sequencer,
+    tell: shards.Tell,
+) -> None:
+    """From now on shards that go missing are replaced, and the blocks of a book that was taken over are written again."""
+    shards.look_after(book, running, monitor, sequencer, tell)
+    if lead is not None and lead.beside is not None:
+        rewriting.begin(lead.beside, running, book, sequencer)
 
 
 async def opened(lead: Lead | None, start: Callable[[], Awaitable[tuple[str, int]]]) -> tuple[str, int]:
@@ -115,6 +135,8 @@ class Lead:
         self.follower = Follower(config)
         self.feeds: dict[str, FeedAhead] = {}
         """What it listens to while it waits."""
+        self.beside: KeptBeside | None = None
+        """What the store keeps beside its blocks, where this daemon has taken over."""
         self.holding: asyncio.Task[None] | None = None
         self._server = StandbyServer(config.web, config.monitor.name, config.instance, self.keeper, clock)
 
@@ -175,6 +197,7 @@ class Lead:
 
     async def _warm(self) -> None:
         await startup.warm(self._config.state_dir, after_s=0.0)
+        await asyncio.to_thread(contract.routes)  # the code of the daemon's web
         log.info("the standby is warm")
         await self.follower.run()
 

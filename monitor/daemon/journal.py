@@ -214,6 +214,7 @@ class Journal:
             audits=tuple(audits),
             desk=core_state(monitor),
             blocks=tuple(block for o in outcomes for block in o.blocks),
+            dropped_blocks=tuple(number for o in outcomes for number in o.dropped_blocks),
             history=tuple(row for o in outcomes for row in o.history),
             rates=_newest_rates(each for o in outcomes for each in o.rates),
         )

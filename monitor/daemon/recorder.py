@@ -11,9 +11,9 @@ import gzip
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,8 @@ from typing import NamedTuple
 import msgspec
 
 from monitor.core.events.events import Event, GroupsPut, MarkPrices
-from monitor.daemon.event_log import RecordGap, Start, encoder, files
+from monitor.core.watch.risk import RiskMonitor
+from monitor.daemon.event_log import Blocks, RecordGap, Start, encoder, files, pieces
 
 FILE_BYTES = 64 * 1024 * 1024
 """A new file begins beyond this, so that old days can be deleted by file; with a large book, beyond four times its start."""
@@ -43,7 +44,8 @@ _COMPRESSION = 3
 
 class _NewFile(NamedTuple):
     path: Path
-    first_line: bytes
+    first_line: Iterator[bytes]
+    """Its pieces."""
     gap: RecordGap | None
 
 
@@ -89,11 +91,13 @@ class Recorder:
         is_full = not self._is_beginning and self._size > max(FILE_BYTES, 4 * self._start_size)
         return is_full or now_s - self._begun_s >= FILE_S
 
-    def start(self, start: Start, now_s: float) -> None:
-        """Begins a new file, whole or not at all. What core knew is encoded here and now, as it goes on changing."""
+    def start(self, start: Start, now_s: float, blocks: Blocks = ()) -> None:
+        """Begins a new file, whole or not at all. What core knew is that of now; `blocks` hold what of it is large, and are
+        written by the thread while core goes on.
+        """
         self._begun_s = now_s
         path = self.folder / f"events-{start.at.strftime('%Y%m%dT%H%M%S%f')}.jsonl"
-        line = encoder.encode(start) + b"\n"
+        line = pieces(start, blocks)
         with self._lock:
             gap, self._gap = self._gap, None
             self._is_open = True
@@ -213,14 +217,22 @@ class Recorder:
             self._file = new.path.open("xb", buffering=0)
             is_ours = True
             self._size = 0
-            self._put(new.first_line + (encoder.encode(new.gap) + b"\n" if new.gap is not None else b""))
-            self._start_size = len(new.first_line)
-        except OSError as e:
+            for piece in new.first_line:
+                self._put(piece)
+            self._start_size = self._size
+            if new.gap is not None:
+                self._put(encoder.encode(new.gap) + b"\n")
+        except (
+            OSError,
+            TypeError,
+            ValueError,
+            LookupError,
+        ) as e:  # a block that cannot be read must not end the thread
             self._close_file()
             if is_ours:
                 new.path.unlink(missing_ok=True)
             with self._lock:
-                self._close_for(e.strerror or str(e))
+                self._close_for((e.strerror if isinstance(e, OSError) else None) or str(e))
                 self._gap = _joined(new.gap, self._gap)
         with self._lock:
             self._is_beginning = False
@@ -265,6 +277,13 @@ class Recorder:
             if self._file is not None and self._gap is not None:
                 self._put(encoder.encode(self._gap) + b"\n")
         self._close_file()
+
+
+def begin(recorder: Recorder, monitor: RiskMonitor, at: datetime, now_s: float, *, awakened: bool = False) -> None:
+    """In core's thread: a new file, from what core knows now. The blocks of its book are written later."""
+    captured = monitor.captured()
+    memory, blocks = (None, ()) if captured is None else captured
+    recorder.start(Start(monitor.rules, memory, at, awakened), now_s, blocks)
 
 
 class _Shelf:

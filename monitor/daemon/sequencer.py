@@ -24,9 +24,8 @@ from monitor.core.prices.quote import Batch, assets_of
 from monitor.core.watch.risk import RiskMonitor
 from monitor.daemon.applied_entries import AppliedEntries, Stored, digest_of
 from monitor.daemon.clock_watch import ClockEvent, ClockWatch
-from monitor.daemon.event_log import Start
 from monitor.daemon.journal import Journal
-from monitor.daemon.recorder import Recorder
+from monitor.daemon.recorder import Recorder, begin
 from monitor.daemon.slow_release import free_slowly
 from monitor.running import Running
 from monitor.stores._base import Applied, Audit, StoreUnavailable
@@ -238,7 +237,7 @@ class Sequencer:
             if isinstance(event, BatchOfBook):
                 (self._batches.discard if event.ends else self._batches.add)(event.source)
             if not self._batches and self._recorder.wants_start(started_s):
-                self._recorder.start(Start(self._monitor.rules, self._monitor.memory, event.at), started_s)
+                begin(self._recorder, self._monitor, event.at, started_s)
             self._recorder.append(event)
         outcome = self._monitor.handle(event)
         turn.outcomes.append(outcome)

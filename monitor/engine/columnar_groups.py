@@ -48,6 +48,10 @@ DISSOLVED_AT_ONCE = 2
 """Groups that a block which dissolves hands over with each further one that leaves it: all at once would hold core for
 half a second."""
 
+FOLDED = GROUPS // 2
+"""Fresh groups are folded into a block up to this size: it is laid again as a whole, and where it is full that takes core
+more than 10 ms. The room that it does not use takes 29 bytes a group."""
+
 
 class ColumnarGroups:
     """Three parts: `rows` knows where each group is, `agenda` when it comes due, `screen` who is near a line."""
@@ -110,14 +114,14 @@ class ColumnarGroups:
         for part, each in parts:
             number = len(self.rows.blocks) - 1
             last = self.rows.blocks[number] if number >= 0 else None
-            if last is None or len(last) + len(part) > GROUPS:
+            if last is None or len(last) + len(part) > FOLDED:
                 number, first, whole = number + 1, 0, part
             else:
                 first, whole = len(last), Block.join([last, part])
             self._install(number, whole, first)
             for row, record in enumerate(each, number * GROUPS + first):
                 self._set_state(row, record)
-            self._watch(number)
+            self._watch_part(number * GROUPS + first, part, each)
         return True
 
     def put_all(
@@ -221,20 +225,16 @@ class ColumnarGroups:
 
     def examples(self) -> Iterator[Group]:
         """Groups such that rules which fit these fit all."""
-        seen: set[tuple[int, ...]] = set()
-        for number, block in self.rows.living():
-            places = examples(block, self.names, self.rows.alive(number, block), seen)
-            yield from (block.record(i, self.names).group for i in places)
+        return _examples(self.rows)
 
     def exposure(self, assets: Collection[str], board: PriceBoard, fresh: PlainBook, exact_to: int) -> Exposure:
         """Exact while few are exposed, else the screen's sums and the ids of the groups that owe most."""
         rows, singles = self.screen.holders(assets), fresh.holders(assets)
         count = len(rows) + len(singles)
         if count <= exact_to:
-            row_of = {self.rows.id(row): row for row in rows.tolist()}
-            named = nsmallest(MOST_NAMED, [*singles, *row_of])
-            found = (fresh.find(id_) or self.record_at(row_of[id_]) for id_ in (*singles, *row_of))
-            return exposure_of(found, count, named, board.usd)
+            ids = [*singles, *map(self.rows.id, rows.tolist())]
+            found = (fresh.find(id_) or self.find(id_) for id_ in ids)
+            return exposure_of(filter(None, found), count, nsmallest(MOST_NAMED, ids), board.usd)
         part = fresh.exposure(assets, board, exact_to)
         debt, recognised = part.debt + self.screen.debt_of(rows), part.recognised + self.screen.recognised_of(rows)
         largest = (self.rows.id(row) for row in self.screen.most_owing(rows, MOST_NAMED))
@@ -263,20 +263,24 @@ class ColumnarGroups:
 
     def nbytes(self) -> dict[str, int]:
         """What the parts take of the memory, in bytes."""
-        sizes = Counter({f"screen {part}": size for part, size in self.screen.fast.nbytes.items()})
-        for _, block in self.rows.living():
-            sizes.update({f"exact {part}": size for part, size in block.nbytes().items()})
-        return dict(sizes + Counter(self.rows.nbytes()))
+        return _nbytes(self.rows, self.screen)
 
     # -- within --
 
     def _install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
         self.arrivals.replaced(number)
         self.rows.install(number, block, first, dead)
-        self._screen_block(number, block)
+        self._screen_block(number, block, first)
 
-    def _screen_block(self, number: int, block: Block) -> None:
-        self.screen.put(number, block, self.rows.alive(number, block), self.now.debts.owed(block))
+    def _screen_block(self, number: int, block: Block, kept: int = 0) -> None:
+        self.screen.put(number, block, self.rows.alive(number, block), self.now.debts.owed(block), kept)
+
+    def _watch_part(self, base: int, part: Block, records: Sequence[GroupRecord]) -> None:
+        """As `_watch`, of groups that came into a block from row `base` on."""
+        low, high, unsure = defaults(part, self.now.agreements, self.names, self.now.rules.lifecycle)
+        for i in {*unsure.tolist(), *(i for i in range(len(part)) if base + i in self.rows.packed_states())}:
+            low[i], high[i] = self._lines(records[i])
+        self.screen.watch(base + np.arange(len(part)), low, high)
 
     def _watch(self, number: int) -> None:
         """Sets the lines of a block: in one pass those of untouched groups, one by one those of the others."""
@@ -299,6 +303,20 @@ class ColumnarGroups:
         self.rows.remove(row, group)
         self.agenda.forget(row)
         self.screen.drop_row(row)
+
+
+def _examples(rows: RowIndex) -> Iterator[Group]:
+    seen: set[tuple[int, ...]] = set()
+    for number, block in rows.living():
+        places = examples(block, rows.names, rows.alive(number, block), seen)
+        yield from (block.record(i, rows.names).group for i in places)
+
+
+def _nbytes(rows: RowIndex, screen: BlockScreen) -> dict[str, int]:
+    sizes = Counter({f"screen {part}": size for part, size in screen.fast.nbytes.items()})
+    for _, block in rows.living():
+        sizes.update({f"exact {part}": size for part, size in block.nbytes().items()})
+    return dict(sizes + Counter(rows.nbytes()))
 
 
 def counted_since(product: str, rows: RowIndex, blocks: Iterable[tuple[int, Block]]) -> dict[str, datetime]:

@@ -49,7 +49,7 @@ class PackedAhead:
         ordered: list[GroupRecord] = []
         for each in chain.from_iterable(stored for stored, _ in parts):
             record = left.get(each.group.id)
-            is_here.append(record is not None and record.group is each.group and record.stored() == each)
+            is_here.append(record is not None and _is_still(record, each))
             if is_here[-1]:
                 ordered.append(left.pop(each.group.id))
         packed = [block for _, block in parts]
@@ -59,3 +59,10 @@ class PackedAhead:
         is_gone = np.zeros(len(whole), np.bool_)
         is_gone[: len(is_here)] = np.logical_not(is_here)
         return whole.without(is_gone) if is_gone.any() else whole, [*ordered, *left.values()]
+
+
+def _is_still(record: GroupRecord, stored: StoredGroup) -> bool:
+    """The group is as it was when it was packed."""
+    if record.group is not stored.group:
+        return False
+    return (record.source, record.version, record.put_at) == (stored.source, stored.version, stored.put_at)

@@ -2,67 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Sequence, Set
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from monitor.core.groups.loan_book import KeptGroups, record_of
+from monitor.core.groups.loan_book import CapturedGroups, KeptGroups, record_of
 from monitor.core.groups.outcome import Memory, StoredBlock
 from monitor.core.groups.record import GroupRecord
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.rules.settings import Rules
-from monitor.core.stages.stages import GroupState
+from monitor.engine.columns.names import Names
+from monitor.engine.news import Ahead, NewsOfStore
 
 if TYPE_CHECKING:
+    from monitor.engine.captured import CapturedBlock
     from monitor.engine.columnar_groups import ColumnarGroups
-
-
-class Ahead(NamedTuple):
-    """What a book has of a store before it decides, as of the last reading."""
-
-    at: datetime
-    bodies: Mapping[int, bytes]
-    """The blocks by number."""
-    beside: Set[str]
-    """Groups that are kept beside the blocks."""
-    closed: Set[str]
-    states: Mapping[str, GroupState]
-
-    @staticmethod
-    def of(memory: Memory, known: Set[str]) -> Ahead:
-        """`known` are groups beside the blocks that the memory does not state again."""
-        return Ahead(
-            memory.at,
-            {block.number: block.body for block in memory.blocks},
-            {*known, *(stored.group.id for stored in memory.groups)},
-            frozenset(memory.closed),
-            {state.group: state for state in memory.states},
-        )
-
-    def until(self, now: Ahead, numbers: int) -> NewsOfStore | None:
-        """What differs in a later reading; None where only another book can take that.
-
-        `numbers`: how many numbers of blocks the book has given away. It has folded groups into the last ones.
-        """
-        if any(now.bodies.get(number) != body for number, body in self.bodies.items()):
-            return None
-        new = [StoredBlock(number, body) for number, body in now.bodies.items() if number not in self.bodies]
-        gone = self.beside - now.beside - now.closed
-        if any(block.number < numbers for block in new) or (gone and now.bodies):
-            return None
-        stirred = [state for id_, state in now.states.items() if self.states.get(id_) is not state]
-        calmed = [GroupState(id_) for id_ in self.states.keys() - now.states.keys()]
-        return NewsOfStore(new, {*gone, *(now.closed - self.closed)}, [*stirred, *calmed])
-
-
-class NewsOfStore(NamedTuple):
-    """What differs between two readings, beside the groups that the second one states."""
-
-    blocks: list[StoredBlock]
-    gone: set[str]
-    states: list[GroupState]
 
 
 def superseded(memory: Memory) -> set[str]:
@@ -77,7 +33,12 @@ class StoredBook:
         self.fresh = PlainBook()
         self.columnar: ColumnarGroups | None = None
         """The groups in columns; None until there are some."""
+        self.names = Names()
         self._ahead: Ahead | None = None
+        self.dissolved: dict[str, int] = {}
+        """Groups that came out of a block as they were, with its number. The store may have them in that block alone."""
+        self.left: set[str] | None = None
+        """While blocks are written again: groups that have left a block since that began."""
 
     def prepare(self, memory: Memory, rules: Rules, known: Set[str] = frozenset()) -> bool:
         """Takes what a standby has read of a store: all of it the first time, and then what has changed since.
@@ -89,7 +50,8 @@ class StoredBook:
         if before is None:
             self.restore(memory, rules)
         else:
-            news = before.until(now, len(self.columnar.rows.blocks) if self.columnar else 0)
+            taken = self.columnar.rows.numbers() if self.columnar else ()
+            news = before.until(now, taken, self.names)
             if news is None:
                 return False
             self._follow(memory, rules, now, news)
@@ -105,6 +67,15 @@ class StoredBook:
         for id_ in news.gone:
             if self.fresh.find(id_) is not None:
                 self.fresh.drop(id_)
+        for number in news.cleared:
+            self._clear(number, now.beside)
+        homeless = {id_ for id_, number in self.dissolved.items() if number in news.changed} - now.beside
+        for id_ in homeless | news.moved - now.beside - now.closed:  # they came here by another way
+            self.dissolved.pop(id_, None)
+            if id_ in self.fresh:
+                self.fresh.drop(id_)
+            elif self.columnar is not None and id_ in self.columnar.rows:
+                self._forget(id_)
         if news.blocks:
             self._columns().restore(news.blocks, now.beside | now.closed, memory.states)
         for state in news.states:
@@ -117,6 +88,22 @@ class StoredBook:
         for stored in memory.groups:
             self.fresh.put(record_of(stored, now.states.get(stored.group.id), rules, memory.at))
         self._fold()
+
+    def _clear(self, number: int, beside: Set[str]) -> None:
+        """Takes a block out as a whole. Groups become fresh that the store keeps elsewhere: beside its blocks, or in the
+        block that they came out of.
+        """
+        columns = self.columnar
+        assert columns is not None
+        for row in columns.rows.rows_of(number):
+            record = columns.record_at(row)
+            columns.rows.remove(row, record.group)
+            columns.agenda.forget(row)
+            if record.group.id in beside or record.group.id in self.dissolved:
+                self.fresh.put(record)
+        columns.screen.drop_block(number)
+        columns.agenda.drop_block(number)
+        columns.rows.blocks[number] = None
 
     def restore(self, memory: Memory, rules: Rules) -> None:
         ahead, self._ahead = self._ahead, None
@@ -134,6 +121,22 @@ class StoredBook:
         if self.columnar is None:
             return kept
         return KeptGroups(kept.groups, (*kept.states, *self.columnar.rows.states()), self.columnar.rows.dumped())
+
+    def captured(self) -> CapturedGroups:
+        if self.columnar is None:
+            return CapturedGroups(self.fresh.kept(), iter(()))
+        from monitor.engine.captured import CapturedRows  # the array libraries are loaded late
+
+        rows = CapturedRows.of(self.columnar.rows)
+        return CapturedGroups(self.fresh.kept(), rows.stored(self.blocks_now(self.columnar.rows.numbers())))
+
+    def blocks_now(self, numbers: Sequence[int]) -> Iterator[tuple[int, CapturedBlock]]:
+        """These blocks as they are now. Any one thread may go through them."""
+        from monitor.engine.captured import HeldBlock
+
+        columns = self.columnar
+        assert columns is not None
+        return iter([(number, HeldBlock(columns.rows.block(number), columns.names)) for number in numbers])
 
     def rewritten(self, beside: Set[str]) -> tuple[StoredBlock, ...]:
         """All blocks as they are now, to be stored in place of all older ones.

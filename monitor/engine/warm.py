@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from monitor.engine.columns.fetching import fetched
 from monitor.engine.columns.fields import F64, GROUPS, U8
 from monitor.engine.queries import snapshot_kernels
 from monitor.engine.screen import screen
@@ -34,6 +35,8 @@ def warm() -> None:
     fast.suspects([1], np.array([1.0, 0.1]), good)
     fast.instruments(np.array([0, 1], np.uint16), [ladder, ladder])
     _warm_snapshot(fast, calm, good)
+    for kind in ("u1", "u2", "u4", "u8"):
+        fetched(np.zeros(0, np.int64), np.dtype(kind))
 
 
 def _warm_snapshot(fast: screen.FastScreen, price: F64, flag: U8) -> None:

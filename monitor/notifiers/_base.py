@@ -232,7 +232,8 @@ def batch_id(alerts: Iterable[str]) -> str:
 @lru_cache(maxsize=64)  # that of a body stands in its headers and in the record of each notice
 def _batch_id(alerts: str) -> str:
     digest = hashlib.sha256(alerts.encode()).digest()
-    return "bat_" + base64.b32encode(digest).decode().lower()[:26]
+    # 20 bytes are 32 characters; the rest of them would be cut off.
+    return "bat_" + base64.b32encode(digest[:20]).decode().lower()[:26]
 
 
 class Notifier(Protocol):

@@ -103,12 +103,12 @@ class WebhookNotifier:
 
     def _headers(self, id: str, body: bytes) -> dict[str, str]:
         """Every key in force signs the bytes that go out and the time of this attempt."""
-        at, text = self._clock.utc(), body.decode()
+        at = self._clock.utc()
         return {
             **JSON,
             "webhook-id": id,
             "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": self._keys.sign(id, at, text),
+            "webhook-signature": self._keys.sign(id, at, body),
         }
 
 

@@ -23,7 +23,6 @@ from monitor.audit_keys import AuditKeys
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.alert_type import Severity
 from monitor.core.alerts.catalogue import CATALOGUE
-from monitor.core.alerts.light import LightAlert
 from monitor.core.alerts.matching import Match
 from monitor.core.events.history import Row
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
@@ -365,31 +364,6 @@ def is_untouched(state: GroupState) -> bool:
 def delivery_id(cursor: int, target: Target) -> str:
     """`dlv_`, the alert's cursor and 8 characters for the target: one alert to one target is one delivery."""
     return f"dlv_{cursor}_{_target_id(target)}"
-
-
-def new_delivery(logged: LoggedAlert, target: Target, at: datetime) -> Delivery:
-    """The delivery of an alert to a target: due at once, or at the end of a quiet time."""
-    alert = logged.alert
-    # A digest adds up what its groups owe. For all else the order alone depends on it.
-    rough = alert.of.debt(alert.place) if isinstance(alert, LightAlert) and alert.of and not target.gather else None
-    return Delivery(
-        id=delivery_id(logged.cursor, target),
-        cursor=logged.cursor,
-        alert=alert.id,
-        notifier=target.notifier,
-        to=target.to,
-        subject=alert.subject,
-        type=alert.type,
-        severity=alert.severity,
-        episode=alert.episode,
-        state="pending",
-        attempts=0,
-        due_at=at if target.until is None else max(target.until, at),
-        created_at=at,
-        gather=target.gather,
-        debt_usd=debt_text(alert) if rough is None else "",
-        rough_debt=rough,
-    )
 
 
 def debt_text(alert: Alert) -> str:

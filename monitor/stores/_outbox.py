@@ -12,7 +12,8 @@ import msgspec
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.catalogue import GOOD_STAGE_NEWS, STAGE_NEWS
 from monitor.core.instants import micros_of
-from monitor.stores._base import Delivery, Target, new_delivery, owed
+from monitor.stores._base import Delivery, Target, owed
+from monitor.stores._new_deliveries import new_deliveries
 from monitor.stores._rows import delivery_row
 
 GROUP_NEWS = "loan_group."
@@ -51,20 +52,17 @@ class Outbox:
             self._supersede(alert.subject)
         if alert.type in GOOD_STAGE_NEWS:
             targets = owed(targets, self._told.get((alert.subject, alert.episode), ()))
-        made = [self._make(logged, target) for target in targets]
+        made = new_deliveries(logged, targets, self.at)
+        for each in made:
+            self.made[each.id] = each
         if made and alert.type.startswith(GROUP_NEWS):
-            self._pending[alert.subject] += made
+            self._pending[alert.subject] += [(each.cursor, each.id) for each in made]
 
     def _supersede(self, subject: str) -> None:
         for _, id in sorted(self._pending.pop(subject, ())):
             self.cancelled[id] = None
             if id in self.made:
                 self.made[id] = msgspec.structs.replace(self.made[id], state="superseded")
-
-    def _make(self, logged: LoggedAlert, target: Target) -> tuple[int, str]:
-        made = new_delivery(logged, target, self.at)
-        self.made[made.id] = made
-        return made.cursor, made.id
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """The new deliveries, in the order of the columns."""

@@ -51,6 +51,7 @@ class _Mark(Mark, frozen=True, array_like=True):
     pass
 
 
+_KNOWN = len(Alert.__struct_fields__)
 _GROUP, _FIGURES = map(Alert.__struct_fields__.index, ("group", "figures"))
 _THRESHOLDS, _INPUTS, _DEBTS = map(Figures.__struct_fields__.index, ("thresholds", "inputs", "debts"))
 
@@ -75,7 +76,8 @@ def alert_body(alert: Alert) -> bytes:
 
 def body_without_figures(alert: LightAlert) -> bytes:
     """A light alert as it is stored until its figures are worked out."""
-    fields = list(astuple(alert))[: len(Alert.__struct_fields__)]
+    fields = list(astuple(alert))
+    del fields[_KNOWN:]
     if alert.group is not None:
         fields[_GROUP] = astuple(alert.group)
     return _encode(fields)

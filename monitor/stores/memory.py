@@ -59,9 +59,9 @@ from monitor.stores._base import (
     handed_over,
     is_untouched,
     moved,
-    new_delivery,
     owed,
 )
+from monitor.stores._new_deliveries import new_delivery
 from monitor.stores._points import joined_points
 from monitor.stores._staged import work_out
 

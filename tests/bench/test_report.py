@@ -72,8 +72,9 @@ def measured() -> Measured:
         ),
         deliveries.Storm(
             10_000,
-            55.0,
+            50.0,
             {"single": deliveries.Figures(10_000, 2.0, 1.9), "batched": deliveries.Figures(1_700, 0.8, 0.7)},
+            3.3,
         ),
         {n: sources.Cost(n, 100.0 + 50 * n, 900.0) for n in (1, 3, 5)},
         reading.Figures(10, [0.7], [0.1], [0.11], [0.1]),
@@ -110,6 +111,8 @@ def test_the_results_have_the_keys_that_were_agreed(measured: Measured) -> None:
         "storm_figures_us",
         "path_over_csr",
         "render_us",
+        "render_us_at_3_ghz",
+        "core_ghz",
         "webhooks_per_s",
         "sources",
         "sources_ms",
@@ -267,3 +270,11 @@ def test_commits_behind_a_fence_stand_beside_those_of_sqlite(measured: Measured)
     text = report.markdown(measured, "chart.svg", "")
     assert "| PostgreSQL, fenced | 2 | 100 |" in text
     assert report.results(measured)["behind_a_fence"]["storm_us"]["SQLite"] == pytest.approx(30)
+
+
+def test_what_decides_about_a_rendered_alert_is_its_time_at_3_ghz(measured: Measured) -> None:
+    """50 us at 3.3 GHz are 55 at 3."""
+    assert report.results(measured)["render_us"] == 50.0
+    row = next(row for row in report.rows(measured) if row.key == "render_us")
+    assert row.measured == pytest.approx(55.0)
+    assert "3.30 GHz, 55.0 at 3 GHz" in report.markdown(measured, "growth.svg", "")

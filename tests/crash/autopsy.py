@@ -57,6 +57,14 @@ def examine(store: Path, copy: Path) -> Findings:
         return _read(db)
 
 
+def _states(db: sqlite3.Connection) -> dict[str, Any]:
+    """By group: those in rows of their own, and newer ones that wait in the row of their commit."""
+    found = {id_: json.loads(body) for id_, body in db.execute("SELECT id, body FROM states")}
+    for (body,) in db.execute("SELECT body FROM later_states ORDER BY number"):
+        found |= {state["group"]: state for state in json.loads(body)}
+    return {id_: state for id_, state in found.items() if state.keys() != {"group"}}
+
+
 def _read(db: sqlite3.Connection) -> Findings:
     desk = db.execute("SELECT body FROM desk").fetchone()
     watchers = json.loads(desk[0]).get("watchers") or {} if desk else {}
@@ -65,7 +73,7 @@ def _read(db: sqlite3.Connection) -> Findings:
     rows = db.execute("SELECT alert, notifier, state, attempts FROM deliveries ORDER BY cursor, id")
     return Findings(
         at=datetime.fromisoformat(json.loads(desk[0])["at"]) if desk else None,
-        states={id_: json.loads(body) for id_, body in db.execute("SELECT id, body FROM states")},
+        states=_states(db),
         groups={id_: json.loads(body)["group"] for id_, body in db.execute("SELECT id, body FROM groups") if body},
         alerts=[id_ for (id_,) in db.execute("SELECT id FROM alerts ORDER BY cursor")],
         deliveries={(row[1], row[0]): Owed(*row) for row in rows},

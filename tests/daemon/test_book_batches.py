@@ -127,6 +127,26 @@ async def test_changed_groups_come_some_at_a_time(core: Core) -> None:
     assert kinds(again) == [["BatchOfBook"]] * 2, "what is in force already is no event"
 
 
+async def test_changed_groups_are_folded_in_a_turn_between_their_turns(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fold amid a turn would hold core for as long as both."""
+    monkeypatch.setattr(core.book, "_fold_at", 8)
+    folds: list[tuple[int, int]] = []
+    fold = core.book.fold
+
+    def noted() -> None:
+        folds.append((len(core.book.fresh), len(core._now)))
+        fold()
+
+    monkeypatch.setattr(core.book, "fold", noted)
+    await core.take(core.page(range(40)))
+    await core.take(core.page(range(18), labels={"desk": "X"}))
+    assert folds == [(8, 0), (8, 0)], "groups that are fresh, and events of the same turn"
+    assert (len(core.book.fresh), len(core.book)) == (2, 40)
+    assert [record.version for n in range(18) if (record := core.book.find(f"G{n:05}"))] == [2] * 18
+
+
 async def test_many_closings_come_some_at_a_time_and_entries_all_with_their_time(core: Core) -> None:
     await core.take(core.page(range(20)))
     at = core.clock.utc()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,13 +21,16 @@ from monitor.core.rules.product import Product
 from monitor.core.rules.settings import Rules
 from monitor.core.stages.stages import GroupState
 from monitor.core.watch.risk import RiskMonitor
-from monitor.daemon import heads, startup
+from monitor.daemon import event_log, heads, startup
 from monitor.daemon import shards as daemon_shards
 from monitor.daemon.following import Follower
 from monitor.daemon.journal import core_state
+from monitor.daemon.recorder import Recorder, begin
 from monitor.engine.book import ColumnarBook
+from monitor.engine.columns.block import Block
 from monitor.engine.spread.book import SpreadBook
 from monitor.engine.spread.local import NearShards
+from monitor.engine.spread.shelf import ShelvedBlocks
 from monitor.stores._base import Change, StoredState, is_untouched
 from monitor.stores._bodies import group_body
 from monitor.stores._rows import encode
@@ -33,6 +39,7 @@ from monitor.stores.postgres.book import BlockCache
 from monitor.stores.postgres.connection import connect
 from monitor.stores.postgres.kept_rows import ReadRows, SeenRows
 from tests.engine.market import TRUSTED, WARY, Market
+from tests.faults.house import until
 from tests.postgres_server import shared_server
 from tests.stores.examples import AT
 
@@ -122,13 +129,16 @@ async def taken_over(config: Config, follower: Follower, rules: Rules) -> tuple[
         await store.close()
 
 
-@pytest.mark.parametrize(("seed", "shards"), [(5, 0), (6, 0), (5, 2)], ids=["one", "other", "shards"])
+@pytest.mark.parametrize(
+    ("seed", "shards", "step_s"), [(5, 0, 900), (6, 0, 7 * 3600), (5, 2, 7 * 3600)], ids=["one", "days", "shards"]
+)
 async def test_what_a_standby_has_followed_is_what_a_fresh_start_restores(
-    config: Config, seed: int, shards: int, monkeypatch: pytest.MonkeyPatch
+    config: Config, seed: int, shards: int, step_s: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Groups change, close and come back, states come and go, rates are given, and blocks are written again.
 
-    A shard that dies meanwhile is there again after the next look.
+    Midnights pass, versions of rules come into force, and loans mature between two looks. A shard that dies meanwhile is
+    there again after the next look.
     """
     monkeypatch.setattr(startup, "REWRITE_FROM", 1)
     monkeypatch.setattr(daemon_shards, "_shards_of", lambda _: NearShards())
@@ -137,7 +147,7 @@ async def test_what_a_standby_has_followed_is_what_a_fresh_start_restores(
     await active.begin()
     readings = 0
     for turn in range(7):
-        market.now += timedelta(seconds=900)
+        market.now += timedelta(seconds=step_s)
         market.move(list(market.usd), 0.8, 1.2)
         market.change_book()
         if turn == 2:
@@ -176,6 +186,56 @@ async def test_what_a_standby_has_followed_is_what_a_fresh_start_restores(
     for each in (ours, theirs):
         each.handle(MarkPrices(market.now + timedelta(seconds=1), quotes_of(market)))
     assert folded(ours) == folded(theirs)
+
+
+@pytest.mark.parametrize("shards", [0, 2], ids=["one process", "shards"])
+async def test_a_take_over_goes_through_no_book_before_it_serves(
+    config: Config, shards: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It reads what has changed, and writes nothing. The record of what core is handed begins beside it."""
+    monkeypatch.setattr(daemon_shards, "_shards_of", lambda _: NearShards())
+    market = Market(5, 40, 2, WARY, 512)
+    for _ in range(20):
+        market.twins.put(market.lines(4), market.now)
+    market.move(list(market.usd), 0.7, 0.9)
+    active, follower = Active(config, market), follower_of(config, market.twins.rules, shards)
+    await active.begin()
+    await follower._look()
+    for id_ in list(market.twins.objects.ids())[:2]:
+        market.twins.put_one(market.line(id_), market.now)
+    await active.commit()
+    await active.store.close()
+    await follower.close(is_over=False)
+    looked: list[str] = []
+    for owner, name in ((Block, "load"), (Block, "dump"), (ShelvedBlocks, "body"), (PostgresStore, "commit")):
+        monkeypatch.setattr(owner, name, _noting(looked, name, getattr(owner, name)))
+    ours, _ = await taken_over(config, follower, market.twins.rules)
+    log = Recorder(tmp_path, timedelta(days=7), 1 << 31)
+    assert isinstance(ours.book, ColumnarBook)
+    assert ours.book.columnar is not None
+    blocks = len(ours.book.columnar.rows.blocks)
+    begin(log, ours, market.now, 0.0)
+    log.close()
+    assert len(looked) <= 2, f"a block is read where one of its groups has changed: {looked}"
+    memory = ours.memory
+    assert memory is not None
+    assert blocks >= 20
+    assert sum(state.stage != "normal" for state in memory.states) > 2
+    (path,) = event_log.files(tmp_path)
+    start = event_log.start_of(path)
+    assert start is not None
+    assert folded(RiskMonitor(start.rules, start.memory, ColumnarBook())) == folded(ours)
+
+
+def _noting(looked: list[str], name: str, do: Callable[..., Any]) -> Callable[..., Any]:
+    """Notes calls, but not those of the thread that writes the record."""
+
+    def noted(*args: Any) -> Any:
+        if threading.current_thread().name != "event log":
+            looked.append(name)
+        return do(*args)
+
+    return staticmethod(noted) if name == "load" else noted
 
 
 def lose_a_shard(follower: Follower) -> None:
@@ -231,6 +291,39 @@ async def test_a_standby_whose_rules_fit_no_group_says_so_before_it_takes_over(
     await follower._look()
     assert "a take-over would be refused" in capsys.readouterr().out
     await follower.close(is_over=True)
+
+
+async def test_a_look_that_fails_half_way_leaves_no_book_behind(
+    config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A take-over right after it begins from nothing, and the next look too."""
+    market = Market(5, 30, 2, WARY, 16)
+    active, follower = Active(config, market), follower_of(config, market.twins.rules)
+    await active.begin()
+    await follower._look()
+    before = follower._ready
+    assert before is not None
+    market.change_book()
+    await active.commit()
+    fold = ColumnarBook._fold
+
+    def broken(_: ColumnarBook) -> None:
+        raise AssertionError("half of a look is in the book")
+
+    monkeypatch.setattr(ColumnarBook, "_fold", broken)
+    running = asyncio.create_task(follower.run())
+    await until(lambda: "a take-over would be slow" in capsys.readouterr().out, "it is said")
+    running.cancel()
+    monkeypatch.setattr(ColumnarBook, "_fold", fold)
+    assert follower._ready is None
+    await follower._look()
+    assert follower._ready is not None
+    assert follower._ready.book is not before.book
+    cold = await active.store.open()
+    await active.store.close()
+    await follower.close(is_over=False)
+    ours, _ = await taken_over(config, follower, market.twins.rules)
+    assert folded(ours) == folded(startup.restored(market.twins.rules, cold, ColumnarBook()))
 
 
 def without_rates(product: Product) -> Product:

@@ -26,7 +26,7 @@ from tests.stores.plain_storm import NEVER, Storm
 
 ROOT = Path(__file__).parents[2]
 TARGETS = Target("desk"), Target("mail", gather="30|300|5|severity=x")
-STAGED = "staged", "staged_forms", "staged_rules"
+STAGED = "staged", "staged_forms", "staged_rules", "later_states"
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,9 @@ async def test_the_background_makes_the_rows_of_a_commit_that_worked_all_out(
     light = await filled(tmp_path / "light.db", fallen, gathers=gathers)
     assert await rendered(light) > 60
     await light.close()
-    await (await filled(tmp_path / "whole.db", exactly, gathers=gathers)).close()
+    whole_ = await filled(tmp_path / "whole.db", exactly, gathers=gathers)
+    await rendered(whole_)
+    await whole_.close()
     assert tables(tmp_path / "light.db") == tables(tmp_path / "whole.db")
     assert all(tables(tmp_path / "light.db", staged=True)[name] == [] for name in STAGED)
 
@@ -163,7 +165,9 @@ async def test_another_program_works_all_out_before_it_does_anything(
     newer = sqlite.build(sqlite.Config(path=str(tmp_path / "light.db")))
     await newer.open()
     await newer.close()
-    await (await filled(tmp_path / "whole.db", exactly)).close()
+    whole_ = await filled(tmp_path / "whole.db", exactly)
+    await rendered(whole_)
+    await whole_.close()
     assert tables(tmp_path / "light.db", staged=True)["staged"] == []
     assert tables(tmp_path / "light.db") == tables(tmp_path / "whole.db")
 
@@ -181,7 +185,9 @@ async def test_a_kill_between_commit_and_background_loses_nothing(
     await store.open()
     assert await rendered(store) > 30
     await store.close()
-    await (await filled(tmp_path / "whole.db", exactly)).close()
+    other = await filled(tmp_path / "whole.db", exactly)
+    await rendered(other)
+    await other.close()
     assert tables(path) == tables(tmp_path / "whole.db")
 
 

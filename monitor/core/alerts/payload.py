@@ -14,26 +14,20 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from monitor.core.alerts.alert import Alert, Debt, Figures, GroupRef, Input
+from monitor.core.alerts.alert import Alert, Figures, GroupRef
 from monitor.core.alerts.alert_type import Severity
+from monitor.core.alerts.coin_texts import CoinSheet, CoinTexts, sheet_of
+from monitor.core.alerts.rows_shown import DebtShown, InputShown, debt_shown, input_shown, shared_stamp
 from monitor.core.loans.line_bounds import bounded_labels
-from monitor.core.money import EXACT, ZERO, plain
-from monitor.core.prices.decisions import Pinned
+from monitor.core.money import plain
 from monitor.core.rules.product import Product
-from monitor.core.rules.thresholds import metric_reason
+from monitor.core.rules.thresholds import Thresholds, metric_reason
 from monitor.core.stages.ahead import lines_ahead
 from monitor.core.stages.stages import CLOSED, Ack, Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
-from monitor.core.valuation.remedies import (
-    CureShown,
-    NextLineShown,
-    cure_shown,
-    liquidation_prices,
-    next_line_shown,
-    valued,
-)
+from monitor.core.valuation.remedies import CureShown, NextLineShown, next_line_shown, way_shown
 from monitor.core.valuation.shown_figures import shown_figure
-from monitor.core.valuation.valuation import Position, Weight, band
+from monitor.core.valuation.valuation import Weight, band
 
 BODY_LIMIT = 19_000
 """Bytes of `data` above which long lists are cut: a webhook body stays below 20 kB (Standard Webhooks)."""
@@ -57,52 +51,11 @@ def acknowledged(ack: Ack) -> AckShown:
     return AckShown(ack.by, stamp(ack.at), ack.alert, ack.note, stamp_or_none(ack.until))
 
 
-class PinnedShown(msgspec.Struct, frozen=True):
-    """An operator has pinned the price: who, until when, and why."""
-
-    by: str
-    until: str
-    reason: str
-
-
-def pinned_shown(pinned: Pinned | None) -> PinnedShown | UnsetType:
-    """A pin as it is shown; nothing where the price is no operator's."""
-    return UNSET if pinned is None else PinnedShown(pinned.by, stamp(pinned.until), pinned.reason)
-
-
 class StageChange(msgspec.Struct, frozen=True):
     """The stages before and after."""
 
     from_: Stage | None = msgspec.field(name="from")
     to: Stage | None
-
-
-class InputShown(msgspec.Struct, frozen=True):
-    """One collateral asset as it went into the decision; null where the price is missing."""
-
-    asset: str
-    quantity: str
-    price: str | None
-    quote: str | None
-    quote_price: str | None
-    source: str | None
-    price_at: str | None
-    trust: str
-    value_usd: str | None
-    recognised_usd: str | None
-    pinned: PinnedShown | UnsetType = UNSET
-
-
-class DebtShown(msgspec.Struct, frozen=True):
-    """One loan as it went into the decision."""
-
-    loan: str
-    asset: str
-    principal: str
-    interest: str
-    price: str | None
-    value_usd: str | None
-    pinned: PinnedShown | UnsetType = UNSET
 
 
 class UncountedShown(msgspec.Struct, frozen=True):
@@ -205,8 +158,8 @@ def alert_item(
     only: OnlyInNotices = NOT_A_NOTICE,
 ) -> AlertItem:
     """An item of the log, a webhook's body."""
-    data, _ = _cut(_data_of(alert, cursor, products, durable=durable, test=test, only=only))
-    return AlertItem(alert.type, _shared_stamp(alert.at), data)
+    data, _ = _cut(_data_of(alert, cursor, products, _As(durable, test, only)))
+    return AlertItem(alert.type, shared_stamp(alert.at), data)
 
 
 def alert_body(
@@ -218,43 +171,56 @@ def alert_body(
     only: OnlyInNotices = NOT_A_NOTICE,
 ) -> bytes:
     """The same item as JSON: the bytes that its size was judged by, so that nothing is encoded twice."""
-    _, encoded = _cut(_data_of(alert, cursor, products, durable=durable, test=False, only=only))
-    return b'{"type":%b,"timestamp":%b,"data":%b}' % (_json(alert.type), _json(_shared_stamp(alert.at)), encoded)
+    how = _As(durable, False, only, with_rows_as_json=True)
+    encoded = _json(_data_of(alert, cursor, products, how))
+    if len(encoded) > BODY_LIMIT:
+        _, encoded = _cut(_data_of(alert, cursor, products, how._replace(with_rows_as_json=False)))
+    return b'{"type":%b,"timestamp":%b,"data":%b}' % (_json(alert.type), _json(shared_stamp(alert.at)), encoded)
 
 
-def _data_of(
-    alert: Alert, cursor: int | None, products: Mapping[str, Product], *, durable: bool, test: bool, only: OnlyInNotices
-) -> AlertData:
-    fields: dict[str, Any] = {
-        "id": alert.id,
-        "cursor": cursor,
-        "severity": alert.severity,
-        "test": test,
-        "durable": durable,
-        "blind": alert.blind,
-        "sequence": alert.sequence,
-        "episode": alert.episode,
-        "detected_at": _shared_stamp(alert.detected_at),
-        "silenced_by": alert.silenced_by or UNSET,
-        "url": only.url or UNSET,
-        "zone": only.zone or UNSET,
-    }
+class _As(NamedTuple):
+    """How an alert is shown."""
+
+    durable: bool
+    test: bool
+    only: OnlyInNotices
+    with_rows_as_json: bool = False
+    """It is encoded next and not cut: then its inputs need no structs."""
+
+
+def _data_of(alert: Alert, cursor: int | None, products: Mapping[str, Product], how: _As) -> AlertData:
     if alert.group is None:
-        fields["subject"] = alert.subject
-        fields["facts"] = dict(alert.facts)
+        more: dict[str, Any] = {"subject": alert.subject, "facts": dict(alert.facts)}
     else:
+        more = _of_group(alert, alert.group)
         if alert.figures is not None:
-            fields |= _with_figures(alert.figures, products.get(alert.group.product), alert.stage_to)
+            more |= _with_figures(alert.figures, products.get(alert.group.product), alert.stage_to, how)
         if alert.type == CLOSED:
-            fields |= {"cure": None, "liquidation_price": None, "next_line": None}  # nobody is asked for anything
-        fields |= _of_group(alert, alert.group)
-    return AlertData(**fields)
+            more |= {"cure": None, "liquidation_price": None, "next_line": None}  # nobody is asked for anything
+    return AlertData(
+        id=alert.id,
+        cursor=cursor,
+        severity=alert.severity,
+        test=how.test,
+        durable=how.durable,
+        blind=alert.blind,
+        sequence=alert.sequence,
+        episode=alert.episode,
+        detected_at=shared_stamp(alert.detected_at),
+        silenced_by=alert.silenced_by or UNSET,
+        url=how.only.url or UNSET,
+        zone=how.only.zone or UNSET,
+        **more,
+    )
 
 
 _json = msgspec.json.Encoder().encode
-_shared_stamp = lru_cache(maxsize=4096)(stamp)
-_shared_plain = lru_cache(maxsize=16384)(plain)
-"""For what all alerts of a tick have in common: its times and its prices."""
+
+
+@lru_cache(maxsize=256)
+def _lines_shown(lines: Thresholds) -> dict[str, str]:
+    """Shared by all alerts under these lines; nobody changes it."""
+    return lines.shown
 
 
 def _of_group(alert: Alert, group: GroupRef) -> dict[str, Any]:
@@ -272,11 +238,14 @@ def _of_group(alert: Alert, group: GroupRef) -> dict[str, Any]:
         "deadline": stamp_or_none(alert.deadline),
         "supersedes": alert.supersedes,
         "suppressed": list(alert.suppressed),
-        "cause": alert.facts.get("cause", UNSET),
-        "rules_from": alert.facts.get("rules_from", UNSET),
-        "lever": alert.facts.get("lever", UNSET),
-        "facts": {key: value for key, value in alert.facts.items() if key not in CAUSE} or UNSET,
+        **(_facts(alert.facts) if alert.facts else {}),
     }
+
+
+def _facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that say why the stage changed, and the others."""
+    others = {key: value for key, value in facts.items() if key not in CAUSE}
+    return {**{key: facts[key] for key in CAUSE if key in facts}, "facts": others or UNSET}
 
 
 def reason_of(alert: Alert) -> str | None:
@@ -286,40 +255,37 @@ def reason_of(alert: Alert) -> str | None:
     return metric_reason(alert.reason, alert.figures.thresholds.metric)
 
 
-def _with_figures(figures: Figures, product: Product | None, stage: str | None) -> dict[str, Any]:
+def _with_figures(figures: Figures, product: Product | None, stage: str | None, how: _As) -> dict[str, Any]:
     lines, metric = figures.thresholds, figures.thresholds.metric
     version = product.version_named(figures.rules) if product else None
     level: str | None = None
     where: str | None = None
     ahead: NextLineShown | None = None
     way: CureShown | None = None
-    prices: dict[str, str | None] | None = None
+    coins: CoinTexts | None = None
     if figures.debt_usd is not None and figures.recognised_usd is not None:
         weight = Weight(figures.debt_usd, figures.recognised_usd)
         where = band(weight, lines)
         warnings = version.warnings if version is not None else ()
         level = plain_or_none(shown_figure(weight, lines, warnings)) if metric.falls else None
         if not figures.missing and version is not None:
-            version = version if figures.terms is None else version.under(figures.terms, {})
-            held = [Position(i.asset, i.quantity, i.price, i.value_usd, i.recognised_usd) for i in figures.inputs]
-            of = valued(weight, held, lines, version)
-            way = cure_shown(of, lines)
-            ahead = next_line_shown(weight, lines, of.terms, lines_ahead(stage))
-            usd = {debt.asset: debt.price for debt in figures.debts if debt.price is not None}
-            found = liquidation_prices(of, lines.liquidation, _owed(figures.debts), usd)
-            prices = {asset: None if price is None else plain(price) for asset, price in found.items()}
+            terms = figures.terms
+            sheet = sheet_of(version, lines) if terms is None else CoinSheet(version.under(terms, {}), lines)
+            coins = sheet.texts(figures, weight)
+            way = way_shown(lines, coins.missing.repay_usd, coins.missing.add_recognised_usd, coins.by_asset)
+            ahead = next_line_shown(weight, lines, sheet.terms, lines_ahead(stage))
     fields: dict[str, Any] = {
         "ltv": plain_or_none(figures.ltv),
         "debt_usd": plain_or_none(figures.debt_usd),
         "recognised_usd": plain_or_none(figures.recognised_usd),
         "market_usd": plain_or_none(figures.market_usd),
-        "thresholds": lines.shown,
+        "thresholds": _lines_shown(lines),
         "band": where,
         "next_line": ahead,
         "cure": way,
-        "liquidation_price": prices,
-        "inputs": [_input_shown(each) for each in figures.inputs],
-        "debts": [_debt_shown(each) for each in figures.debts],
+        "liquidation_price": None if coins is None else coins.prices,
+        "inputs": _inputs(figures, coins if how.with_rows_as_json else None),
+        "debts": [debt_shown(each) for each in figures.debts],
         "inputs_cut": 0,
         "rules": figures.rules,
         "uncounted": [UncountedShown(a, plain(q)) for a, q in figures.uncounted[:_MOST_COINS]] or UNSET,
@@ -332,39 +298,11 @@ def _with_figures(figures: Figures, product: Product | None, stage: str | None) 
     return fields
 
 
-def _input_shown(of: Input) -> InputShown:
-    return InputShown(
-        of.asset,
-        plain(of.quantity),
-        None if of.price is None else _shared_plain(of.price),
-        of.quote,
-        None if of.quote_price is None else _shared_plain(of.quote_price),
-        of.source,
-        None if of.price_at is None else _shared_stamp(of.price_at),
-        of.trust,
-        None if of.value_usd is None else plain(of.value_usd),
-        None if of.recognised_usd is None else plain(of.recognised_usd),
-        UNSET if of.pinned is None else pinned_shown(of.pinned),
-    )
-
-
-def _debt_shown(of: Debt) -> DebtShown:
-    return DebtShown(
-        of.loan,
-        of.asset,
-        plain(of.principal),
-        plain(of.interest),
-        None if of.price is None else _shared_plain(of.price),
-        plain_or_none(of.value_usd),
-        pinned_shown(of.pinned),
-    )
-
-
-def _owed(debts: Sequence[Debt]) -> dict[str, Decimal]:
-    owed: dict[str, Decimal] = {}
-    for debt in debts:
-        owed[debt.asset] = EXACT.add(owed.get(debt.asset, ZERO), EXACT.add(debt.principal, debt.interest))
-    return owed
+def _inputs(figures: Figures, coins: CoinTexts | None) -> list[InputShown] | msgspec.Raw:
+    """The rows of the collateral; as JSON where their texts are known."""
+    if coins is None:
+        return [input_shown(each) for each in figures.inputs]
+    return msgspec.Raw(f"[{','.join(coins.rows)}]")
 
 
 def _cut(data: AlertData) -> tuple[AlertData, bytes]:

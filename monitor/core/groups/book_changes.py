@@ -70,7 +70,7 @@ class BookChanges:
         self.book.restore(memory, rules)
         beside = (stored.group for stored in memory.groups)
         check_fit_all(beside if blocks_fit else self.book.examples(), rules, memory.at)
-        gone = (s for s in memory.states if self.book.find(s.group) is None)
+        gone = (s for s in memory.states if s.group not in self.book)
         self.retired = {id_: GroupState(id_, life=1) for id_ in memory.closed}
         # Lives were not counted at first: a group that was closed then had one.
         self.retired |= {s.group: msgspec.structs.replace(s, life=max(s.life, 1)) for s in gone}

@@ -78,16 +78,30 @@ class KeptGroups(NamedTuple):
     blocks: tuple[StoredBlock, ...] = ()
 
 
+class CapturedGroups(NamedTuple):
+    """A whole book as it was at one moment. Any one thread may read it, later."""
+
+    kept: KeptGroups
+    """Those that stand singly; no blocks."""
+    blocks: Iterator[tuple[StoredBlock, tuple[GroupState, ...]]]
+    """Each block with the states of its groups, as far as they are kept; made when it is asked for."""
+
+
 class LoanBook(Protocol):
     """All groups under watch. Used by the thread of core only."""
 
     def __len__(self) -> int: ...
+
+    def __contains__(self, group_id: str) -> bool: ...
 
     def ids(self) -> Iterator[str]:
         """All groups."""
 
     def find(self, group_id: str) -> GroupRecord | None:
         """A group, or None. What is changed in it counts after `keep`."""
+
+    def find_all(self, group_ids: Iterable[str]) -> Iterator[GroupRecord]:
+        """Those of these groups that are there, as `find` gives them, in their order."""
 
     def put(self, record: GroupRecord) -> None:
         """Takes a group, or replaces the one of its id."""
@@ -109,6 +123,9 @@ class LoanBook(Protocol):
 
     def kept(self) -> KeptGroups:
         """All that `restore` needs."""
+
+    def captured(self) -> CapturedGroups:
+        """The same for another thread to write down. It is captured at once, however large the book is."""
 
     def renew(self, at: datetime, rules: Rules) -> None:
         """Another day, or other rules: works out the holding of every group again."""

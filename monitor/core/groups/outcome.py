@@ -54,6 +54,8 @@ class Outcome:
         self.closed: set[str] = set()
         self.blocks: list[StoredBlock] = []
         """Groups that were put as a whole."""
+        self.dropped_blocks: list[int] = []
+        """Numbers of blocks that hold no group any more."""
         self.touched: set[str] = set()
         """Groups whose figures may have changed; all of `changed` and `states` are among them."""
         self.refused: Refused | None = None
@@ -69,7 +71,7 @@ class Outcome:
     @property
     def is_durable(self) -> bool:
         """There is something that must be committed."""
-        changes = self.alerts, self.states, self.changed, self.closed, self.blocks, self.rates
+        changes = self.alerts, self.states, self.changed, self.closed, self.blocks, self.dropped_blocks, self.rates
         return any(changes) or self.memory_changed
 
 

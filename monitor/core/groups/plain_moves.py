@@ -17,7 +17,6 @@ from monitor.core.alerts.light import LaterFigures
 from monitor.core.events.history import LIQUIDATION, Row
 from monitor.core.rules.product import Version
 from monitor.core.rules.thresholds import Thresholds, metric_reason
-from monitor.core.stages.decision import Said
 from monitor.core.stages.stages import GroupState, Signal
 
 
@@ -35,7 +34,9 @@ class PlainMove(NamedTuple):
     place: int
     ref: GroupRef
     state: GroupState
-    """Where the group stands, the early warnings used up that it passes now."""
+    """Where the group stands, the early warnings used up that it passes now; without its id and that of its last alert.
+    Groups that stand alike share it: what follows from it and `signal` is worked out once."""
+    last_alert: str | None
     signal: Signal
     version: Version
     lines: Thresholds
@@ -116,11 +117,11 @@ def _filled(light: LightRow) -> Row:
     return Row(**{name: getattr(light, name) for name in Row.__struct_fields__})
 
 
-def started_row(move: PlainMove, said: Said, at: datetime) -> LightRow:
+def started_row(move: PlainMove, reason: str, alert: str, at: datetime) -> LightRow:
     """The row of a liquidation that begins by a plain step (as `loan_history.of_stage` makes it)."""
-    facts = {"what": "started", "reason": metric_reason(said.reason, move.lines.metric), "alert": said.id}
+    facts = {"what": "started", "reason": metric_reason(reason, move.lines.metric), "alert": alert}
     return LightRow(
-        move.state.group,
+        move.ref.id,
         LIQUIDATION,
         at,
         labels=move.ref.labels,

@@ -47,6 +47,8 @@ def label_problems(labels: Mapping[str, str]) -> list[Problem]:
 
 def bounded_labels(labels: Mapping[str, str]) -> dict[str, str]:
     """The labels that a group keeps: the first 32 of those that are short enough."""
+    if not labels:
+        return {}
     fitting = (
         (name, value)
         for name, value in labels.items()

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from monitor.core.groups.loan_book import (
+    CapturedGroups,
     Counted,
     Exposure,
     KeptGroups,
@@ -41,6 +42,9 @@ class PlainBook:
     def __len__(self) -> int:
         return len(self._records)
 
+    def __contains__(self, group_id: str) -> bool:
+        return group_id in self._records
+
     def ids(self) -> Iterator[str]:
         return iter(self._records)
 
@@ -50,6 +54,9 @@ class PlainBook:
 
     def find(self, group_id: str) -> GroupRecord | None:
         return self._records.get(group_id)
+
+    def find_all(self, group_ids: Iterable[str]) -> Iterator[GroupRecord]:
+        return (record for id_ in group_ids if (record := self.find(id_)) is not None)
 
     def put(self, record: GroupRecord) -> None:
         old = self._records.get(record.group.id)
@@ -89,6 +96,9 @@ class PlainBook:
         watched = self._records.values()
         groups = tuple(record.stored() for record in watched)
         return KeptGroups(groups, tuple(record.state for record in watched))
+
+    def captured(self) -> CapturedGroups:
+        return CapturedGroups(self.kept(), iter(()))
 
     def renew(self, at: datetime, rules: Rules) -> None:
         for record in self._records.values():

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from monitor.core.alerts.payload import AckShown, PinnedShown, acknowledged, pinned_shown
+from monitor.core.alerts.payload import AckShown, acknowledged
+from monitor.core.alerts.rows_shown import PinnedShown, pinned_shown
 from monitor.core.borrowing.limits import BorrowableCoin, Borrower, borrowable, order_reasons
 from monitor.core.borrowing.margin import Closable, Liability, closable, liabilities
 from monitor.core.borrowing.margin_account import (

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from monitor.core.alerts.payload import PinnedShown, pinned_shown
+from monitor.core.alerts.rows_shown import PinnedShown, pinned_shown
 from monitor.core.money import plain
 from monitor.core.prices.decisions import Decision, Exclude, Pin
 from monitor.core.prices.quote import GOOD, MISSING, Mark, SourcePrice

@@ -206,13 +206,27 @@ def move(name: str, state: GroupState, signal: Signal, at: datetime, held: Holdi
 
 def taken(name: str, state: GroupState, signal: Signal, at: datetime, version: Version, lines: Thresholds) -> Verdict:
     """The step of a row of the table, and what tells of it. The state names the early warnings that are used up by now."""
+    after, said = stepped(state, signal, at, version, lines)
+    id_ = alert_id(name, state.group, said.episode, said.sequence, said.type)
+    after = msgspec.structs.replace(after, last_alert=None if after.stage == NORMAL else id_)
+    return after, msgspec.structs.replace(said, id=id_)
+
+
+class TableStep(NamedTuple):
+    """A step of the table before its alert has an id: the same for all groups that stand alike."""
+
+    after: GroupState
+    said: Said
+
+
+def stepped(state: GroupState, signal: Signal, at: datetime, version: Version, lines: Thresholds) -> TableStep:
+    """As `taken`, without the id of the alert."""
     row = TABLE[state.stage, signal]
     deadline = None
     if row.stage == DELAYED:
         assert version.grace is not None, "a product without a grace period enrols nobody"
         deadline = at + version.grace
     episode, sequence = state.episode + 1 if state.stage == NORMAL else state.episode, state.sequence + 1
-    id_ = alert_id(name, state.group, episode, sequence, row.alert)
     after = msgspec.structs.replace(
         state,
         stage=row.stage,
@@ -224,11 +238,10 @@ def taken(name: str, state: GroupState, signal: Signal, at: datetime, version: V
         below_since=None,
         reminded_at=None,
         ack=None,
-        last_alert=None if row.stage == NORMAL else id_,
     )
     said = Said(
         type=row.alert,
-        id=id_,
+        id="",
         at=at,
         sequence=sequence,
         episode=episode,
@@ -239,7 +252,7 @@ def taken(name: str, state: GroupState, signal: Signal, at: datetime, version: V
         supersedes=state.last_alert,
         suppressed=_skipped(state.stage, signal, lines),
     )
-    return after, said
+    return TableStep(after, said)
 
 
 def _skipped(stage: Stage, signal: Signal, lines: Thresholds) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ always suffice.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from functools import lru_cache
 from itertools import product
@@ -33,7 +34,7 @@ from monitor.core.rules.ladders import at_price
 from monitor.core.rules.product import WHOLE, Ladder, LiabilityTiers, Units, Version
 from monitor.core.rules.thresholds import Thresholds
 from monitor.core.valuation.ladder import counting, counts, recognised
-from monitor.core.valuation.valuation import Position, Weight, crossed
+from monitor.core.valuation.valuation import Position, Weight
 
 
 class LineFactors(msgspec.Struct, frozen=True):
@@ -122,15 +123,17 @@ def next_line(
     """
     if weight.debt and weight.recognised <= 0:
         return None
-    for name, level in lines.stated.items():
-        if name not in ahead:
+    for name in ALL_LINES:
+        level: Decimal | None = getattr(lines, name)
+        if level is None or name not in ahead:
             continue
         if not weight.debt:
             return NextLine(name, level, HUNDRED)
-        if not crossed(weight, lines, name):
-            of_debt, of_recognised = terms.factors(level)
-            edge = of_recognised * weight.recognised
-            return NextLine(name, level, divide_down((edge - of_debt * weight.debt) * HUNDRED, edge, unit))
+        of_debt, of_recognised = terms.factors(level)
+        edge, owed = of_recognised * weight.recognised, of_debt * weight.debt
+        # Crossed where it is reached, a strict one only beyond it: see `valuation.crossed`.
+        if owed < edge or (owed == edge and name in lines.metric.strict):
+            return NextLine(name, level, divide_down((edge - owed) * HUNDRED, edge, unit))
     return None
 
 
@@ -174,30 +177,69 @@ class CureShown(msgspec.Struct, frozen=True, kw_only=True):
     by_asset: dict[str, str | None]
 
 
+class Shortfall(NamedTuple):
+    """What a group lacks at a line."""
+
+    excess: Decimal
+    """By so much the debt's side of the line is larger than the other; below zero on the good side of it."""
+    of_recognised: Decimal
+    """What a USD of recognised value takes off it."""
+    repaid: Decimal
+    """What a USD of repayment takes off it, at least."""
+    is_owed: bool
+    """The group owes something, and has to bring what is missing."""
+
+    @property
+    def repay_usd(self) -> Decimal:
+        """USD to repay."""
+        return divide_up(self.excess, self.repaid, CENT) if self.is_owed else ZERO
+
+    @property
+    def add_recognised_usd(self) -> Decimal:
+        """Recognised value to add."""
+        return divide_up(self.excess, self.of_recognised, CENT) if self.is_owed else ZERO
+
+
+def shortfall(debt: Decimal, counted: Decimal, terms: LineFactors, line: Decimal) -> Shortfall:
+    """What a group of these sums lacks at a line. Within `exact`."""
+    of_debt, of_recognised = terms.factors(line)
+    excess = of_debt * debt - of_recognised * counted
+    repaid = of_debt if terms.tiers is None else of_recognised
+    return Shortfall(excess, of_recognised, repaid, excess > 0 and bool(debt))
+
+
 def cure(of: Valued, initial: Decimal) -> Cure:
     """Amounts that take the group to the initial level; zero where it is there already; None for an asset that cannot."""
     with exact():
-        of_debt, of_recognised = of.terms.factors(initial)
-        required = of_debt * of.debt
-        excess = required - of_recognised * of.counted
-        if excess <= 0 or not of.debt:
-            return Cure(initial, ZERO, ZERO, {p.asset: ZERO for p in of.held})
-        by_asset = {p.asset: _to_add(of, p, excess, of_recognised) for p in of.held}
-        repaid = of_debt if of.terms.tiers is None else of_recognised
-        return Cure(initial, divide_up(excess, repaid, CENT), divide_up(excess, of_recognised, CENT), by_asset)
+        missing = shortfall(of.debt, of.counted, of.terms, initial)
+        by_asset = {p.asset: to_add(of, p, missing) for p in of.held}
+        return Cure(initial, missing.repay_usd, missing.add_recognised_usd, by_asset)
 
 
 def cure_shown(of: Valued, lines: Thresholds) -> CureShown:
-    """The ways back to the initial line; a product whose metric is a level says `to_level`, not `to_ltv`."""
+    """The ways back to the initial line."""
     way = cure(of, lines.initial)
-    target = plain(way.to_ltv)
+    by_asset = {asset: None if added is None else plain(added) for asset, added in way.by_asset.items()}
+    return way_shown(lines, way.repay_usd, way.add_recognised_usd, by_asset)
+
+
+def way_shown(
+    lines: Thresholds, repay_usd: Decimal, add_recognised_usd: Decimal, by_asset: dict[str, str | None]
+) -> CureShown:
+    """The same of amounts; a product whose metric is a level says `to_level`, not `to_ltv`."""
+    target = plain(lines.initial)
     return CureShown(
         to_ltv=UNSET if lines.falls else target,
         to_level=target if lines.falls else UNSET,
-        repay_usd=plain(way.repay_usd),
-        add_recognised_usd=plain(way.add_recognised_usd),
-        by_asset={asset: None if added is None else plain(added) for asset, added in way.by_asset.items()},
+        repay_usd=plain(repay_usd),
+        add_recognised_usd=plain(add_recognised_usd),
+        by_asset=by_asset,
     )
+
+
+def to_add(of: Valued, held: Position, missing: Shortfall) -> Decimal | None:
+    """Quantity of one asset that brings what is missing; zero where nothing is; None where the tiers end before."""
+    return _to_add(of, held, missing.excess, missing.of_recognised) if missing.is_owed else ZERO
 
 
 def _to_add(of: Valued, held: Position, excess: Decimal, initial: Decimal) -> Decimal | None:
@@ -209,7 +251,7 @@ def _to_add(of: Valued, held: Position, excess: Decimal, initial: Decimal) -> De
     if price is None or held.value is None or held.recognised is None:
         return None
     target = excess + initial * held.recognised
-    for edge, denominator, rest in _rising(at_price(of.ladders[held.asset], price), initial):
+    for edge, denominator, rest in rising_tiers(at_price(of.ladders[held.asset], price), initial):
         if edge is None or target <= edge:
             numerator = target + rest - held.value * denominator
             return divide_up(numerator, price * denominator, of.terms.unit(held.asset))
@@ -218,13 +260,13 @@ def _to_add(of: Valued, held: Position, excess: Decimal, initial: Decimal) -> De
 
 def _value_for(ladder: Ladder, target: Decimal, scale: Decimal) -> tuple[Decimal, Decimal] | None:
     """The least market value whose recognised part is target/scale, as (numerator, denominator)."""
-    for edge, denominator, rest in _rising(ladder, scale):
+    for edge, denominator, rest in rising_tiers(ladder, scale):
         if edge is None or target <= edge:
             return target + rest, denominator
     return None
 
 
-class _Tier(NamedTuple):
+class RisingTier(NamedTuple):
     """One tier that counts something, by its ladder and a factor: the value whose recognised part, times the factor, is x
     within it is (x + rest) / denominator, up to the `edge` of x at the tier's end."""
 
@@ -234,7 +276,7 @@ class _Tier(NamedTuple):
 
 
 @lru_cache(maxsize=8192)
-def _rising(ladder: Ladder, scale: Decimal) -> tuple[_Tier, ...]:
+def rising_tiers(ladder: Ladder, scale: Decimal) -> tuple[RisingTier, ...]:
     """The tiers that count something, each after those below it. All groups under the same rules share them."""
     tiers = []
     with exact():
@@ -243,7 +285,7 @@ def _rising(ladder: Ladder, scale: Decimal) -> tuple[_Tier, ...]:
             full = None if bound is None else done + (bound - floor) * share
             if share > 0:
                 edge = None if full is None else full * scale
-                tiers.append(_Tier(edge, scale * share, scale * (floor * share - done)))
+                tiers.append(RisingTier(edge, scale * share, scale * (floor * share - done)))
             if bound is None or full is None:
                 break
             done, floor = full, bound
@@ -260,13 +302,20 @@ def liquidation_prices(
     on the line or just before it, and one unit further against the borrower it is past it (docs/lifecycle.md).
     """
     with exact():
-        of_debt, of_recognised = of.terms.factors(line)
-        excess = of_debt * of.debt - of_recognised * of.counted
-        found = {p.asset: _line_price(of, p, debts.get(p.asset, ZERO), line, excess, of_recognised) for p in of.held}
-        for asset in sorted(debts.keys() - found.keys()):
-            price = usd.get(asset)
-            found[asset] = None if price is None else _debt_price(of, asset, price, debts[asset], line)
-        return found
+        missing = shortfall(of.debt, of.counted, of.terms, line)
+        found = {p.asset: line_price(of, p, debts.get(p.asset, ZERO), line, missing) for p in of.held}
+        return found | debt_prices(of, line, debts, usd, found.keys())
+
+
+def debt_prices(
+    of: Valued, line: Decimal, debts: Mapping[str, Decimal], usd: Mapping[str, Decimal], held: AbstractSet[str]
+) -> dict[str, Decimal | None]:
+    """Those of the coins that are owed and not among the ones `held`. Within `exact`."""
+    found: dict[str, Decimal | None] = {}
+    for asset in sorted(debts.keys() - held):
+        price = usd.get(asset)
+        found[asset] = None if price is None else _debt_price(of, asset, price, debts[asset], line)
+    return found
 
 
 def _debt_price(of: Valued, asset: str, price: Decimal, owed: Decimal, line: Decimal) -> Decimal | None:
@@ -278,20 +327,19 @@ def _debt_price(of: Valued, asset: str, price: Decimal, owed: Decimal, line: Dec
     return divide_down_significant(rest, of_debt * owed, 12) if rest > 0 else None
 
 
-def _line_price(
-    of: Valued, held: Position, owed: Decimal, line: Decimal, excess: Decimal, of_recognised: Decimal
-) -> Decimal | None:
-    """The price at which of_debt debt(p) = of_recognised recognised(p); `excess` is what the right side lacks now."""
+def line_price(of: Valued, held: Position, owed: Decimal, line: Decimal, missing: Shortfall) -> Decimal | None:
+    """The price of a coin that is held at which the group is at `line`, where so much is missing now. Within `exact`."""
     if held.price is None or held.recognised is None:
         return None
     if owed:
         return _price_tier_by_tier(of, held, owed, line)
+    of_recognised = missing.of_recognised
     # What the coin must be recognised for, times `of_recognised`. A ladder never falls: there is one such value, or none.
-    target = excess + of_recognised * held.recognised
+    target = missing.excess + of_recognised * held.recognised
     quantity, ladder = counting(of.ladders.get(held.asset, ()), held.quantity)
     if target < 0 or not quantity:
         return None
-    for edge, denominator, rest in _rising(ladder, of_recognised) if target else ():
+    for edge, denominator, rest in rising_tiers(ladder, of_recognised) if target else ():
         if edge is None or target < edge:
             return divide_up_significant(target + rest, denominator * quantity, 12)
         if target == edge:
@@ -316,7 +364,7 @@ def _price_tier_by_tier(of: Valued, held: Position, owed: Decimal, line: Decimal
     fixed_debt = of.debt - recognised(required, value)
     fixed_counted = of.counted - held.recognised + netted * held.price
     best: Decimal | None = None
-    for own, theirs in product(_pieces((*ladder, (None, ZERO))), _pieces(required)):
+    for own, theirs in product(pieces_of((*ladder, (None, ZERO))), pieces_of(required)):
         # of_debt (fixed_debt + b + owed p rate) = of_recognised (fixed_counted + a + q p share - netted p)
         slope = of_recognised * (quantity * own.share - netted) - of_debt * owed * theirs.share
         rest = of_debt * (fixed_debt + theirs.offset) - of_recognised * (fixed_counted + own.offset)
@@ -325,7 +373,7 @@ def _price_tier_by_tier(of: Valued, held: Position, owed: Decimal, line: Decimal
     return best
 
 
-class _Piece(NamedTuple):
+class Piece(NamedTuple):
     """One tier: within its bounds the ladder's result is offset + value x share."""
 
     floor: Decimal
@@ -334,10 +382,11 @@ class _Piece(NamedTuple):
     offset: Decimal
 
 
-def _pieces(ladder: Ladder) -> list[_Piece]:
+def pieces_of(ladder: Ladder) -> list[Piece]:
+    """The tiers of a ladder. Within `exact`."""
     pieces, done, floor = [], ZERO, ZERO
     for bound, share in ladder:
-        pieces.append(_Piece(floor, bound, share, done - floor * share))
+        pieces.append(Piece(floor, bound, share, done - floor * share))
         if bound is None:
             break
         done += (bound - floor) * share
@@ -345,7 +394,7 @@ def _pieces(ladder: Ladder) -> list[_Piece]:
     return pieces
 
 
-def _root(rest: Decimal, slope: Decimal, within: Iterable[tuple[_Piece, Decimal]]) -> Decimal | None:
+def _root(rest: Decimal, slope: Decimal, within: Iterable[tuple[Piece, Decimal]]) -> Decimal | None:
     """The positive price rest/slope, if at it the value of each quantity is within the bounds of its tier.
 
     Rounded to the good side: up where a higher price is better for the group, down where it is worse.

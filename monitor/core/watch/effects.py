@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -61,7 +62,7 @@ class GroupEffects:
             record = self._ground.known(group_id)
             self.decide(record, at, out, is_settled=not priced.isdisjoint(record.held.assets))
         if len(out.alerts) - start > 1:
-            out.alerts[start:] = sorted(out.alerts[start:], key=lambda a: a.subject)
+            out.alerts[start:] = sorted(out.alerts[start:], key=attrgetter("subject"))
 
     def decide(
         self,

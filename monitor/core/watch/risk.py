@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from monitor.core import deadlines
 from monitor.core.alerts.silences import Silence
@@ -30,8 +31,8 @@ from monitor.core.events.events import (
 )
 from monitor.core.events.rates import Rates
 from monitor.core.groups.book_changes import BookChanges
-from monitor.core.groups.loan_book import LoanBook
-from monitor.core.groups.outcome import Memory, Outcome, Sight, SourceView
+from monitor.core.groups.loan_book import KeptGroups, LoanBook
+from monitor.core.groups.outcome import Memory, Outcome, Sight, SourceView, StoredBlock
 from monitor.core.groups.watcher_states import OpenEscalation, WatcherStates
 from monitor.core.money import exact
 from monitor.core.portfolio.plain_book import PlainBook
@@ -39,6 +40,7 @@ from monitor.core.prices.board import PriceBoard
 from monitor.core.prices.decisions import Decision
 from monitor.core.refusal import Refused
 from monitor.core.rules.settings import Rules
+from monitor.core.stages.stages import GroupState
 from monitor.core.valuation.clearance import FundSight
 from monitor.core.watch.book_events import BookEvents
 from monitor.core.watch.effects import GroupEffects
@@ -53,6 +55,15 @@ from monitor.core.watch.watchers.noticed import NoticedWatch
 from monitor.core.watch.watchers.rules import RulesWatch
 from monitor.core.watch.watchers.schedule import Schedule
 from monitor.core.watch.watchers.silences import SilenceWatch
+
+
+class CapturedMemory(NamedTuple):
+    """All that core knows, as it was at one moment."""
+
+    memory: Memory
+    """Without what the blocks of the book hold."""
+    blocks: Iterator[tuple[StoredBlock, tuple[GroupState, ...]]]
+    """Each block with the states of its groups. Any one thread may go through them, later."""
 
 
 class RiskMonitor:
@@ -176,21 +187,14 @@ class RiskMonitor:
     @property
     def memory(self) -> Memory | None:
         """All that core knows, so that another monitor goes on as this one would; None before the first event."""
+        return None if self.at is None else _memory_of(self, self.at, self.book.kept())
+
+    def captured(self) -> CapturedMemory | None:
+        """The same for another thread to write down: what the blocks of the book hold is made when it is asked for."""
         if self.at is None:
             return None
-        kept = self.book.kept()
-        return Memory(
-            at=self.at,
-            marks=tuple(self.board.marks.values()),
-            watchers=self.watcher_states(),
-            groups=kept.groups,
-            states=(*kept.states, *self.changes.retired.values()),
-            heard=self.board.heard,
-            awaited=self._priced.prices.awaited,
-            blocks=kept.blocks,
-            rates=self.rates.kept(),
-            board=self.board.memory,
-        )
+        groups = self.book.captured()
+        return CapturedMemory(_memory_of(self, self.at, groups.kept), groups.blocks)
 
     def awaken(self, at: datetime) -> None:
         """The daemon has just started: gives what was kept its full time to be confirmed before the desk hears of it."""
@@ -305,3 +309,18 @@ class RiskMonitor:
         if change is not None:
             self._follow(change, out)
         self._noticed.late_rates(event, taken.late, self.rules.products[event.product], out)
+
+
+def _memory_of(monitor: RiskMonitor, at: datetime, kept: KeptGroups) -> Memory:
+    return Memory(
+        at=at,
+        marks=tuple(monitor.board.marks.values()),
+        watchers=monitor.watcher_states(),
+        groups=kept.groups,
+        states=(*kept.states, *monitor.changes.retired.values()),
+        heard=monitor.board.heard,
+        awaited=monitor._priced.prices.awaited,
+        blocks=kept.blocks,
+        rates=monitor.rates.kept(),
+        board=monitor.board.memory,
+    )

@@ -17,6 +17,7 @@ from monitor.core.loans.group import Group, Loan
 from monitor.core.money import EXACT
 from monitor.engine.columns import codec, ragged
 from monitor.engine.columns.extras import GroupExtras, read_extras
+from monitor.engine.columns.fetching import place_of
 from monitor.engine.columns.fields import (
     APART,
     DELAYED,
@@ -60,7 +61,7 @@ _scaleb = EXACT.scaleb
 class Block:
     """Groups as columns. Rows, positions and loans are numbered from 0 within the block."""
 
-    __slots__ = ("columns", "loan_kinds")
+    __slots__ = ("_places", "columns", "loan_kinds")
 
     def __init__(self, columns: Columns) -> None:
         assert len(columns.product) <= MOST_GROUPS, f"a block holds {MOST_GROUPS} groups at most"
@@ -68,6 +69,14 @@ class Block:
         self.columns = columns._replace(**own)
         self.loan_kinds: LoanKinds | None = None
         """What `schedule.debts` found out about its loans last. It goes with the block."""
+        self._places: I64 | None = None
+
+    @property
+    def places(self) -> I64:
+        """[2, columns] Address and step of each column in the order of DTYPES, as long as the block lives (`cutting`)."""
+        if self._places is None:
+            self._places = np.array([place_of(getattr(self.columns, name)) for name in DTYPES], np.int64).T
+        return self._places
 
     @staticmethod
     def of(records: Sequence[StoredGroup], names: Names) -> Block:

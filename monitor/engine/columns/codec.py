@@ -93,6 +93,12 @@ class Dump:
         return b"".join((opening, self._before, middle, self._after))
 
 
+def texts_of(raw: bytes, columns: Columns) -> tuple[int, int]:
+    """Where in the bytes of a block its arena is, and where it says at which place of the arena each group begins."""
+    arena_at = _OPENING.size + _OPENING.unpack_from(raw)[3]
+    return arena_at, arena_at + len(columns.arena)
+
+
 def dump(columns: Columns, names: Names) -> bytes:
     """The block as bytes, which `load` reads in any process."""
     return Dump(columns, names).with_times(columns.times)

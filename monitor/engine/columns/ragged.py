@@ -42,43 +42,6 @@ def chosen(columns: Columns, rows: I64) -> Columns:
     )
 
 
-def gathered(parts: Sequence[tuple[Columns, I64]]) -> Columns:
-    """The columns of some rows of several blocks, one after the other: of few rows in each at a third of the cost of `chosen`
-    and `joined`. The rows have no entry in `extras`."""
-    if any(c.wide for c, _ in parts):
-        return joined([chosen(c, rows) for c, rows in parts])
-    found: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in _GATHERED}
-    ends: tuple[list[I64], ...] = [], [], []
-    for c, rows in parts:
-        items = []
-        for of, column in zip(ends, (c.start, c.positions, c.loans), strict=True):
-            begin = column[rows].astype(np.int64)
-            counts = column[rows + 1] - begin
-            of.append(counts)
-            items.append(np.repeat(begin - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum()))
-        texts, held, owed = items
-        found["arena"].append(c.arena[texts])
-        found["put"].append(c.times[c.put[rows]])
-        found["matures"].append(c.matures[owed] if len(c.matures) else np.full(len(owed), -1))
-        for names, which in ((OF_GROUPS, rows), (OF_POSITIONS, held), (OF_LOANS, owed)):
-            for name in names:
-                found[name].append(getattr(c, name)[which])
-    whole: dict[str, Any] = {name: np.concatenate(columns) for name, columns in found.items()}
-    times, put = np.unique(whole["put"], return_inverse=True)
-    if not any(len(c.matures) for c, _ in parts):
-        whole["matures"] = np.empty(0, np.int64)
-    start, positions, loans = (_ends_of(np.concatenate(counts)) for counts in ends)
-    whole |= {"times": times, "put": put.astype(np.uint16), "start": start, "positions": positions, "loans": loans}
-    return Columns(**whole, extras={}, wide={})
-
-
-_GATHERED = ("arena", "put", "matures", *OF_GROUPS, *OF_POSITIONS, *OF_LOANS)
-
-
-def _ends_of(counts: I64) -> U32:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.uint32)
-
-
 def _items(ends: U32, rows: I64) -> tuple[U32, I64]:
     """Offsets [len(rows)+1] of the items of these rows once they are moved together, and where the items are now."""
     begin = ends[rows].astype(np.int64)

@@ -22,6 +22,7 @@ from monitor.core.loans.group import Group
 from monitor.core.portfolio.plain_book import PlainBook
 from monitor.core.stages.stages import NORMAL, STAGES, UNTOUCHED, GroupState, Stage
 from monitor.engine.columns.block import Block
+from monitor.engine.columns.cutting import CutRows
 from monitor.engine.columns.fields import GROUPS, I64, NO_GROUP, U8, Bools
 from monitor.engine.columns.line_sums import sums_of
 from monitor.engine.columns.names import Names
@@ -30,6 +31,8 @@ from monitor.engine.index.index import Index
 T = TypeVar("T")
 _FEW_RETIRED = 2_000
 """Their hashes take a millisecond; of more each id of a block is looked up."""
+_MANY = 16
+"""So many rows are sooner named all at once."""
 
 _unpacked = msgspec.msgpack.Decoder(GroupState).decode
 _packed = msgspec.msgpack.Encoder().encode
@@ -38,7 +41,7 @@ _packed = msgspec.msgpack.Encoder().encode
 def unpacked_state(packed: bytes | None, group_id: str) -> GroupState:
     """The state of a group, from what a RowIndex keeps of it."""
     state = UNTOUCHED if packed is None else _unpacked(packed)
-    return msgspec.structs.replace(state, group=group_id)
+    return msgspec.structs.replace(state, group=group_id) if group_id else state
 
 
 class RowIndex:
@@ -105,6 +108,11 @@ class RowIndex:
         """The id of a row's group."""
         return self.block(row // GROUPS).id(row % GROUPS)
 
+    def has_id(self, row: int, group_id: str) -> bool:
+        """A row's group has this id, or had it when it left."""
+        block = self.blocks[row // GROUPS]
+        return block is not None and block.id(row % GROUPS) == group_id
+
     def row_of(self, group_id: str) -> int:
         """The row of a group, or -1."""
         named = self.named.get(group_id)
@@ -114,7 +122,11 @@ class RowIndex:
 
     def name(self, rows: Iterable[int]) -> list[str]:
         """The ids of some rows; until the next call these groups are found without a search."""
-        self.named = {self.id(row): row for row in rows}
+        some = list(rows)
+        if len(some) < _MANY:
+            self.named = {self.id(row): row for row in some}
+        else:
+            self.named = dict(zip(CutRows.of(np.array(some, np.int64), self.block).ids(), some, strict=True))
         return list(self.named)
 
     def owner(self, account: str) -> str | None:
@@ -155,6 +167,12 @@ class RowIndex:
         _mark(self.short[row // GROUPS], row % GROUPS, state.short, bool(state.short))
         self.stage[row] = STAGES.index(state.stage)
 
+    def set_stage(self, row: int, state: GroupState) -> None:
+        """As `set_state`, after a step that leads out of the normal stage and changes nothing but what a stage has."""
+        self._states[row] = _packed(msgspec.structs.replace(state, group=""))
+        self.pending[row] = None
+        self.stage[row] = STAGES.index(state.stage)
+
     def set_states(self, states: Iterable[GroupState]) -> None:
         """Keeps those of the groups that are here."""
         for state in states:
@@ -180,6 +198,16 @@ class RowIndex:
         return cast("list[int]", (rows[rows // GROUPS == number] % GROUPS).tolist())
 
     # -- blocks --
+
+    def numbers(self) -> list[int]:
+        """The blocks that are there."""
+        return [number for number, _ in self.living()]
+
+    def rows_of(self, number: int) -> list[int]:
+        """The rows of a block that have a group."""
+        base = number * GROUPS
+        rows: list[int] = (base + np.flatnonzero(self.stage[base : base + GROUPS] != NO_GROUP)).tolist()
+        return rows
 
     def living(self) -> Iterator[tuple[int, Block]]:
         """Blocks that are there, with their numbers."""
@@ -275,11 +303,7 @@ class RowIndex:
     def _id_key(self, group_id: str) -> tuple[bytes, Callable[[int], bool]]:
         """What `Index.find` looks for, and which row has it."""
 
-        def same(row: int) -> bool:
-            block = self.blocks[row // GROUPS]
-            return block is not None and block.id(row % GROUPS) == group_id
-
-        return group_id.encode(), same
+        return group_id.encode(), lambda row: self.has_id(row, group_id)
 
 
 def _mark(by_row: dict[int, T], row: int, value: T, is_there: bool) -> None:

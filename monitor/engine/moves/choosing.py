@@ -6,13 +6,12 @@ rules with lines and no more, dates that are far away. Everything else is left t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from monitor.core.alerts.alert import GroupRef
@@ -22,11 +21,12 @@ from monitor.core.prices.board import PriceBoard
 from monitor.core.stages.decision import calm_between
 from monitor.core.stages.stages import MARGIN_CALL, NORMAL, STAGES, GroupState, Signal, Stage
 from monitor.engine.columnar_groups import ColumnarGroups
-from monitor.engine.columns import ragged
 from monitor.engine.columns.agreements import Ruled
 from monitor.engine.columns.block import Block
+from monitor.engine.columns.cutting import CutRows
 from monitor.engine.columns.fields import DELAYED, F64, GROUPS, HAS_EXTRAS, I64, Bools
 from monitor.engine.columns.names import Names
+from monitor.engine.moves.alike import Alike
 from monitor.engine.moves.moved import CutBy, CutGroups, Decided, PlainStep
 from monitor.engine.moves.staging import RulesForms, dump
 from monitor.engine.schedule.dates import dates_of
@@ -76,12 +76,15 @@ class Choosing:
         self._row_of: dict[str, int] = {}
         """Rows of the moves that were found last."""
         self._calm: dict[tuple[int, int, Stage, tuple[Decimal, ...]], tuple[float, float]] = {}
+        self._calm_alike: dict[tuple[int, Signal], tuple[float, float]] = {}
+        """The same for groups that stand alike, by the identity of their state: moves that were found last keep it."""
 
     def found(self, suspects: Iterable[str], board: PriceBoard, at: datetime) -> dict[str, PlainMove]:
         """The plain moves among the groups that were named last."""
         moves: dict[str, PlainMove] = {}
         self._row_of.clear()
         self._calm.clear()
+        self._calm_alike.clear()
         named, now = self._rows.named, self._groups.now
         rows = np.array(sorted(named[id_] for id_ in suspects if id_ in named), np.int64)
         if len(rows) < self._least or not self._groups.screen.is_of(board):
@@ -95,13 +98,21 @@ class Choosing:
     def keep(self, move: PlainMove, state: GroupState) -> None:
         """Keeps the state that a move has led to."""
         row = self._row_of[state.group]
-        self._rows.set_state(row, state)
+        self._rows.set_stage(row, state)
+        alike = id(move.state), move.signal
+        bounds = self._calm_alike.get(alike)
+        if bounds is None:
+            bounds = self._calm_alike[alike] = self._bounds(move, state)
+        self._groups.screen.watch_soon(row, bounds)
+
+    def _bounds(self, move: PlainMove, state: GroupState) -> tuple[float, float]:
+        """Between which LTVs nothing is to be decided."""
         key = id(move.version), id(move.lines), state.stage, state.warned
         bounds = self._calm.get(key)
         if bounds is None:
             how = self._groups.now.rules.lifecycle
             bounds = self._calm[key] = calm_between(state, move.lines, move.version, how).bounds
-        self._groups.screen.watch_soon(row, bounds)
+        return bounds
 
     def _cuts(self, suspects: I64) -> Iterator[_Cut]:
         """The suspects that may be plain by their stage and what they hold, cut out of their blocks."""
@@ -111,19 +122,15 @@ class Choosing:
         rows = rows[(blind == 0) & (debt > 0) & (recognised > 0)]
         rows = np.sort(rows[[row not in self._groups.agenda.restless for row in rows.tolist()]])
         for begin in range(0, len(rows), AT_ONCE):
-            some, parts = rows[begin : begin + AT_ONCE], []
-            taken = np.zeros(len(some), np.bool_)
-            numbers, first = np.unique(some // GROUPS, return_index=True)
-            for number, part in zip(numbers.tolist(), np.split(np.arange(len(some)), first[1:]), strict=True):
-                columns = self._rows.block(number).columns
-                regular = part[columns.flags[some[part] % GROUPS] & HAS_EXTRAS == 0]
-                if len(regular) and fast.is_weighed(number):
-                    taken[regular] = True
-                    parts.append((columns, some[regular] % GROUPS))
-            if parts:
-                some = some[taken]
+            some = rows[begin : begin + AT_ONCE]
+            places = CutRows.of(some, self._rows.block)
+            is_regular = places.column("flags") & HAS_EXTRAS == 0
+            numbers, of = np.unique(some // GROUPS, return_inverse=True)
+            is_regular &= np.array([fast.is_weighed(number) for number in numbers.tolist()], np.bool_)[of]
+            some = some[is_regular]
+            if len(some):
                 debt, recognised, _ = fast.weighed(some)
-                yield _Cut(some, Block(ragged.gathered(parts)), debt, recognised)
+                yield _Cut(some, Block(places.kept(is_regular).columns()), debt, recognised)
 
     def _moves(self, cut: _Cut, decided: Decided, now: InForce, at: datetime) -> Iterator[tuple[str, PlainMove]]:
         block, names, fast = cut.block, self._groups.names, self._groups.screen.fast
@@ -138,21 +145,25 @@ class Choosing:
         steps: list[PlainStep] = [_NO_STEP] * len(block)
         by = CutBy(cut.debt.tolist(), self._disproved, self._stage)
         of_groups = CutGroups(block, names, steps, decided, by)
-        refs, enrolled = _refs(block, names), (block.columns.flags & DELAYED).astype(np.bool_)
-        chosen = np.flatnonzero(plain & is_far & (band > 0))
-        columns = (chosen, of[chosen], cut.rows[chosen], band[chosen], enrolled[chosen], dated[chosen])
-        for place, at_rule, row, beyond, is_enrolled, first in zip(*(c.tolist() for c in columns), strict=True):
-            rule, ref = rules[at_rule], refs[place]
-            assert rule is not None
-            version, lines, _ = rule.ruled
-            has_grace = is_enrolled or rule.has_grace
-            signal = _signal(beyond, has_grace)
-            state = _stepping(self._rows.state(row, ref.id), signal, rule.warnings)
-            if state is None or (has_grace and version.grace is None):
+        has_grace, fits = _graces(block, rules, of)
+        chosen = np.flatnonzero(plain & is_far & (band > 0) & fits)
+        refs, signals = _refs(block, names), _SIGNALS[has_grace[chosen].astype(np.int64), band[chosen]]
+        alike, packed_states = Alike(), self._rows.packed_states()
+        columns = (each.tolist() for each in (chosen, of[chosen], cut.rows[chosen], signals, dated[chosen]))
+        for place, at_rule, row, signal, first in zip(*columns, strict=True):
+            rule, ref, packed = rules[at_rule], refs[place], packed_states.get(row)
+            assert rule is not None, "a group without rules is not plain"
+            state, last_alert = alike.state(packed, signal, at_rule, rule.warnings)
+            if state is None:
                 continue
-            steps[place] = PlainStep(state.stage, signal)
+            steps[place] = _STEPS[state.stage, signal]
             self._row_of[ref.id] = row
-            yield ref.id, PlainMove(of_groups, place, ref, state, signal, version, lines, first)
+            yield (
+                ref.id,
+                PlainMove(
+                    of_groups, place, ref, state, last_alert, signal, rule.ruled.version, rule.ruled.lines, first
+                ),
+            )
 
 
 _NO_STEP = PlainStep(NORMAL, Signal.INITIAL)
@@ -197,26 +208,20 @@ def _is_gross(cut: _Cut, price: F64) -> Bools:
     return gross
 
 
-def _signal(band: int, has_grace: bool) -> Signal:
-    """As stages.signal_of has it for a group that is at none of the lines."""
-    if band == _CALLED:
-        return Signal.CALL
-    if not has_grace:
-        return Signal.BREACH
-    return Signal.IMMEDIATE if band == _IMMEDIATE else Signal.GRACE
+def _graces(block: Block, rules: Sequence[_Rule | None], of: I64) -> tuple[Bools, Bools]:
+    """[n] Which groups have a grace period, and which do so only where their product has one."""
+    has = np.array([*(rule is not None and rule.has_grace for rule in rules), False])[of]
+    has |= block.columns.flags & DELAYED != 0
+    knows = np.array([*(rule is not None and rule.ruled.version.grace is not None for rule in rules), False])[of]
+    return has, knows | ~has
 
 
-def _stepping(state: GroupState, signal: Signal, warnings: frozenset[Decimal]) -> GroupState | None:
-    """The state with the early warnings that the step passes. None where more than the stage decides, or nothing does."""
-    if state.stage == MARGIN_CALL and signal == Signal.CALL:
-        return None
-    waits = state.below_since, state.call, state.returnable, state.silence, state.closed
-    if any(each is not None for each in waits) or state.ceilings or state.noted or state.called or state.neared:
-        return None
-    used = frozenset(state.warned)
-    if not used <= warnings:
-        return None
-    return state if used == warnings else msgspec.structs.replace(state, warned=tuple(sorted(warnings)))
+_SIGNALS = np.array(
+    [[None, Signal.CALL, Signal.BREACH, Signal.BREACH], [None, Signal.CALL, Signal.GRACE, Signal.IMMEDIATE]], object
+)
+"""Without and with a grace period, by band: as stages.signal_of has it for a group that is at none of the lines."""
+_STEPS = {(stage, signal): PlainStep(stage, signal) for stage in STAGES for signal in Signal}
+"""One object each, however many groups take it."""
 
 
 def _refs(block: Block, names: Names) -> list[GroupRef]:

@@ -13,6 +13,7 @@ from monitor.engine.screen.arrays import (
     FARS,
     HELD,
     LANES,
+    LINES,
     MISSING,
     POSITION,
     ROWS,
@@ -94,7 +95,7 @@ def weigh_market(
     weigh_slices(store, unit, block, aside, market)
     for j in range(store.head[block, FAR], store.head[block, FAR] + store.head[block, FARS]):
         if far.kind[j] == HELD:
-            market[far.seat[j]] += far.amount[j] * price[tiers.asset[far.instrument[j]]]
+            market[far.seat[j]] += far.amount[j] * price[tiers.asset[far.line[j] // LINES]]
 
 
 @kernel
@@ -108,7 +109,7 @@ def mark_seats(
         unit[run] = 1.0 if run and flag[store.runs.asset[first + run]] & bit else 0.0
     weigh_slices(store, unit, block, sums, sums)
     for j in range(store.head[block, FAR], store.head[block, FAR] + store.head[block, FARS]):
-        if flag[tiers.asset[far.instrument[j]]] & bit:
+        if flag[tiers.asset[far.line[j] // LINES]] & bit:
             sums[far.seat[j]] += far.amount[j]
     for seat in range(sums.size):
         if sums[seat] > 0.0:
@@ -192,7 +193,7 @@ def by_asset(
         for j in range(store.head[block, FAR], store.head[block, FAR] + store.head[block, FARS]):
             row = first + np.int64(store.seats.row[block * GROUPS + far.seat[j]])
             if wanted[row]:
-                i = far.instrument[j]
+                i = far.line[j] // LINES
                 asset = tiers.asset[i]
                 add_position(sums[asset], tiers, i, far.kind[j], far.amount[j], price[asset], row, distance, debt)
 
@@ -214,6 +215,6 @@ def of_asset(blocks: I64, store: Positions, tiers: LadderTiers, price: F64, asse
                     row = first + np.int64(store.seats.row[block * GROUPS + s * LANES + j % LANES])
                     (held if runs.kind[run] == HELD else owed)[row] += store.slots.amount[begin + j] * price[asset]
         for j in range(store.head[block, FAR], store.head[block, FAR] + store.head[block, FARS]):
-            if tiers.asset[far.instrument[j]] == asset:
+            if tiers.asset[far.line[j] // LINES] == asset:
                 row = first + np.int64(store.seats.row[block * GROUPS + far.seat[j]])
                 (held if far.kind[j] == HELD else owed)[row] += far.amount[j] * price[asset]

@@ -52,6 +52,8 @@ class Debts:
         self._products = products
         self._names = names
         self._until = {place: product.moment(at) for place, product in products.items()}
+        self._instants: dict[int, datetime] = {}
+        """By the place of rates: up to where they count."""
         self._minute = micros_of(at) // MINUTE_US
         self._sums: dict[tuple[int, ...], float] = {}
         """By the parts of a _Kind."""
@@ -71,7 +73,8 @@ class Debts:
         is_alike = self._until == other._until and _terms(self._openings) == _terms(other._openings)
         # Such interest was worked out loan by loan, and not by these sums.
         is_alike = is_alike and all(other._products[place] is self._products[place] for place in self._by_loan)
-        return is_alike and all(found == other._sum(kind) for kind, found in self._sums.items())
+        with exact():
+            return is_alike and all(found == other._sum(kind) for kind, found in self._sums.items())
 
     def owed(self, block: Block) -> F64:
         """[l] Principal and interest of each loan of a block, to within a few parts in 10**15."""
@@ -111,7 +114,8 @@ class Debts:
         self._take_terms()
         known = self._kinds(block)
         found = map(self._sums.get, known.kinds)
-        sums = [self._sum(kind) if s is None else s for s, kind in zip(found, known.kinds, strict=True)]
+        with exact():
+            sums = [self._sum(kind) if s is None else s for s, kind in zip(found, known.kinds, strict=True)]
         index: F64 = np.array(sums, np.float64)[known.places]
         index *= self._shares[block.columns.terms]
         return index
@@ -182,7 +186,7 @@ class Debts:
         return found
 
     def _exact_sum(self, kind: _Kind) -> float:
-        """The interest of one coin that is lent like this."""
+        """The interest of one coin that is lent like this. Only under `exact`, which costs as much as a sum."""
         product = self._agreements.product(kind.product)
         if product is None or product.by_loan:
             return 0.0
@@ -192,13 +196,16 @@ class Debts:
         place = _FIXED_IN - kind.asset if is_fixed else kind.asset
         coin = "" if kind.asset == _FIXED else self._names.assets[place]
         matures_at = None if kind.late < 0 else time_at(kind.late * MINUTE_US)
+        until = self._instants.get(kind.product)
+        if until is None:
+            until = self._instants[kind.product] = instant(*product.moment(self._at))
+        after = time_at(kind.since * MINUTE_US)
+        if after >= until:
+            return 0.0
         day, minute = divmod(kind.since, DAY_MINUTES)
         opened_at = time_at(kind.opened)
         loan = Loan("", coin, ONE, ZERO, rate, "30d", opened_at, matures_at, day_at(day), minute)
-        until = instant(*product.moment(self._at))
-        after = instant(day_at(day), minute)
-        with exact():
-            return float(sign * rate_sum(loan, product, after, until)) if after < until else 0.0
+        return float(sign * rate_sum(loan, product, after, until))
 
     def _take_terms(self) -> None:
         """Reads new terms. By place: the daily rate, NaN if flexible, and whether interest is paid in another coin."""

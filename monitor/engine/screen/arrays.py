@@ -12,6 +12,8 @@ from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
 
 LINES = 8
 """Lines of a ladder: as many as tiers, and one more where nothing counts above the last. Ladders of more are walked."""
+STEP = 4
+"""Numbers of a line in `LadderTiers.steps`."""
 GUARD = 1e-9
 """A group within this relative distance of a line is always named. The rounding of the sums is 100,000 times smaller."""
 UNTRUSTED, MISSING, BOTH = 1, 2, 4
@@ -68,7 +70,8 @@ class Far(NamedTuple):
     """The side list: positions that may be beyond their first tier, liabilities, and what the slots have no room for."""
 
     amount: F64
-    instrument: U32
+    line: U32
+    """Instrument x LINES + the line of its ladder on which a sweep found it last, where the next one looks first."""
     seat: U16
     kind: U8
 
@@ -114,6 +117,9 @@ class LadderTiers(NamedTuple):
     slope: F64
     intercept: F64
     """Line k of instrument i is i * LINES + k."""
+    steps: F64
+    """STEP numbers a line, side by side: above which value it holds, up to which, share and offset. Lines that no ladder has,
+    and those of ladders that have more than LINES, never hold."""
 
 
 class RowSums(NamedTuple):
@@ -148,7 +154,7 @@ class LastPrices(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room that one thread of a sweep writes to. By seat of a block, `unit` by run. `seed` is zero between two blocks."""
+    """Room that one thread of a sweep writes to. By seat of a block, `unit` by run."""
 
     unit: F64
     seed: F64

@@ -45,15 +45,15 @@ class BlockScreen:
         """The ladders in force. True where other coins count than before: put all blocks again."""
         return self._instruments.take(agreements)
 
-    def put(self, number: int, block: Block, alive: Bools, owed: F64) -> None:
-        """Takes a block, new or in place of the one before. Its groups have no lines until `watch`."""
+    def put(self, number: int, block: Block, alive: Bools, owed: F64, kept: int = 0) -> None:
+        """Takes a block, new or in place of the one before. Its groups have no lines until `watch`, but those of the one
+        before, the first `kept`."""
         collateral, held = self._instruments.collateral(block, alive)
         # Loans of dead groups are included, so that they are the same loans at any time.
         debts = self._instruments.owed(block, owed, block.is_owed())
         self._instruments.give(self.fast)
-        self.fast.put_block(number, len(block), collateral, debts.debts, debts.liabilities)
-        for i in np.flatnonzero(~alive).tolist():
-            self.fast.clear_row(number * GROUPS + i)
+        self.fast.put_block(number, len(block), collateral, debts.debts, debts.liabilities, kept=kept)
+        self.fast.clear_rows(number * GROUPS + np.flatnonzero(~alive))
         self._coins[number] = held | debts.coins
         self._thinned.discard(number)
         if not alive.all():
@@ -83,6 +83,8 @@ class BlockScreen:
         self.fast.drop_block(number)
         self._coins.pop(number, None)
         self._thinned.discard(number)
+        for row in [row for row in self._lines_due if row // GROUPS == number]:
+            del self._lines_due[row]
 
     def drop_row(self, row: int) -> None:
         """Never names a row again."""

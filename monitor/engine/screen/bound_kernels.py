@@ -50,7 +50,6 @@ _structs.define_boxing(_BoundType, _BoundProxy)
 def scratch() -> Scratch:
     """Room for one thread."""
     unit, (seed, debt, recognised, owed) = np.empty(MOST_RUNS), aligned(4 * GROUPS, np.float64).reshape(4, GROUPS)
-    seed[:] = 0.0
     return Scratch(unit, seed, debt, recognised, owed, np.zeros(GROUPS, np.uint8), np.zeros(GROUPS, np.uint32))
 
 
@@ -81,7 +80,7 @@ def _fields() -> list[tuple[str, Any]]:
     )
     found: dict[str, Any] = {
         "store": store,
-        "tiers": LadderTiers(u16, u8, u32, f64, f64, f64, u8, f64, f64),
+        "tiers": LadderTiers(u16, u8, u32, f64, f64, f64, u8, f64, f64, f64),
         "seats": RowSums(f64, f64, u8, u32),
         "lines": LinePairs(f64, f64),
         "last": no_prices(1),

@@ -52,15 +52,18 @@ class SeatedFigures:
         for before, after in columns:
             after[: before.size] = before
 
-    def begin(self, number: int, rows: int, lay: Callable[[], None]) -> None:
-        """Lays a block whose rows have no figures and no lines yet."""
+    def begin(self, number: int, rows: int, kept: int, lay: Callable[[], None]) -> None:
+        """Lays a block whose rows have no figures yet, and no lines from place `kept` on."""
         first, stop = number * GROUPS, (number + 1) * GROUPS
+        known = np.arange(first, first + kept)
+        lines = self.seats.band[self.place(known)]
         with self._seating():
             self.seats.sums[2 * first : 2 * stop] = 0.0
             self.seats.blind[first:stop] = 0
             lay()
         self.seats.band[first:stop] = DEAD
-        self.seats.band[self.place(np.arange(first, first + rows))] = UNWATCHED
+        self.seats.band[self.place(np.arange(first + kept, first + rows))] = UNWATCHED
+        self.seats.band[self.place(known)] = lines
 
     def move(self, number: int, lay: Callable[[], None]) -> None:
         """Lays a block again. Its rows keep their lines and their figures."""

@@ -21,26 +21,32 @@ from monitor.engine.screen.arrays import (
     HELD,
     LANES,
     LIABILITIES,
+    LINES,
     MISSING,
     MIXED,
     OWED,
     POSITION,
-    POSITIONS,
     ROWS,
     RUN,
     RUNS,
     SLICES,
+    STEP,
     UNTRUSTED,
     LadderTiers,
     LinePairs,
     Positions,
     RowSums,
     Scratch,
+    ask_for,
     ask_soon,
 )
 from monitor.engine.screen.lanes import add_slots, finish_writes, least_line, weigh_slice
 
 MOST_RUNS = 1 << 16
+MOST_STEPS, A_LINE = 1 << 16, 8
+"""Lines of ladders are asked for before they are met one by one, as far as a cache holds them. Numbers of a cache line."""
+AHEAD = 1024
+"""So many positions before they are weighed, slots are asked for: the processor's own guesses end with each page."""
 
 
 @kernel
@@ -75,7 +81,7 @@ def weigh_far(
         # Not by `counted`: to hand over all tiers costs as much as the lines.
         slope, intercept, is_falling = tiers.slope, tiers.intercept, tiers.is_falling
         for j in range(first, stop):
-            i, seat = far.instrument[j], far.seat[j]
+            i, seat = far.line[j] // LINES, far.seat[j]
             value = far.amount[j] * price[tiers.asset[i]]
             if is_falling[i]:
                 recognised[seat] += least_line(slope, intercept, np.int64(i), value)
@@ -83,7 +89,7 @@ def weigh_far(
                 recognised[seat] += counted(tiers, i, value)
         return
     for j in range(first, stop):
-        i, seat = far.instrument[j], far.seat[j]
+        i, seat = far.line[j] // LINES, far.seat[j]
         value = far.amount[j] * price[tiers.asset[i]]
         if far.kind[j] == HELD:
             recognised[seat] += counted(tiers, i, value)
@@ -106,28 +112,32 @@ def weigh_slices(store: Positions, unit: F64, block: int, debt: F64, recognised:
 
 
 @kernel
+def line_of(steps: F64, line: int, value: float) -> int:
+    """The line of the same ladder that holds for a value; -1 where its ladder has more than LINES."""
+    first = line & -LINES
+    for k in range(first, first + LINES):
+        if steps[STEP * k] < value <= steps[STEP * k + 1]:
+            return k
+    return -1
+
+
+@kernel
 def seed_far(store: Positions, tiers: LadderTiers, price: F64, block: int, seed: F64) -> None:
-    """Adds the collateral of a side list to the sums of its seats. Such a list takes a while and little memory, so the slots
-    of the block are asked for meanwhile."""
-    far, slots = store.far, store.slots
-    amount, instrument, seat = far.amount, far.instrument, far.seat
-    # To hand over all tiers costs as much as the lines.
-    asset, slope, intercept, is_falling = tiers.asset, tiers.slope, tiers.intercept, tiers.is_falling
-    slot_amount, slot_run = slots.amount, slots.run
-    first, ahead = store.head[block, FAR], store.head[block, POSITION]
-    end = ahead + store.head[block, POSITIONS]
+    """Sums the collateral of a side list by seat. From look to look few positions come to another line, so the one of before
+    is tried first."""
+    amount, line, seat, asset, steps = store.far.amount, store.far.line, store.far.seat, tiers.asset, tiers.steps
+    seed[:] = 0.0
+    first = store.head[block, FAR]
     for j in range(first, first + store.head[block, FARS]):
-        if ahead < end:
-            ask_soon(slot_amount, ahead)
-            ask_soon(slot_amount, ahead + LANES)
-            ask_soon(slot_run, ahead)
-            ahead += 2 * LANES
-        i = np.int64(instrument[j])
-        value = amount[j] * price[asset[i]]
-        if is_falling[i]:
-            seed[seat[j]] += least_line(slope, intercept, i, value)
-        else:
-            seed[seat[j]] += counted(tiers, int(i), value)
+        k = int(line[j])
+        value, at = amount[j] * price[asset[k // LINES]], STEP * k
+        if value > steps[at + 1] or value <= steps[at]:
+            k = line_of(steps, k, value)
+            if k < 0:
+                seed[seat[j]] += counted(tiers, int(line[j]) // LINES, value)
+                continue
+            line[j], at = k, STEP * k
+        seed[seat[j]] += steps[at + 3] + steps[at + 2] * value
 
 
 @kernel
@@ -149,6 +159,12 @@ def weigh_and_test(
     for s in range((store.head[block, ROWS] + LANES - 1) // LANES):
         n, seat = block * SLICES + s, s * LANES
         first, holdings, debts = base + np.int64(first_of[n]), np.int64(held[n]), np.int64(owed[n])
+        ahead = first + AHEAD
+        stop = ahead + LANES * (holdings + debts)
+        for place in range(ahead, stop, LANES):
+            ask_soon(amount, place)
+        for place in range(ahead, stop, 4 * LANES):
+            ask_soon(run, place)
         found = weigh_slice(amount, run, unit, first, holdings, debts, seed, seat, sums, band, origin + seat, low, high)
         if found:
             for lane in range(LANES):
@@ -209,7 +225,7 @@ def add_room(store: Positions, tiers: LadderTiers, flag: U8, block: int, recogni
                     recognised[seat] += room
     far = store.far
     for j in range(store.head[block, FAR], store.head[block, FAR] + store.head[block, FARS]):
-        i = far.instrument[j]
+        i = far.line[j] // LINES
         if flag[tiers.asset[i]] & MISSING and far.kind[j] == HELD and far.amount[j] != 0.0:
             recognised[far.seat[j]] += most_of(tiers, i)
 
@@ -327,7 +343,9 @@ def sweep(
 
     Each sum is written once, so a reader in another thread sees the old or the new figure, never a part.
     """
-    head, count = store.head, 0
+    head, steps, count = store.head, tiers.steps, 0
+    for place in range(0, min(steps.size, MOST_STEPS), A_LINE):
+        ask_for(steps, place)
     for block in blocks:
         first, size = block * GROUPS, head[block, ROWS]
         if flagged or head[block, BLIND]:

@@ -121,7 +121,6 @@ def _weigh_slice(
         counted = _summed(builder, amounts, runs, units, at, held, _load(builder, seeds, seat, _F64))
         debts = builder.add(at, builder.mul(held, _I64(LANES)))
         debt = _summed(builder, amounts, runs, units, debts, owed, none)
-        _put(builder, none, seeds, seat)
         for half, order in enumerate(_PAIRS):
             mask = ir.Constant(ir.VectorType(_I32, LANES), [_I32(lane) for lane in order])
             first = builder.add(builder.mul(place, _I64(2)), _I64(half * LANES))
@@ -193,8 +192,7 @@ def weigh_slice_plainly(
     high: F64,
 ) -> int:
     """Weighs eight groups of a block without liabilities and flags, and writes their sums in pairs into `sums`, which begins
-    with a cache line. Their holdings are added to `seed`, which is zero then. Returns one bit for each: it is at or beyond a
-    line."""
+    with a cache line. Their holdings are added to `seed`. Returns one bit for each: it is at or beyond a line."""
     found, first_debt = 0, at + LANES * held
     for lane in range(LANES):
         debt, counted, lines = 0.0, seed[seat + lane], band[place + lane]
@@ -202,7 +200,6 @@ def weigh_slice_plainly(
             counted += amount[k] * unit[run[k]]
         for k in range(first_debt + lane, first_debt + LANES * owed + lane, LANES):
             debt += amount[k] * unit[run[k]]
-        seed[seat + lane] = 0.0
         sums[2 * (place + lane)], sums[2 * (place + lane) + 1] = debt, counted
         is_above = (debt >= high[lines] * counted) & (debt > 0.0)
         found |= (is_above | (debt <= low[lines] * counted)) << lane

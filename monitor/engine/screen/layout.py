@@ -22,6 +22,7 @@ from monitor.engine.screen.arrays import (
     HELD,
     LIABILITIES,
     LIABLE,
+    LINES,
     MIXED,
     OWED,
     POSITION,
@@ -141,7 +142,7 @@ class Layout:
             places = here.start + np.flatnonzero(stored.kind[here] == kind)
             seat = self._seats.of_row[number * GROUPS + side.row.astype(np.int64)]
             order = np.lexsort((seat, side.instrument, self._asset[side.instrument]))
-            is_same = np.array_equal(stored.instrument[places], side.instrument[order])
+            is_same = np.array_equal(stored.line[places] // LINES, side.instrument[order])
             is_same = is_same and np.array_equal(stored.seat[places], seat[order])
             assert is_same, "other debts than those of the block"
             stored.amount[places] = side.amount[order]
@@ -279,8 +280,9 @@ class Layout:
 
     def _write_far(self, number: int, far: Far, tiers: LadderTiers) -> None:
         """Lays the side list."""
-        asset = tiers.asset[far.instrument]
-        order = np.lexsort((far.seat, far.instrument, far.kind, asset))
+        instrument = far.line // LINES
+        asset = tiers.asset[instrument]
+        order = np.lexsort((far.seat, instrument, far.kind, asset))
         self._far.take(number, order.size)
         here = self._far.stretch(number, order.size)
         columns: Any = zip(self._far.columns, far, strict=True)
@@ -306,7 +308,7 @@ class Layout:
             return False
         if count:
             before = self._far_part(number)
-            moved = Far(amount[:count], instrument[:count], seat[:count], np.full(count, HELD, np.uint8))
+            moved = Far(amount[:count], instrument[:count] * LINES, seat[:count], np.full(count, HELD, np.uint8))
             self._write_far(number, joined(before, moved), tiers)
         return True
 
@@ -325,7 +327,7 @@ class Layout:
             found.append(
                 BlockSide(
                     np.concatenate((row[mine], far_row[more])),
-                    np.concatenate((instrument[mine], far.instrument[more])),
+                    np.concatenate((instrument[mine], far.line[more] // LINES)),
                     np.concatenate((amount[mine], far.amount[more])),
                 )
             )
@@ -338,7 +340,7 @@ def _far_side(sides: Sides, far: tuple[Bools, Bools]) -> Far:
     parts = [(HELD, held, far[0]), (OWED, owed, far[1]), (LIABLE, liable, np.full(liable.row.size, True))]
     return Far(
         np.concatenate([side.amount[mine] for _, side, mine in parts]),
-        np.concatenate([side.instrument[mine] for _, side, mine in parts]),
+        np.concatenate([side.instrument[mine] * LINES for _, side, mine in parts]),
         np.concatenate([side.row[mine] for _, side, mine in parts]),
         np.concatenate([np.full(int(mine.sum()), kind, np.uint8) for kind, _, mine in parts]),
     )

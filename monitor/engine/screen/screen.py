@@ -19,7 +19,7 @@ from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
 from monitor.engine.screen import kernels, look_kernels
 from monitor.engine.screen.arena import each
 from monitor.engine.screen.arrays import DEAD, LINES, LadderTiers, Positions
-from monitor.engine.screen.bound_kernels import Arrays, Bound, no_prices
+from monitor.engine.screen.bound_kernels import Bound, no_prices
 from monitor.engine.screen.figures import SeatedFigures
 from monitor.engine.screen.layout import BlockSide, Layout, Loans
 from monitor.engine.screen.line_table import LineTable
@@ -40,6 +40,10 @@ times, add up to 5e-10 at worst, and the guard is wider."""
 
 ALL: I64 = np.zeros(0, np.int64)
 """In place of the assets that moved, where all are asked for."""
+
+_TYPES: dict[type[Any], Any] = {kind: np.dtype(kind) for kind in (np.float64, np.int64, np.uint8, np.uint16, np.uint32)}
+NEVER_HOLDS = (math.inf, -math.inf, 0.0, 0.0)
+"""A line of no ladder."""
 
 T = TypeVar("T", bound=np.generic)
 FloatLadder = Sequence[tuple[float, float]]
@@ -79,13 +83,14 @@ class FastScreen:
             self._lay_again(self._layout.blocks.tolist())
 
     def put_block(
-        self, number: int, rows: int, collateral: BlockSide, debts: BlockSide, liabilities: BlockSide
+        self, number: int, rows: int, collateral: BlockSide, debts: BlockSide, liabilities: BlockSide, *, kept: int = 0
     ) -> None:
-        """Takes a block, new or in place of the one before. Until `watch` gives its rows lines, they are always named."""
+        """Takes a block, new or in place of the one before, of which the first rows are `kept`: they have their lines. Until
+        `watch` gives the others theirs, they are always named."""
         assert 0 < rows <= GROUPS
         self._figures.make_room(number)
         sides = _side(collateral), _side(debts), _side(liabilities)
-        self._figures.begin(number, rows, lambda: self._layout.put(number, rows, sides, self._tiers))
+        self._figures.begin(number, rows, kept, lambda: self._layout.put(number, rows, sides, self._tiers))
         self._dirty.add(number)
 
     def owe(self, number: int, debts: BlockSide, liabilities: BlockSide) -> None:
@@ -233,9 +238,7 @@ class FastScreen:
 
     def _bound(self) -> Bound:
         """The arrays as they are now, for the thread that calls."""
-        return self._threads.bind(
-            Arrays(self._layout.store, self._tiers, self._figures.seats, self._table.lines, self._last)
-        )
+        return self._threads.bind(self._layout.store, self._tiers, self._figures.seats, self._table.lines, self._last)
 
     def _look(self, price: F64, flag: U8, asked: I64, is_all: bool) -> tuple[int, int]:
         """Looks at all blocks in one call if that is the cheapest."""
@@ -295,8 +298,8 @@ def _writable(array: NDArray[Any]) -> NDArray[Any]:
 
 def _plain(array: NDArray[Any], kind: type[T]) -> NDArray[T]:
     """An array like those that the kernels were compiled for: other strides or a read-only one would compile them again."""
-    if type(array) is np.ndarray and array.dtype == kind and array.flags.carray:
-        return array
+    if type(array) is np.ndarray and array.dtype is _TYPES[kind] and array.flags.carray:
+        return cast("NDArray[T]", array)
     return cast("NDArray[T]", np.require(array, kind, ("C", "W")))
 
 
@@ -308,8 +311,9 @@ def _tiers(asset: U16, ladders: Sequence[FloatLadder], further: U8 | None = None
     lines = np.array([each.lines for each in closed], np.float64).reshape(-1, 2, LINES)
     falling = np.array([each.is_falling for each in closed], np.uint8)
     parts = np.zeros(asset.size, np.uint8) if further is None else _plain(further, np.uint8)
+    steps = np.array([each.steps for each in closed], np.float64).ravel()
     return LadderTiers(
-        asset, parts, start, tiers[0], tiers[1], tiers[2], falling, lines[:, 0].ravel(), lines[:, 1].ravel()
+        asset, parts, start, tiers[0], tiers[1], tiers[2], falling, lines[:, 0].ravel(), lines[:, 1].ravel(), steps
     )
 
 
@@ -320,6 +324,8 @@ class _Closed(NamedTuple):
     """Share and offset again, the last repeated until there are LINES."""
     is_falling: bool
     """The shares never rise, and there are no more than LINES tiers."""
+    steps: tuple[tuple[float, float, float, float], ...]
+    """LINES of `LadderTiers.steps`."""
 
 
 @lru_cache(maxsize=100_000)
@@ -342,4 +348,7 @@ def _closed(ladder: tuple[tuple[float, float], ...]) -> _Closed:
     more = LINES - len(shares)
     is_falling = more >= 0 and shares == sorted(shares, reverse=True)
     padded = tuple(tuple([*column, *[column[-1]] * more][:LINES]) for column in (shares, offsets))
-    return _Closed(tuple(tiers), (padded[0], padded[1]), is_falling)
+    floors = (-1.0, *(top for top, _, _ in tiers))
+    steps = [(floor, *tier) for floor, tier in zip(floors, tiers[: last + 1], strict=False)] if more >= 0 else []
+    steps += [NEVER_HOLDS] * (LINES - len(steps))
+    return _Closed(tuple(tiers), (padded[0], padded[1]), is_falling, tuple(steps))

@@ -18,6 +18,7 @@ from monitor.engine.screen.arrays import (
     HELD,
     LANES,
     LIABILITIES,
+    LINES,
     OWED,
     POSITION,
     RUN,
@@ -137,7 +138,7 @@ def shift_far(
     """The same for the side list."""
     sums = rows.sums
     for j in range(first, stop):
-        i, seat = np.int64(far.instrument[j]), origin + np.int64(far.seat[j])
+        i, seat = np.int64(far.line[j] // LINES), origin + np.int64(far.seat[j])
         old, new = far.amount[j] * before, far.amount[j] * after
         if far.kind[j] == OWED:
             sums[2 * seat] += new - old

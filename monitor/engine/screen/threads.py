@@ -9,6 +9,7 @@ import numpy as np
 
 from monitor.engine.columns.fields import I64, U32
 from monitor.engine.screen.arena import LINE
+from monitor.engine.screen.arrays import LadderTiers, LastPrices, LinePairs, Positions, RowSums
 from monitor.engine.screen.bound_kernels import Arrays, Bound, bind, scratch
 
 AT_ONCE = 1 << 17
@@ -29,12 +30,20 @@ class Threads:
         self.named: U32 = np.empty(AT_ONCE, np.uint32)
         """Room for the rows of one look."""
 
-    def bind(self, arrays: Arrays) -> Bound:
+    def bind(self, store: Positions, tiers: LadderTiers, seats: RowSums, lines: LinePairs, last: LastPrices) -> Bound:
         """Binds these arrays, unless they are those of before. Returns what the calling thread takes."""
-        if self._arrays is None or any(a is not b for a, b in zip(arrays, self._arrays, strict=True)):
-            assert arrays.seats.sums.ctypes.data % LINE == 0, "a sweep writes whole cache lines"
-            self._bounds = [bind(arrays, room, self.named) for room in self._rooms]
-            self._arrays = arrays
+        known = self._arrays
+        # One by one: with cold caches, each further object that is touched costs as much as ten groups.
+        if known is None or not (
+            store is known.store
+            and tiers is known.tiers
+            and seats is known.seats
+            and lines is known.lines
+            and last is known.last
+        ):
+            assert seats.sums.ctypes.data % LINE == 0, "a sweep writes whole cache lines"
+            self._arrays = Arrays(store, tiers, seats, lines, last)
+            self._bounds = [bind(self._arrays, room, self.named) for room in self._rooms]
         return self._bounds[0]
 
     def are_idle_for(self, blocks: I64) -> bool:

@@ -5,7 +5,7 @@ It is a ColumnarBook in all else, so it decides as one: shards name supersets of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -17,11 +17,16 @@ if TYPE_CHECKING:
     from monitor.core.groups.record import GroupRecord
     from monitor.core.prices.board import PriceBoard
     from monitor.core.prices.quote import PriceChange
+    from monitor.engine.captured import CapturedBlock
     from monitor.engine.columnar_groups import ColumnarGroups
     from monitor.engine.spread.groups import SpreadGroups
     from monitor.engine.spread.links import Shards
     from monitor.engine.spread.memory import ProcessMemory
     from monitor.engine.spread.shard import Call
+
+
+MOST_FETCHED = 1_000
+"""Groups that shards send at once: some 20 ms of work."""
 
 
 class CopySeen(NamedTuple):
@@ -94,6 +99,11 @@ class SpreadBook(ColumnarBook):
     @property
     def is_behind(self) -> bool:
         return bool(self._overdue) or (self.columnar is not None and not self.links.is_new <= self.links.gone)
+
+    @property
+    def should_fold(self) -> bool:
+        """A fold costs the shards, not the head."""
+        return False
 
     @property
     def is_full(self) -> bool:
@@ -173,6 +183,15 @@ class SpreadBook(ColumnarBook):
         """Ends all shards."""
         self.links.shards.close()
 
+    def find_all(self, group_ids: Iterable[str]) -> Iterator[GroupRecord]:
+        ids = iter(group_ids)
+        while some := list(islice(ids, MOST_FETCHED)):
+            if self._spread is not None:
+                from monitor.engine.spread.groups import fetch  # the array libraries are loaded late
+
+                fetch(self._spread, (id_ for id_ in some if id_ not in self.fresh))
+            yield from super().find_all(some)
+
     def put(self, record: GroupRecord) -> None:
         record.is_unwatched = False  # the head watches what changes, also where the group's shard was missing
         super().put(record)
@@ -189,16 +208,15 @@ class SpreadBook(ColumnarBook):
         fresh, spread = self.fresh.holders(assets), self._spread
         return fresh if spread is None else [*fresh, *spread.holders(assets, most)]
 
-    def _forget(self, group_id: str) -> None:
-        assert self.columnar is not None
-        self.columnar.drop(group_id, self._take_out)
+    def blocks_now(self, numbers: Sequence[int]) -> Iterator[tuple[int, CapturedBlock]]:
+        assert self._spread is not None
+        return self._spread.shelf.captured(numbers)
 
-    def _take_out(self, record: GroupRecord) -> None:
-        """A group comes out of its block as it is, because most others of the block have gone."""
+    def _take_out(self, record: GroupRecord, number: int) -> None:
         if record.is_unwatched:
             record.is_unwatched = False
             self._overdue[record.group.id] = None
-        self.fresh.put(record)
+        super()._take_out(record, number)
 
     @property
     def _spread(self) -> SpreadGroups | None:

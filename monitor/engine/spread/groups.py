@@ -43,12 +43,16 @@ from monitor.engine.spread.listing import SpreadListing
 from monitor.engine.spread.memory import ProcessMemory
 from monitor.engine.spread.missing import SomeRows, agenda_of
 from monitor.engine.spread.shard import Call, NamedRows, ShardSums, Vector
-from monitor.engine.spread.shelf import ShelvedBlocks
+from monitor.engine.spread.shelf import ShelvedBlocks, ShelvedRows
 from monitor.engine.spread.snapshot import CORE_LIMIT_S, LIMIT_S, SpreadCopy, SpreadSnapshot, new_key
 from monitor.engine.spread.spreading import Spreading
 
 _groups = msgspec.msgpack.Decoder(list[StoredGroup]).decode
 _packed = msgspec.msgpack.Encoder().encode
+
+
+MOST_KEPT = 10_000
+"""Groups that shards have sent: some 10 MB."""
 
 
 class SpreadGroups(ColumnarGroups):
@@ -59,7 +63,8 @@ class SpreadGroups(ColumnarGroups):
         self.arrivals.is_off = True
         self.links = links
         self.shelf = ShelvedBlocks(names, how.folder)
-        self.rows.blocks = self.shelf
+        self.rows = ShelvedRows(names, self.shelf)
+        self.agenda = ColumnarAgenda(self.rows)
         self.screen = cast("BlockScreen", _FarScreen(names, self.now.agreements, self))
         self._memory_call: Call = ("memory", (how.most_bytes,))
         self._sent: dict[int, StoredGroup] = {}
@@ -290,8 +295,9 @@ class SpreadGroups(ColumnarGroups):
         self.links.blocks.loaded(place, self.shelf.size(number) - first, len(self.shelf.body(number)))
         return place
 
-    def _watch(self, number: int) -> None:
-        """A shard does that when it loads the block."""
+    # A shard does these when it loads the block.
+    def _watch(self, *_: object) -> None: ...
+    def _watch_part(self, *_: object) -> None: ...
 
     def _set_state(self, row: int, record: GroupRecord) -> None:
         was = self.rows.packed_states().get(row)
@@ -300,6 +306,17 @@ class SpreadGroups(ColumnarGroups):
         if was is not None or packed is not None:
             state = packed or _packed(msgspec.structs.replace(UNTOUCHED, group=""))
             self.links.tell(self.links.place(row // GROUPS), "keep", row, state)
+
+
+def fetch(groups: SpreadGroups, ids: Iterable[str]) -> None:
+    """Asks the shards for groups that `find` is to give next: from the shelf it would read a block for each."""
+    by_place: dict[int, list[int]] = defaultdict(list)
+    for id_ in ids:
+        if (row := groups.rows.row_of(id_)) >= 0 and row not in groups._sent:
+            by_place[groups.links.place(row // GROUPS)].append(row)
+    groups._sent = groups._sent if len(groups._sent) < MOST_KEPT else {}
+    for place, packed in groups.links.ask({place: ("stored", (rows,)) for place, rows in by_place.items()}).items():
+        groups._sent |= zip(by_place[place], _groups(packed), strict=True)
 
 
 def _dead(groups: SpreadGroups, number: int) -> bytes | None:

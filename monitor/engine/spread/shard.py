@@ -210,6 +210,10 @@ class Shard:
         known = (stage[: len(debt)] != NO_GROUP) & (fast.blind[: len(stage)] & MISSING == 0)
         return self._named(list(self._own.rows.named.values()))._replace(debt=float(debt[: len(known)][known].sum()))
 
+    def stored(self, rows: list[int]) -> bytes:
+        """The groups of these rows, as they were put."""
+        return msgspec.msgpack.encode([self._own.rows.stored(self._here(row)) for row in rows])
+
     def waiting(self, at: datetime, until: datetime) -> NamedRows:
         return self._of_ids(self._own.waiting(at, until))
 

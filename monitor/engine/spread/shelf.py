@@ -6,12 +6,15 @@ import os
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, SupportsIndex
 
 from monitor.engine.columns.block import Block
+from monitor.engine.columns.codec import texts_of
+from monitor.engine.columns.fields import GROUPS
 from monitor.engine.columns.names import Names
+from monitor.engine.index.rows import RowIndex
 
 KEPT = 8
 """Blocks that stay in memory: lines of a book come in the order of its blocks, and a block takes 2 MB."""
@@ -21,14 +24,59 @@ _STEP = 1 << 16
 """Room is given in steps, so that a block that is replaced leaves room for another."""
 
 
+MOST_TEXT = 1 + 255
+"""A text of an arena with its length."""
+
+
 class _Slot(NamedTuple):
     at: int
     size: int
     groups: int
+    arena: int
+    """Where in the file its texts are."""
+    start: int
+    """Where it says at which place of the arena each group begins."""
 
 
 def _room(size: int) -> int:
     return -(-size // _STEP) * _STEP
+
+
+class ShelvedBlock(NamedTuple):
+    """A block that was read from the shelf, as it was."""
+
+    groups: int
+    raw: bytes
+    names: Names
+
+    def read(self) -> Block:
+        """Its columns."""
+        return Block.load(self.raw, self.names)
+
+    def body(self) -> bytes:
+        """Its bytes, dead groups among them."""
+        return self.raw
+
+
+class ShelvedRows(RowIndex):
+    """A RowIndex whose blocks are on a shelf."""
+
+    def __init__(self, names: Names, shelf: ShelvedBlocks) -> None:
+        super().__init__(names)
+        self._shelf = shelf
+        self.blocks = shelf
+
+    def id(self, row: int) -> str:
+        return self._shelf.id(row // GROUPS, row % GROUPS)
+
+    def numbers(self) -> list[int]:
+        return self._shelf.numbers()
+
+    def has_id(self, row: int, group_id: str) -> bool:
+        try:
+            return self.id(row) == group_id
+        except LookupError:  # the block is gone
+            return False
 
 
 class ShelvedBlocks(list["Block | None"]):
@@ -55,6 +103,17 @@ class ShelvedBlocks(list["Block | None"]):
         slot = self._where[number]
         return os.pread(self._file.fileno(), slot.size, slot.at)
 
+    def id(self, number: int, place: int) -> str:
+        """The id of a group, read by itself: to look at many is not to read their blocks. Any thread may ask."""
+        while True:
+            kept, slot, file = self._kept.get(number), self._where[number], self._file.fileno()
+            if kept is not None:
+                return kept.id(place)
+            start = int.from_bytes(os.pread(file, 4, slot.start + 4 * place), "little")
+            text = os.pread(file, MOST_TEXT, slot.arena + start)
+            if self._where.get(number) is slot:  # else another block may lie there by now
+                return text[1 : 1 + text[0]].decode("latin-1")
+
     def size(self, number: int) -> int:
         """How many groups a block has, dead ones among them."""
         return self._where[number].groups
@@ -68,6 +127,12 @@ class ShelvedBlocks(list["Block | None"]):
         reading = self._read(slots)
         next(reading)  # begun, it ends in any case: also where nobody reads on
         return reading
+
+    def captured(self, numbers: Sequence[int]) -> Iterator[tuple[int, ShelvedBlock]]:
+        """These blocks as they are now, each read when it is asked for. As for `bodies`."""
+        sizes, bodies = [self.size(number) for number in numbers], self.bodies(numbers)
+        each = zip(numbers, sizes, bodies, strict=True)
+        return ((number, ShelvedBlock(size, body, self._names)) for number, size, body in each)
 
     def numbers(self) -> list[int]:
         """The blocks that are there."""
@@ -100,7 +165,8 @@ class ShelvedBlocks(list["Block | None"]):
                 self._kept.pop(number, None)
                 return
         body = block.dump(self._names)
-        slot = _Slot(self._place_for(_room(len(body))), len(body), len(block))
+        at, (arena, start) = self._place_for(_room(len(body))), texts_of(body, block.columns)
+        slot = _Slot(at, len(body), len(block), at + arena, at + start)
         os.pwrite(self._file.fileno(), body, slot.at)
         self._where[number] = slot
         self._keep(number, block)

@@ -152,6 +152,10 @@ class Thread:
         async with self._lock:
             return await work()
 
+    def soon(self, work: Callable[[], object]) -> None:
+        """Calls `work` there, beside what is under way."""
+        self._loop.call_soon_threadsafe(work)
+
     def stop(self) -> None:
         """Ends the loop."""
         self._loop.call_soon_threadsafe(self._loop.stop)

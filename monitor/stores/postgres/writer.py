@@ -42,6 +42,10 @@ class Session:
             self._db = await connect(self.config)
         return self._db
 
+    def cut(self) -> None:
+        """Ends the work under way at once, with an error: only what reads may be cut."""
+        self._thread.soon(lambda: None if self._db is None else self._db.terminate())
+
     async def close(self) -> None:
         """Waits for the work that has begun."""
 

@@ -55,6 +55,7 @@ from monitor.stores.sqlite import (
     file,
     history,
     late_ends,
+    later_states,
     lock,
     log,
     restoring,
@@ -154,6 +155,7 @@ def opened_alone(config: Config) -> Iterator[sqlite3.Connection]:
         audits.adopt(db)
         late_ends.fold(db)
         staged.render_all(db, Forms())
+        later_states.fold_all(db)
         yield db
 
 

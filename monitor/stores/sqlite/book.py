@@ -7,20 +7,20 @@ the group is closed, though a block may still hold it.
 from __future__ import annotations
 
 import sqlite3
-from operator import attrgetter
 
 from monitor import crashpoint
 from monitor.core.groups.outcome import StoredBlock, StoredGroup
 from monitor.stores import _bodies as bodies
-from monitor.stores._base import Change, CoreState, StoredState, is_untouched
+from monitor.stores._base import Change, CoreState, StoredState
 from monitor.stores._rows import encode
+from monitor.stores.sqlite import later_states
 
 
 def write(db: sqlite3.Connection, change: Change) -> None:
     """All of a change but its alerts and records."""
     _write_blocks(db, change)
     _write_groups(db, change)
-    _write_states(db, change)
+    later_states.write(db, tuple({s.group: s for s in change.states}.values()))
     _write_rates(db, change)
     if change.desk is not None:
         _write_desk(db, change.desk)
@@ -50,15 +50,6 @@ def _has_blocks(db: sqlite3.Connection) -> bool:
     return db.execute("SELECT 1 FROM blocks LIMIT 1").fetchone() is not None
 
 
-def _write_states(db: sqlite3.Connection, change: Change) -> None:
-    # In the order of the table, so that each of its pages is visited once.
-    states = {s.group: s for s in sorted(change.states, key=attrgetter("group"))}
-    untouched = [id for id, s in states.items() if is_untouched(s)]
-    rows = ((id, s.stage, s.episode, encode(s)) for id, s in states.items())
-    db.executemany("INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)", rows)
-    db.executemany("DELETE FROM states WHERE id = ?", ((id,) for id in untouched))
-
-
 def _write_rates(db: sqlite3.Connection, change: Change) -> None:
     newest = {(each.product, each.asset): each for each in change.rates}
     rows = ((*key, encode(each)) for key, each in newest.items() if each.rows)
@@ -72,7 +63,8 @@ def _write_desk(db: sqlite3.Connection, desk: CoreState) -> None:
 
 
 def snapshot(db: sqlite3.Connection, cursor: int) -> StoredState:
-    """All that a restart needs."""
+    """All that a restart needs. Puts the states that wait into their rows."""
+    later_states.fold_all(db)
     groups: list[StoredGroup] = []
     closed: list[str] = []
     for id, body in db.execute("SELECT id, body FROM groups ORDER BY id"):

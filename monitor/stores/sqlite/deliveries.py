@@ -42,31 +42,28 @@ _NEWS = ", ".join(f"'{t}'" for t in sorted(STAGE_NEWS))
 
 
 def outbox(db: sqlite3.Connection, at: datetime, alerts: Sequence[Alert]) -> Outbox:
-    """What a commit owes and cancels, beside what is here already."""
+    """What a commit owes and cancels. Cancels what is here already of groups with news of a stage."""
     news, good = subjects_of(alerts)
-    return Outbox(at, _pending_by_subject(db, news), _told(db, good))
+    return Outbox(at, _superseded(db, news), _told(db, good))
 
 
 def write_outbox(db: sqlite3.Connection, box: Outbox) -> None:
-    """Inserts and cancels."""
+    """Inserts the new ones. Those that `outbox` found are cancelled already."""
     _insert(db, box.rows())
-    db.executemany(
-        "UPDATE deliveries SET state = 'superseded' WHERE cursor = ? AND id = ?", map(key_of, box.older_cancelled())
-    )
 
 
 def _insert(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
     db.executemany(f"INSERT INTO deliveries ({DELIVERY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
 
 
-def _pending_by_subject(db: sqlite3.Connection, subjects: set[str]) -> defaultdict[str, list[tuple[int, str]]]:
-    """Cursor and id of the undelivered `loan_group.*` notices of each subject."""
+def _superseded(db: sqlite3.Connection, subjects: set[str]) -> defaultdict[str, list[tuple[int, str]]]:
+    """Cancels the undelivered `loan_group.*` notices of groups: by subject, cursor and id of each."""
     found: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
     sql = (
-        f"SELECT subject, cursor, id FROM deliveries WHERE state = 'pending' AND subject IN {EACH} "  # noqa: S608
-        f"AND type GLOB '{GROUP_NEWS}*'"
+        f"UPDATE deliveries SET state = 'superseded' WHERE state = 'pending' AND subject IN {EACH} "  # noqa: S608
+        f"AND type GLOB '{GROUP_NEWS}*' RETURNING subject, cursor, id"
     )
-    for subject, cursor, id in db.execute(sql, [each(subjects)]) if subjects else ():
+    for subject, cursor, id in db.execute(sql, [each(subjects)]).fetchall() if subjects else ():
         found[subject].append((cursor, id))
     return found
 

@@ -23,6 +23,8 @@ _MAGIC = b"SQLite format 3\0"
 # again, so this seldom takes long; ten thousand alerts at once, about 30 MB, seldom wait for it.
 _AUTOCHECKPOINT_PAGES = 16000
 _LOG_KEPT_BYTES = 64 << 20  # what a storm of alerts may leave behind in the size of the log file
+# A storm changes some ten megabytes of pages: of those that do not fit, each is written and read again several times.
+_CACHE_KIB = 32 << 10
 # About what one event commits, its marks included: a probe of a few bytes fits where no commit does.
 _PROBE_BYTES = 64 << 10
 _BACKUP_PAGES = 1024  # copied at a time; 4 MB, so that a broken disk shows itself early
@@ -185,9 +187,13 @@ CREATE TABLE IF NOT EXISTS staged (
 CREATE TABLE IF NOT EXISTS staged_forms (number INTEGER PRIMARY KEY, rules BLOB NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS staged_rules (digest BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 """
+# The states of a commit that changes many groups, until the background puts them into their rows.
+_SCHEMA_13 = """
+CREATE TABLE IF NOT EXISTS later_states (number INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
+"""
 MIGRATIONS = (
     *(_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4, _SCHEMA_5, _SCHEMA_6, _SCHEMA_7, _SCHEMA_8, _SCHEMA_9),
-    *(_SCHEMA_10, _SCHEMA_11, _SCHEMA_12),
+    *(_SCHEMA_10, _SCHEMA_11, _SCHEMA_12, _SCHEMA_13),
 )
 """The script at index i takes a file from schema i to i + 1; a script once released is never changed."""
 
@@ -309,6 +315,7 @@ def connect(path: Path, engine: Engine = PLAIN) -> sqlite3.Connection:
         if mode != "wal":
             raise StoreRefused(f"store {path}: this file system cannot hold a write-ahead log (journal mode {mode})")
         db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         db.execute(f"PRAGMA wal_autocheckpoint = {_AUTOCHECKPOINT_PAGES}")
         db.execute(f"PRAGMA journal_size_limit = {_LOG_KEPT_BYTES}")
         opening.pop_all()

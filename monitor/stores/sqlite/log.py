@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +25,7 @@ from monitor.stores._base import (
 )
 from monitor.stores._rows import BY_ID, EACH, each, labels_of, labels_text
 from monitor.stores._staged import Forms
-from monitor.stores.sqlite import audits, book, history, staged
+from monitor.stores.sqlite import audits, book, history, later_states, staged
 from monitor.stores.sqlite.audits import PRUNED_AT_ONCE
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.deliveries import outbox, write_outbox
@@ -55,7 +56,7 @@ def _write_alerts(db: sqlite3.Connection, change: Change, staging: Staging) -> C
         if alert.id not in seen:
             fresh.setdefault(alert.id, (alert, targets))
     logged = [LoggedAlert(cursor + n, alert) for n, (alert, _) in enumerate(fresh.values(), 1)]
-    db.executemany("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (_alert_row(x, staging) for x in logged))
+    db.executemany("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _alert_rows(logged, staging))
     staging.note(logged)
     box = outbox(db, change.at, [x.alert for x in logged])
     for one, (_, targets) in zip(logged, fresh.values(), strict=True):
@@ -71,10 +72,15 @@ def _seen(db: sqlite3.Connection, ids: list[str]) -> set[str]:
     return {id for (id,) in db.execute(alike, [each(id[4:12] for id in ids)])}
 
 
-def _alert_row(logged: LoggedAlert, staging: Staging) -> tuple[Any, ...]:
-    a = logged.alert
-    group = a.group.id if a.group else None
-    return logged.cursor, a.id, micros_of(a.at), a.type, a.subject, a.episode, group, staging.alert_body(a)
+def _alert_rows(logged: Sequence[LoggedAlert], staging: Staging) -> Iterator[tuple[Any, ...]]:
+    at = logged[0].alert.at if logged else None
+    at_us = 0 if at is None else micros_of(at)
+    for each_ in logged:
+        a = each_.alert
+        if a.at is not at:  # nearly all are of one time
+            at, at_us = a.at, micros_of(a.at)
+        group = a.group.id if a.group else None
+        yield each_.cursor, a.id, at_us, a.type, a.subject, a.episode, group, staging.alert_body(a)
 
 
 def _last_cursor(db: sqlite3.Connection) -> int:
@@ -155,6 +161,7 @@ def entry(db: sqlite3.Connection, group_id: str, id: str, scope: Scope) -> Appli
 def prune_alerts(db: sqlite3.Connection, before: datetime) -> int:
     """One batch of alerts with their deliveries and attempts; 0 when nothing is left to delete."""
     with transaction(db):
+        later_states.fold_all(db)
         rows = db.execute(
             "SELECT cursor FROM alerts AS a WHERE at < ?"
             " AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.cursor = a.cursor AND +d.state = 'pending')"

@@ -29,6 +29,7 @@ from monitor.stores._staged import (
     prefix_of,
     whole_row_of,
 )
+from monitor.stores.sqlite import later_states
 from monitor.stores.sqlite.connection import transaction
 
 AT_ONCE = 500
@@ -140,12 +141,15 @@ def ordered(db: sqlite3.Connection, forms: Forms, found: list[Delivery]) -> list
 
 
 def render(db: sqlite3.Connection, forms: Forms, most: int) -> Rendered:
-    """Works out the figures of the oldest light alerts and rows, `most` at once. A form goes with the last of them."""
+    """Works out the figures of the oldest light alerts and rows, `most` at once. A form goes with the last of them.
+
+    When all are done, it puts the states that wait into their rows.
+    """
     oldest = "SELECT number, first, last, first_row, last_row FROM staged ORDER BY number LIMIT 1"
     with transaction(db):
         found = db.execute(oldest).fetchone()
         if found is None:
-            return Rendered()
+            return Rendered(later_states.fold(db))
         number, first, last, first_row, last_row = found
         done = _render_alerts(db, forms, number, (first, last), most)
         if done < most:

@@ -13,7 +13,8 @@ from monitor import crashpoint
 from monitor.core.alerts.alert import LoggedAlert
 from monitor.core.alerts.light import whole
 from monitor.core.schema import Id, Pattern, Problem
-from monitor.stores._base import AlertFilter, Audit, Delivery, new_delivery
+from monitor.stores._base import AlertFilter, Audit, Delivery
+from monitor.stores._new_deliveries import new_delivery
 from monitor.web.alert_log import may_see
 from monitor.web.auth import OPERATE
 from monitor.web.http import MAX_LIMIT, Rejected, bad_cursor, invalid, read_as, read_body

@@ -7,18 +7,24 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import numpy as np
 import pytest
 
 from monitor.core.alerts.light import LightAlert
 from monitor.core.rules.settings import Lifecycle
+from monitor.core.stages.stages import GroupState, Signal
 from monitor.engine.columns import ragged
+from monitor.engine.columns.block import Block
+from monitor.engine.columns.cutting import CutRows
+from monitor.engine.moves.alike import Alike
 from monitor.engine.moves.choosing import _bands
 from tests.engine.kinds import ALL, OTHER_INTEREST
 from tests.engine.market import TRUSTED, WARY, Market
 from tests.engine.twins import deadlines_of
 from tests.stores.plain_storm import NEVER, Storm
 
+packed = msgspec.msgpack.encode
 DAY_S = 24 * 3600
 LENT_BY_DAY = ("vip_loan", "flat_loan")
 
@@ -78,11 +84,32 @@ def test_a_date_that_comes_before_a_reminder_leaves_it_to_be_planned_with_the_da
     assert any(found)
 
 
-def test_rows_of_several_blocks_are_gathered_as_they_are_chosen_and_joined() -> None:
+def test_rows_of_several_blocks_are_cut_out_as_they_are_chosen_and_joined() -> None:
     columnar = Storm(plain_from=1).book.columnar
     assert columnar is not None
-    columns = columnar.rows.block(0).columns
-    parts = [(columns, np.array(rows)) for rows in ([0], [3, 5, 88], [89, 1])]
-    ours, theirs = ragged.gathered(parts), ragged.joined([ragged.chosen(c, rows) for c, rows in parts])
+    block = columnar.rows.block(0)
+    stated = Block(block.columns._replace(matures=np.arange(len(block.columns.terms))))
+    blocks = [block, stated, block]
+    of, at = np.array([0, 1, 1, 1, 2, 2]), np.array([0, 3, 5, 88, 89, 1])
+    places = CutRows(blocks, of, at)
+    parts = [ragged.chosen(blocks[k].columns, at[of == k]) for k in range(3)]
+    ours, theirs = places.columns(), ragged.joined(parts)
     for name, mine, other in zip(ours._fields, ours, theirs, strict=True):
-        assert np.array_equal(mine, other) if isinstance(mine, np.ndarray) else mine == other, name
+        if isinstance(mine, np.ndarray):
+            assert mine.dtype == other.dtype, name
+            assert np.array_equal(mine, other), name
+        else:
+            assert mine == other, name
+    assert places.ids() == [blocks[k].id(i) for k, i in zip(of.tolist(), at.tolist(), strict=True)]
+
+
+def test_what_only_looks_like_the_id_of_an_alert_is_not_cut_out_of_a_state() -> None:
+    """Texts side by side may read like it: here the names of coins."""
+    alike = Alike()
+    states = [GroupState("", "margin_call", last_alert="evt_" + letter * 26) for letter in "ab"]
+    found = [alike.state(packed(state), Signal.BREACH, 0, frozenset()) for state in states]
+    assert found == [(GroupState("", "margin_call"), state.last_alert) for state in states]
+    assert found[0][0] is found[1][0]
+    for letter in "ab":
+        state = GroupState("", "margin_call", short=("last_alert", letter * 30))
+        assert alike.state(packed(state), Signal.BREACH, 0, frozenset()) == (state, None)

@@ -69,7 +69,7 @@ class EscalationWatch(Watcher):
         for alert in list(alerts):
             if alert.type in ASKS:
                 continue
-            if alert.group is not None and alert.type in STAGE_NEWS:
+            if self._open and alert.group is not None and alert.type in STAGE_NEWS:
                 found = self._open.get(f"group|{alert.subject}")
                 if found is not None and (found.stage, found.episode) != (alert.stage_to, alert.episode):
                     self._end(found, "over", alert.at, out)

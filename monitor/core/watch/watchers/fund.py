@@ -66,10 +66,8 @@ class FundWatch(Watcher):
         """Takes the groups that a memory holds, and goes on in its rhythm."""
         kept = memory.watchers.fund
         self._state = kept
-        found = (self._ground.book.find(s.group) for s in memory.states if s.stage == LIQUIDATION)
-        self._held = {
-            record.group.id: _InLiquidation(record.group.product, record.held) for record in found if record is not None
-        }
+        found = self._ground.book.find_all(s.group for s in memory.states if s.stage == LIQUIDATION)
+        self._held = {record.group.id: _InLiquidation(record.group.product, record.held) for record in found}
         if self._ground.rules.fund is None:
             self._state = msgspec.structs.replace(kept, due=None)
             return

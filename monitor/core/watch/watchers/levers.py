@@ -85,7 +85,7 @@ class LeverWatch(Watcher):
         for lever in kept.in_force:
             self._keep(lever)
         for state in memory.states:
-            if state.other_lines is not None and self._ground.book.find(state.group) is not None:
+            if state.other_lines is not None and state.group in self._ground.book:
                 self._plan_lines(state.group, state.other_lines.until)
 
     def find(self, id_: str) -> LeverInForce | None:

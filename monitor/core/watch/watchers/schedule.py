@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from monitor.core import deadlines
 from monitor.core.deadlines import Deadline
@@ -18,6 +19,13 @@ from monitor.core.watch.watcher import BookChange, Ground, Watcher
 
 AHEAD = timedelta(hours=6)
 """How far ahead the dates of loans are planned. For a batch a book names those within a day (TakenBatch.look)."""
+
+
+class PlainDeadline(NamedTuple):
+    """When something is due for groups that stand alike, and of which kind."""
+
+    at: datetime
+    kind: int
 
 
 class Schedule(Watcher):
@@ -77,19 +85,24 @@ class Schedule(Watcher):
             firm = None
         self._ground.agenda.set(deadlines.GROUP, record.group.id, firm, late)
 
-    def plan_plain(self, state: GroupState, dated: int) -> None:
-        """The same for a group of which the state says all. `dated`: the first date of its loans, which is not near yet."""
-        firm: Deadline | None = None
+    def plain_deadline(self, state: GroupState) -> PlainDeadline | None:
+        """The next deadline of a group of which the state says all but the dates of its loans."""
+        due: PlainDeadline | None = None
         if (at := reminder_due(state, self._ground.rules.lifecycle)) is not None:
-            firm = Deadline(at, deadlines.GROUP, state.group, deadlines.REMINDER)
+            due = PlainDeadline(at, deadlines.REMINDER)
         if state.deadline is not None:
-            grace = Deadline(state.deadline, deadlines.GROUP, state.group, deadlines.GRACE)
-            firm = grace if firm is None else min(firm, grace)
+            grace = PlainDeadline(state.deadline, deadlines.GRACE)
+            due = grace if due is None else min(due, grace)
+        return due
+
+    def plan_plain(self, group_id: str, due: PlainDeadline | None, dated: int) -> None:
+        """Plans a group by what `plain_deadline` says. `dated`: the first date of its loans, which is not near yet."""
         # The date would come first: the group is planned again when that is near.
-        if firm is not None and (dated, deadlines.DATES[0]) < (micros_of(firm.at), firm.kind):
-            firm = None
-        self._ground.agenda.set(deadlines.GROUP, state.group, firm)
+        if due is None or (dated, deadlines.DATES[0]) < (micros_of(due.at), due.kind):
+            self._ground.agenda.set(deadlines.GROUP, group_id, None)
+        else:
+            self._ground.agenda.set(deadlines.GROUP, group_id, Deadline(due.at, deadlines.GROUP, group_id, due.kind))
 
     def _plan_all(self, group_ids: Iterable[str]) -> None:
-        for group_id in group_ids:
-            self.plan(self._ground.known(group_id))
+        for record in self._ground.book.find_all(group_ids):
+            self.plan(record)
