@@ -66,6 +66,7 @@ class Measured(NamedTuple):
     took_s: float
 
 
+OVER_SHARDS = "\n## Over shards\n\n"
 NEAR = 0.1
 """The targets are ratios, which move by some per cent from run to run."""
 
@@ -132,6 +133,7 @@ def results(m: Measured) -> dict[str, Any]:
         "loop_lateness_storm_p99_ms": m.storm_lateness.p99_ms,
         "scroll_task_ms": None if m.scrolled is None else m.scrolled.longest_ms,
         "over_shards": m.over_shards.results,
+        "over_shards_kept": spread.kept(),
         "behind_a_fence": None if m.behind_a_fence is None else m.behind_a_fence.results,
         "machine": {**m.machine, "read_gb_per_s": bandwidth(m.engine) / 1e9},
     }
@@ -218,7 +220,7 @@ def rows(m: Measured) -> list[Row]:
 
 def write(m: Measured, folder: Path, suffix: str, method: str) -> None:
     """Writes results{suffix}.json, RESULTS{suffix}.md and growth{suffix}.svg."""
-    (folder / f"results{suffix}.json").write_text(json.dumps(_rounded(results(m)), indent=2) + "\n")
+    (folder / f"results{suffix}.json").write_text(json.dumps(rounded(results(m)), indent=2) + "\n")
     (folder / f"growth{suffix}.svg").write_text(growth_chart(m))
     (folder / f"RESULTS{suffix}.md").write_text(markdown(m, f"growth{suffix}.svg", method))
 
@@ -250,7 +252,7 @@ def markdown(m: Measured, chart: str, method: str) -> str:
         ), "", "## Missed", "", *([_miss(row) for row in missed] or ["Nothing."]), "",
         "## How the cost grows", "", f"![Cost of a tick by number of groups]({chart})", "",
         "## Sweeps side by side", "", *_sweeps(m), "", "## The sweep and memory bandwidth", "", *_bandwidth(m), "",
-        "## The path, the storm, the loop", "", *_path(m), "", "## Over shards", "",
+        "## The path, the storm, the loop", "", *_path(m), OVER_SHARDS.rstrip("\n"), "",
         *shards_section(m.over_shards.results, spread.kept()), "", "## Behind the fence of a lease", "",
         *_fenced(m.behind_a_fence), "", "## Memory", "", *_memory(m), "", "## Method", "", method,
     ])  # fmt: skip
@@ -341,10 +343,29 @@ def shards_section(now: dict[str, Any], kept: dict[str, Any]) -> list[str]:
     """What this run found of a book over shards, and what is kept of others."""
     lines = _over_shards(now)
     for groups, run in sorted(kept.items(), key=lambda item: int(item[0])):
-        facts = run["machine"]
-        title = f"{int(groups):,} groups, found by itself on {run['day']}: {facts['cpu']}, {facts['cores']} cores, "
-        lines += ["", f"{title}load before {', '.join(map(str, facts['load_before']))}.", "", *_over_shards(run)]
+        facts, of = run["machine"], f" of {run['commit']}" if run.get("commit") else ""
+        title = (
+            f"{int(groups):,} groups, by an earlier run alone, on {run['day']}{of}: {facts['cpu']}, {facts['cores']} "
+        )
+        title += f"cores, {facts['memory_gib']} GiB, load before {', '.join(map(str, facts['load_before']))}."
+        lines += ["", title, "", *_over_shards(run)]
+        if memory := run.get("memory"):
+            lines += [
+                "",
+                *_table(("memory", "bytes a group"), ((name, f"{size:.0f}") for name, size in memory.items())),
+            ]
     return lines
+
+
+def show_over_shards(folder: Path, kept: dict[str, Any]) -> None:
+    """Puts what is kept of shards into the report that was written last; all else stays."""
+    found, told = folder / "results.json", folder / "RESULTS.md"
+    results = json.loads(found.read_text())
+    found.write_text(json.dumps({**results, "over_shards_kept": kept}, indent=2) + "\n")
+    before, _, rest = told.read_text().partition(OVER_SHARDS)
+    _, end, after = rest.partition("\n## ")
+    section = "\n".join(shards_section(results["over_shards"], kept))
+    told.write_text(f"{before}{OVER_SHARDS}{section}\n{end}{after}")
 
 
 def _over_shards(run: dict[str, Any]) -> list[str]:
@@ -396,7 +417,8 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Four significant digits, at any depth."""
     if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
+        return {key: rounded(each) for key, each in value.items()}
     return float(f"{value:.4g}") if isinstance(value, float) else value

@@ -8,23 +8,26 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from monitor.cli.findings import Finding
+from monitor.engine.spread.ray_wire import has_tls, lacks
 from monitor.tables import EngineTable
 from monitor.web_table import is_loopback
-
-ON = ("1", "true")
 
 
 def of_ray(engine: EngineTable, environ: Mapping[str, str], home: Path) -> list[Finding]:
     """What is missing where Ray may be reached from beyond this machine. Ray takes both from its environment alone."""
     address = environ.get("RAY_ADDRESS", "") if engine.ray == "auto" else engine.ray
     host = _host(address)
-    if not engine.ray or (host and is_loopback(host)):
+    if not engine.ray:
+        return []
+    if has_tls(environ) and (why := lacks(environ)):
+        return [Finding("ray wire", "trouble", why)]
+    if host and is_loopback(host):
         return []
     # Which machines the cluster of this machine has only Ray knows: this one alone needs neither.
     status: Literal["note", "trouble"] = "trouble" if host else "note"
     where = f"Ray at {address}" if host else "where Ray has other machines"
     found = []
-    if environ.get("RAY_USE_TLS", "").lower() not in ON:
+    if not has_tls(environ):
         text = f"{where}: no TLS, so who is on the way reads and changes prices, groups and code"
         found.append(
             Finding("ray wire", status, f"{text}; set RAY_USE_TLS=1 and its certificates, here and where Ray starts")

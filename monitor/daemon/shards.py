@@ -28,6 +28,8 @@ ASK_S = 1.0
 """Where no price comes, a shard is asked all the same whether it is there."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 300.0
 """A fault that comes again in a replacement must not keep the machine busy: each pause is twice the one before."""
+NOT_REACHED_S = 5.0
+"""The same where what carries the shards is not there at all: to look again costs little, and no group is watched."""
 CALM_S = 600.0
 """A shard that has been there for this long begins with the first pause again."""
 
@@ -222,6 +224,8 @@ class ShardKeeper:
             self._begun_s[seat] = clock.monotonic_s()
             if is_back:
                 break
+            if self._book.links.shards.trouble:
+                self._pause_s[seat] = min(self._pause_s[seat], NOT_REACHED_S / 2)
         self._replacing.discard(seat)
         self._is_moving = True
         place = seat // self._book.links.copies
@@ -237,7 +241,8 @@ class ShardKeeper:
         if not await ask(lambda _, __: book.plan_mending([seat]), needs_commit=False):
             return True  # it has left meanwhile
         if not await asyncio.to_thread(book.mend, seat):
-            log.error("a replacement of a shard did not load", shard=self._name(seat))
+            why = book.links.shards.trouble or "it gave no answer"
+            log.error("a replacement of a shard did not load", shard=self._name(seat), reason=why)
             return False
         await ask(lambda _, __: book.take_back(seat), needs_commit=False)
         return True

@@ -127,6 +127,7 @@ def test_the_results_have_the_keys_that_were_agreed(measured: Measured) -> None:
         "loop_lateness_p99_ms",
         "scroll_task_ms",
         "over_shards",
+        "over_shards_kept",
         "behind_a_fence",
         "machine",
     }
@@ -234,14 +235,35 @@ def test_the_machine_is_described_without_its_name() -> None:
 def test_what_shards_took_stands_beside_one_process_and_beside_what_is_kept(measured: Measured) -> None:
     run = {
         "day": "2026-01-05",
-        "machine": {"cpu": "x", "cores": 2, "load_before": [0.5]},
+        "commit": "abc1234",
+        "machine": {"cpu": "x", "cores": 2, "memory_gib": 8, "load_before": [0.5]},
+        "memory": {"4 shards": 332.2},
         **measured.over_shards.results,
     }
     lines = report.shards_section(measured.over_shards.results, {"10000000": {**run, "groups": 10_000_000}})
     assert "| 2 local | 10 | 0.5 | 3 | 1.5 | 40 |" in lines
     assert lines.count("| one process | 20 |  |  |  |  |") == 2
-    assert "10,000,000 groups, found by itself on 2026-01-05: x, 2 cores, load before 0.5." in lines
+    assert (
+        "10,000,000 groups, by an earlier run alone, on 2026-01-05 of abc1234: x, 2 cores, 8 GiB, load before 0.5."
+        in lines
+    )
+    assert "| 4 shards | 332 |" in lines
     assert report.results(measured)["over_shards"]["tick_over_one"] == {"2 local": 0.5}
+
+
+def test_a_run_over_shards_is_put_into_the_report_that_is_there(
+    measured: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it would stand there after another `make bench`, and all else stays as it is."""
+    report.write(measured, tmp_path, "", "As it was.")
+    run = {"day": "2026-01-05", "machine": {"cpu": "x", "cores": 2, "memory_gib": 8, "load_before": [0.5]}}
+    kept = {"10000": {**run, **measured.over_shards.results, "groups": 10_000}}
+    report.show_over_shards(tmp_path, kept)
+    shown = [(tmp_path / name).read_text() for name in ("RESULTS.md", "results.json")]
+    monkeypatch.setattr(report.spread, "kept", lambda: kept)
+    report.write(measured, tmp_path, "", "As it was.")
+    assert shown == [(tmp_path / name).read_text() for name in ("RESULTS.md", "results.json")]
+    assert "10,000 groups, by an earlier run alone" in shown[0]
 
 
 def test_commits_behind_a_fence_stand_beside_those_of_sqlite(measured: Measured) -> None:

@@ -8,11 +8,18 @@ from monitor.cli.doctor import examine
 from monitor.cli.shard_checks import of_ray
 from monitor.config import load
 from monitor.tables import EngineTable
+from tests.engine.spread.own_authority import tls_of_ray
 from tests.faults.house import House
 
 FAR = "ray://10.0.0.7:10001"
 TLS = {"RAY_USE_TLS": "1"}
+"""The files are those of the fixture `tls`."""
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "made-up"}
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return tls_of_ray(tmp_path_factory.mktemp("ray") / "authority", "10.0.0.7")
 
 
 @pytest.mark.parametrize(
@@ -35,21 +42,28 @@ TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "made-up"}
     ],
 )
 def test_the_doctor_says_where_tls_and_a_token_to_ray_are_missing(
-    tmp_path: Path, ray: str, environ: dict[str, str], said: list[str]
+    tmp_path: Path, tls: dict[str, str], ray: str, environ: dict[str, str], said: list[str]
 ) -> None:
-    found = of_ray(EngineTable(shards=1, ray=ray), environ, tmp_path)
+    found = of_ray(EngineTable(shards=1, ray=ray), tls | {"RAY_USE_TLS": "0"} | environ, tmp_path)
     assert [f"{each.status} {each.part}" for each in found] == said
 
 
 @pytest.mark.parametrize("name", [".ray/auth_token", "elsewhere"])
-def test_a_token_may_stand_in_a_file(tmp_path: Path, name: str) -> None:
+def test_a_token_may_stand_in_a_file(tmp_path: Path, tls: dict[str, str], name: str) -> None:
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
-    environ = TLS | ({"RAY_AUTH_TOKEN_PATH": str(path)} if name == "elsewhere" else {})
+    environ = tls | ({"RAY_AUTH_TOKEN_PATH": str(path)} if name == "elsewhere" else {})
     path.write_text("\n")
     assert [each.status for each in of_ray(EngineTable(shards=1, ray=FAR), environ, tmp_path)] == ["trouble"]
     path.write_text("made-up\n")
     assert [each.status for each in of_ray(EngineTable(shards=1, ray=FAR), environ, tmp_path)] == ["fine"]
+
+
+def test_the_doctor_names_a_file_of_tls_that_is_not_there(tmp_path: Path, tls: dict[str, str]) -> None:
+    environ = tls | TOKEN | {"RAY_TLS_SERVER_KEY": "/nowhere/key.pem"}
+    (found,) = of_ray(EngineTable(shards=1, ray="ray://127.0.0.1:10001"), environ, tmp_path)
+    assert found.status == "trouble"
+    assert found.text.startswith("RAY_TLS_SERVER_KEY = /nowhere/key.pem: No such file")
 
 
 async def test_the_doctor_looks_at_the_way_to_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,10 @@ class Shards(Protocol):
     where: str
     """Where they live, for people."""
 
+    @property
+    def trouble(self) -> str:
+        """Why none can begin at all: what carries them is not reached. Else empty."""
+
     def begin(self, seat: int) -> None:
         """Starts a copy with nothing in it, in place of the one before."""
 

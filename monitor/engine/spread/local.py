@@ -34,6 +34,7 @@ class NearShards:
     """Shards as objects. Calls are copied, so that nothing is shared by mistake."""
 
     where = "this process"
+    trouble = ""
 
     def __init__(self) -> None:
         self.shards: dict[int, Shard] = {}
@@ -78,6 +79,7 @@ class LocalShards:
     """Processes. The prices of a tick lie in memory that all of them read."""
 
     where = "this machine"
+    trouble = ""
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")

@@ -16,6 +16,7 @@ class SharedProcesses:
     """A Shards over processes that outlive it: what begins gets a process that is there, and forgets all it was told."""
 
     where = "processes of a test"
+    trouble = ""
 
     def __init__(self, own: LocalShards | None = None) -> None:
         self.own = own or LocalShards()
