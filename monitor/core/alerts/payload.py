@@ -19,7 +19,7 @@ from monitor.core.alerts.alert_type import Severity
 from monitor.core.alerts.coin_texts import CoinSheet, CoinTexts, sheet_of
 from monitor.core.alerts.rows_shown import DebtShown, InputShown, debt_shown, input_shown, shared_stamp
 from monitor.core.loans.line_bounds import bounded_labels
-from monitor.core.money import plain
+from monitor.core.money import exact, plain
 from monitor.core.rules.product import Product
 from monitor.core.rules.thresholds import Thresholds, metric_reason
 from monitor.core.stages.ahead import lines_ahead
@@ -194,7 +194,8 @@ def _data_of(alert: Alert, cursor: int | None, products: Mapping[str, Product], 
     else:
         more = _of_group(alert, alert.group)
         if alert.figures is not None:
-            more |= _with_figures(alert.figures, products.get(alert.group.product), alert.stage_to, how)
+            with exact():
+                more |= _with_figures(alert.figures, products.get(alert.group.product), alert.stage_to, how)
         if alert.type == CLOSED:
             more |= {"cure": None, "liquidation_price": None, "next_line": None}  # nobody is asked for anything
     return AlertData(

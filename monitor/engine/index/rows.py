@@ -206,8 +206,7 @@ class RowIndex:
     def rows_of(self, number: int) -> list[int]:
         """The rows of a block that have a group."""
         base = number * GROUPS
-        rows: list[int] = (base + np.flatnonzero(self.stage[base : base + GROUPS] != NO_GROUP)).tolist()
-        return rows
+        return (base + np.flatnonzero(self.stage[base : base + GROUPS] != NO_GROUP)).tolist()
 
     def living(self) -> Iterator[tuple[int, Block]]:
         """Blocks that are there, with their numbers."""
@@ -246,15 +245,7 @@ class RowIndex:
         for place in np.flatnonzero(~self._accounts.absent(block.columns.arena, at)).tolist():
             row = rows.item(place)
             is_new[row] = is_new[row] and self.owner(block.text(at.item(place))) is None
-        first_id: dict[str, int] = {}
-        for row in _maybe_known(self._ids, block, fresh, retired):
-            id_ = block.id(row)
-            if first_id.setdefault(id_, row) != row or id_ in retired or fresh.find(id_) is not None:
-                is_new[row] = False
-        first_account: dict[str, int] = {}
-        for row, account in _maybe_owned(self._accounts, block, fresh):
-            if first_account.setdefault(account, row) != row or fresh.owner(account) is not None:
-                is_new[row] = False
+        _drop_repeated(is_new, self._ids, self._accounts, block, fresh, retired)
         for row, account in block.far_accounts():
             is_new[row] &= self.owner(account) is None
         return is_new
@@ -302,7 +293,6 @@ class RowIndex:
 
     def _id_key(self, group_id: str) -> tuple[bytes, Callable[[int], bool]]:
         """What `Index.find` looks for, and which row has it."""
-
         return group_id.encode(), lambda row: self.has_id(row, group_id)
 
 
@@ -311,6 +301,21 @@ def _mark(by_row: dict[int, T], row: int, value: T, is_there: bool) -> None:
         by_row[row] = value
     else:
         by_row.pop(row, None)
+
+
+def _drop_repeated(
+    is_new: Bools, ids: Index, accounts: Index, block: Block, fresh: PlainBook, retired: Collection[str]
+) -> None:
+    """Marks rows whose id or account is retired, a fresh group's, or stands earlier in the block."""
+    first_id: dict[str, int] = {}
+    for row in _maybe_known(ids, block, fresh, retired):
+        id_ = block.id(row)
+        if first_id.setdefault(id_, row) != row or id_ in retired or fresh.find(id_) is not None:
+            is_new[row] = False
+    first_account: dict[str, int] = {}
+    for row, account in _maybe_owned(accounts, block, fresh):
+        if first_account.setdefault(account, row) != row or fresh.owner(account) is not None:
+            is_new[row] = False
 
 
 def _maybe_known(ids: Index, block: Block, fresh: PlainBook, retired: Collection[str]) -> list[int]:

@@ -99,7 +99,7 @@ class SpreadGroups(ColumnarGroups):
             self.rows.install(stored.number, block, 0, np.array(gone, bool) if any(gone) else None)
             numbers.append(stored.number)
         self.rows.set_states(states)
-        packed = self._packed_by_block()
+        packed = _packed_by_block(self.rows)
         some = 4 * len(self.links.blocks.ring)
         for first in range(0, len(numbers), some):
             # Some at a time: all shards load at once, no queue of bodies fills the memory, and each says what room is left.
@@ -121,7 +121,7 @@ class SpreadGroups(ColumnarGroups):
 
     def mending(self, place: int) -> Iterator[Call]:
         """All that a replacement of a copy of a shard must be told, as of now. Any one thread may go through it."""
-        packed = self._packed_by_block()
+        packed = _packed_by_block(self.rows)
         mine = [number for number in self.shelf.numbers() if self.links.place(number) == place]
         told: list[Call] = [("renew", (self.now.at, self.now.rules)), ("assets", (list(self._coins_told),))]
         rest = [(number, _dead(self, number), packed.get(number, {})) for number in mine]
@@ -130,7 +130,7 @@ class SpreadGroups(ColumnarGroups):
     def move_some(self, most: int) -> int:
         """Hands blocks over to the shards where they should be: at most so many. Says how many are left."""
         moves = self.links.blocks.moves(self.shelf.numbers())
-        packed = self._packed_by_block() if moves else {}
+        packed = _packed_by_block(self.rows) if moves else {}
         for number, place in moves[:most]:
             before, size = self.links.place(number), self.shelf.size(number)
             load = self._load_call(number, packed.get(number, {}))
@@ -151,12 +151,6 @@ class SpreadGroups(ColumnarGroups):
 
     def _load_call(self, number: int, states: Mapping[int, bytes]) -> Call:
         return "load", (number, self.shelf.body(number), 0, _dead(self, number), states)
-
-    def _packed_by_block(self) -> dict[int, dict[int, bytes]]:
-        found: dict[int, dict[int, bytes]] = defaultdict(dict)
-        for row, packed in self.rows.packed_states().items():
-            found[row // GROUPS][row % GROUPS] = packed
-        return found
 
     # -- rules and time --
 
@@ -285,7 +279,7 @@ class SpreadGroups(ColumnarGroups):
 
     def _install(self, number: int, block: Block, first: int, dead: Bools | None = None) -> None:
         self.rows.install(number, block, first, dead)
-        states = self._packed_by_block().get(number, {}) if first else {}
+        states = _packed_by_block(self.rows).get(number, {}) if first else {}
         _, (_, body, _, gone, _) = self._load_call(number, {})
         self.links.tell(self._placed(number, first), "load", number, body, first, gone, states)
 
@@ -306,6 +300,14 @@ class SpreadGroups(ColumnarGroups):
         if was is not None or packed is not None:
             state = packed or _packed(msgspec.structs.replace(UNTOUCHED, group=""))
             self.links.tell(self.links.place(row // GROUPS), "keep", row, state)
+
+
+def _packed_by_block(rows: RowIndex) -> dict[int, dict[int, bytes]]:
+    """States by block and place."""
+    found: dict[int, dict[int, bytes]] = defaultdict(dict)
+    for row, packed in rows.packed_states().items():
+        found[row // GROUPS][row % GROUPS] = packed
+    return found
 
 
 def fetch(groups: SpreadGroups, ids: Iterable[str]) -> None:

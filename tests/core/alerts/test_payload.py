@@ -9,6 +9,7 @@ import pytest
 
 from monitor.core.alerts.catalogue import CATALOGUE
 from monitor.core.alerts.payload import BODY_LIMIT, OnlyInNotices, alert_body, alert_item
+from monitor.core.money import EXACT
 from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.settings import Trust
 from monitor.core.stages.stages import TABLE
@@ -382,3 +383,18 @@ def test_a_body_that_is_cut_is_the_item_that_is_cut() -> None:
     body = alert_body(alert, 3, RULES_BY_KIND, durable=False, only=only)
     assert body == msgspec.json.encode(as_json(alert_item(alert, 3, RULES_BY_KIND, durable=False, only=only)))
     assert len(body) < 20_000
+
+
+def test_the_band_is_exact_however_many_digits_the_sums_have() -> None:
+    [alert] = example().alerts
+    line, recognised = D("0.77"), D("100000000000000.2000000000000001")
+    on_it = EXACT.multiply(line, recognised)
+    for debt, band, ahead in (
+        (on_it, "margin_call", "liquidation"),
+        (EXACT.subtract(on_it, D("1e-18")), "restricted", "margin_call"),
+    ):
+        assert alert.figures is not None
+        figures = msgspec.structs.replace(alert.figures, debt_usd=debt, recognised_usd=recognised)
+        moved = msgspec.structs.replace(alert, figures=figures, stage_to="normal")
+        data = as_json(alert_item(moved, 1, {RULES.name: RULES}))["data"]
+        assert (data["band"], data["next_line"]["name"]) == (band, ahead)
