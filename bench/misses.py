@@ -60,6 +60,10 @@ WHY: dict[str, str] = {
         "Another process packs the lines. What is left to the daemon is to hand them over, to take the block back, and to "
         "look whether its groups are new and where they stand."
     ),
+    "page_ms": (
+        "The turn that lays a page's block in the screen: one pass over its positions, which is not divided. It is the "
+        "median over pages of the longest turn of each."
+    ),
     "page_changed_ms": (
         "Turns in which several hundred changed groups are folded: their block is laid again as a whole. The others take a "
         "third of that."
