@@ -1,4 +1,4 @@
-"""States of a storm wait in the row of their commit: durable at once, the newest wins, and everybody sees them."""
+"""States of a storm wait in rows of their commit: durable at once, the newest wins, and everybody sees them."""
 
 from __future__ import annotations
 
@@ -72,6 +72,14 @@ async def test_the_background_puts_them_into_their_rows_a_thousand_at_a_time(
     await commit(store, 9, called([0], 9))
     assert in_rows(store.path) == (COUNT, 0)
     assert (await store.open()).states[0].episode == 9
+
+
+async def test_a_commit_of_more_than_a_thousand_is_put_there_a_thousand_at_a_time_too(store: SqliteStore) -> None:
+    most = later_states.AT_ONCE
+    await commit(store, 1, called(range(2 * most + 3), 1))
+    assert in_rows(store.path) == (0, 3)
+    done = [(await store.render(1)).done for _ in range(4)]
+    assert (done, in_rows(store.path)) == ([most, most, 3, 0], (2 * most + 3, 0))
 
 
 async def test_what_is_told_of_an_open_episode_is_not_pruned_while_its_state_waits(store: SqliteStore) -> None:

@@ -1,8 +1,8 @@
-"""The states of a storm: durable at once in one row of their commit, and in their own rows later, many at a time.
+"""The states of a storm: durable at once in few rows of their commit, and in their own rows later, many at a time.
 
 Groups that change in one tick lie all over the table of states: to write each there costs a page of its own, twenty times as
-much as the state. A row for all of them grows at the end of its table. The background puts them where they belong, in the
-order of that table, and so does everybody who reads states.
+much as the state. A row for a thousand of them grows at the end of its table. The background puts them where they belong, in
+the order of that table, and so does everybody who reads states.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from monitor.stores.sqlite.connection import transaction
 FEWEST = 32
 """Fewer states go into their rows at once, unless older ones wait: what is put there later would win over them."""
 AT_ONCE = 1_000
-"""States that are put into their rows in one go: it takes some ten milliseconds, and a commit may wait for it."""
+"""States in a row of those that wait, and how many are put into their own in one go: it takes some ten milliseconds, and a
+commit may wait for it."""
 _states = msgspec.json.Decoder(tuple[GroupState, ...]).decode
 
 
@@ -29,8 +30,9 @@ def write(db: sqlite3.Connection, states: Sequence[GroupState]) -> None:
     """Keeps the states of a commit, of which each names another group."""
     if len(states) < FEWEST and not _are_waiting(db):
         _put(db, states)
-    elif states:
-        db.execute("INSERT INTO later_states (body) VALUES (?)", [encode(states)])
+    else:
+        parts = ([encode(states[first : first + AT_ONCE])] for first in range(0, len(states), AT_ONCE))
+        db.executemany("INSERT INTO later_states (body) VALUES (?)", parts)
 
 
 def fold(db: sqlite3.Connection, most: int = AT_ONCE) -> int:
