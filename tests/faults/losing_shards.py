@@ -56,6 +56,8 @@ SETS_A_SECOND = 5
 LONG_S, SHORT_S = 60.0, 2.0
 """How long a question may wait in general, and while a shard that was stopped is looked for: a busy machine is no loss."""
 WITHIN_S = 60.0
+FEW = 8
+"""So many groups stay with a shard: a change takes one out of its block, and without groups nothing is unwatched."""
 
 
 class DaemonTwins(LosingTwins):
@@ -222,9 +224,10 @@ class Desk:
         assert isinstance(shards, LocalShards)
         pid = shards.processes[seat].pid
         assert pid is not None
+        # In a turn of core: a question that is under way would wait as long as it was told to.
+        await self.app.sequencer.ask(lambda _, __: setattr(self.links, "limit_s", SHORT_S), needs_commit=False)
         os.kill(pid, how)
         self.losses += 1
-        self.links.limit_s = SHORT_S
         await self.until(lambda: seat in self.links.gone, "the loss is found out")
         self.links.limit_s = LONG_S
         await self.until(lambda: self._are_told("shard.missing", missing + 1), "shard.missing")
@@ -261,7 +264,8 @@ class Desk:
         assert seen.ready == 503
         assert f"nobody watches its {len(gone)} groups" in seen.reasons[f"shard {place}"]
         assert (seen.is_partial, seen.blind) == (True, gone | self.twins.unpriced)
-        await self._deposit(self._random.choice(sorted(gone)))
+        if len(gone) > FEW:
+            await self._deposit(self._random.choice(sorted(gone)))
         await self.prices(5)
 
     async def _deposit(self, group: str) -> None:
