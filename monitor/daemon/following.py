@@ -99,7 +99,7 @@ class Follower:
         was, self._ready, self.followed.seen = self._ready, None, None
         try:
             ready = await asyncio.to_thread(self._made, was, book, state)
-        except BaseException:
+        except BaseException:  # a cancel too: shards must not outlive the book that asks them
             for each in (book, None if was is None else was.book):
                 if each is not None:
                     shards.close(each)
