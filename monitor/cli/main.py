@@ -54,6 +54,7 @@ from monitor.cli.options import (
     TokenFile,
 )
 from monitor.cli.shipped import DEMONSTRATION, configuration_of, demonstration, init, version
+from monitor.cli.wrong_use import wrong_use
 from monitor.client import NoAnswer
 from monitor.clock import SystemClock
 from monitor.config import BadConfig, Config
@@ -75,6 +76,7 @@ commands = Commands(
     version=version,
     version_flags=["--version"],
     result_action="return_value",
+    error_formatter=wrong_use,
     help_format="plaintext",
     default_parameter=Parameter(negative_iterable=(), show_default=lambda value: None if value in ((), "") else value),
 )

@@ -30,6 +30,7 @@ COMMANDS = [
     (["exposure", "--by", "borrower"], 0, "groups by borrower"),
     (["exposure", "--by", "coins"], 2, "expected asset, product, or a label"),
     (["what-if", "G", "--shok", "BTC=-20%"], 2, "shock"),
+    (["exposure", "asset"], 2, "has no use for 'asset'"),
 ]
 
 
