@@ -61,8 +61,8 @@ WHY: dict[str, str] = {
         "look whether its groups are new and where they stand."
     ),
     "page_ms": (
-        "The turn that lays a page's block in the screen: one pass over its positions, which is not divided. It is the "
-        "median over pages of the longest turn of each."
+        "The turns that lay a page's block in the screen and that put it: one pass each over its groups, which is not "
+        "divided. It is the median over pages of the longest turn of each."
     ),
     "page_changed_ms": (
         "Turns in which several hundred changed groups are folded: their block is laid again as a whole. The others take a "

@@ -78,7 +78,10 @@ class FastScreen:
         assert len(asset) == len(ladders)
         laid = self._tiers.asset.size if self._layout.blocks.size else 0
         assert len(asset) >= laid, "instruments of blocks keep their numbers"
-        self._tiers = _tiers(_plain(asset, np.uint16), ladders, further)
+        known = self._tiers.asset.size if are_added else 0
+        parts = None if further is None else further[known:]
+        added = _tiers(_plain(asset, np.uint16)[known:], ladders[known:], parts)
+        self._tiers = _joined(self._tiers, added) if known else added
         if not are_added:
             self._lay_again(self._layout.blocks.tolist())
 
@@ -315,6 +318,13 @@ def _tiers(asset: U16, ladders: Sequence[FloatLadder], further: U8 | None = None
     return LadderTiers(
         asset, parts, start, tiers[0], tiers[1], tiers[2], falling, lines[:, 0].ravel(), lines[:, 1].ravel(), steps
     )
+
+
+def _joined(before: LadderTiers, added: LadderTiers) -> LadderTiers:
+    """The ladders of instruments that came since, behind those that were there."""
+    start = np.concatenate((before.start, before.start[-1] + added.start[1:]))
+    columns: Any = zip(before, added, strict=True)
+    return LadderTiers(*map(np.concatenate, columns))._replace(start=start)
 
 
 class _Closed(NamedTuple):

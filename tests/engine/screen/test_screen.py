@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.engine.columns.fields import GROUPS
 from monitor.engine.screen import kernels, laying_kernels, look_kernels, screen
-from monitor.engine.screen.arrays import MISSING, UNTRUSTED
+from monitor.engine.screen.arrays import MISSING, UNTRUSTED, LadderTiers
 from monitor.engine.screen.layout import BlockSide, Loans
 from monitor.engine.screen.screen import FastScreen
 from monitor.engine.warm import warm
@@ -102,6 +102,27 @@ def small(threads: int = 1) -> FastScreen:
 
 
 GOOD = np.zeros(3, np.uint8)
+
+
+LADDERS = [
+    [(np.inf, 0.9)],
+    [(10.0, 0.9), (100.0, 0.5), (np.inf, 0.1)],
+    [(5.0, 1.0)],
+    [],
+    [(float(k), 0.9) for k in range(1, 12)],
+]
+
+
+def test_instruments_that_are_added_have_the_ladders_that_they_have_all_at_once() -> None:
+    """Instruments come while a book is filled; those before them are not made again."""
+    assets, further = np.array([0, 1, 1, 2, 0], np.uint16), np.array([0, 0, 1, 0, 0], np.uint8)
+    whole, grown = FastScreen(1), FastScreen(1)
+    whole.instruments(assets, LADDERS, further)
+    for end in (0, 2, 2, 3, 5):
+        grown.instruments(assets[:end], LADDERS[:end], further[:end], are_added=True)
+    for column, one, other in zip(LadderTiers._fields, whole.laid[1], grown.laid[1], strict=True):
+        np.testing.assert_array_equal(one, other, err_msg=column)
+        assert one.dtype == other.dtype, column
 
 
 @pytest.mark.parametrize(
