@@ -27,8 +27,8 @@ from bench.book import market
 from monitor import telemetry
 from monitor.clock import SystemClock
 from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.body import alert_body
 from monitor.core.alerts.light import whole
-from monitor.core.alerts.payload import alert_body
 from monitor.core.text import stamp
 from monitor.daemon.startup import prepare_threads
 from monitor.dispatch.worker import Around, Dispatcher

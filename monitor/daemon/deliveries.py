@@ -15,8 +15,9 @@ from monitor import contacts
 from monitor.ack_links import PATH, open_links
 from monitor.config import Config, Part
 from monitor.core.alerts.alert import Alert, GroupRef, LoggedAlert
+from monitor.core.alerts.body import alert_body
 from monitor.core.alerts.catalogue import ASKS, BOOK_LEFT_OUT, TO_PEOPLE
-from monitor.core.alerts.payload import OnlyInNotices, alert_body
+from monitor.core.alerts.payload import OnlyInNotices
 from monitor.core.events.events import API, Noticed
 from monitor.core.loans.line_bounds import in_words, label_problems
 from monitor.core.text import stamp

@@ -35,10 +35,15 @@ from monitor.notifiers._base import (
     page_of,
 )
 from monitor.stores._base import Attempt, Delivery
+from monitor.time_limit import TimeLimit
 
 
 class Channel(InTurn):
     """One notifier with its own loop, its own slots and its own breaker: a slow one delays no other."""
+
+    def __init__(self, name: str, notifier: Notifier, shared: Shared) -> None:
+        super().__init__(name, notifier, shared)
+        self._limit = TimeLimit(ATTEMPT_TIMEOUT_S)
 
     @property
     def notifier(self) -> Notifier:
@@ -209,7 +214,7 @@ class Channel(InTurn):
         while True:
             await permit.granted()
             try:
-                async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
+                async with self._limit.begun():
                     return await self._deliver(shown, bundle)
             except permit.Silent:
                 continue
@@ -238,7 +243,7 @@ class Channel(InTurn):
                 reason, e.receipt = without_tokens(reason), _without_tokens(e.receipt)
             return Ending(reason, self._fault(waiting, e), error=e, deadline=_deadline(found))
         except TimeoutError:
-            return Ending(f"no end within {ATTEMPT_TIMEOUT_S:g} s", Fault.PASSING, deadline=_deadline(found))
+            return Ending(f"no end within {self._limit.after_s:g} s", Fault.PASSING, deadline=_deadline(found))
         except Exception as e:  # noqa: BLE001
             # A notifier is a plug-in and may raise anything. Passed on, the error would end this channel's loop and
             # silence it. As a failure that may pass it is retried, recorded, and told of on another channel. The log

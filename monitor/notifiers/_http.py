@@ -34,6 +34,7 @@ from monitor.bounded_http import AnswerTooLong, BoundedConnector
 from monitor.clock import Clock, SystemClock
 from monitor.notifiers._base import DeliveryError, Fault, Receipt, one_line
 from monitor.secret_files import read_secret
+from monitor.time_limit import TimeLimit
 
 TIMEOUT_S = 15.0
 """Standard Webhooks asks for 15 to 30 s. The shorter leaves more attempts while a deadline runs."""
@@ -193,7 +194,7 @@ class Http:
 
     def __init__(self, reach: Reach, clock: Clock | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
         self._clock = clock or SystemClock()
-        self._timeout_s = timeout_s
+        self._limit = TimeLimit(timeout_s)
         self._guard = guarded_socket(allow_private=reach.allow_private, allow=networks_of(reach.allow))
         self._tls: ssl.SSLContext | bool = True
         if reach.ca_file is not None:
@@ -219,7 +220,7 @@ class Http:
                 await kept.connector.close()
             return await self._exchange(self._open(), url, body, headers)
         except TimeoutError:
-            raise DeliveryError(f"no answer within {self._timeout_s:g} s", retry=True) from None
+            raise DeliveryError(f"no answer within {self._limit.after_s:g} s", retry=True) from None
         except aiohttp.ClientConnectorCertificateError as e:
             why = one_line(getattr(e.certificate_error, "verify_message", None) or "it does not fit the name", 80)
             raise DeliveryError(f"the certificate is not trusted: {why}", fault=Fault.CHANNEL) from None
@@ -244,7 +245,7 @@ class Http:
         try:
             end = self._end(url)
             request = end.head(headers, len(body)) + body
-            async with asyncio.timeout(self._timeout_s):
+            async with self._limit.begun():
                 connection = await kept.connector.connect(end.request, [], _NO_LIMIT)
                 try:
                     status, found, content = await _say(connection, request)

@@ -20,8 +20,9 @@ import pytest
 
 from monitor import plugins
 from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.body import alert_body
 from monitor.core.alerts.light import whole
-from monitor.core.alerts.payload import alert_body, alert_item
+from monitor.core.alerts.payload import alert_item
 from monitor.core.events.events import Event, GroupPut, GroupsPut, MarkPrices, ProductsChanged, TimePassed
 from monitor.core.loans.group import Loan, parse_line
 from monitor.core.loans.interest import interest

@@ -16,16 +16,16 @@ from msgspec.structs import replace
 
 from monitor.core.alerts.alert import Alert, Figures, GroupRef
 from monitor.core.alerts.alert_type import Severity
-from monitor.core.alerts.coin_texts import CoinSheet, CoinTexts, sheet_of
+from monitor.core.alerts.coin_texts import CoinTexts, sheet_of
 from monitor.core.alerts.rows_shown import DebtShown, InputShown, debt_shown, input_shown, shared_stamp
 from monitor.core.loans.line_bounds import bounded_labels
-from monitor.core.money import exact, plain
-from monitor.core.rules.product import Product
+from monitor.core.money import CENT, exact, plain
+from monitor.core.rules.product import Product, Version
 from monitor.core.rules.thresholds import Thresholds, metric_reason
 from monitor.core.stages.ahead import lines_ahead
 from monitor.core.stages.stages import CLOSED, Ack, Stage
 from monitor.core.text import plain_or_none, stamp, stamp_or_none
-from monitor.core.valuation.remedies import CureShown, NextLineShown, next_line_shown, way_shown
+from monitor.core.valuation.remedies import CureShown, NextLine, NextLineShown, line_shown, next_line, way_shown
 from monitor.core.valuation.shown_figures import shown_figure
 from monitor.core.valuation.valuation import Weight, band
 
@@ -158,44 +158,27 @@ def alert_item(
     only: OnlyInNotices = NOT_A_NOTICE,
 ) -> AlertItem:
     """An item of the log, a webhook's body."""
-    data, _ = _cut(_data_of(alert, cursor, products, _As(durable, test, only)))
+    data, _ = cut(data_of(alert, cursor, products, ShownAs(durable, test, only)))
     return AlertItem(alert.type, shared_stamp(alert.at), data)
 
 
-def alert_body(
-    alert: Alert,
-    cursor: int,
-    products: Mapping[str, Product],
-    *,
-    durable: bool = True,
-    only: OnlyInNotices = NOT_A_NOTICE,
-) -> bytes:
-    """The same item as JSON: the bytes that its size was judged by, so that nothing is encoded twice."""
-    how = _As(durable, False, only, with_rows_as_json=True)
-    encoded = _json(_data_of(alert, cursor, products, how))
-    if len(encoded) > BODY_LIMIT:
-        _, encoded = _cut(_data_of(alert, cursor, products, how._replace(with_rows_as_json=False)))
-    return b'{"type":%b,"timestamp":%b,"data":%b}' % (_json(alert.type), _json(shared_stamp(alert.at)), encoded)
-
-
-class _As(NamedTuple):
+class ShownAs(NamedTuple):
     """How an alert is shown."""
 
-    durable: bool
-    test: bool
-    only: OnlyInNotices
-    with_rows_as_json: bool = False
-    """It is encoded next and not cut: then its inputs need no structs."""
+    durable: bool = True
+    test: bool = False
+    only: OnlyInNotices = NOT_A_NOTICE
 
 
-def _data_of(alert: Alert, cursor: int | None, products: Mapping[str, Product], how: _As) -> AlertData:
+def data_of(alert: Alert, cursor: int | None, products: Mapping[str, Product], how: ShownAs) -> AlertData:
+    """The `data` of an alert, however long."""
     if alert.group is None:
         more: dict[str, Any] = {"subject": alert.subject, "facts": dict(alert.facts)}
     else:
         more = _of_group(alert, alert.group)
         if alert.figures is not None:
             with exact():
-                more |= _with_figures(alert.figures, products.get(alert.group.product), alert.stage_to, how)
+                more |= _with_figures(alert.figures, judged(alert, alert.figures, products))
         if alert.type == CLOSED:
             more |= {"cure": None, "liquidation_price": None, "next_line": None}  # nobody is asked for anything
     return AlertData(
@@ -256,36 +239,50 @@ def reason_of(alert: Alert) -> str | None:
     return metric_reason(alert.reason, alert.figures.thresholds.metric)
 
 
-def _with_figures(figures: Figures, product: Product | None, stage: str | None, how: _As) -> dict[str, Any]:
-    lines, metric = figures.thresholds, figures.thresholds.metric
-    version = product.version_named(figures.rules) if product else None
-    level: str | None = None
-    where: str | None = None
-    ahead: NextLineShown | None = None
-    way: CureShown | None = None
+class Assessment(NamedTuple):
+    """What an alert's figures come to under the rules that judged it."""
+
+    weight: Weight
+    band: str
+    version: Version | None
+    """The rules, where they are known."""
     coins: CoinTexts | None = None
-    if figures.debt_usd is not None and figures.recognised_usd is not None:
-        weight = Weight(figures.debt_usd, figures.recognised_usd)
-        where = band(weight, lines)
-        warnings = version.warnings if version is not None else ()
-        level = plain_or_none(shown_figure(weight, lines, warnings)) if metric.falls else None
-        if not figures.missing and version is not None:
-            terms = figures.terms
-            sheet = sheet_of(version, lines) if terms is None else CoinSheet(version.under(terms, {}), lines)
-            coins = sheet.texts(figures, weight)
-            way = way_shown(lines, coins.missing.repay_usd, coins.missing.add_recognised_usd, coins.by_asset)
-            ahead = next_line_shown(weight, lines, sheet.terms, lines_ahead(stage))
+    """Where all prices are known as well."""
+    ahead: NextLine | None = None
+
+
+def judged(alert: Alert, figures: Figures, products: Mapping[str, Product]) -> Assessment | None:
+    """None where a missing price leaves the sums without an end. Within `exact`."""
+    if figures.debt_usd is None or figures.recognised_usd is None:
+        return None
+    product = products.get(alert.group.product) if alert.group is not None else None
+    version = product.version_named(figures.rules) if product is not None else None
+    lines, weight = figures.thresholds, Weight(figures.debt_usd, figures.recognised_usd)
+    where = band(weight, lines)
+    if figures.missing or version is None:
+        return Assessment(weight, where, version)
+    sheet = sheet_of(version, lines, figures.terms)
+    ahead = next_line(weight, lines, sheet.terms, CENT, lines_ahead(alert.stage_to))
+    return Assessment(weight, where, version, sheet.texts(figures, weight), ahead)
+
+
+def _with_figures(figures: Figures, seen: Assessment | None) -> dict[str, Any]:
+    lines, metric = figures.thresholds, figures.thresholds.metric
+    coins = None if seen is None else seen.coins
+    way: CureShown | None = None
+    if coins is not None:
+        way = way_shown(lines, coins.repay_usd, coins.add_recognised_usd, coins.by_asset)
     fields: dict[str, Any] = {
         "ltv": plain_or_none(figures.ltv),
         "debt_usd": plain_or_none(figures.debt_usd),
         "recognised_usd": plain_or_none(figures.recognised_usd),
         "market_usd": plain_or_none(figures.market_usd),
         "thresholds": _lines_shown(lines),
-        "band": where,
-        "next_line": ahead,
+        "band": None if seen is None else seen.band,
+        "next_line": None if seen is None or seen.ahead is None else line_shown(seen.ahead, lines),
         "cure": way,
         "liquidation_price": None if coins is None else coins.prices,
-        "inputs": _inputs(figures, coins if how.with_rows_as_json else None),
+        "inputs": [input_shown(each) for each in figures.inputs],
         "debts": [debt_shown(each) for each in figures.debts],
         "inputs_cut": 0,
         "rules": figures.rules,
@@ -295,18 +292,16 @@ def _with_figures(figures: Figures, product: Product | None, stage: str | None, 
         fields |= {"missing": list(figures.missing[:_MOST_COINS])}
         fields |= {"bound": True} if figures.debt_usd is not None else {}
     if metric.falls:
-        fields |= {"metric": metric.name, metric.name: level}
+        fields |= {"metric": metric.name, metric.name: None if seen is None else level_text(seen, lines)}
     return fields
 
 
-def _inputs(figures: Figures, coins: CoinTexts | None) -> list[InputShown] | msgspec.Raw:
-    """The rows of the collateral; as JSON where their texts are known."""
-    if coins is None:
-        return [input_shown(each) for each in figures.inputs]
-    return msgspec.Raw(f"[{','.join(coins.rows)}]")
+def level_text(seen: Assessment, lines: Thresholds) -> str | None:
+    """The level of a product whose metric is one."""
+    return plain_or_none(shown_figure(seen.weight, lines, seen.version.warnings if seen.version is not None else ()))
 
 
-def _cut(data: AlertData) -> tuple[AlertData, bytes]:
+def cut(data: AlertData) -> tuple[AlertData, bytes]:
     """Makes a long body short enough: labels go first, then long facts, then rows of debts, and inputs last.
 
     The rows of the smallest values go first. What is left out is counted; the sums stay whole. Returns it as JSON too.

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from monitor.core.alerts.alert import Debt, Input
 from monitor.core.money import plain
 from monitor.core.prices.decisions import Pinned
-from monitor.core.text import plain_or_none, stamp
+from monitor.core.text import stamp
 
 
 class PinnedShown(msgspec.Struct, frozen=True):
@@ -84,6 +84,6 @@ def debt_shown(of: Debt) -> DebtShown:
         plain(of.principal),
         plain(of.interest),
         None if of.price is None else _shared_plain(of.price),
-        plain_or_none(of.value_usd),
-        pinned_shown(of.pinned),
+        None if of.value_usd is None else plain(of.value_usd),
+        UNSET if of.pinned is None else pinned_shown(of.pinned),
     )

@@ -6,7 +6,7 @@ always suffice.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from functools import lru_cache
@@ -29,6 +29,7 @@ from monitor.core.money import (
     exact,
     plain,
     round_down,
+    round_up,
 )
 from monitor.core.rules.ladders import at_price
 from monitor.core.rules.product import WHOLE, Ladder, LiabilityTiers, Units, Version
@@ -115,17 +116,17 @@ class NextLineShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def next_line(
-    weight: Weight, lines: Thresholds, terms: LineFactors, unit: Decimal, ahead: Collection[str] = ALL_LINES
+    weight: Weight, lines: Thresholds, terms: LineFactors, unit: Decimal, ahead: Sequence[str] = ALL_LINES
 ) -> NextLine | None:
-    """The first line of those `ahead` that is not crossed; a stage has only some before it.
+    """The first line of those `ahead`, the mildest first, that is not crossed; a stage has only some before it.
 
     The distance is rounded down to a unit, 100 without debt. None beyond all lines, and where nothing is recognised.
     """
     if weight.debt and weight.recognised <= 0:
         return None
-    for name in ALL_LINES:
+    for name in ahead:
         level: Decimal | None = getattr(lines, name)
-        if level is None or name not in ahead:
+        if level is None:
             continue
         if not weight.debt:
             return NextLine(name, level, HUNDRED)
@@ -138,12 +139,15 @@ def next_line(
 
 
 def next_line_shown(
-    weight: Weight, lines: Thresholds, terms: LineFactors, ahead: Collection[str]
+    weight: Weight, lines: Thresholds, terms: LineFactors, ahead: Sequence[str]
 ) -> NextLineShown | None:
     """The next line with its distance to the cent; a product whose metric is a level says `level`, not `ltv`."""
     found = next_line(weight, lines, terms, CENT, ahead)
-    if found is None:
-        return None
+    return None if found is None else line_shown(found, lines)
+
+
+def line_shown(found: NextLine, lines: Thresholds) -> NextLineShown:
+    """A line with its distance."""
     level = plain(found.level)
     return NextLineShown(
         name=found.name,
@@ -192,7 +196,9 @@ class Shortfall(NamedTuple):
     @property
     def repay_usd(self) -> Decimal:
         """USD to repay."""
-        return divide_up(self.excess, self.repaid, CENT) if self.is_owed else ZERO
+        if not self.is_owed:
+            return ZERO
+        return round_up(self.excess, CENT) if self.repaid == ONE else divide_up(self.excess, self.repaid, CENT)
 
     @property
     def add_recognised_usd(self) -> Decimal:
@@ -203,9 +209,9 @@ class Shortfall(NamedTuple):
 def shortfall(debt: Decimal, counted: Decimal, terms: LineFactors, line: Decimal) -> Shortfall:
     """What a group of these sums lacks at a line. Within `exact`."""
     of_debt, of_recognised = terms.factors(line)
-    excess = of_debt * debt - of_recognised * counted
+    excess = line * debt - counted if terms.falls else debt - line * counted
     repaid = of_debt if terms.tiers is None else of_recognised
-    return Shortfall(excess, of_recognised, repaid, excess > 0 and bool(debt))
+    return Shortfall(excess, of_recognised, repaid, excess > ZERO and bool(debt))
 
 
 def cure(of: Valued, initial: Decimal) -> Cure:

@@ -12,7 +12,7 @@ import pytest
 
 from monitor.core.alerts import coin_texts
 from monitor.core.alerts.alert import Debt, Figures, Input
-from monitor.core.alerts.coin_texts import CoinSheet
+from monitor.core.alerts.coin_texts import CoinSheet, CoinTexts
 from monitor.core.alerts.rows_shown import input_shown
 from monitor.core.money import ZERO, exact, plain
 from monitor.core.prices.decisions import Pinned
@@ -126,20 +126,25 @@ def case(random: Random) -> Case:
     return Case(figures, version)
 
 
+def texts(sheet: CoinSheet, figures: Figures, weight: Weight) -> CoinTexts:
+    with exact():
+        return sheet.texts(figures, weight)
+
+
 def agree(of: Case) -> Counter[str]:
     """The short way ends where the long one does; what has been met."""
     figures, lines = of.figures, of.figures.thresholds
-    found = CoinSheet(of.version, lines).texts(figures, of.weight)
+    found = texts(CoinSheet(of.version, lines), figures, of.weight)
     held = [Position(i.asset, i.quantity, i.price, i.value_usd, i.recognised_usd) for i in figures.inputs]
     group = valued(of.weight, held, lines, of.version)
     prices = liquidation_prices(group, lines.liquidation, of.owed, dict.fromkeys(of.owed, OWED_AT))
-    way, missing = cure_shown(group, lines), found.missing
+    way = cure_shown(group, lines)
     assert found.by_asset == way.by_asset
-    assert (plain(missing.repay_usd), plain(missing.add_recognised_usd)) == (way.repay_usd, way.add_recognised_usd)
+    assert (plain(found.repay_usd), plain(found.add_recognised_usd)) == (way.repay_usd, way.add_recognised_usd)
     assert list(found.prices.items()) == [(a, None if p is None else plain(p)) for a, p in prices.items()]
     assert found.rows == [msgspec.json.encode(input_shown(each)).decode() for each in figures.inputs]
     return Counter(
-        asked=missing.is_owed,
+        asked=bool(found.repay_usd),
         none_can=None in found.by_asset.values(),
         priced=any(found.prices.values()),
         by_whole_numbers=any("." in (text or "") for text in found.by_asset.values()),
@@ -165,15 +170,15 @@ def test_what_is_kept_of_one_alert_is_right_for_the_next() -> None:
             continue
         sheet = CoinSheet(one.version, one.figures.thresholds)
         for each in (one, other, one, other):
-            alone = CoinSheet(one.version, one.figures.thresholds).texts(each.figures, each.weight)
-            assert sheet.texts(each.figures, each.weight) == alone
+            alone = texts(CoinSheet(one.version, one.figures.thresholds), each.figures, each.weight)
+            assert texts(sheet, each.figures, each.weight) == alone
 
 
 def test_coins_at_many_prices_are_not_all_kept() -> None:
     sheet = CoinSheet(Version(AT, BY_LTV, {"X": WHOLE}), BY_LTV)
     for n in range(1, coin_texts.MOST_COINS + 100):
         each = Input("X", D(1), D(n), "USD", D(n), "tape", AT, "good", D(n), D(n))
-        sheet.texts(Figures(None, D(1), D(n), None, BY_LTV, (each,), (), "p@1"), Weight(D(1), D(n)))
+        texts(sheet, Figures(None, D(1), D(n), None, BY_LTV, (each,), (), "p@1"), Weight(D(1), D(n)))
     assert 0 < sheet.kept <= coin_texts.MOST_COINS
 
 
@@ -184,6 +189,8 @@ def test_coins_at_many_prices_are_not_all_kept() -> None:
         {"source": "other"},
         {"price_at": None},
         {"quote_price": D(2)},
+        {"quote": "USDT"},
+        {"trust": "suspect"},
         {"pinned": Pinned("desk", AT, "the venue is closed")},
     ],
 )
@@ -193,4 +200,4 @@ def test_each_part_of_a_price_is_that_of_the_alert(changed: dict[str, object]) -
     first = Input("X", D(1), price, "USD", D(1), "tape", AT, "good", D(1), D(1))
     for each in (first, msgspec.structs.replace(first, **changed), first):
         figures = Figures(None, D(1), D(1), None, BY_LTV, (each,), (), "p@1")
-        assert sheet.texts(figures, Weight(D(1), D(1))).rows == [msgspec.json.encode(input_shown(each)).decode()]
+        assert texts(sheet, figures, Weight(D(1), D(1))).rows == [msgspec.json.encode(input_shown(each)).decode()]

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from monitor.core.alerts.body import alert_body
 from monitor.core.alerts.catalogue import CATALOGUE
-from monitor.core.alerts.payload import BODY_LIMIT, OnlyInNotices, alert_body, alert_item
+from monitor.core.alerts.payload import BODY_LIMIT, OnlyInNotices, alert_item
 from monitor.core.money import EXACT
 from monitor.core.prices.decisions import Pinned
 from monitor.core.rules.settings import Trust
