@@ -368,8 +368,14 @@ class PostgresStore:
         """All that is read is of one instant: between two, the background may work out what has been found to be light."""
 
         async def at_once(db: Any) -> T:
-            async with db.transaction(isolation="repeatable_read", readonly=True):
-                return await work(db)
+            try:
+                await db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                found = await work(db)
+                await db.execute("COMMIT")
+            except BaseException:  # who says nothing will not answer a ROLLBACK either, and a reader is soon made again
+                db.terminate()
+                raise
+            return found
 
         return await self._read(at_once)
 
