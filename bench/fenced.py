@@ -23,7 +23,7 @@ from bench.book import Market, market
 from bench.durable import journal, journal_over
 from bench.progress import Advance
 from bench.rounds import Seconds, medians
-from bench.storm import commit, crash, part
+from bench.storm import commit, crash, part, single
 from monitor.clock import SystemClock
 from monitor.core.groups.outcome import Outcome
 from monitor.core.watch.risk import RiskMonitor
@@ -83,7 +83,7 @@ def _run(of: Market, alerts: int, rounds: int, folder: Path, server: PostgresSer
     outcome, _ = crash(monitor, of, 2 * (alerts + SINGLES))
     assert len(outcome.alerts) >= alerts + SINGLES, f"only {len(outcome.alerts)} groups crossed a line"
     storm = part(outcome, 0, alerts)
-    singles = [part(outcome, i, i + 1) for i in range(alerts, alerts + SINGLES)]
+    singles = [single(outcome, i) for i in range(alerts, alerts + SINGLES)]
     found = Figures(alerts, {name: [] for name in STORES}, {name: [] for name in STORES})
     toss = random.Random(7)  # noqa: S311  an order, no secret
     for i in range(rounds + 1):

@@ -127,7 +127,7 @@ METHOD = """\
   Larger books, and actors of Ray, by `python -m bench.spread GROUPS ROUNDS --ray --keep`.
 - Behind a fence: the alerts of a storm and single ones, through the journal into SQLite and into PostgreSQL on this machine,
   both on one disk and synced. There the commit begins with the fence of a lease that a keeper holds meanwhile. A
-  network adds a way there and back. What is staged in SQLite is worked out before a commit there.
+  network adds a way there and back. Both stage the figures of the storm.
 - Memory is resident memory of a process that read the book from JSON lines and took prices, less that of the same process
   with an empty file; before it, both processes load, use and drop another small book. Here the groups owe seven tenths, so
   that none is past a line: after the first prices of the book as it is, 18,861 alerts at once left the process at 442 bytes.

@@ -18,6 +18,7 @@ from bench.durable import journal
 from bench.lateness import Lateness, measure
 from bench.progress import Advance
 from bench.rounds import Seconds
+from monitor.core.alerts.light import whole
 from monitor.core.events.events import MarkPrices
 from monitor.core.groups.outcome import Outcome
 from monitor.core.watch.risk import RiskMonitor
@@ -45,7 +46,7 @@ def run(market: Market, alerts: int, rounds: int, folder: Path, advance: Advance
     outcome, handle_s = crash(monitor, market, 2 * (alerts + SINGLES))
     assert len(outcome.alerts) >= alerts + SINGLES, f"only {len(outcome.alerts)} groups crossed a line"
     storm = part(outcome, 0, alerts)
-    singles = [part(outcome, i, i + 1) for i in range(alerts, alerts + SINGLES)]
+    singles = [single(outcome, i) for i in range(alerts, alerts + SINGLES)]
     seconds: Seconds = {"storm": [], "single": []}
     toss = random.Random(6)  # noqa: S311  an order, no secret
     for i in range(rounds + 1):
@@ -90,6 +91,13 @@ def part(outcome: Outcome, begin: int, end: int) -> Outcome:
     some.alerts = outcome.alerts[begin:end]
     some.states = {alert.subject: outcome.states[alert.subject] for alert in some.alerts}
     return some
+
+
+def single(outcome: Outcome, place: int) -> Outcome:
+    """One of the alerts with its figures, as a tick decides it that raises no other."""
+    one = part(outcome, place, place + 1)
+    one.alerts = list(map(whole, one.alerts))
+    return one
 
 
 async def _round(

@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from monitor.core.alerts.alert import Alert, Figures
-from monitor.core.alerts.light import LaterFigures, LightAlert, StagedForm
+from monitor.core.alerts.alert import Alert, Figures, LoggedAlert
+from monitor.core.alerts.light import LaterFigures, LightAlert, StagedForm, whole
 from monitor.core.events.history import Row
-from monitor.core.groups.plain_moves import DecidedGroups, Disproof, Disproved, LightRow, noting_in
+from monitor.core.groups.plain_moves import DecidedGroups, Disproof, Disproved, LightRow, noting_in, whole_row
 from monitor.stores import _packed as packed
 from monitor.stores._base import Change
 from monitor.stores._rows import encode
@@ -32,6 +32,9 @@ MARK_BYTES = _MARK.size
 _KEPT_FORMS = 4
 """Staging forms that are kept open: one of eight thousand groups takes some megabytes."""
 _row = msgspec.json.Decoder(Row).decode
+_pack = msgspec.msgpack.Encoder().encode
+digests_of = msgspec.msgpack.Decoder(tuple[bytes, ...]).decode
+"""The rules of a form, as its row has them."""
 
 
 class FigurePlace(NamedTuple):
@@ -80,6 +83,13 @@ def whole_row_of(body: bytes, of: DecidedGroups, place: int) -> Row:
     return msgspec.structs.replace(known, facts={**known.facts, **of.sums(place)})
 
 
+def has_light(change: Change) -> bool:
+    """Whether a change has left figures for later."""
+    return any(isinstance(alert, LightAlert) for alert, _ in change.alerts) or any(
+        isinstance(row, LightRow) for row in change.history
+    )
+
+
 async def work_out(change: Change) -> None:
     """For a store that stages nothing: works out what a change has left for later, not on the event loop."""
     alerts = [alert for alert, _ in change.alerts if isinstance(alert, LightAlert)]
@@ -92,6 +102,66 @@ class Stages(Protocol):
     """What can be staged."""
 
     def staged(self) -> StagedForm: ...
+
+
+class Staging:
+    """What one commit stages: the forms of its light alerts and rows, with the range of the log where these are."""
+
+    def __init__(self, numbers: Iterator[int] | None) -> None:
+        """`numbers`: for its forms; None in a store that leaves nothing for later."""
+        self._numbers = numbers
+        self._staged: dict[int, tuple[int, Stages]] = {}
+        self._alerts = (0, -1)
+        self._rows = (0, -1)
+
+    def taken(self, alert: Alert) -> Alert:
+        """An alert as this commit tells of it."""
+        return whole(alert) if self._numbers is None else alert
+
+    def alert_body(self, alert: Alert) -> bytes:
+        """An alert as this commit writes it."""
+        if self._numbers is None or not isinstance(alert, LightAlert) or alert.of is None:
+            return packed.alert_body(alert)
+        return light_body(alert, self._number(alert.of, self._numbers))
+
+    def row_body(self, row: Row) -> bytes:
+        """A row of the history likewise."""
+        if self._numbers is None or not isinstance(row, LightRow) or row.of is None:
+            return encode(whole_row(row))
+        return light_row_body(row, self._number(row.of, self._numbers))
+
+    def note(self, logged: Sequence[LoggedAlert]) -> None:
+        """The alerts of the commit: the log has them without a gap."""
+        if logged:
+            self._alerts = logged[0].cursor, logged[-1].cursor
+
+    def note_rows(self, first: int, last: int) -> None:
+        """The rows of the history likewise."""
+        self._rows = first, last
+
+    def rows(self) -> Iterator[StagedRows]:
+        """What is to be kept of each form."""
+        for number, of in self._staged.values():
+            form = of.staged()
+            where = number, PROGRAM, *self._alerts, *self._rows
+            yield StagedRows(where, (number, _pack(list(form.rules)), form.body), tuple(form.rules.items()))
+
+    def _number(self, of: Any, numbers: Iterator[int]) -> int:
+        known = self._staged.get(id(of))
+        if known is None:
+            known = self._staged[id(of)] = next(numbers), of
+        return known[0]
+
+
+class StagedRows(NamedTuple):
+    """A form as the rows of its three tables."""
+
+    where: tuple[int, str, int, int, int, int]
+    """Number, program, and the first and the last of the alerts and of the rows of the history among which its own are."""
+    form: tuple[int, bytes, bytes]
+    """Number, the digests of its rules, body."""
+    rules: tuple[tuple[bytes, bytes], ...]
+    """Digest and body."""
 
 
 class StagedGroups:
@@ -133,12 +203,18 @@ class Forms:
 
     def of(self, number: int, read: Callable[[int], StagedForm]) -> StagedGroups:
         """The groups of a number; `read` gives its form."""
-        found = self._known.get(number)
-        if found is None:
-            found = self._known[number] = StagedGroups(read(number), noting_in(self._disproofs))
-            if len(self._known) > _KEPT_FORMS:
-                self._known.popitem(last=False)
-        return found
+        return self.known(number) or self.keep(number, read(number))
+
+    def known(self, number: int) -> StagedGroups | None:
+        """The groups of a number, where its form is one of these."""
+        return self._known.get(number)
+
+    def keep(self, number: int, form: StagedForm) -> StagedGroups:
+        """The groups of a form that was read."""
+        kept = self._known[number] = StagedGroups(form, noting_in(self._disproofs))
+        if len(self._known) > _KEPT_FORMS:
+            self._known.popitem(last=False)
+        return kept
 
     def forget(self, number: int) -> None:
         """All of it is worked out."""

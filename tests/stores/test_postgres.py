@@ -269,6 +269,20 @@ async def test_a_database_that_says_nothing_more_is_waited_for_once() -> None:
         await store.close()
 
 
+async def test_a_reading_that_breaks_leaves_no_transaction_open_in_which_the_next_would_see_the_past() -> None:
+    async def breaks(db: Any) -> None:
+        assert await db.fetchval("SELECT count(*) FROM alerts") == 0
+        raise TimeoutError
+
+    store = PostgresStore(config(shared_server().port))
+    await store.open()
+    with pytest.raises(StoreUnavailable):
+        await store._read_at_once(breaks)
+    await committed(store, change(0))
+    await whole(store, 1)
+    await store.close()
+
+
 async def test_a_connection_that_its_library_has_lost_track_of_is_made_again() -> None:
     """On a busy machine an answer may come after its limit, and the library raises what is no error of the database."""
 

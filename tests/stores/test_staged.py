@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -21,50 +20,57 @@ from monitor.core.stages.stages import DELAYED, LIQUIDATION, MARGIN_CALL
 from monitor.daemon.journal import core_state
 from monitor.dispatch.queue import DeliveryQueue
 from monitor.stores import _staged, sqlite
-from monitor.stores._base import AlertFilter, Change, DeliveryFilter, HistoryFilter, Target
+from monitor.stores._base import AlertFilter, Audit, Change, DeliveryFilter, HistoryFilter, Store, Target
+from tests.stores.kept_stores import STAGED, KeptFiles, KeptSchemas, KeptStores, Rows, light_rows, recorded, store_at
 from tests.stores.plain_storm import NEVER, Storm
 
 ROOT = Path(__file__).parents[2]
 TARGETS = Target("desk"), Target("mail", gather="30|300|5|severity=x")
-STAGED = "staged", "staged_forms", "staged_rules", "later_states"
+Fallen = tuple[Storm, list[Outcome]]
 
 
 @pytest.fixture(scope="module")
-def fallen() -> tuple[Storm, list[Outcome]]:
+def fallen() -> Fallen:
     storm = Storm(plain_from=1)
     return storm, storm.fall()
 
 
 @pytest.fixture(scope="module")
-def exactly() -> tuple[Storm, list[Outcome]]:
+def exactly() -> Fallen:
     storm = Storm(plain_from=NEVER)
     return storm, storm.fall()
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> KeptStores:
+    """Both kinds of store that stage."""
+    return KeptFiles(tmp_path) if request.param == "sqlite" else KeptSchemas(uuid4().hex[:20])
+
+
 def changes(storm: Storm, outcomes: list[Outcome], *, gathers: bool = False) -> Iterator[Change]:
     """What each outcome makes durable."""
-    for out in outcomes:
+    for n, out in enumerate(outcomes):
         targets = TARGETS if gathers else (TARGETS[0], Target("mail"))
         alerts = tuple((a, () if a.silenced_by else targets) for a in out.alerts)
         yield Change(
             out.at,
             states=tuple(out.states.values()),
             alerts=alerts,
+            audits=(Audit(out.at, "ops", "note", "monitor", None, {"n": n}),),
             history=tuple(out.history),
             blocks=tuple(out.blocks),
             desk=core_state(storm.monitor),
         )
 
 
-async def filled(path: Path, fallen: tuple[Storm, list[Outcome]], *, gathers: bool = False) -> sqlite.SqliteStore:
-    store = sqlite.build(sqlite.Config(path=str(path)))
+async def filled(store: Store, fallen: Fallen, *, gathers: bool = False) -> Store:
     await store.open()
     for change in changes(*fallen, gathers=gathers):
         await store.commit(change)
     return store
 
 
-async def rendered(store: sqlite.SqliteStore) -> int:
+async def rendered(store: Store) -> int:
     """Works out all that is left, a few at a time; how many they were."""
     total = 0
     while (found := await store.render(7)).done:
@@ -73,18 +79,15 @@ async def rendered(store: sqlite.SqliteStore) -> int:
     return total
 
 
-def tables(path: Path, *, staged: bool = False) -> dict[str, list[Any]]:
-    """Every row of every table."""
-    with sqlite3.connect(path) as db:
-        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
-        return {
-            name: sorted(map(repr, db.execute(f"SELECT * FROM {name}")))
-            for name in names
-            if staged or (name not in STAGED and name not in ("sqlite_sequence", "keys"))
-        }
+async def exact_rows(kept: KeptStores, exactly: Fallen, *, gathers: bool = False) -> Rows:
+    """What a store records of the storm that was decided one by one."""
+    store = await filled(kept.store("whole"), exactly, gathers=gathers)
+    await rendered(store)
+    await store.close()
+    return recorded(await kept.rows("whole"))
 
 
-def test_a_storm_has_every_plain_step_and_others(fallen: tuple[Storm, list[Outcome]]) -> None:
+def test_a_storm_has_every_plain_step_and_others(fallen: Fallen) -> None:
     alerts = [a for out in fallen[1] for a in out.alerts]
     light = [a for a in alerts if isinstance(a, LightAlert)]
     assert {(a.stage_from, a.stage_to) for a in light} == {
@@ -95,9 +98,7 @@ def test_a_storm_has_every_plain_step_and_others(fallen: tuple[Storm, list[Outco
     assert not any(isinstance(a, LightAlert) for a in alerts if a.silenced_by or a.type == "loan_group.early_warning")
 
 
-def test_a_storm_by_column_says_what_it_says_one_by_one(
-    fallen: tuple[Storm, list[Outcome]], exactly: tuple[Storm, list[Outcome]]
-) -> None:
+def test_a_storm_by_column_says_what_it_says_one_by_one(fallen: Fallen, exactly: Fallen) -> None:
     for ours, theirs in zip(fallen[1], exactly[1], strict=True):
         assert list(map(whole, ours.alerts)) == theirs.alerts
         assert ours.history == theirs.history
@@ -108,40 +109,43 @@ def test_a_storm_by_column_says_what_it_says_one_by_one(
 
 @pytest.mark.parametrize("gathers", [False, True], ids=["each", "digests"])
 async def test_the_background_makes_the_rows_of_a_commit_that_worked_all_out(
-    gathers: bool, fallen: tuple[Storm, list[Outcome]], exactly: tuple[Storm, list[Outcome]], tmp_path: Path
+    gathers: bool, kept: KeptStores, fallen: Fallen, exactly: Fallen
 ) -> None:
-    light = await filled(tmp_path / "light.db", fallen, gathers=gathers)
+    """Of every table, the signed record of the audit among them."""
+    light = await filled(kept.store("light"), fallen, gathers=gathers)
+    assert len(light_rows(await kept.rows("light"), "alerts")) > 60
     assert await rendered(light) > 60
     await light.close()
-    whole_ = await filled(tmp_path / "whole.db", exactly, gathers=gathers)
-    await rendered(whole_)
-    await whole_.close()
-    assert tables(tmp_path / "light.db") == tables(tmp_path / "whole.db")
-    assert all(tables(tmp_path / "light.db", staged=True)[name] == [] for name in STAGED)
+    found = await kept.rows("light")
+    assert recorded(found) == await exact_rows(kept, exactly, gathers=gathers)
+    assert all(found.get(name, []) == [] for name in STAGED)
 
 
-async def test_a_look_before_the_background_sees_the_same(
-    fallen: tuple[Storm, list[Outcome]], exactly: tuple[Storm, list[Outcome]], tmp_path: Path
-) -> None:
-    light = await filled(tmp_path / "light.db", fallen)
-    other = await filled(tmp_path / "whole.db", exactly)
+async def test_a_look_before_the_background_sees_the_same(kept: KeptStores, fallen: Fallen, exactly: Fallen) -> None:
+    light = await filled(kept.store("light"), fallen)
+    other = await filled(kept.store("whole"), exactly)
     everything = AlertFilter(limit=1000)
-    for _ in range(2):
+    for _ in range(3):
         assert await light.alerts(everything) == await other.alerts(everything)
         for logged in await other.alerts(AlertFilter(limit=5, type="*triggered")):
             assert await light.alert(logged.alert.id) == logged
             wanted = HistoryFilter(logged.alert.subject)
             assert await light.history(wanted) == await other.history(wanted) != []
-        assert (await light.render(7)).done == 7
+            assert await light.first_rows(wanted) == await other.first_rows(wanted)
+            of_subject = logged.alert.subject
+            assert await light.newest_life(of_subject, ()) == await other.newest_life(of_subject, ())
+            page = AlertFilter(after=logged.cursor - 3, limit=4)
+            assert await light.alerts(page) == await other.alerts(page)
+        assert (await light.render(7)).done
+    assert await rendered(light)
+    assert await light.alerts(everything) == await other.alerts(everything)
     await light.close()
     await other.close()
 
 
-async def test_lists_of_alerts_open_no_form(
-    fallen: tuple[Storm, list[Outcome]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_lists_of_alerts_open_no_form(kept: KeptStores, fallen: Fallen, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a page is filtered by is in the row: type, severity, time, and the group with its labels."""
-    store = await filled(tmp_path / "light.db", fallen)
+    store = await filled(kept.store("light"), fallen)
     monkeypatch.setattr("monitor.engine.moves.staging.load", lambda *_: pytest.fail("a form was opened"))
     page = await store.alerts(AlertFilter(limit=1000, severity="critical"))
     assert {a.alert.group.labels["desk"] for a in page if a.alert.group} == {"EU", "US"}
@@ -150,52 +154,45 @@ async def test_lists_of_alerts_open_no_form(
 
 
 async def test_another_program_works_all_out_before_it_does_anything(
-    fallen: tuple[Storm, list[Outcome]],
-    exactly: tuple[Storm, list[Outcome]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    kept: KeptStores, fallen: Fallen, exactly: Fallen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = await filled(tmp_path / "light.db", fallen)
+    store = await filled(kept.store("light"), fallen)
     await store.close()
-    again = sqlite.build(sqlite.Config(path=str(tmp_path / "light.db")))
+    again = kept.store("light")
     await again.open()
-    assert tables(tmp_path / "light.db", staged=True)["staged"] != []
+    assert (await kept.rows("light"))["staged"] != []
     await again.close()
-    monkeypatch.setattr("monitor.stores.sqlite.staged.PROGRAM", f"{_staged.PROGRAM}.1")
-    newer = sqlite.build(sqlite.Config(path=str(tmp_path / "light.db")))
+    monkeypatch.setattr(f"monitor.stores.{kept.kind}.staged.PROGRAM", f"{_staged.PROGRAM}.1")
+    newer = kept.store("light")
     await newer.open()
     await newer.close()
-    whole_ = await filled(tmp_path / "whole.db", exactly)
-    await rendered(whole_)
-    await whole_.close()
-    assert tables(tmp_path / "light.db", staged=True)["staged"] == []
-    assert tables(tmp_path / "light.db") == tables(tmp_path / "whole.db")
+    found = await kept.rows("light")
+    assert found["staged"] == []
+    assert recorded(found) == await exact_rows(kept, exactly)
 
 
+@pytest.mark.parametrize("crash_at", ["", "amid figures", "amid figures:2"])
 async def test_a_kill_between_commit_and_background_loses_nothing(
-    exactly: tuple[Storm, list[Outcome]], tmp_path: Path
+    crash_at: str, kept: KeptStores, exactly: Fallen
 ) -> None:
-    """A process of its own commits the storm, works some of it out, and is killed."""
-    path = tmp_path / "light.db"
-    killed = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-m", "tests.stores.test_staged", str(path)], cwd=ROOT, check=False, timeout=60
-    )
+    """A process of its own commits the storm, works some of it out, and is killed: afterwards, or amid the first or second part."""
+    words = [sys.executable, "-m", "tests.stores.test_staged", kept.kind, kept.place("light")]
+    dies = {**os.environ, "MONITOR_CRASH_AT": crash_at}
+    killed = await asyncio.to_thread(subprocess.run, words, cwd=ROOT, env=dies, check=False, timeout=60)
     assert killed.returncode == -signal.SIGKILL
-    store = sqlite.build(sqlite.Config(path=str(path)))
+    assert len(light_rows(await kept.rows("light"), "alerts")) > 50
+    store = kept.store("light")
     await store.open()
     assert await rendered(store) > 30
     await store.close()
-    other = await filled(tmp_path / "whole.db", exactly)
-    await rendered(other)
-    await other.close()
-    assert tables(path) == tables(tmp_path / "whole.db")
+    assert recorded(await kept.rows("light")) == await exact_rows(kept, exactly)
 
 
 async def test_after_a_restart_notices_go_by_what_their_groups_owe_though_no_figure_is_worked_out(
-    fallen: tuple[Storm, list[Outcome]], tmp_path: Path
+    kept: KeptStores, fallen: Fallen
 ) -> None:
-    await (await filled(tmp_path / "light.db", fallen)).close()
-    store = sqlite.build(sqlite.Config(path=str(tmp_path / "light.db")))
+    await (await filled(kept.store("light"), fallen)).close()
+    store = kept.store("light")
     await store.open()
     waiting = [DeliveryQueue().add(d, 0.0) for d in await store.open_deliveries()]
     rough = {w.delivery.id: w.debt for w in waiting if w is not None and w.delivery.rough_debt is not None}
@@ -207,23 +204,23 @@ async def test_after_a_restart_notices_go_by_what_their_groups_owe_though_no_fig
     await store.close()
 
 
-async def test_a_move_to_another_database_takes_whole_rows(fallen: tuple[Storm, list[Outcome]], tmp_path: Path) -> None:
+async def test_a_move_to_another_database_takes_whole_rows(fallen: Fallen, tmp_path: Path) -> None:
     """Who reads the whole file knows no forms: all is worked out first."""
-    store = await filled(tmp_path / "light.db", fallen)
-    await store.close()
-    light = "SELECT count(*) FROM {} WHERE substr(body, 1, 1) = x'c1'"
-    with sqlite3.connect(tmp_path / "light.db") as db:
-        assert db.execute(light.format("alerts")).fetchone()[0] > 60
-        assert db.execute(light.format("history")).fetchone()[0] > 5
-    with sqlite.opened_alone(sqlite.Config(path=str(tmp_path / "light.db"))) as db:
-        assert [db.execute(light.format(table)).fetchone()[0] for table in ("alerts", "history")] == [0, 0]
+    files = KeptFiles(tmp_path)
+    await (await filled(files.store("light"), fallen)).close()
+    found = await files.rows("light")
+    assert len(light_rows(found, "alerts")) > 60
+    assert len(light_rows(found, "history")) > 5
+    with sqlite.opened_alone(sqlite.Config(path=files.place("light"))):
+        found = await files.rows("light")
+    assert (light_rows(found, "alerts"), light_rows(found, "history")) == ([], [])
 
 
 async def test_a_form_that_contradicts_its_decision_is_told(
-    fallen: tuple[Storm, list[Outcome]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kept: KeptStores, fallen: Fallen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The exact figures are others than those that were decided on: here a price was changed behind the decision's back."""
-    store = await filled(tmp_path / "light.db", fallen)
+    store = await filled(kept.store("light"), fallen)
     monkeypatch.setattr("monitor.engine.moves.moved.band", lambda *_: "normal")
     found: list[Disproof] = []
     while (step := await store.render(50)).done:
@@ -234,12 +231,29 @@ async def test_a_form_that_contradicts_its_decision_is_told(
     assert {each.stage for each in found} == {"normal", MARGIN_CALL}
 
 
-async def _commit_and_die(path: Path) -> None:
+async def test_a_look_that_contradicts_a_decision_is_told(
+    kept: KeptStores, fallen: Fallen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks at an alert first; the background tells of it, though it has nothing to do itself."""
+    store = await filled(kept.store("light"), fallen)
+    page = await store.alerts(AlertFilter(limit=1000))
+    while (await store.render(500)).done:
+        pass
+    monkeypatch.setattr("monitor.engine.moves.moved.band", lambda *_: "normal")
+    light = [each.alert for each in page if isinstance(each.alert, LightAlert)]
+    assert light[0].figures is not None
+    found = await store.render(50)
+    await store.close()
+    assert (found.done, [each.group for each in found.disproofs]) == (0, [light[0].subject])
+
+
+async def _commit_and_die(kind: str, place: str) -> None:
     storm = Storm(plain_from=1)
-    store = await filled(path, (storm, storm.fall()))
-    await store.render(7)
+    store = await filled(store_at(kind, place), (storm, storm.fall()))
+    for _ in range(2):
+        await store.render(7)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    asyncio.run(_commit_and_die(Path(sys.argv[1])))
+    asyncio.run(_commit_and_die(*sys.argv[1:]))

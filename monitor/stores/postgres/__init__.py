@@ -52,8 +52,8 @@ from monitor.stores._base import (
     Target,
 )
 from monitor.stores._rows import encode
-from monitor.stores._staged import work_out
-from monitor.stores.postgres import audits, book, deliveries, history, log, schema
+from monitor.stores._staged import Forms, has_light, work_out
+from monitor.stores.postgres import audits, book, deliveries, history, log, schema, staged
 from monitor.stores.postgres.book import Followed
 from monitor.stores.postgres.connection import Thread, connect
 from monitor.stores.postgres.copies import copy
@@ -145,6 +145,9 @@ class PostgresStore:
         self._keys = NO_KEYS
         self._writer: FencedWriter | None = None
         self._reader: Session | None = None
+        self._forms = Forms()
+        self._read_forms = Forms()
+        """Of the writer's thread, and of the reader's."""
 
     async def open(self) -> StoredState:
         """Makes the tables where there are none, and loads: for a standby, what is new since. What it has it may forget,
@@ -158,20 +161,30 @@ class PostgresStore:
                 await writer.close()
                 raise
             self._writer, self._reader = writer, Session(self.config, "store reader")
+        while await self._look_at(staged.are_older):
+            await self._render(staged.AT_ONCE)
         return await self._write(partial(_snapshot, followed=self._followed or Followed()))
 
     async def commit(self, change: Change) -> Committed:
         writer = self._required(self._writer)
-        await work_out(change)
+        if has_light(change) and not await writer.run(writer.leaves_figures):
+            await work_out(change)
         committed = await writer.run(partial(writer.commit, change, self._keys))
         crashpoint.reached("after commit", (a.type for a, _ in change.alerts))
         return committed
 
     async def render(self, most: int) -> Rendered:
-        return Rendered()  # a commit works out all figures
+        done = await self._render(most) if await self._look_at(staged.are_left) else 0
+        return Rendered(done, (*self._forms.disproofs(), *self._read_forms.disproofs()))
+
+    async def _render(self, most: int) -> int:
+        return await self._write(partial(staged.render, forms=self._forms, most=most))
 
     async def open_deliveries(self) -> list[Delivery]:
-        return await self._write(deliveries.pending)
+        async def pending(db: Any) -> list[Delivery]:
+            return await staged.ordered(db, self._forms, await deliveries.pending(db))
+
+        return await self._write(pending)
 
     async def start_attempts(self, ids: Sequence[str], at: datetime) -> list[str]:
         return await self._write(partial(deliveries.start, ids=ids, at=at))
@@ -281,10 +294,10 @@ class PostgresStore:
         return await self._read(listed)
 
     async def alerts(self, wanted: AlertFilter) -> list[LoggedAlert]:
-        return await self._read(partial(log.alerts, wanted=wanted))
+        return await self._read_at_once(partial(log.alerts, wanted=wanted, forms=self._read_forms))
 
     async def alert(self, id: str) -> LoggedAlert | None:
-        return await self._read(partial(log.alert, id=id))
+        return await self._read_at_once(partial(log.alert, id=id, forms=self._read_forms))
 
     async def deliveries(self, wanted: DeliveryFilter) -> list[Delivery]:
         return await self._read(partial(deliveries.listed, wanted=wanted))
@@ -317,10 +330,10 @@ class PostgresStore:
         return await self._read(partial(history.points, group=group, step_s=step_s, start=start, end=end))
 
     async def history(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
-        return await self._read(partial(history.page, wanted=wanted))
+        return await self._read_at_once(partial(history.page, wanted=wanted, forms=self._read_forms))
 
     async def first_rows(self, wanted: HistoryFilter) -> list[tuple[int, Row]]:
-        return await self._read(partial(history.first_rows, wanted=wanted))
+        return await self._read_at_once(partial(history.first_rows, wanted=wanted, forms=self._read_forms))
 
     async def newest_life(self, group: str, scope: Scope) -> int | None:
         return await self._read(partial(history.newest_life, group=group, scope=scope))
@@ -345,17 +358,38 @@ class PostgresStore:
         return await self._write(both)
 
     async def _read(self, work: Work[T]) -> T:
-        reader = self._required(self._reader)
+        return await _looked(self._required(self._reader), work)
 
-        async def look() -> T:
-            return await work(await reader.connected())
+    async def _look_at(self, work: Work[T]) -> T:
+        """What the writer sees, in the order of what it writes: without a transaction, for a question before one."""
+        return await _looked(self._required(self._writer), work)
 
-        return await reader.run(look)
+    async def _read_at_once(self, work: Work[T]) -> T:
+        """All that is read is of one instant: between two, the background may work out what has been found to be light."""
+
+        async def at_once(db: Any) -> T:
+            try:
+                await db.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                found = await work(db)
+                await db.execute("COMMIT")
+            except BaseException:  # who says nothing will not answer a ROLLBACK either, and a reader is soon made again
+                db.terminate()
+                raise
+            return found
+
+        return await self._read(at_once)
 
     def _required(self, session: S | None) -> S:
         if session is None:
             raise StoreUnavailable(f"store {self.config.place} is not open")
         return session
+
+
+async def _looked(session: Session, work: Work[T]) -> T:
+    async def look() -> T:
+        return await work(await session.connected())
+
+    return await session.run(look)
 
 
 async def _snapshot(db: Any, followed: Followed) -> StoredState:

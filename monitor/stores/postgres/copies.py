@@ -17,8 +17,9 @@ import msgspec
 from monitor.core.instants import micros_of
 from monitor.stores._base import StoreRefused, Subscription
 from monitor.stores._rows import DELIVERY
+from monitor.stores._staged import Forms
 from monitor.stores.postgres.connection import Thread, connect, explained
-from monitor.stores.sqlite import connection, file
+from monitor.stores.sqlite import connection, file, staged
 from monitor.stores.sqlite.engine import PLAIN
 
 _AT_ONCE = 2000
@@ -42,6 +43,12 @@ COPIED = {
 """Tables that both stores have alike, with their columns."""
 COUNTERS = ("alerts", "audits", "history")
 """What counts on though rows were pruned."""
+_STAGED = {
+    "staged": "number, program, first, last, first_row, last_row",
+    "staged_forms": "number, rules, body",
+    "staged_rules": "digest, body",
+}
+"""What figures are made of that nobody has worked out yet."""
 
 
 def copy(config: Any, target: Path, recipients: Sequence[Any] = ()) -> None:
@@ -73,6 +80,9 @@ async def _copied(config: Any, new: Path) -> None:
                 to.execute("BEGIN")
                 await _copy_tables(db, to)
                 to.execute("COMMIT")
+            # The file has whole rows: whoever opens it, and with whatever program, need work nothing out.
+            staged.render_all(to, Forms())
+            to.execute("DELETE FROM sqlite_sequence WHERE name = 'staged'")
             (verdict,) = to.execute("PRAGMA integrity_check").fetchone()
             if verdict != "ok":
                 raise StoreRefused(f"the copy of store {config.place} is damaged: {verdict}")
@@ -85,6 +95,10 @@ async def _copied(config: Any, new: Path) -> None:
 async def _copy_tables(db: Any, to: sqlite3.Connection) -> None:
     for table, columns in COPIED.items():
         await _copy_rows(db, to, f"SELECT {columns} FROM {table}", table, columns)  # noqa: S608
+    # An older monitor has no such tables.
+    if await db.fetchval("SELECT to_regclass('staged')") is not None:
+        for table, columns in _STAGED.items():
+            await _copy_rows(db, to, f"SELECT {columns} FROM {table}", table, columns)  # noqa: S608
     columns = "group_id, id, digest, version, at, life, labels"
     await _copy_rows(db, to, f"SELECT {columns} FROM entries ORDER BY number", "entries", columns)  # noqa: S608
     for (body,) in await db.fetch("SELECT body FROM subscriptions"):

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-import msgspec
-
 from monitor.core.events.history import Row
-from monitor.core.groups.plain_moves import whole_row
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of, time_at
 from monitor.stores._base import HistoryFilter, LtvPoint
-from monitor.stores._rows import encode, labels_of, labels_text
-from monitor.stores.postgres import bulk
+from monitor.stores._rows import labels_of, labels_text
+from monitor.stores._staged import Forms, Staging, known_row
+from monitor.stores.postgres import bulk, staged
 
-_row = msgspec.json.Decoder(Row).decode
 _PRUNED_AT_ONCE = 5000
 _PLACES = 8
 _LARGEST = 2**63 - 1
@@ -31,17 +28,18 @@ _KEEP = (
 )
 
 
-async def write(db: Any, rows: Sequence[Row]) -> None:
+async def write(db: Any, rows: Sequence[Row], staging: Staging) -> None:
     """Adds rows in their order."""
     if not rows:
         return
     number = await db.fetchval("UPDATE fence SET history = history + $1 RETURNING history", len(rows)) - len(rows)
-    made = ((number + n, r.group, r.kind, r.loan, micros_of(r.at), encode(whole_row(r))) for n, r in enumerate(rows, 1))
+    made = ((number + n, r.group, r.kind, r.loan, micros_of(r.at), staging.row_body(r)) for n, r in enumerate(rows, 1))
     sql = (
         "INSERT INTO history SELECT * FROM "
         "unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bytea[])"
     )
     await bulk.execute(db, sql, made)
+    staging.note_rows(number + 1, number + len(rows))
     holders = sorted({(r.group, r.life, labels_text(r.labels)) for r in rows if r.labels is not None})
     sql = (
         "INSERT INTO holders SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[]) "
@@ -50,24 +48,24 @@ async def write(db: Any, rows: Sequence[Row]) -> None:
     await bulk.execute(db, sql, holders)
 
 
-async def page(db: Any, wanted: HistoryFilter) -> list[tuple[int, Row]]:
-    """A page of a group's rows."""
-    return list(islice(await _kept(db, wanted), wanted.limit))
+async def page(db: Any, wanted: HistoryFilter, forms: Forms) -> list[tuple[int, Row]]:
+    """A page of a group's rows, within a transaction of one instant."""
+    return list(islice(await _kept(db, wanted, forms), wanted.limit))
 
 
-async def first_rows(db: Any, wanted: HistoryFilter) -> list[tuple[int, Row]]:
-    """The first row of each loan of a group that is of the life and the scope."""
+async def first_rows(db: Any, wanted: HistoryFilter, forms: Forms) -> list[tuple[int, Row]]:
+    """The first row of each loan of a group that is of the life and the scope, within a transaction of one instant."""
     first: dict[str, tuple[int, Row]] = {}
-    for number, row in await _kept(db, HistoryFilter(wanted.group, life=wanted.life, scope=wanted.scope)):
-        if row.loan:
-            first.setdefault(row.loan, (number, row))
+    of_life = HistoryFilter(wanted.group, life=wanted.life, scope=wanted.scope)
+    for number, row in await _kept(db, of_life, forms, "loan <> ''"):
+        first.setdefault(row.loan, (number, row))
     return list(first.values())
 
 
-async def _kept(db: Any, wanted: HistoryFilter) -> Any:
+async def _kept(db: Any, wanted: HistoryFilter, forms: Forms, *more: str) -> Iterator[tuple[int, Row]]:
     """Rows in their order. Their bodies say of which life they are, and who may see them."""
     values: list[Any] = [wanted.group, wanted.after]
-    conditions = ["group_id = $1", "number > $2"]
+    conditions = ["group_id = $1", "number > $2", *more]
 
     def where(condition: str, value: Any) -> None:
         if value is not None:
@@ -80,7 +78,7 @@ async def _kept(db: Any, wanted: HistoryFilter) -> Any:
     where("at <= ?", None if wanted.until is None else micros_of(wanted.until))
     order = "number DESC" if wanted.is_newest_first else "number"
     sql = f"SELECT number, body FROM history WHERE {' AND '.join(conditions)} ORDER BY {order}"  # noqa: S608
-    rows = ((number, _row(body)) for number, body in await db.fetch(sql, *values))
+    rows = await staged.history_of(db, forms, await db.fetch(sql, *values))
     return ((number, row) for number, row in rows if wanted.keeps(row))
 
 
@@ -88,7 +86,7 @@ async def newest_life(db: Any, group: str, scope: Scope) -> int | None:
     """The newest life of a group of which there are rows that a scope may see."""
     body = await db.fetchval("SELECT body FROM history WHERE group_id = $1 ORDER BY number DESC LIMIT 1", group)
     if body is None or not scope:
-        return None if body is None else _row(body).life
+        return None if body is None else known_row(body).life
     held_ = await db.fetch("SELECT life, labels FROM holders WHERE group_id = $1 ORDER BY life DESC", group)
     return next((life for life, labels in held_ if sees(scope, labels_of(labels))), None)
 

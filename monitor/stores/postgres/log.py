@@ -10,14 +10,13 @@ import msgspec
 from monitor import crashpoint
 from monitor.audit_keys import AuditKeys
 from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.light import whole
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of, time_at
 from monitor.core.stages.stages import NORMAL
-from monitor.stores import _packed
 from monitor.stores._base import AlertFilter, Applied, Change, Committed, Target
 from monitor.stores._rows import labels_of, labels_text
-from monitor.stores.postgres import audits, book, bulk, deliveries, history
+from monitor.stores._staged import Forms, Staging
+from monitor.stores.postgres import audits, book, bulk, deliveries, history, staged
 
 PRUNED_AT_ONCE = 500
 _ALERTS = (
@@ -30,20 +29,25 @@ _ENTRY = (
 )
 
 
-async def commit(db: Any, change: Change, keys: AuditKeys) -> Committed:
-    """Everything of one event, within the transaction of the caller. `keys` sign its audits."""
+async def commit(db: Any, change: Change, keys: AuditKeys, *, leaves_figures: bool) -> Committed:
+    """Everything of one event, within the transaction of the caller. `keys` sign its audits.
+
+    `leaves_figures`: those that nobody has worked out yet are staged.
+    """
+    staging = staged.begin(leaves_figures=leaves_figures)
     await book.write(db, change)
-    committed = await _write_alerts(db, change)
+    committed = await _write_alerts(db, change, staging)
     for e in change.entries:
         values = (e.group_id, e.id, e.digest, e.version, micros_of(e.at), e.life, labels_text(e.labels))
         await db.execute(_ENTRY, *values)
-    await history.write(db, change.history)
+    await history.write(db, change.history, staging)
+    await staged.write(db, staging)
     await audits.write(db, change.audits, keys)
     crashpoint.reached("before commit", (a.type for a, _ in change.alerts))
     return committed
 
 
-async def _write_alerts(db: Any, change: Change) -> Committed:
+async def _write_alerts(db: Any, change: Change, staging: Staging) -> Committed:
     cursor = await last_cursor(db)
     if not change.alerts:
         return Committed(cursor)
@@ -53,11 +57,12 @@ async def _write_alerts(db: Any, change: Change) -> Committed:
     fresh: dict[str, tuple[Alert, tuple[Target, ...]]] = {}
     for alert, targets in change.alerts:
         if alert.id not in seen:
-            fresh.setdefault(alert.id, (whole(alert), targets))
+            fresh.setdefault(alert.id, (staging.taken(alert), targets))
     if not fresh:
         return Committed(cursor)
     logged = [LoggedAlert(cursor + n, alert) for n, (alert, _) in enumerate(fresh.values(), 1)]
-    await bulk.execute(db, _ALERTS, map(_alert_row, logged))
+    await bulk.execute(db, _ALERTS, (_alert_row(each, staging) for each in logged))
+    staging.note(logged)
     await db.execute("UPDATE fence SET alerts = $1", cursor + len(logged))
     box = await deliveries.outbox(db, change.at, [x.alert for x in logged])
     for one, (_, targets) in zip(logged, fresh.values(), strict=True):
@@ -67,10 +72,10 @@ async def _write_alerts(db: Any, change: Change) -> Committed:
     return Committed(cursor + len(logged), tuple(logged), due, tuple(box.cancelled))
 
 
-def _alert_row(logged: LoggedAlert) -> tuple[Any, ...]:
+def _alert_row(logged: LoggedAlert, staging: Staging) -> tuple[Any, ...]:
     a = logged.alert
     group = a.group.id if a.group else None
-    return logged.cursor, a.id, micros_of(a.at), a.type, a.subject, a.episode, group, _packed.alert_body(a)
+    return logged.cursor, a.id, micros_of(a.at), a.type, a.subject, a.episode, group, staging.alert_body(a)
 
 
 async def last_cursor(db: Any) -> int:
@@ -78,19 +83,19 @@ async def last_cursor(db: Any) -> int:
     return int(await db.fetchval("SELECT alerts FROM fence"))
 
 
-async def alerts(db: Any, wanted: AlertFilter) -> list[LoggedAlert]:
-    """A page of the log."""
+async def alerts(db: Any, wanted: AlertFilter, forms: Forms) -> list[LoggedAlert]:
+    """A page of the log, within a transaction of one instant."""
     found: list[LoggedAlert] = []
     after = wanted
     while True:
-        page = await _page(db, after)
+        page = await _page(db, after, forms)
         found += [logged for logged in page if wanted.keeps(logged.alert)]
         if len(page) < wanted.limit or len(found) >= wanted.limit:
             return found[: wanted.limit]
         after = msgspec.structs.replace(wanted, after=page[-1].cursor)
 
 
-async def _page(db: Any, wanted: AlertFilter) -> list[LoggedAlert]:
+async def _page(db: Any, wanted: AlertFilter, forms: Forms) -> list[LoggedAlert]:
     values: list[Any] = [wanted.after]
     conditions = ["cursor < $1" if wanted.newest_first and wanted.after else "cursor > $1"]
 
@@ -111,13 +116,13 @@ async def _page(db: Any, wanted: AlertFilter) -> list[LoggedAlert]:
     values.append(wanted.limit)
     order = "cursor DESC" if wanted.newest_first else "cursor"
     sql = f"SELECT cursor, body FROM alerts WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT ${len(values)}"  # noqa: S608
-    return [LoggedAlert(cursor, _packed.alert(body)) for cursor, body in await db.fetch(sql, *values)]
+    return await staged.alerts_of(db, forms, await db.fetch(sql, *values))
 
 
-async def alert(db: Any, id: str) -> LoggedAlert | None:
-    """By its id."""
-    row = await db.fetchrow("SELECT cursor, body FROM alerts WHERE id = $1", id)
-    return LoggedAlert(row[0], _packed.alert(row[1])) if row else None
+async def alert(db: Any, id: str, forms: Forms) -> LoggedAlert | None:
+    """By its id, within a transaction of one instant."""
+    rows = await db.fetch("SELECT cursor, body FROM alerts WHERE id = $1", id)
+    return next(iter(await staged.alerts_of(db, forms, rows)), None)
 
 
 async def entry(db: Any, group_id: str, id: str, scope: Scope) -> Applied | None:

@@ -70,6 +70,7 @@ class FencedWriter(Session):
         self._sequence = 0
         self._in_doubt: tuple[Change | None, Any] | None = None
         """A transaction whose answer was lost, and what it has done if it is in."""
+        self._leaves_figures = False
         self._settled: list[tuple[Change | None, Any]] = []
         """Such ones that were found to be in, and of which nobody has heard."""
 
@@ -158,6 +159,15 @@ class FencedWriter(Session):
             return result
         raise StoreUnavailable(f"store {self.config.place}: the connection broke, and nothing was changed")
 
+    async def leaves_figures(self) -> bool:
+        """Whether commits stage figures: no monitor may read the store any more that does not know staging forms.
+
+        Once that is so it stays so. An upgrade may be finished while this monitor runs.
+        """
+        if not self._leaves_figures:
+            self._leaves_figures = await schema.is_finished(await self.connected(), schema.STAGING)
+        return self._leaves_figures
+
     async def commit(self, change: Change, keys: AuditKeys) -> Committed:
         """A change, and what earlier tries of it have done of which nobody has heard."""
         await self.connected()
@@ -165,7 +175,8 @@ class FencedWriter(Session):
         rest = change
         for was, _ in settled:
             rest = _without(rest, was)
-        committed = await self.transact(partial(log.commit, change=rest, keys=keys), change)
+        work = partial(log.commit, change=rest, keys=keys, leaves_figures=self._leaves_figures)
+        committed = await self.transact(work, change)
         self._settled.clear()
         for _, done in reversed(settled):
             committed = _joined(done, committed)

@@ -15,9 +15,8 @@ from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of
 from monitor.stores._base import HistoryFilter
 from monitor.stores._rows import EACH, each, labels_of, labels_text
-from monitor.stores._staged import Forms, known_row
+from monitor.stores._staged import Forms, Staging, known_row
 from monitor.stores.sqlite import staged
-from monitor.stores.sqlite.staged import Staging
 
 _row = msgspec.json.Decoder(Row).decode
 

@@ -24,22 +24,21 @@ from monitor.stores._base import (
     Target,
 )
 from monitor.stores._rows import BY_ID, EACH, each, labels_of, labels_text
-from monitor.stores._staged import Forms
+from monitor.stores._staged import Forms, Staging
 from monitor.stores.sqlite import audits, book, history, later_states, staged
 from monitor.stores.sqlite.audits import PRUNED_AT_ONCE
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.deliveries import outbox, write_outbox
-from monitor.stores.sqlite.staged import Staging
 
 
 def commit(db: sqlite3.Connection, change: Change, keys: AuditKeys) -> Committed:
     """Everything of one event, or nothing of it. `keys` sign its audits."""
     with transaction(db):
-        staging = Staging(db)
+        staging = staged.begin(db)
         book.write(db, change)
         committed = _write_alerts(db, change, staging)
         _write_records(db, change, staging)
-        staging.write()
+        staged.write(db, staging)
         audits.write(db, change.audits, keys)
         crashpoint.reached("before commit", (a.type for a, _ in change.alerts))
     crashpoint.reached("after commit", (a.type for a, _ in change.alerts))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from itertools import count
 
 import msgspec
 
-from monitor.core.alerts.alert import Alert, LoggedAlert
-from monitor.core.alerts.light import LightAlert, StagedForm, whole
+from monitor import crashpoint
+from monitor.core.alerts.alert import Alert
+from monitor.core.alerts.light import StagedForm, whole
 from monitor.core.events.history import Row
-from monitor.core.groups.plain_moves import LightRow, Rendered
+from monitor.core.groups.plain_moves import Rendered
 from monitor.stores import _packed as packed
 from monitor.stores._base import Delivery, debt_text
 from monitor.stores._rows import encode
@@ -21,10 +22,9 @@ from monitor.stores._staged import (
     PROGRAM,
     FigurePlace,
     Forms,
-    Stages,
+    Staging,
+    digests_of,
     known_alert,
-    light_body,
-    light_row_body,
     mark_of,
     prefix_of,
     whole_row_of,
@@ -36,57 +36,19 @@ AT_ONCE = 500
 """Worked out in one transaction at the start, where nobody waits for a commit."""
 _LIGHT = "BETWEEN ? AND ? AND substr(body, 1, ?) = ?"
 """Of the alerts or rows in a range those that begin with a mark."""
-_digests = msgspec.msgpack.Decoder(tuple[bytes, ...]).decode
-_pack = msgspec.msgpack.Encoder().encode
 
 
-class Staging:
-    """What one commit stages: the forms of its light alerts and rows, with the range of the log where these are."""
+def begin(db: sqlite3.Connection) -> Staging:
+    """For what one commit leaves for later."""
+    return Staging(count(_last(db, "staged") + 1))
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-        self._numbers: dict[int, tuple[int, Stages]] = {}
-        self._next = _last(db, "staged") + 1
-        self._alerts = (0, -1)
-        self._rows = (0, -1)
 
-    def alert_body(self, alert: Alert) -> bytes:
-        """An alert as this commit writes it."""
-        if not isinstance(alert, LightAlert) or alert.of is None:
-            return packed.alert_body(alert)
-        return light_body(alert, self._number(alert.of))
-
-    def row_body(self, row: Row) -> bytes:
-        """A row of the history likewise."""
-        if not isinstance(row, LightRow) or row.of is None:
-            return encode(row)
-        return light_row_body(row, self._number(row.of))
-
-    def note(self, logged: Sequence[LoggedAlert]) -> None:
-        """The alerts of the commit: the log has them without a gap."""
-        if logged:
-            self._alerts = logged[0].cursor, logged[-1].cursor
-
-    def note_rows(self, first: int, last: int) -> None:
-        """The rows of the history likewise."""
-        self._rows = first, last
-
-    def write(self) -> None:
-        """Keeps the forms, and the rules that the file does not have yet."""
-        for number, of in self._numbers.values():
-            form = of.staged()
-            ranges = *self._alerts, *self._rows
-            self._db.execute("INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?)", (number, PROGRAM, *ranges))
-            row = number, _pack(list(form.rules)), form.body
-            self._db.execute("INSERT INTO staged_forms VALUES (?, ?, ?)", row)
-            self._db.executemany("INSERT OR IGNORE INTO staged_rules VALUES (?, ?)", form.rules.items())
-
-    def _number(self, of: Any) -> int:
-        known = self._numbers.get(id(of))
-        if known is None:
-            known = self._numbers[id(of)] = self._next, of
-            self._next += 1
-        return known[0]
+def write(db: sqlite3.Connection, staging: Staging) -> None:
+    """Keeps the forms, and the rules that the file does not have yet."""
+    for rows in staging.rows():
+        db.execute("INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?)", rows.where)
+        db.execute("INSERT INTO staged_forms VALUES (?, ?, ?)", rows.form)
+        db.executemany("INSERT OR IGNORE INTO staged_rules VALUES (?, ?)", rows.rules)
 
 
 def alert(db: sqlite3.Connection, forms: Forms, body: bytes) -> Alert:
@@ -157,6 +119,7 @@ def render(db: sqlite3.Connection, forms: Forms, most: int) -> Rendered:
         if done < most:
             _drop(db, number)
             forms.forget(number)
+        crashpoint.reached("amid figures")
     return Rendered(max(done, 1), forms.disproofs())
 
 
@@ -204,7 +167,7 @@ def _form(db: sqlite3.Connection, number: int) -> StagedForm:
     packed_digests, body = db.execute("SELECT rules, body FROM staged_forms WHERE number = ?", [number]).fetchone()
     rules = {
         digest: db.execute("SELECT body FROM staged_rules WHERE digest = ?", [digest]).fetchone()[0]
-        for digest in _digests(packed_digests)
+        for digest in digests_of(packed_digests)
     }
     return StagedForm(body, rules)
 
