@@ -42,7 +42,8 @@ from monitor.engine.screen.bound_kernels import at
 from monitor.engine.screen.lanes import add_slots, finish_writes, least_line, weigh_slice
 
 MOST_STEPS, A_LINE = 1 << 16, 8
-"""Lines of ladders are asked for before they are met one by one, as far as a cache holds them. Numbers of a cache line."""
+"""The first lines of ladders, where most positions are, are asked for before they are met one by one, as far as a cache holds
+them. Numbers of a cache line."""
 AHEAD = 1024
 """So many positions before they are weighed, slots are asked for: the processor's own guesses end with each page."""
 
@@ -336,8 +337,9 @@ def sweep(address: int, blocks: I64, price: F64, flag: U8, named: U32) -> int:
     Each sum is written once, so a reader in another thread sees the old or the new figure, never a part.
     """
     head, steps, count, flagged = at(address).store.head, at(address).tiers.steps, 0, bool(flag.any())
-    for place in range(0, min(steps.size, MOST_STEPS), A_LINE):
+    for place in range(0, min(steps.size, MOST_STEPS), LINES * STEP):
         ask_for(steps, place)
+        ask_for(steps, place + A_LINE)
     for block in blocks:
         if flagged or head[block, BLIND]:
             mark_seats(address, flag, flagged, block)

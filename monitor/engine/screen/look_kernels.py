@@ -17,17 +17,21 @@ from monitor.engine.screen.shift_kernels import shift
 RISE = 1.25
 """A coin may rise by this factor before positions must be moved to the side list. A position there costs five times more to
 weigh; one in ten is beyond 0.8 of its first tier, and one in eleven beyond it."""
+DRIFT = 8.0
+"""A sweep is due when a price is beyond a factor DRIFT of its value at the last sweep. A shift rounds by 1e-16 of a sum that
+was at most DRIFT**2 times as large as it is now. 1000 shifts of 24 moved assets, each rounding three times, add up to 5e-10
+at worst, and the guard is wider."""
 SWEPT, SHIFTED, RISEN, NO_NUMBER, TO_SWEEP, TO_SHIFT = range(6)
 """What a look came to. The last four: a price is above what the slots are laid for, or no number; or it is to be done in
 shares, or from nothing for some blocks."""
 
 
 @borrowing
-def judge(last: LastPrices, ceiling: F64, price: F64, flag: U8, moved: I64, drift: float) -> tuple[int, int, bool]:
+def judge(last: LastPrices, ceiling: F64, price: F64, flag: U8, moved: I64) -> tuple[int, int, bool]:
     """Marks the assets that moved beside those that were asked for, and counts the positions of all of them.
 
     Returns RISEN, NO_NUMBER or SHIFTED; the positions; and whether all must be weighed from nothing: a price that a group
-    holds is beyond a factor of `drift` of what it was then, or a flag changed.
+    holds is beyond a factor of DRIFT of what it was then, or a flag changed.
     """
     before, base, held, asked = last.before, last.base, last.held, last.asked
     asked[:] = 0
@@ -42,7 +46,7 @@ def judge(last: LastPrices, ceiling: F64, price: F64, flag: U8, moved: I64, drif
             asked[a] = 1
         if asked[a]:
             touched += held[a]
-        if held[a] and (price[a] > base[a] * drift or price[a] * drift < base[a]):
+        if held[a] and (price[a] > base[a] * DRIFT or price[a] * DRIFT < base[a]):
             is_far = True
         is_far |= flag[a] != last.flag[a]
     return RISEN if has_risen else SHIFTED, touched, is_far
@@ -91,7 +95,6 @@ def look(
     flag: U8,
     moved: I64,
     is_all: bool,
-    drift: float,
     may_sweep: bool,
     most_shifted: int,
     most_alone: int,
@@ -105,7 +108,7 @@ def look(
     bound = at(address)
     blocks, ceiling, last, named = bound.blocks, bound.store.ceiling, bound.last, bound.named
     nobody = np.empty(0, np.int64)
-    way, touched, is_far = judge(last, ceiling, price, flag, moved, drift)
+    way, touched, is_far = judge(last, ceiling, price, flag, moved)
     if way != SHIFTED:
         return way, 0, nobody
     is_swept = is_all or is_far or touched > most_shifted

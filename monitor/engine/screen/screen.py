@@ -33,10 +33,7 @@ SHARE_FROM = 20_000
 SHARE_SWEEP_FROM = 160_000
 """With this many positions to shift, and to sweep, a second thread is worth its waking, which takes 50 to 100 us."""
 SHIFTS = 1000
-DRIFT = 8.0
-"""A sweep is due after SHIFTS shifts, or when a price is beyond a factor DRIFT of its value at the last sweep. A shift rounds
-by 1e-16 of a sum that was at most DRIFT**2 times as large as it is now. 1000 shifts of 24 moved assets, each rounding three
-times, add up to 5e-10 at worst, and the guard is wider."""
+"""A sweep is due after so many shifts, or when a price has drifted (`look_kernels.DRIFT`)."""
 
 ALL: I64 = np.zeros(0, np.int64)
 """In place of the assets that moved, where all are asked for."""
@@ -64,6 +61,8 @@ class FastScreen:
         self._dirty: set[int] = set()
         self._last = no_prices(0)
         self._positions = 0
+        self._alone = self._what_is_done_alone()
+        """As of the last time that positions were counted: blocks that were dropped since make it less."""
         self._shifts = SHIFTS
 
     def instruments(
@@ -234,6 +233,7 @@ class FastScreen:
             self._last = each(self._last, lambda column: _longer(column, assets))
         kernels.count_held(self._layout.blocks, self._layout.store, self._last.held)
         self._positions = int(self._last.held.sum())
+        self._alone = self._what_is_done_alone()
 
     def _bound(self) -> int:
         """Where the arrays are as they are now, for the thread that calls."""
@@ -241,14 +241,20 @@ class FastScreen:
 
     def _look(self, price: F64, flag: U8, asked: I64, is_all: bool) -> tuple[int, int, I64]:
         """Looks at all blocks in one call if that is the cheapest."""
-        blocks, is_alone = self._layout.blocks, self._threads.are_idle_for(self._layout.blocks)
-        may_sweep = blocks.size * GROUPS <= AT_ONCE and (is_alone or self._positions < SHARE_SWEEP_FROM)
-        most_alone = -1 if self._dirty else AT_ONCE if is_alone else min(SHARE_FROM - 1, AT_ONCE)
-        most_shifted = self._positions // SHIFT_COST if SHIFT_COST else self._positions
+        may_sweep, most_shifted, most_alone = self._alone
+        if self._dirty:
+            most_alone = -1
         found: tuple[int, int, I64] = look_kernels.look(
-            self._bound(), price, flag, asked, is_all, DRIFT, may_sweep, most_shifted, most_alone
+            self._bound(), price, flag, asked, is_all, may_sweep, most_shifted, most_alone
         )
         return found
+
+    def _what_is_done_alone(self) -> tuple[bool, int, int]:
+        """Whether a sweep is done in one call; for how many positions a shift pays, and how many are shifted in one call."""
+        blocks, is_alone = self._layout.blocks, self._threads.are_idle_for(self._layout.blocks)
+        may_sweep = blocks.size * GROUPS <= AT_ONCE and (is_alone or self._positions < SHARE_SWEEP_FROM)
+        most_shifted = self._positions // SHIFT_COST if SHIFT_COST else self._positions
+        return may_sweep, most_shifted, AT_ONCE if is_alone else min(SHARE_FROM - 1, AT_ONCE)
 
     def _in_shares(self, price: F64, flag: U8, touched: int | None) -> I64:
         """The same in shares, for other threads or for blocks that have no sums yet; `touched`: the positions to shift."""
