@@ -105,6 +105,29 @@ def ask_for_seats(seats: U16, begin: I64, stop: I64, first: U32, sums: F64, band
 
 
 @borrowing
+def ask_for_far(store: Positions, block: int, moved: U32) -> None:
+    """Asks for the places of the moved assets in the side list of a block."""
+    far, far_of, base = store.far, store.far_of, store.head[block, FAR]
+    for asset in moved:
+        for j in range(base + np.int64(far_of[asset, block]), base + np.int64(far_of[asset + 1, block]), 8):
+            ask_for(far.amount, j)
+            ask_for(far.line, j)
+            ask_for(far.seat, j)
+            ask_for(far.kind, j)
+
+
+@borrowing
+def ask_for_far_seats(store: Positions, block: int, moved: U32, sums: F64, band: U32) -> None:
+    """Asks for the sums and lines of these places."""
+    far_of, base, seats = store.far_of, store.head[block, FAR], store.far.seat
+    for asset in moved:
+        for j in range(base + np.int64(far_of[asset, block]), base + np.int64(far_of[asset + 1, block])):
+            seat = block * GROUPS + np.int64(seats[j])
+            ask_for(sums, 2 * seat)
+            ask_for(band, seat)
+
+
+@borrowing
 def plan(
     seats: U16, slots: U8, begin: I64, stop: I64, first: U32, origin: int, base: int, to: Visits, amount: F64
 ) -> None:
@@ -255,9 +278,11 @@ def shift(address: int, blocks: I64, moved: U32, after: F64, named: U32) -> int:
         if n + 3 < last:
             k, end = of[n + 3], of[n + 4]
             ask_for_index(index, slots, begin[k:end], stop[k:end])
+            ask_for_far(store, blocks[n + 3], moved)
         if 0 <= n + 2 < last:
             k, end = of[n + 2], of[n + 3]
             ask_for_seats(index, begin[k:end], stop[k:end], first, sums, band, blocks[n + 2] * GROUPS)
+            ask_for_far_seats(store, blocks[n + 2], moved, sums, band)
         if 0 <= n + 1 < last:
             k, end, origin, base = of[n + 1], of[n + 2], blocks[n + 1] * GROUPS, head[blocks[n + 1], POSITION]
             plan(index, slots, begin[k:end], stop[k:end], first, origin, base, other, amount)
