@@ -109,7 +109,7 @@ def side_by_side(*columns: tuple[int, Any], fill: Callable[..., Any] = np.empty,
 
 def _empty(columns: C, size: int) -> C:
     kind: Any = type(columns)
-    return cast("C", kind(*side_by_side(*((size, column.dtype) for column in columns))))
+    return cast("C", kind(*side_by_side(*((size, column.dtype) for column in columns), least=LARGE)))
 
 
 def _longer(column: I64, size: int) -> I64:

@@ -57,8 +57,8 @@ class Room(NamedTuple):
     """For so many rows."""
 
 
-def room(rows: int) -> Room:
-    """Room for one thread, and for so many rows of one look."""
+def room(rows: int, *, is_large: bool) -> Room:
+    """Room for one thread, and for so many rows of one look; in a large page of its own or not."""
     sums = [(GROUPS, np.float64)] * 4
     columns = (
         (BOUND_WORDS, np.int64),
@@ -68,7 +68,7 @@ def room(rows: int) -> Room:
         (GROUPS, np.uint32),
         (rows, np.uint32),
     )
-    place, *scratch, named = side_by_side(*columns, fill=np.zeros, least=LARGE)
+    place, *scratch, named = side_by_side(*columns, fill=np.zeros, least=LARGE if is_large else 0)
     return Room(place, Scratch(*scratch), named)
 
 

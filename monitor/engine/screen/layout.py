@@ -47,7 +47,7 @@ ROOM = 1 << 24
 """Address space at the start, in positions: 1.7 million groups fit without a copy. Memory is used when it is written."""
 FAR_ROOM = 1 << 21
 """The same in places of the side list."""
-RUNS_ROOM = 1 << 18
+RUNS_ROOM = 1 << 17
 """The same in runs. All of them lie in few large pages then."""
 BLOCKS = 128
 """Room for slices and seats of this many blocks at the start: from there on memory comes in large pages."""

@@ -26,7 +26,7 @@ class Threads:
 
     def __init__(self, count: int) -> None:
         self._pool = ThreadPoolExecutor(max(count - 1, 1), thread_name_prefix="sweep")
-        self._rooms = [room(AT_ONCE) for _ in range(count)]
+        self._rooms = [room(AT_ONCE, is_large=not number) for number in range(count)]
         self._addresses: list[int] = [each.place.ctypes.data for each in self._rooms]
         self._known: Bound | None = None
         """What is bound for the calling thread. It keeps all arrays alive."""
