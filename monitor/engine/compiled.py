@@ -22,10 +22,18 @@ ENGINE = Path(__file__).parent
 MARK = "engine.sha256"
 """Says by which files the loops beside it were compiled."""
 
+_njit: Any = njit
+
 
 def kernel(function: F) -> F:
     """Compiles at the first call, once per machine, and runs without the GIL."""
-    return cast(F, njit(nogil=True, cache=True)(function))
+    return cast(F, _njit(nogil=True, cache=True, _nrt=True)(function))
+
+
+def borrowing(function: F) -> F:
+    """The same for a loop that makes no arrays. It counts nowhere that it has those of others: these counts are half of the
+    code, and with cold caches each is a line of memory of its own."""
+    return cast(F, _njit(nogil=True, cache=True, _nrt=False)(function))
 
 
 def forget_older(engine: Path, kept: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from monitor.engine.columns.fetching import fetched
 from monitor.engine.columns.fields import F64, GROUPS, U8
+from monitor.engine.columns.loan_kinds import LoanDates, find_maturing
 from monitor.engine.queries import snapshot_kernels
 from monitor.engine.screen import screen
 from monitor.engine.screen.layout import BlockSide, Loans
@@ -35,8 +36,10 @@ def warm() -> None:
     fast.suspects([1], np.array([1.0, 0.1]), good)
     fast.instruments(np.array([0, 1], np.uint16), [ladder, ladder])
     _warm_snapshot(fast, calm, good)
+    nothing = np.zeros(0, np.int64)
+    find_maturing(LoanDates(nothing, nothing, nothing), nothing, nothing, np.zeros(0, np.bool_), 0)
     for kind in ("u1", "u2", "u4", "u8"):
-        fetched(np.zeros(0, np.int64), np.dtype(kind))
+        fetched(nothing, np.dtype(kind))
 
 
 def _warm_snapshot(fast: screen.FastScreen, price: F64, flag: U8) -> None:

@@ -37,7 +37,7 @@ from monitor.engine.columns.fields import (
     Columns,
 )
 from monitor.engine.columns.floats import floats
-from monitor.engine.columns.loan_kinds import LoanKinds
+from monitor.engine.columns.loan_kinds import ITS_OWN, OPEN, LoanKinds, days_of_terms
 from monitor.engine.columns.names import Names
 from monitor.engine.columns.own_figures import read_lines, read_terms
 from monitor.engine.columns.packing import pack
@@ -47,8 +47,6 @@ __all__ = ["Block", "Columns", "Names"]
 MOST_GROUPS = 2**16
 """Local rows and places in `times` are u16."""
 _NO_EXTRAS = GroupExtras()
-_ITS_OWN, _OPEN = -1_000_000, -2_000_000
-"""In place of days, where the terms have none, and for an open term."""
 _PARTS = {
     "texts": ("arena", "start"),
     "positions": ("positions", *OF_POSITIONS),
@@ -133,7 +131,10 @@ class Block:
 
     def products(self) -> list[int]:
         """Places of the products of its groups."""
-        return np.flatnonzero(np.bincount(self.columns.product)).tolist()
+        product = self.columns.product
+        if len(product) and product.strides == (0,):
+            return [int(product[0])]
+        return np.flatnonzero(np.bincount(product)).tolist()
 
     def coins(self, names: Names) -> frozenset[str]:
         """All coins that its groups hold, whether they count or not."""
@@ -167,13 +168,12 @@ class Block:
         c = self.columns
         days_of = np.zeros(int(c.terms.max(initial=0)) + 1, np.int64)
         for place in np.flatnonzero(np.bincount(c.terms)).tolist():
-            kind = names.terms[place]
-            days_of[place] = _OPEN if kind.term == "open" else _ITS_OWN if kind.days is None else kind.days
+            days_of[place] = days_of_terms(names.terms[place])
         days: I64 = days_of[c.terms]
         matures = c.opened + days * DAY_US
         if len(c.matures):
-            matures = np.where(days == _ITS_OWN, c.matures, matures)
-        return np.where(days == _OPEN, -1, matures)
+            matures = np.where(days == ITS_OWN, c.matures, matures)
+        return np.where(days == OPEN, -1, matures)
 
     def is_owed(self) -> Bools:
         """[l] Something was left to repay when the line was put."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import cast
 
 import numpy as np
 
@@ -19,6 +20,10 @@ def floats(mantissa: I64, exponent: I8, wide: Mapping[int, Decimal], slot: int) 
     """mantissa * 10**exponent. `slot` is the place of the first quantity in `wide`. Read-only where all are one value."""
     if len(mantissa) > 1 and mantissa.strides == exponent.strides == (0,) and exponent[0] != WIDE:
         return np.broadcast_to(floats(mantissa[:1], exponent[:1], wide, slot), mantissa.shape)
+    if (
+        exponent.min(initial=0) >= -_EXACT_POWERS and exponent.max(initial=0) <= 0
+    ):  # nearly always: an amount with decimals
+        return cast("F64", mantissa / _TEN[-exponent])
     places = np.abs(exponent.astype(np.int64))
     powers = _TEN[np.minimum(places, _EXACT_POWERS)]
     values: F64 = np.where(exponent < 0, mantissa / powers, mantissa * powers)

@@ -24,7 +24,8 @@ from monitor.engine.screen.arrays import (
     LadderTiers,
     Positions,
 )
-from monitor.engine.screen.kernels import MOST_RUNS, counted, price_runs, weigh_far, weigh_slices
+from monitor.engine.screen.bound_kernels import MOST_RUNS
+from monitor.engine.screen.kernels import counted, price_runs, weigh_far, weigh_slices
 
 
 class Weighed(NamedTuple):

@@ -16,8 +16,8 @@ from monitor.core.money import ONE, ZERO, exact
 from monitor.core.rules.product import MINUTE, Product
 from monitor.engine.columns.agreements import FIRST, Agreements
 from monitor.engine.columns.block import Block
-from monitor.engine.columns.fields import F64, I64
-from monitor.engine.columns.loan_kinds import LATE, LoanKinds
+from monitor.engine.columns.fields import F64, I64, NEVER
+from monitor.engine.columns.loan_kinds import LATE, LoanKinds, days_of_terms, maturing
 from monitor.engine.columns.names import LoanTerms, Names
 
 _FIXED = -1
@@ -61,6 +61,7 @@ class Debts:
         self._shares = np.zeros(0)
         """By place of the terms: by what a sum of rates counts; 1 for a flexible rate."""
         self._cheaper = np.zeros(0, np.int64)
+        self._days = np.zeros(0, np.int64)
         self._by_hour = [place for place, product in products.items() if product.is_late_by_hour]
         self._by_loan = [place for place, product in products.items() if product.by_loan]
         self._openings = {place: found for place, p in products.items() if (found := _Openings.of(p)) is not None}
@@ -129,19 +130,17 @@ class Debts:
         elif self._minute * MINUTE_US <= before.until:
             return before
         else:
-            matures, was_late = block.matures(self._names), before.is_late()
             # A bound on what may be late: whether it is depends on the hours or days that its product counts.
-            maybe = np.flatnonzero((matures >= 0) & (matures < self._minute * MINUTE_US) & ~was_late)
-            columns = self._columns(block, maybe, matures)
-            is_late = was_late
-            is_late[maybe] = columns[LATE] >= 0
-            found = before.later(self._minute, maybe, columns, matures, is_late)
+            due = maturing(block.columns, self._days, before, self._minute * MINUTE_US)
+            columns = self._columns(block, due.which, due.matures)
+            until = min(due.then, int(due.matures[columns[LATE] < 0].min(initial=NEVER)))
+            found = before.later(self._minute, until, due.which, columns)
         block.loan_kinds = found
         return found
 
     def _columns(self, block: Block, some: I64, matures: I64) -> list[I64]:
-        """[s] Each part of the kinds of these loans; `matures` [l] is that of all."""
-        c, matures = block.columns, matures[some]
+        """[s] Each part of the kinds of these loans, which mature at `matures` [s]."""
+        c = block.columns
         rows = np.searchsorted(c.loans, some, "right") - 1  # few of them: most loans are as late as they were
         product = c.product[rows].astype(np.int64)
         rates, began = self._rates[c.terms[some]], c.since[some]
@@ -215,6 +214,7 @@ class Debts:
             self._rates = np.append(self._rates, [_rate(kind) for kind in more])
             self._shares = np.where(np.isnan(self._rates), 1.0, self._rates)
             self._cheaper = np.append(self._cheaper, [int(kind.rate.paid_in is not None) for kind in more])
+            self._days = np.append(self._days, [days_of_terms(kind) for kind in more])
 
 
 class _Openings:

@@ -18,6 +18,8 @@ HOLES = 4
 
 LINE = 64
 """Bytes of a cache line."""
+LARGE, LARGE_PAGE = 1 << 22, 1 << 21
+"""From so many bytes on numpy asks for large pages; and how large these are."""
 
 C = TypeVar("C", bound=tuple[Any, ...])
 
@@ -86,16 +88,28 @@ def joined(first: C, second: C) -> C:
     return cast("C", kind(*map(np.concatenate, zip(first, second, strict=True))))
 
 
+def side_by_side(*columns: tuple[int, Any], fill: Callable[..., Any] = np.empty, least: int = 0) -> tuple[Any, ...]:
+    """Arrays of so many items of a kind in one piece of memory, each from the start of a cache line, so that eight floats
+    never lie in two. What is in them is undefined, unless `fill` is np.zeros.
+
+    Small columns lie in large pages too then, if all of it has LARGE bytes, or at `least` so many are asked for: with cold
+    caches, to find a page costs more than to read from it.
+    """
+    sizes = [size * np.dtype(kind).itemsize for size, kind in columns]
+    starts = np.cumsum([0, *(-(-size // LINE) * LINE for size in sizes)]).tolist()
+    size = max(starts[-1], least)
+    unit = LARGE_PAGE if size >= LARGE else LINE
+    raw = fill(size + unit, np.uint8)
+    first = -raw.ctypes.data % unit
+    return tuple(
+        raw[first + start : first + start + count].view(kind)
+        for (_, kind), start, count in zip(columns, starts, sizes, strict=False)
+    )
+
+
 def _empty(columns: C, size: int) -> C:
-    return each(columns, lambda column: aligned(size, column.dtype))
-
-
-def aligned(size: int, kind: Any) -> Any:
-    """An array that begins with a cache line, so that eight floats never lie in two. What is in it is undefined."""
-    item = np.dtype(kind).itemsize
-    raw = np.empty(size * item + LINE, np.uint8)
-    begin = -raw.ctypes.data % LINE
-    return raw[begin : begin + size * item].view(kind)
+    kind: Any = type(columns)
+    return cast("C", kind(*side_by_side(*((size, column.dtype) for column in columns), least=LARGE)))
 
 
 def _longer(column: I64, size: int) -> I64:

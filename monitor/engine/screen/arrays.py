@@ -143,6 +143,13 @@ class LinePairs(NamedTuple):
     high: F64
 
 
+class PairSlots(NamedTuple):
+    """Where a pair of lines is: an open hash by place + 1, and how many there are."""
+
+    slots: U32
+    used: I64
+
+
 class LastPrices(NamedTuple):
     """By asset: prices and flags of the last call, prices of the last sweep, positions, and room for what moves now."""
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8
 from monitor.engine.screen import kernels
-from monitor.engine.screen.arena import aligned
+from monitor.engine.screen.arena import side_by_side
 from monitor.engine.screen.arrays import DEAD, ROWS, UNWATCHED, RowSums
 from monitor.engine.screen.layout import Layout
 
-ROOM = 4
-"""Room for the rows of this many blocks at the start. It doubles when full."""
+ROOM = 32
+"""Room for the rows of this many blocks at the start: from there on memory comes in large pages. It doubles when full."""
 SEATING_S = 0.0005
 """A block takes that long to be laid."""
 
@@ -127,8 +127,7 @@ def _end(blocks: I64) -> int:
 
 
 def _seats(blocks: int) -> RowSums:
-    """Room for so many blocks; `begin` fills in those that come. Memory that need not be zero lies in larger pages, and ticks
-    of few coins look at many places."""
+    """Room for so many blocks; `begin` fills in those that come. What liabilities take off has memory where there are any."""
     size = blocks * GROUPS
-    sums, band = aligned(2 * size, np.float64), aligned(size, np.uint32)
-    return RowSums(sums, np.zeros(size), np.zeros(size, np.uint8), band)
+    sums, blind, band = side_by_side((2 * size, np.float64), (size, np.uint8), (size, np.uint32))
+    return RowSums(sums, np.zeros(size), blind, band)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
-from monitor.engine.compiled import kernel
+from monitor.engine.compiled import borrowing, kernel
 from monitor.engine.screen.arrays import (
     BLIND,
     BOTH,
@@ -35,21 +35,20 @@ from monitor.engine.screen.arrays import (
     LadderTiers,
     LinePairs,
     Positions,
-    RowSums,
-    Scratch,
     ask_for,
     ask_soon,
 )
+from monitor.engine.screen.bound_kernels import at
 from monitor.engine.screen.lanes import add_slots, finish_writes, least_line, weigh_slice
 
-MOST_RUNS = 1 << 16
 MOST_STEPS, A_LINE = 1 << 16, 8
-"""Lines of ladders are asked for before they are met one by one, as far as a cache holds them. Numbers of a cache line."""
+"""The first lines of ladders, where most positions are, are asked for before they are met one by one, as far as a cache holds
+them. Numbers of a cache line."""
 AHEAD = 1024
 """So many positions before they are weighed, slots are asked for: the processor's own guesses end with each page."""
 
 
-@kernel
+@borrowing
 def counted(tiers: LadderTiers, instrument: int, value: float) -> float:
     """What a ladder makes of a value."""
     if tiers.is_falling[instrument]:
@@ -62,7 +61,7 @@ def counted(tiers: LadderTiers, instrument: int, value: float) -> float:
     return whole
 
 
-@kernel
+@borrowing
 def price_runs(store: Positions, price: F64, block: int, unit: F64) -> None:
     """What a piece of each run of a block counts, while it is in its first tier."""
     first = store.head[block, RUN]
@@ -70,7 +69,7 @@ def price_runs(store: Positions, price: F64, block: int, unit: F64) -> None:
         unit[run] = price[store.runs.asset[first + run]] * store.runs.share[first + run]
 
 
-@kernel
+@borrowing
 def weigh_far(
     store: Positions, tiers: LadderTiers, price: F64, block: int, debt: F64, recognised: F64, owed: F64
 ) -> None:
@@ -100,7 +99,7 @@ def weigh_far(
             owed[seat] += value
 
 
-@kernel
+@borrowing
 def weigh_slices(store: Positions, unit: F64, block: int, debt: F64, recognised: F64) -> None:
     """Adds the slots of a block to the sums of its seats."""
     base, slices, slots = store.head[block, POSITION], store.slices, store.slots
@@ -111,7 +110,7 @@ def weigh_slices(store: Positions, unit: F64, block: int, debt: F64, recognised:
         add_slots(slots.amount, slots.run, unit, first + LANES * held, owed, debt, s * LANES)
 
 
-@kernel
+@borrowing
 def line_of(steps: F64, line: int, value: float) -> int:
     """The line of the same ladder that holds for a value; -1 where its ladder has more than LINES."""
     first = line & -LINES
@@ -121,7 +120,7 @@ def line_of(steps: F64, line: int, value: float) -> int:
     return -1
 
 
-@kernel
+@borrowing
 def seed_far(store: Positions, tiers: LadderTiers, price: F64, block: int, seed: F64) -> None:
     """Sums the collateral of a side list by seat. From look to look few positions come to another line, so the one of before
     is tried first."""
@@ -140,22 +139,16 @@ def seed_far(store: Positions, tiers: LadderTiers, price: F64, block: int, seed:
         seed[seat[j]] += steps[at + 3] + steps[at + 2] * value
 
 
-@kernel
-def weigh_and_test(
-    store: Positions, unit: F64, seed: F64, block: int, seats: RowSums, lines: LinePairs, named: U32, count: int
-) -> int:
+@borrowing
+def weigh_and_test(address: int, block: int, named: U32, count: int) -> int:
     """Weighs the slices of a block that has neither liabilities nor flags, and names the rows that are beyond a line while
     their sums are at hand. Returns how many are named so far."""
+    bound = at(address)
+    store, seats, unit, seed = bound.store, bound.seats, bound.scratch.unit, bound.scratch.seed
     base, origin, row = store.head[block, POSITION], block * GROUPS, store.seats.row
     first_of, held, owed = store.slices.first, store.slices.held, store.slices.owed
-    amount, run, sums, band, low, high = (
-        store.slots.amount,
-        store.slots.run,
-        seats.sums,
-        seats.band,
-        lines.low,
-        lines.high,
-    )
+    amount, run, sums, band = store.slots.amount, store.slots.run, seats.sums, seats.band
+    low, high = bound.lines.low, bound.lines.high
     for s in range((store.head[block, ROWS] + LANES - 1) // LANES):
         n, seat = block * SLICES + s, s * LANES
         first, holdings, debts = base + np.int64(first_of[n]), np.int64(held[n]), np.int64(owed[n])
@@ -174,7 +167,7 @@ def weigh_and_test(
     return count
 
 
-@kernel
+@borrowing
 def weigh_block(
     store: Positions, tiers: LadderTiers, price: F64, block: int, unit: F64, debt: F64, recognised: F64, owed: F64
 ) -> None:
@@ -186,7 +179,7 @@ def weigh_block(
     weigh_slices(store, unit, block, debt, recognised)
 
 
-@kernel
+@borrowing
 def seat_and_amount(store: Positions, block: int, entry: int) -> tuple[np.int64, float]:
     """Whose position an entry of the index stands for, and how much it is."""
     seat = np.int64(store.entries.seat[entry])
@@ -194,7 +187,7 @@ def seat_and_amount(store: Positions, block: int, entry: int) -> tuple[np.int64,
     return seat, store.slots.amount[store.head[block, POSITION] + place + seat % LANES]
 
 
-@kernel
+@borrowing
 def entries_of(store: Positions, block: int, run: int) -> tuple[int, int]:
     """The first entry of a run, and the first of the next one."""
     base, start = store.head[block, POSITION], store.runs.start
@@ -202,7 +195,7 @@ def entries_of(store: Positions, block: int, run: int) -> tuple[int, int]:
     return base + np.int64(start[place]), base + np.int64(start[place + 1])
 
 
-@kernel
+@borrowing
 def most_of(tiers: LadderTiers, instrument: int) -> float:
     """The most that a ladder may recognise: infinity for no end."""
     tier = np.int64(tiers.start[instrument])
@@ -211,7 +204,7 @@ def most_of(tiers: LadderTiers, instrument: int) -> float:
     return np.inf if tiers.share[tier] > 0.0 else tiers.offset[tier]
 
 
-@kernel
+@borrowing
 def add_room(store: Positions, tiers: LadderTiers, flag: U8, block: int, recognised: F64) -> None:
     """Adds what the ladders of missing coins may recognise at most to the sums of their groups."""
     runs, first = store.runs, store.head[block, RUN]
@@ -230,7 +223,7 @@ def add_room(store: Positions, tiers: LadderTiers, flag: U8, block: int, recogni
             recognised[far.seat[j]] += most_of(tiers, i)
 
 
-@kernel
+@borrowing
 def mark_asset(store: Positions, block: int, asset: int, is_debt: bool, only: U8, bits: int, blind: U8) -> None:
     """Adds bits to the flags of the seats that hold an asset, or that owe it; only those in `only`, unless that is empty."""
     runs, first = store.runs, store.head[block, RUN]
@@ -262,7 +255,7 @@ def mark_block(store: Positions, flag: U8, block: int, blind: U8) -> None:
             mark_asset(store, block, asset, True, holds, BOTH, blind)
 
 
-@kernel
+@borrowing
 def crossed(debt: float, recognised: float, owed: float, low: float, high: float, blind: int) -> bool:
     """Core must look at the group: it is at or beyond a line, or within the guard of one.
 
@@ -281,7 +274,7 @@ def crossed(debt: float, recognised: float, owed: float, low: float, high: float
     return debt <= 0.0 or debt <= low * (recognised + slack)
 
 
-@kernel
+@borrowing
 def test_careful(
     debt: F64, recognised: F64, owed: F64, blind: U8, band: U32, lines: LinePairs, row: U32, named: U32, count: int
 ) -> int:
@@ -294,21 +287,11 @@ def test_careful(
     return count
 
 
-@kernel
-def weigh_carefully(
-    store: Positions,
-    tiers: LadderTiers,
-    price: F64,
-    flag: U8,
-    flagged: bool,
-    block: int,
-    seats: RowSums,
-    lines: LinePairs,
-    scratch: Scratch,
-    named: U32,
-    count: int,
-) -> int:
+@borrowing
+def weigh_carefully(address: int, price: F64, flag: U8, flagged: bool, block: int, named: U32, count: int) -> int:
     """Weighs a block with liabilities or flags, or with debts in its side list, and names its rows."""
+    bound = at(address)
+    store, tiers, seats, scratch = bound.store, bound.tiers, bound.seats, bound.scratch
     debt, recognised, owed, blind, row = scratch.debt, scratch.recognised, scratch.owed, scratch.blind, scratch.row
     first, size = block * GROUPS, store.head[block, ROWS]
     owed[:] = 0.0
@@ -319,52 +302,56 @@ def weigh_carefully(
     for seat in range(size):
         row[seat] = first + store.seats.row[first + seat]
     band = seats.band[first : first + size]
-    count = test_careful(debt, recognised, owed, blind, band, lines, row, named, count)
+    count = test_careful(debt, recognised, owed, blind, band, bound.lines, row, named, count)
     for seat in range(size):
         seats.sums[2 * (first + seat)], seats.sums[2 * (first + seat) + 1] = debt[seat], recognised[seat]
         seats.owed[first + seat] = owed[seat]
+    blind[:] = 0
     return count
 
 
-@kernel
-def sweep(
-    blocks: I64,
-    store: Positions,
-    tiers: LadderTiers,
-    price: F64,
-    flag: U8,
-    flagged: bool,
-    seats: RowSums,
-    lines: LinePairs,
-    scratch: Scratch,
-    named: U32,
-) -> int:
+@borrowing
+def mark_seats(address: int, flag: U8, flagged: bool, block: int) -> None:
+    """Notes the flags of a block's seats."""
+    bound = at(address)
+    store, seats, blind, first = bound.store, bound.seats, bound.scratch.blind, block * GROUPS
+    mark_block(store, flag, block, blind)
+    for seat in range(store.head[block, ROWS]):
+        seats.blind[first + seat] = blind[seat]
+    store.head[block, BLIND] = flagged and blind.any()
+
+
+@borrowing
+def weigh_plainly(address: int, price: F64, block: int, named: U32, count: int) -> int:
+    """Weighs a block without any of that."""
+    bound = at(address)
+    price_runs(bound.store, price, block, bound.scratch.unit)
+    seed_far(bound.store, bound.tiers, price, block, bound.scratch.seed)
+    return int(weigh_and_test(address, block, named, count))
+
+
+@borrowing
+def sweep(address: int, blocks: I64, price: F64, flag: U8, named: U32) -> int:
     """Weighs these blocks from nothing, and writes the rows to look at into `named`, block by block. Returns how many.
 
     Each sum is written once, so a reader in another thread sees the old or the new figure, never a part.
     """
-    head, steps, count = store.head, tiers.steps, 0
-    for place in range(0, min(steps.size, MOST_STEPS), A_LINE):
+    head, steps, count, flagged = at(address).store.head, at(address).tiers.steps, 0, bool(flag.any())
+    for place in range(0, min(steps.size, MOST_STEPS), LINES * STEP):
         ask_for(steps, place)
+        ask_for(steps, place + A_LINE)
     for block in blocks:
-        first, size = block * GROUPS, head[block, ROWS]
         if flagged or head[block, BLIND]:
-            mark_block(store, flag, block, scratch.blind)
-            for seat in range(size):
-                seats.blind[first + seat] = scratch.blind[seat]
-            head[block, BLIND] = flagged and scratch.blind.any()
+            mark_seats(address, flag, flagged, block)
         if head[block, LIABILITIES] or head[block, BLIND] or head[block, MIXED]:
-            count = weigh_carefully(store, tiers, price, flag, flagged, block, seats, lines, scratch, named, count)
-            scratch.blind[:] = 0
+            count = weigh_carefully(address, price, flag, flagged, block, named, count)
         else:
-            price_runs(store, price, block, scratch.unit)
-            seed_far(store, tiers, price, block, scratch.seed)
-            count = weigh_and_test(store, scratch.unit, scratch.seed, block, seats, lines, named, count)
+            count = weigh_plainly(address, price, block, named, count)
     finish_writes()
     return count
 
 
-@kernel
+@borrowing
 def by_row(blocks: I64, store: Positions, sums: F64, part: int, into: F64) -> None:
     """Lays the debts of all rows (part 0), or what is recognised (1), in the order of the rows."""
     of_row = store.seats.of_row
@@ -374,7 +361,7 @@ def by_row(blocks: I64, store: Positions, sums: F64, part: int, into: F64) -> No
             into[i] = sums[2 * (first + of_row[i]) + part]
 
 
-@kernel
+@borrowing
 def flags_by_row(blocks: I64, store: Positions, blind: U8, into: U8) -> None:
     """The same for flags."""
     of_row = store.seats.of_row
@@ -384,7 +371,7 @@ def flags_by_row(blocks: I64, store: Positions, blind: U8, into: U8) -> None:
             into[i] = blind[first + of_row[i]]
 
 
-@kernel
+@borrowing
 def count_held(blocks: I64, store: Positions, held: I64) -> None:
     """Positions per asset."""
     held[:] = 0
@@ -433,14 +420,14 @@ def place_of_pair(low: float, high: float, lines: LinePairs, slots: U32, used: I
     return int(slots[slot]) - 1
 
 
-@kernel
+@borrowing
 def enter_pairs(low: F64, high: F64, lines: LinePairs, slots: U32, used: I64) -> None:
     """Enters pairs into a table that has room for them."""
     for k in range(low.size):
         place_of_pair(low[k], high[k], lines, slots, used)
 
 
-@kernel
+@borrowing
 def watch(
     rows: I64, low: F64, high: F64, done: int, of_row: U16, band: U32, lines: LinePairs, slots: U32, used: I64
 ) -> int:

@@ -16,7 +16,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from monitor.engine.columns.fields import F64, U16, U32
-from monitor.engine.compiled import kernel
+from monitor.engine.compiled import borrowing
 from monitor.engine.screen.arrays import LANES, LINES
 
 _I8, _I16, _I32, _I64, _F64 = (*(ir.IntType(bits) for bits in (8, 16, 32, 64)), ir.DoubleType())
@@ -160,12 +160,12 @@ def _finish_writes(context: Any) -> Any:
     return types.void(), emit
 
 
-@kernel
+@borrowing
 def finish_writes_plainly() -> None:
     """Another thread sees what was written before, also what went past the caches."""
 
 
-@kernel
+@borrowing
 def add_slots_plainly(amount: F64, run: U16, unit: F64, at: int, slots: int, into: F64, seat: int) -> None:
     """Adds what these slots of a slice come to to the sums of its eight groups."""
     for lane in range(LANES):
@@ -175,7 +175,7 @@ def add_slots_plainly(amount: F64, run: U16, unit: F64, at: int, slots: int, int
         into[seat + lane] = total
 
 
-@kernel
+@borrowing
 def weigh_slice_plainly(
     amount: F64,
     run: U16,
@@ -206,7 +206,7 @@ def weigh_slice_plainly(
     return found
 
 
-@kernel
+@borrowing
 def least_line_plainly(slope: F64, intercept: F64, instrument: int, value: float) -> float:
     """What a ladder whose shares never rise counts of a value."""
     first = instrument * LINES

@@ -13,7 +13,7 @@ import numpy as np
 
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32, Bools
 from monitor.engine.screen import laying_kernels
-from monitor.engine.screen.arena import Arena, each, joined
+from monitor.engine.screen.arena import Arena, each, joined, side_by_side
 from monitor.engine.screen.arrays import (
     BLIND,
     FAR,
@@ -45,8 +45,12 @@ from monitor.engine.screen.look_kernels import RISE
 
 ROOM = 1 << 24
 """Address space at the start, in positions: 1.7 million groups fit without a copy. Memory is used when it is written."""
-SHORT_ROOM = 1 << 21
-"""The same in runs, and in places of the side list."""
+FAR_ROOM = 1 << 21
+"""The same in places of the side list."""
+RUNS_ROOM = 1 << 17
+"""The same in runs. All of them lie in few large pages then."""
+BLOCKS = 128
+"""Room for slices and seats of this many blocks at the start: from there on memory comes in large pages."""
 LAY_AGAIN = 16
 """One position in this many may leave its slot before its block is laid again, as an empty slot is still read."""
 MOST_RUNS = 0xFFFF
@@ -88,13 +92,13 @@ class _Stored(NamedTuple):
 class Layout:
     """The positions of the blocks. The kernels read `store`."""
 
-    def __init__(self, room: int = ROOM, short_room: int = SHORT_ROOM) -> None:
+    def __init__(self, room: int = ROOM, runs_room: int = RUNS_ROOM, far_room: int = FAR_ROOM) -> None:
         none16 = np.zeros(0, np.uint16)
         none32 = np.zeros(0, np.uint32)
         none8 = np.zeros(0, np.uint8)
         self._stored = Arena(_Stored(np.zeros(0), none16, none16, none8), room)
-        self._runs = Arena(Runs(none32, none16, none8, np.zeros(0), none32), short_room)
-        self._far = Arena(Far(np.zeros(0), none32, none16, none8), short_room)
+        self._runs = Arena(Runs(none32, none16, none8, np.zeros(0), none32), runs_room)
+        self._far = Arena(Far(np.zeros(0), none32, none16, none8), far_room)
         self._slices = Slices(none32, none8, none8)
         self._seats = Seats(none16, none16)
         self._run_of = np.zeros((1, 0), np.uint32)
@@ -224,10 +228,9 @@ class Layout:
     def _make_room(self, number: int, assets: int) -> None:
         """Room for the block's number, and for coins that came since."""
         if number >= len(self._head):
-            blocks = max(64, 2 * number)
+            blocks = max(BLOCKS, 2 * number)
             self._head = _grown(self._head, (blocks, HEAD))
-            self._slices = each(self._slices, lambda column: _grown(column, (blocks * SLICES,)))
-            self._seats = each(self._seats, lambda column: _grown(column, (blocks * GROUPS,)))
+            self._slices, self._seats = _longer(self._slices, self._seats, blocks)
             self._run_of, self._far_of = (_grown(table, (len(table), blocks)) for table in (self._run_of, self._far_of))
             for arena in (self._stored, self._runs, self._far):
                 arena.make_room(blocks)
@@ -344,6 +347,16 @@ def _far_side(sides: Sides, far: tuple[Bools, Bools]) -> Far:
         np.concatenate([side.row[mine] for _, side, mine in parts]),
         np.concatenate([np.full(int(mine.sum()), kind, np.uint8) for kind, _, mine in parts]),
     )
+
+
+def _longer(slices: Slices, seats: Seats, blocks: int) -> tuple[Slices, Seats]:
+    """The same columns with room for so many blocks."""
+    old: tuple[Any, ...] = (*slices, *seats)
+    sizes = [blocks * SLICES] * len(slices) + [blocks * GROUPS] * len(seats)
+    new = side_by_side(*((size, column.dtype) for size, column in zip(sizes, old, strict=True)), fill=np.zeros)
+    for before, after in zip(old, new, strict=True):
+        after[: before.size] = before
+    return Slices(*new[: len(slices)]), Seats(*new[len(slices) :])
 
 
 def _grown(array: Any, shape: tuple[int, ...]) -> Any:

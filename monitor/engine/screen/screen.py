@@ -19,11 +19,11 @@ from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
 from monitor.engine.screen import kernels, look_kernels
 from monitor.engine.screen.arena import each
 from monitor.engine.screen.arrays import DEAD, LINES, LadderTiers, Positions
-from monitor.engine.screen.bound_kernels import Bound, no_prices
+from monitor.engine.screen.bound_kernels import no_prices
 from monitor.engine.screen.figures import SeatedFigures
 from monitor.engine.screen.layout import BlockSide, Layout, Loans
 from monitor.engine.screen.line_table import LineTable
-from monitor.engine.screen.look_kernels import NO_NUMBER, RISEN, SHIFTED, SWEPT, TO_SHIFT
+from monitor.engine.screen.look_kernels import NO_NUMBER, RISEN, SHIFTED, TO_SHIFT, TO_SWEEP
 from monitor.engine.screen.threads import AT_ONCE, Threads
 
 SHIFT_COST = 20
@@ -33,10 +33,7 @@ SHARE_FROM = 20_000
 SHARE_SWEEP_FROM = 160_000
 """With this many positions to shift, and to sweep, a second thread is worth its waking, which takes 50 to 100 us."""
 SHIFTS = 1000
-DRIFT = 8.0
-"""A sweep is due after SHIFTS shifts, or when a price is beyond a factor DRIFT of its value at the last sweep. A shift rounds
-by 1e-16 of a sum that was at most DRIFT**2 times as large as it is now. 1000 shifts of 24 moved assets, each rounding three
-times, add up to 5e-10 at worst, and the guard is wider."""
+"""A sweep is due after so many shifts, or when a price has drifted (`look_kernels.DRIFT`)."""
 
 ALL: I64 = np.zeros(0, np.int64)
 """In place of the assets that moved, where all are asked for."""
@@ -64,6 +61,8 @@ class FastScreen:
         self._dirty: set[int] = set()
         self._last = no_prices(0)
         self._positions = 0
+        self._alone = self._what_is_done_alone()
+        """As of the last time that positions were counted: blocks that were dropped since make it less."""
         self._shifts = SHIFTS
 
     def instruments(
@@ -131,10 +130,11 @@ class FastScreen:
         rows, low, high = _plain(rows, np.int64), _plain(low, np.float64), _plain(high, np.float64)
         assert rows.size == low.size == high.size, "two lines for each row"
 
-        def told(done: int, slots: U32, used: I64) -> int:
-            return look_kernels.watch(self._bound(), rows, low, high, done, self._figures.end, slots, used)
-
-        self._table.watch(told, rows.size)
+        done = look_kernels.watch(self._bound(), rows, low, high, 0)
+        while done < rows.size:
+            assert done >= 0, "a row of no block"
+            self._table.grow()
+            done = look_kernels.watch(self._bound(), rows, low, high, done)
 
     def suspects(self, moved: Sequence[int] | None, price: F64, flag: U8) -> I64:
         """Rows at or beyond a line, ascending, among those that these assets may have moved. None stands for all assets.
@@ -148,16 +148,14 @@ class FastScreen:
         if self._dirty or price.size != self._last.held.size:
             self._take_stock(price.size)
         is_all = moved is None or self._shifts >= SHIFTS
-        way, count = self._look(price, flag, asked, is_all)
+        way, touched, found = self._look(price, flag, asked, is_all)
         while way == RISEN:
             self._lay_again(self._layout.rise(price, self._tiers))
             self._take_stock(price.size)
-            way, count = self._look(price, flag, asked, is_all)
+            way, touched, found = self._look(price, flag, asked, is_all)
         assert way != NO_NUMBER, "a price must be a number"
-        if way in (SWEPT, SHIFTED):
-            found = self._threads.named[:count].astype(np.int64)
-        else:
-            found = self._in_shares(price, flag, count if way == TO_SHIFT else None)
+        if way in (TO_SWEEP, TO_SHIFT):
+            found = self._in_shares(price, flag, touched if way == TO_SHIFT else None)
         self._shifts = self._shifts + 1 if way in (SHIFTED, TO_SHIFT) else 0
         self._dirty.clear()
         return found
@@ -238,30 +236,37 @@ class FastScreen:
             self._last = each(self._last, lambda column: _longer(column, assets))
         kernels.count_held(self._layout.blocks, self._layout.store, self._last.held)
         self._positions = int(self._last.held.sum())
+        self._alone = self._what_is_done_alone()
 
-    def _bound(self) -> Bound:
-        """The arrays as they are now, for the thread that calls."""
-        return self._threads.bind(self._layout.store, self._tiers, self._figures.seats, self._table.lines, self._last)
+    def _bound(self) -> int:
+        """Where the arrays are as they are now, for the thread that calls."""
+        return self._threads.bind(self._layout, self._tiers, self._figures.seats, self._table, self._last)
 
-    def _look(self, price: F64, flag: U8, asked: I64, is_all: bool) -> tuple[int, int]:
+    def _look(self, price: F64, flag: U8, asked: I64, is_all: bool) -> tuple[int, int, I64]:
         """Looks at all blocks in one call if that is the cheapest."""
-        blocks, is_alone = self._layout.blocks, self._threads.are_idle_for(self._layout.blocks)
-        may_sweep = blocks.size * GROUPS <= AT_ONCE and (is_alone or self._positions < SHARE_SWEEP_FROM)
-        most_alone = -1 if self._dirty else AT_ONCE if is_alone else min(SHARE_FROM - 1, AT_ONCE)
-        most_shifted = self._positions // SHIFT_COST if SHIFT_COST else self._positions
-        found: tuple[int, int] = look_kernels.look(
-            self._bound(), blocks, price, flag, asked, is_all, DRIFT, may_sweep, most_shifted, most_alone
+        may_sweep, most_shifted, most_alone = self._alone
+        if self._dirty:
+            most_alone = -1
+        found: tuple[int, int, I64] = look_kernels.look(
+            self._bound(), price, flag, asked, is_all, may_sweep, most_shifted, most_alone
         )
         return found
+
+    def _what_is_done_alone(self) -> tuple[bool, int, int]:
+        """Whether a sweep is done in one call; for how many positions a shift pays, and how many are shifted in one call."""
+        blocks, is_alone = self._layout.blocks, self._threads.are_idle_for(self._layout.blocks)
+        may_sweep = blocks.size * GROUPS <= AT_ONCE and (is_alone or self._positions < SHARE_SWEEP_FROM)
+        most_shifted = self._positions // SHIFT_COST if SHIFT_COST else self._positions
+        return may_sweep, most_shifted, AT_ONCE if is_alone else min(SHARE_FROM - 1, AT_ONCE)
 
     def _in_shares(self, price: F64, flag: U8, touched: int | None) -> I64:
         """The same in shares, for other threads or for blocks that have no sums yet; `touched`: the positions to shift."""
 
-        def sweep(bound: Bound, some: I64, named: U32) -> int:
-            return look_kernels.sweep_part(bound, some, price, flag, named)
+        def sweep(address: int, some: I64, named: U32) -> int:
+            return look_kernels.sweep_part(address, some, price, flag, named)
 
-        def shift(bound: Bound, some: I64, named: U32) -> int:
-            return look_kernels.shift_part(bound, some, price, moved, named)
+        def shift(address: int, some: I64, named: U32) -> int:
+            return look_kernels.shift_part(address, some, price, moved, named)
 
         blocks, run = self._layout.blocks, self._threads.run
         rows = blocks.size * GROUPS
@@ -301,7 +306,7 @@ def _writable(array: NDArray[Any]) -> NDArray[Any]:
 
 def _plain(array: NDArray[Any], kind: type[T]) -> NDArray[T]:
     """An array like those that the kernels were compiled for: other strides or a read-only one would compile them again."""
-    if type(array) is np.ndarray and array.dtype is _TYPES[kind] and array.flags.carray:
+    if type(array) is np.ndarray and array.dtype == _TYPES[kind] and array.flags.carray:
         return cast("NDArray[T]", array)
     return cast("NDArray[T]", np.require(array, kind, ("C", "W")))
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from monitor.engine.columns.fields import F64, GROUPS, I64, U8, U16, U32
-from monitor.engine.compiled import kernel
+from monitor.engine.compiled import borrowing, kernel
 from monitor.engine.screen.arrays import (
     BLIND,
     FAR,
@@ -29,6 +29,7 @@ from monitor.engine.screen.arrays import (
     RowSums,
     ask_for,
 )
+from monitor.engine.screen.bound_kernels import at
 from monitor.engine.screen.kernels import counted, crossed
 from monitor.engine.screen.lanes import least_line
 
@@ -83,7 +84,7 @@ def find_stretches(store: Positions, blocks: I64, moved: U32, step: F64) -> tupl
     return Stretches(of_block, begin, stop, change, is_held), most
 
 
-@kernel
+@borrowing
 def ask_for_index(seats: U16, slots: U8, begin: I64, stop: I64) -> None:
     """Asks for the index."""
     for k in range(begin.size):
@@ -92,7 +93,7 @@ def ask_for_index(seats: U16, slots: U8, begin: I64, stop: I64) -> None:
             ask_for(slots, entry)
 
 
-@kernel
+@borrowing
 def ask_for_seats(seats: U16, begin: I64, stop: I64, first: U32, sums: F64, band: U32, origin: int) -> None:
     """Asks for what is kept by seat, and for what says where amounts lie."""
     for k in range(begin.size):
@@ -103,7 +104,30 @@ def ask_for_seats(seats: U16, begin: I64, stop: I64, first: U32, sums: F64, band
             ask_for(band, seat)
 
 
-@kernel
+@borrowing
+def ask_for_far(store: Positions, block: int, moved: U32) -> None:
+    """Asks for the places of the moved assets in the side list of a block."""
+    far, far_of, base = store.far, store.far_of, store.head[block, FAR]
+    for asset in moved:
+        for j in range(base + np.int64(far_of[asset, block]), base + np.int64(far_of[asset + 1, block]), 8):
+            ask_for(far.amount, j)
+            ask_for(far.line, j)
+            ask_for(far.seat, j)
+            ask_for(far.kind, j)
+
+
+@borrowing
+def ask_for_far_seats(store: Positions, block: int, moved: U32, sums: F64, band: U32) -> None:
+    """Asks for the sums and lines of these places."""
+    far_of, base, seats = store.far_of, store.head[block, FAR], store.far.seat
+    for asset in moved:
+        for j in range(base + np.int64(far_of[asset, block]), base + np.int64(far_of[asset + 1, block])):
+            seat = block * GROUPS + np.int64(seats[j])
+            ask_for(sums, 2 * seat)
+            ask_for(band, seat)
+
+
+@borrowing
 def plan(
     seats: U16, slots: U8, begin: I64, stop: I64, first: U32, origin: int, base: int, to: Visits, amount: F64
 ) -> None:
@@ -118,7 +142,7 @@ def plan(
             ask_for(amount, at)
 
 
-@kernel
+@borrowing
 def shift_slots(stretches: Stretches, first: int, stop: int, to: Visits, amount: F64, sums: F64) -> int:
     """Takes the steps into the sums of the groups that have a moved asset in a slot. Returns how many entries there are."""
     to_amount, to_seat, count = to.amount, to.seat, 0
@@ -131,7 +155,7 @@ def shift_slots(stretches: Stretches, first: int, stop: int, to: Visits, amount:
     return count
 
 
-@kernel
+@borrowing
 def shift_far(
     far: Far, first: int, stop: int, origin: int, tiers: LadderTiers, before: float, after: float, rows: RowSums
 ) -> None:
@@ -155,7 +179,7 @@ def shift_far(
             rows.owed[seat] += new - old
 
 
-@kernel
+@borrowing
 def test_plain(
     to: Visits, size: int, seats: RowSums, lines: LinePairs, origin: int, row: U16, named: U32, count: int
 ) -> int:
@@ -172,7 +196,7 @@ def test_plain(
     return count
 
 
-@kernel
+@borrowing
 def test_careful(
     to: Visits, size: int, seats: RowSums, lines: LinePairs, origin: int, row: U16, named: U32, count: int
 ) -> int:
@@ -187,7 +211,7 @@ def test_careful(
     return count
 
 
-@kernel
+@borrowing
 def shift_block(
     block: int,
     moved: U32,
@@ -211,7 +235,7 @@ def shift_block(
     return size
 
 
-@kernel
+@borrowing
 def most_far(blocks: I64, moved: U32, far_of: U32) -> int:
     """How many places of the side list of a block the moved assets have at most."""
     most = np.int64(0)
@@ -230,21 +254,13 @@ def room_for_visits(size: int) -> Visits:
 
 
 @kernel
-def shift(
-    blocks: I64,
-    moved: U32,
-    store: Positions,
-    tiers: LadderTiers,
-    before: F64,
-    after: F64,
-    seats: RowSums,
-    lines: LinePairs,
-    named: U32,
-) -> int:
+def shift(address: int, blocks: I64, moved: U32, after: F64, named: U32) -> int:
     """Takes new prices of the `moved` assets into the sums of these blocks, and writes the rows to look at into `named`.
 
     Returns how many. They ascend from block to block, but are in no order within one, and some may be named twice.
     """
+    bound = at(address)
+    store, tiers, before, seats, lines = bound.store, bound.tiers, bound.last.before, bound.seats, bound.lines
     index, slots, row, first, head = (
         store.entries.seat,
         store.entries.slot,
@@ -262,9 +278,11 @@ def shift(
         if n + 3 < last:
             k, end = of[n + 3], of[n + 4]
             ask_for_index(index, slots, begin[k:end], stop[k:end])
+            ask_for_far(store, blocks[n + 3], moved)
         if 0 <= n + 2 < last:
             k, end = of[n + 2], of[n + 3]
             ask_for_seats(index, begin[k:end], stop[k:end], first, sums, band, blocks[n + 2] * GROUPS)
+            ask_for_far_seats(store, blocks[n + 2], moved, sums, band)
         if 0 <= n + 1 < last:
             k, end, origin, base = of[n + 1], of[n + 2], blocks[n + 1] * GROUPS, head[blocks[n + 1], POSITION]
             plan(index, slots, begin[k:end], stop[k:end], first, origin, base, other, amount)

@@ -15,7 +15,7 @@ from monitor.core.rules.product import Ladder
 from monitor.core.valuation.ladder import recognised
 from monitor.engine.columns.fields import GROUPS
 from monitor.engine.screen import kernels, lanes, screen
-from monitor.engine.screen.arena import aligned
+from monitor.engine.screen.arena import side_by_side
 from monitor.engine.screen.arrays import BOTH, FARS, MISSING, UNTRUSTED
 from monitor.engine.screen.layout import BlockSide
 from monitor.engine.screen.screen import FastScreen, _tiers
@@ -112,7 +112,7 @@ def test_eight_groups_are_tested_as_one_is(groups: list[tuple[float, float, floa
     is_known = sum(1 << i for i in range(8) if np.isfinite(low[7 - i]) or low[7 - i] < 0)
     amount, run, unit = debt, np.ones(8, np.uint16), np.ones(2)
     for weigh in (kernels.weigh_slice, lanes.weigh_slice_plainly):
-        seed, sums = recognised.copy(), aligned(16, np.float64)
+        seed, sums = recognised.copy(), side_by_side((16, np.float64))[0]
         found = through(weigh)(amount, run, unit, 0, 0, 1, seed, 0, sums, band, 0, low, high)
         assert found & is_known == sum(alone)
         np.testing.assert_array_equal(sums.reshape(8, 2), np.c_[debt, recognised])
@@ -130,7 +130,7 @@ def test_a_slice_is_weighed_onto_its_seed_and_the_plain_twin_agrees(held: int, o
     at = band[16:]
     beyond = ((debt >= high[at] * recognised) & (debt > 0)) | (debt <= low[at] * recognised)
     for weigh in (kernels.weigh_slice, lanes.weigh_slice_plainly):
-        seed, sums = seeds.copy(), aligned(48, np.float64)
+        seed, sums = seeds.copy(), side_by_side((48, np.float64))[0]
         sums[:] = 0.0
         found = through(weigh)(amount, run.astype(np.uint16), unit, 8, held, owed, seed, 8, sums, band, 16, low, high)
         assert found == sum(int(b) << k for k, b in enumerate(beyond))

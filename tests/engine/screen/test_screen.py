@@ -101,6 +101,14 @@ def small(threads: int = 1) -> FastScreen:
     return fast
 
 
+def with_a_block() -> FastScreen:
+    """One group, which holds as much as it owes."""
+    fast, row = small(), np.zeros(1, np.uint16)
+    one = BlockSide(row, row, np.ones(1))
+    fast.put_block(0, 1, one, one, BlockSide(row[:0], row[:0], one.amount[:0]))
+    return fast
+
+
 GOOD = np.zeros(3, np.uint8)
 
 
@@ -321,6 +329,22 @@ def test_rows_and_instruments_that_do_not_exist_are_refused_before_a_kernel_sees
 def test_a_price_that_is_no_number_stops_everything(price: float) -> None:
     with pytest.raises(AssertionError):
         small().suspects(None, np.array([1.0, price, 1.0]), GOOD)
+
+
+@pytest.mark.parametrize("row", [-1, GROUPS, 5 * GROUPS])
+def test_lines_for_a_row_of_no_block_stop_everything(row: int) -> None:
+    with pytest.raises(AssertionError, match="a row of no block"):
+        with_a_block().watch(np.array([row]), np.zeros(1), np.ones(1))
+
+
+def test_lines_come_in_any_array_of_numbers() -> None:
+    """Loops are compiled for plain arrays alone: others are made so, and the answer is the same."""
+    plain, other = with_a_block(), with_a_block()
+    low, high = np.array([0.1, 9.0])[::-1][1:], np.array([9.0, 0.2], np.float32)[:1]
+    plain.watch(np.zeros(1, np.int64), np.array([0.1]), np.array([9.0]))
+    other.watch(np.zeros(1, np.int32), low, high)
+    price = np.ones(6)[::2]
+    np.testing.assert_array_equal(plain.suspects(None, np.ones(3), GOOD), other.suspects(None, price, GOOD))
 
 
 def test_a_hundred_thousand_pairs_of_lines_of_their_own_are_kept_apart() -> None:
