@@ -15,8 +15,10 @@ from monitor.stores._base import Attempt, Delivery
 encode = msgspec.json.Encoder().encode
 # One text, so that the statement's cache is hit whatever the number of values.
 EACH = "(SELECT value FROM json_each(?))"
-# An alert of this id, in the words of the index. Without the plus SQLite would put the value in the place of every `id`.
-BY_ID = "substr(id, 5, 8) = substr(:id, 5, 8) AND +id = :id"
+# An alert whose figures are worked out, as the partial indices of alerts say it.
+WHOLE = "substr(body, 1, 1) <> x'C1'"
+# Such an alert of this id, in the words of the index. Without the plus SQLite would put the value in the place of every `id`.
+BY_ID = f"substr(id, 5, 8) = substr(:id, 5, 8) AND {WHOLE} AND +id = :id"
 # The columns of a delivery, in the order of the fields of Delivery.
 DELIVERY = (
     "id, cursor, alert, notifier, targets, subject, type, severity, episode, state, attempts, due_at, created_at, "
