@@ -171,7 +171,7 @@ async def test_what_became_pending_otherwise_is_cancelled_by_news(way: str, stor
         await store.send_again([over])
     else:
         await store.retry(over.id, AT)
-        store._news.cancelled(await nothing(store), [over.subject])
+        store._news._keys.clear()
         if way == "move":
             await store.move(over, [PHONE], AT)
         else:
@@ -179,10 +179,6 @@ async def test_what_became_pending_otherwise_is_cancelled_by_news(way: str, stor
     pending = {d.id for d in await store.open_deliveries()}
     assert pending
     assert set(await cancelled(store)) == pending
-
-
-async def nothing(store: SqliteStore) -> sqlite3.Connection:
-    return await store._write(lambda db: db)
 
 
 async def test_groups_whose_notices_are_over_are_forgotten(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +189,9 @@ async def test_groups_whose_notices_are_over_are_forgotten(store: SqliteStore, m
         (made,) = (await store.commit(change)).deliveries
         if n != 3:
             await store.move(made, [], AT)
-    assert len(store._news._cursors) < 15
+    assert len(store._news._keys) == 30
+    await store.render(1)
+    assert len(store._news._keys) < 15
     change = Change(AT, alerts=((alert(TRIGGERED, "G-3", sequence=9), ()),))
     assert len((await store.commit(change)).cancelled) == 1
 

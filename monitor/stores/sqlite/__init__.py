@@ -227,7 +227,7 @@ class SqliteStore:
         return await self._write(partial(log.commit, change=change, keys=self._keys, known=self._known))
 
     async def render(self, most: int) -> Rendered:
-        found = await self._write_beside(partial(staged.render, forms=self._forms, most=most, light=self._known.light))
+        found = await self._write_beside(partial(log.render, forms=self._forms, most=most, known=self._known))
         return found._replace(disproofs=(*found.disproofs, *self._read_forms.disproofs()))
 
     async def open_deliveries(self) -> list[Delivery]:

@@ -22,7 +22,7 @@ from monitor.stores._base import (
     handed_over,
     moved,
 )
-from monitor.stores._outbox import GROUP_NEWS, Outbox, key_of, subjects_of
+from monitor.stores._outbox import GROUP_NEWS, Keys, Outbox, key_of, subjects_of
 from monitor.stores._rows import (
     DELIVERY,
     EACH,
@@ -45,7 +45,7 @@ _NEWS = ", ".join(f"'{t}'" for t in sorted(STAGE_NEWS))
 def outbox(db: sqlite3.Connection, at: datetime, alerts: Sequence[Alert], known: PendingNews) -> Outbox:
     """What a commit owes and cancels. Cancels what is here already of groups with news of a stage."""
     news, good = subjects_of(alerts)
-    return Outbox(at, _superseded(db, known.of(news)), _told(db, good))
+    return Outbox(at, _superseded(db, known.cursors(news)), _told(db, good))
 
 
 def write_outbox(db: sqlite3.Connection, box: Outbox) -> None:
@@ -57,9 +57,9 @@ def _insert(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
     db.executemany(f"INSERT INTO deliveries ({DELIVERY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
 
 
-def _superseded(db: sqlite3.Connection, cursors: Sequence[int]) -> defaultdict[str, list[tuple[int, str]]]:
+def _superseded(db: sqlite3.Connection, cursors: Sequence[int]) -> defaultdict[str, Keys]:
     """Cancels the undelivered notices of some alerts: by group, cursor and id of each."""
-    found: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+    found: defaultdict[str, Keys] = defaultdict(list)
     sql = (
         f"UPDATE deliveries SET state = 'superseded' WHERE state = 'pending' AND cursor IN {EACH} "  # noqa: S608
         "RETURNING subject, cursor, id"

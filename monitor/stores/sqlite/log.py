@@ -13,6 +13,7 @@ from monitor import crashpoint
 from monitor.audit_keys import AuditKeys
 from monitor.core.alerts.alert import Alert, LoggedAlert
 from monitor.core.alerts.light import LightAlert
+from monitor.core.groups.plain_moves import Rendered
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of, time_at
 from monitor.core.stages.stages import NORMAL
@@ -24,7 +25,7 @@ from monitor.stores._base import (
     StoredState,
     Target,
 )
-from monitor.stores._outbox import subjects_of
+from monitor.stores._outbox import Outbox
 from monitor.stores._rows import EACH, WHOLE, each, labels_of, labels_text
 from monitor.stores._staged import Forms
 from monitor.stores.sqlite import audits, book, history, later_states, staged
@@ -48,11 +49,10 @@ class Known(NamedTuple):
         self.light.update(staged.light_ids(db))
         self.news.load(db)
 
-    def note(self, db: sqlite3.Connection, committed: Committed) -> None:
+    def note(self, committed: Committed, box: Outbox) -> None:
         """What a commit has added, once it is durable."""
         self.light.update(x.alert.id for x in committed.alerts if isinstance(x.alert, LightAlert) and x.alert.of)
-        self.news.cancelled(db, subjects_of([x.alert for x in committed.alerts])[0])
-        self.news.add(committed.deliveries)
+        self.news.committed(box)
 
 
 def commit(db: sqlite3.Connection, change: Change, keys: AuditKeys, known: Known) -> Committed:
@@ -60,20 +60,28 @@ def commit(db: sqlite3.Connection, change: Change, keys: AuditKeys, known: Known
     with transaction(db):
         staging = Staging(db)
         book.write(db, change)
-        committed = _write_alerts(db, change, staging, known)
+        committed, box = _write_alerts(db, change, staging, known)
         _write_records(db, change, staging)
         staging.write()
         audits.write(db, change.audits, keys)
         crashpoint.reached("before commit", (a.type for a, _ in change.alerts))
     crashpoint.reached("after commit", (a.type for a, _ in change.alerts))
-    known.note(db, committed)
+    known.note(committed, box)
     return committed
 
 
-def _write_alerts(db: sqlite3.Connection, change: Change, staging: Staging, known: Known) -> Committed:
+def render(db: sqlite3.Connection, forms: Forms, most: int, known: Known) -> Rendered:
+    """What a commit has left for later, a part of it."""
+    found = staged.render(db, forms, most, known.light)
+    if not found.done:
+        known.news.forget(db)
+    return found
+
+
+def _write_alerts(db: sqlite3.Connection, change: Change, staging: Staging, known: Known) -> tuple[Committed, Outbox]:
     cursor = _last_cursor(db)
     if not change.alerts:
-        return Committed(cursor)
+        return Committed(cursor), outbox(db, change.at, (), known.news)
     seen = _seen(db, [alert.id for alert, _ in change.alerts], known.light)
     fresh: dict[str, tuple[Alert, tuple[Target, ...]]] = {}
     for alert, targets in change.alerts:
@@ -87,7 +95,7 @@ def _write_alerts(db: sqlite3.Connection, change: Change, staging: Staging, know
         box.add(one, targets)
     write_outbox(db, box)
     due = tuple(d for d in box.made.values() if d.state == "pending")
-    return Committed(cursor + len(logged), tuple(logged), due, tuple(box.cancelled))
+    return Committed(cursor + len(logged), tuple(logged), due, tuple(box.cancelled)), box
 
 
 def _seen(db: sqlite3.Connection, ids: list[str], light: set[str]) -> set[str]:
