@@ -36,6 +36,7 @@ from monitor.daemon.journal import core_state
 from monitor.engine.book import ColumnarBook
 from monitor.stores._base import Change, Target
 from monitor.stores.sqlite import file, later_states, log
+from monitor.stores.sqlite.pending_news import PendingNews
 
 CRASH = 0.1
 """How far all but the stable coins fall in the tick."""
@@ -122,12 +123,13 @@ def _commit(monitor: RiskMonitor, opened: Sequence[Outcome], fallen: Outcome, fo
     path = folder / "monitor.db"
     file.prepare(path)
     db = file.connect(path)
+    known = log.Known(set(), PendingNews())
     for each in opened:
-        log.commit(db, _change(monitor, each), NO_KEYS)
+        log.commit(db, _change(monitor, each), NO_KEYS, known)
     last = {name: _last(db, name) for name in TABLES if name != "states"}
     change = _change(monitor, fallen)
     started = time.perf_counter()
-    log.commit(db, change, NO_KEYS)
+    log.commit(db, change, NO_KEYS, known)
     commit_s = time.perf_counter() - started
     later_states.fold_all(db)
     rows = {"states": [db.execute("SELECT * FROM states WHERE id = ?", [id_]).fetchone() for id_ in fallen.states]}

@@ -99,7 +99,7 @@ class CoreState(msgspec.Struct, frozen=True):
     watchers: WatcherStates = WatcherStates()
 
 
-class Target(msgspec.Struct, frozen=True):
+class Target(msgspec.Struct, frozen=True, cache_hash=True):
     """Where one alert goes: a notifier, and the borrower's addresses where these are meant."""
 
     notifier: str

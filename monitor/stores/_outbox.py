@@ -17,6 +17,8 @@ from monitor.stores._new_deliveries import new_deliveries
 from monitor.stores._rows import delivery_row
 
 GROUP_NEWS = "loan_group."
+Keys = list[tuple[int, str]]
+"""Deliveries by cursor and id."""
 
 
 def subjects_of(alerts: Sequence[Alert]) -> tuple[set[str], set[str]]:
@@ -35,31 +37,36 @@ class Outbox:
     def __init__(
         self,
         at: datetime,
-        pending: defaultdict[str, list[tuple[int, str]]],
+        pending: defaultdict[str, Keys],
         told: defaultdict[tuple[str, int], list[Target]],
     ) -> None:
-        """`pending`: cursor and id of the undelivered notices of each group; `told`: by group and episode, who heard it."""
+        """`pending`: the undelivered notices of each group; `told`: by group and episode, who heard it."""
         self.at = at
+        self.pending = pending
+        """Once all alerts are added: the new notices of each group that are to be delivered."""
+        self.news: set[str] = set()
+        """Groups with news of a stage."""
         self.made: dict[str, Delivery] = {}
         self.cancelled: dict[str, None] = {}
-        self._pending = pending
         self._told = told
 
     def add(self, logged: LoggedAlert, targets: Iterable[Target]) -> None:
         """What one alert does; alerts come in the order of the log."""
         alert = logged.alert
-        if alert.type in STAGE_NEWS:
-            self._supersede(alert.subject)
-        if alert.type in GOOD_STAGE_NEWS:
-            targets = owed(targets, self._told.get((alert.subject, alert.episode), ()))
+        type_, subject = alert.type, alert.subject
+        if type_ in STAGE_NEWS:
+            self._supersede(subject)
+        if type_ in GOOD_STAGE_NEWS:
+            targets = owed(targets, self._told.get((subject, alert.episode), ()))
         made = new_deliveries(logged, targets, self.at)
-        for each in made:
-            self.made[each.id] = each
-        if made and alert.type.startswith(GROUP_NEWS):
-            self._pending[alert.subject] += [(each.cursor, each.id) for each in made]
+        if made:
+            self.made.update(made)
+            if type_.startswith(GROUP_NEWS):
+                self.pending[subject] += [(logged.cursor, id) for id in made]
 
     def _supersede(self, subject: str) -> None:
-        for _, id in sorted(self._pending.pop(subject, ())):
+        self.news.add(subject)
+        for _, id in sorted(self.pending.pop(subject, ())):
             self.cancelled[id] = None
             if id in self.made:
                 self.made[id] = msgspec.structs.replace(self.made[id], state="superseded")

@@ -65,6 +65,7 @@ from monitor.stores.sqlite import (
 from monitor.stores.sqlite import points as ltv
 from monitor.stores.sqlite.connection import Connection, Together, explained, transaction
 from monitor.stores.sqlite.engine import EXTRA, PLAIN, Engine, has_cipher
+from monitor.stores.sqlite.pending_news import PendingNews
 from monitor.stores.sqlite.restoring import Restored
 
 T = TypeVar("T")
@@ -195,6 +196,8 @@ class SqliteStore:
         self._read_forms = Forms()
         """Of the writer's thread, and of the reader's."""
         self._late = late_ends.LateEnds()
+        self._news = PendingNews()
+        self._known = log.Known(set(), self._news)
 
     async def open(self) -> StoredState:
         """Takes the lock, creates or migrates the file, loads. Raises StoreRefused where only a person can help."""
@@ -207,10 +210,9 @@ class SqliteStore:
                 opening.enter_context(taken)
                 writer = Connection(partial(file.connect, self.path, self._engine))
                 await opening.enter_async_context(writer)
-                await writer.run(file.migrate)
-                await writer.run(audits.adopt)
-                await writer.run(late_ends.fold)
-                await writer.run(partial(staged.render_older, forms=self._forms))
+                older = partial(staged.render_older, forms=self._forms)
+                for work in (file.migrate, audits.adopt, late_ends.fold, older, self._known.load):
+                    await writer.run(work)
                 reader = Connection(partial(file.connect_read_only, self.path, self._engine))
                 await opening.enter_async_context(reader)
                 self._file_id = _file_id(self.path)
@@ -222,10 +224,10 @@ class SqliteStore:
         return snapshot
 
     async def commit(self, change: Change) -> Committed:
-        return await self._write(partial(log.commit, change=change, keys=self._keys))
+        return await self._write(partial(log.commit, change=change, keys=self._keys, known=self._known))
 
     async def render(self, most: int) -> Rendered:
-        found = await self._write_beside(partial(staged.render, forms=self._forms, most=most))
+        found = await self._write_beside(partial(log.render, forms=self._forms, most=most, known=self._known))
         return found._replace(disproofs=(*found.disproofs, *self._read_forms.disproofs()))
 
     async def open_deliveries(self) -> list[Delivery]:
@@ -256,10 +258,10 @@ class SqliteStore:
         return await self._read(partial(deliveries.attempts, delivery=delivery))
 
     async def move(self, delivery: Delivery, targets: Sequence[Target], at: datetime) -> list[Delivery]:
-        return await self._write(partial(deliveries.move, old=delivery, targets=targets, at=at))
+        return await self._write(partial(deliveries.move, old=delivery, targets=targets, at=at, known=self._news))
 
     async def hand_over(self, pairs: Sequence[tuple[Delivery, Target]], at: datetime) -> list[Delivery]:
-        return await self._write(partial(deliveries.hand_over, pairs=pairs, at=at))
+        return await self._write(partial(deliveries.hand_over, pairs=pairs, at=at, known=self._news))
 
     async def hold(self, until: Mapping[str, datetime | None], at: datetime) -> list[Delivery]:
         return await self._write(partial(deliveries.hold, until=until, at=at))
@@ -274,16 +276,16 @@ class SqliteStore:
         return await self._write(deliveries.switched_off)
 
     async def retry_all(self, ids: Sequence[str], at: datetime, audited: Audited | None = None) -> list[Delivery]:
-        return await self._write_audited(partial(deliveries.retry_all, ids=ids, at=at), audited)
+        return await self._write_audited(partial(deliveries.retry_all, ids=ids, at=at, known=self._news), audited)
 
     async def retry(self, delivery: str, at: datetime, audited: Audited | None = None) -> Delivery | None:
         def audit(found: Delivery | None) -> Audit | None:
             return None if found is None or audited is None else audited([found])
 
-        return await self._write_audited(partial(deliveries.retry, delivery=delivery, at=at), audit)
+        return await self._write_audited(partial(deliveries.retry, delivery=delivery, at=at, known=self._news), audit)
 
     async def send_again(self, again: Sequence[Delivery], audited: Audited | None = None) -> list[Delivery]:
-        return await self._write_audited(partial(deliveries.send_again, again=again), audited)
+        return await self._write_audited(partial(deliveries.send_again, again=again, known=self._news), audited)
 
     async def subscriptions(self) -> list[Subscription]:
         return await self._write(subscriptions.listed)

@@ -22,9 +22,8 @@ from monitor.stores._base import (
     handed_over,
     moved,
 )
-from monitor.stores._outbox import GROUP_NEWS, Outbox, key_of, subjects_of
+from monitor.stores._outbox import GROUP_NEWS, Keys, Outbox, key_of, subjects_of
 from monitor.stores._rows import (
-    BY_ID,
     DELIVERY,
     EACH,
     attempt,
@@ -36,15 +35,17 @@ from monitor.stores._rows import (
     targets_text,
 )
 from monitor.stores.sqlite.connection import transaction
+from monitor.stores.sqlite.pending_news import PendingNews
+from monitor.stores.sqlite.staged import CURSOR_OF
 
 _BAD = ", ".join(f"'{t}'" for t in sorted(BAD_STAGE_NEWS))
 _NEWS = ", ".join(f"'{t}'" for t in sorted(STAGE_NEWS))
 
 
-def outbox(db: sqlite3.Connection, at: datetime, alerts: Sequence[Alert]) -> Outbox:
+def outbox(db: sqlite3.Connection, at: datetime, alerts: Sequence[Alert], known: PendingNews) -> Outbox:
     """What a commit owes and cancels. Cancels what is here already of groups with news of a stage."""
     news, good = subjects_of(alerts)
-    return Outbox(at, _superseded(db, news), _told(db, good))
+    return Outbox(at, _superseded(db, known.cursors(news)), _told(db, good))
 
 
 def write_outbox(db: sqlite3.Connection, box: Outbox) -> None:
@@ -56,14 +57,14 @@ def _insert(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
     db.executemany(f"INSERT INTO deliveries ({DELIVERY}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)  # noqa: S608
 
 
-def _superseded(db: sqlite3.Connection, subjects: set[str]) -> defaultdict[str, list[tuple[int, str]]]:
-    """Cancels the undelivered `loan_group.*` notices of groups: by subject, cursor and id of each."""
-    found: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+def _superseded(db: sqlite3.Connection, cursors: Sequence[int]) -> defaultdict[str, Keys]:
+    """Cancels the undelivered notices of some alerts: by group, cursor and id of each."""
+    found: defaultdict[str, Keys] = defaultdict(list)
     sql = (
-        f"UPDATE deliveries SET state = 'superseded' WHERE state = 'pending' AND subject IN {EACH} "  # noqa: S608
-        f"AND type GLOB '{GROUP_NEWS}*' RETURNING subject, cursor, id"
+        f"UPDATE deliveries SET state = 'superseded' WHERE state = 'pending' AND cursor IN {EACH} "  # noqa: S608
+        "RETURNING subject, cursor, id"
     )
-    for subject, cursor, id in db.execute(sql, [each(subjects)]).fetchall() if subjects else ():
+    for subject, cursor, id in db.execute(sql, [each(cursors)]).fetchall() if cursors else ():
         found[subject].append((cursor, id))
     return found
 
@@ -84,7 +85,7 @@ def _told(db: sqlite3.Connection, subjects: set[str]) -> defaultdict[tuple[str, 
 
 def pending(db: sqlite3.Connection) -> list[Delivery]:
     """All that are to be delivered, by cursor."""
-    # Without the hint SQLite reads the whole table, to spare the sorting of a few rows.
+    # Without the hint SQLite reads the whole table.
     sql = f"SELECT {DELIVERY} FROM deliveries INDEXED BY deliveries_pending WHERE state = 'pending' ORDER BY cursor, id"  # noqa: S608
     return [delivery(row) for row in db.execute(sql)]
 
@@ -160,7 +161,7 @@ def listed(db: sqlite3.Connection, wanted: DeliveryFilter) -> list[Delivery]:
     values = {**msgspec.structs.asdict(wanted), "cursor": cursor, "place": place, "id": wanted.alert}
     conditions = ["(cursor, id) > (:cursor, :place)"]
     if wanted.alert is not None:
-        conditions.append(f"cursor = (SELECT cursor FROM alerts WHERE {BY_ID})")  # noqa: S608
+        conditions.append(f"cursor = ({CURSOR_OF})")
     if wanted.notifier is not None:
         conditions.append("notifier = :notifier")
     if wanted.state in ("pending", "failed"):
@@ -186,7 +187,9 @@ def attempts(db: sqlite3.Connection, delivery: str) -> list[Attempt]:
     return [attempt(row) for row in db.execute(sql, [delivery])]
 
 
-def move(db: sqlite3.Connection, old: Delivery, targets: Sequence[Target], at: datetime) -> list[Delivery]:
+def move(
+    db: sqlite3.Connection, old: Delivery, targets: Sequence[Target], at: datetime, known: PendingNews
+) -> list[Delivery]:
     """Ends a delivery whose notifier is gone, and makes those to targets that its alert does not have yet."""
     ended, made = moved(old, targets, at)
     end_it = "UPDATE deliveries SET state = 'superseded', detail = ? WHERE cursor = ? AND id = ? AND state = 'pending'"
@@ -197,11 +200,14 @@ def move(db: sqlite3.Connection, old: Delivery, targets: Sequence[Target], at: d
             "SELECT debt_usd FROM deliveries WHERE cursor = ? AND id = ?", key_of(old.id)
         ).fetchone()
         new = [msgspec.structs.replace(d, debt_usd=debt_usd) for d in made if one(db, d.id) is None]
+        known.add(new)
         _insert(db, (delivery_row(d, micros_of(d.due_at), micros_of(d.created_at)) for d in new))
     return new
 
 
-def hand_over(db: sqlite3.Connection, pairs: Sequence[tuple[Delivery, Target]], at: datetime) -> list[Delivery]:
+def hand_over(
+    db: sqlite3.Connection, pairs: Sequence[tuple[Delivery, Target]], at: datetime, known: PendingNews
+) -> list[Delivery]:
     """Makes deliveries to fallbacks beside those that still wait, or have failed; returns those that were not there yet."""
     made: dict[str, Delivery] = {}
     with transaction(db):
@@ -212,6 +218,7 @@ def hand_over(db: sqlite3.Connection, pairs: Sequence[tuple[Delivery, Target]], 
             new = handed_over(msgspec.structs.replace(old, debt_usd=now.debt_usd), target, at)
             if new.id not in made and one(db, new.id) is None:
                 made[new.id] = new
+        known.add(made.values())
         _insert(db, (delivery_row(d, micros_of(at), micros_of(at)) for d in made.values()))
     return list(made.values())
 
@@ -249,7 +256,7 @@ def switched_off(db: sqlite3.Connection) -> list[Switched]:
     return [msgspec.json.decode(body, type=Switched) for (body,) in rows]
 
 
-def retry_all(db: sqlite3.Connection, ids: Sequence[str], at: datetime) -> list[Delivery]:
+def retry_all(db: sqlite3.Connection, ids: Sequence[str], at: datetime, known: PendingNews) -> list[Delivery]:
     """Makes deliveries due at once; stage news goes only where the channel has had nothing newer of the group."""
     newer = (
         f"SELECT 1 FROM deliveries AS n INDEXED BY deliveries_told WHERE n.subject = ? AND n.notifier = ? "  # noqa: S608
@@ -267,18 +274,21 @@ def retry_all(db: sqlite3.Connection, ids: Sequence[str], at: datetime) -> list[
             sql = "UPDATE deliveries SET state = 'pending', due_at = ? WHERE cursor = ? AND id = ?"
             db.execute(sql, (micros_of(at), *key_of(id)))
             found.append(msgspec.structs.replace(d, state="pending", due_at=at))
+        known.add(found)
     return found
 
 
-def retry(db: sqlite3.Connection, delivery: str, at: datetime) -> Delivery | None:
+def retry(db: sqlite3.Connection, delivery: str, at: datetime, known: PendingNews) -> Delivery | None:
     """Makes a delivery due at once, in whatever state it is."""
     sql = "UPDATE deliveries SET state = 'pending', due_at = ? WHERE cursor = ? AND id = ?"
     with transaction(db):
         db.execute(sql, (micros_of(at), *key_of(delivery)))
-    return one(db, delivery)
+        found = one(db, delivery)
+        known.add([] if found is None else [found])
+    return found
 
 
-def send_again(db: sqlite3.Connection, again: Sequence[Delivery]) -> list[Delivery]:
+def send_again(db: sqlite3.Connection, again: Sequence[Delivery], known: PendingNews) -> list[Delivery]:
     """Makes each due: the one that is here already, or else a new one."""
     sql = "UPDATE deliveries SET state = 'pending', due_at = ?, created_at = ? WHERE cursor = ? AND id = ?"
     with transaction(db):
@@ -288,8 +298,9 @@ def send_again(db: sqlite3.Connection, again: Sequence[Delivery]) -> list[Delive
             if not db.execute(sql, (*times, *key_of(each_.id))).rowcount:
                 new.append(delivery_row(each_, *times))
         _insert(db, new)
-    found = (one(db, each_.id) for each_ in again)
-    return [d for d in found if d is not None]
+        found = [d for each_ in again if (d := one(db, each_.id)) is not None]
+        known.add(found)
+    return found
 
 
 def one(db: sqlite3.Connection, id: str) -> Delivery | None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from monitor import crashpoint
 from monitor.audit_keys import AuditKeys
 from monitor.core.alerts.alert import Alert, LoggedAlert
+from monitor.core.alerts.light import LightAlert
+from monitor.core.groups.plain_moves import Rendered
 from monitor.core.groups.snapshot import Scope, sees
 from monitor.core.instants import micros_of, time_at
 from monitor.core.stages.stages import NORMAL
@@ -23,33 +25,64 @@ from monitor.stores._base import (
     StoredState,
     Target,
 )
-from monitor.stores._rows import BY_ID, EACH, each, labels_of, labels_text
+from monitor.stores._outbox import Outbox
+from monitor.stores._rows import EACH, WHOLE, each, labels_of, labels_text
 from monitor.stores._staged import Forms, Staging
 from monitor.stores.sqlite import audits, book, history, later_states, staged
 from monitor.stores.sqlite.audits import PRUNED_AT_ONCE
 from monitor.stores.sqlite.connection import transaction
 from monitor.stores.sqlite.deliveries import outbox, write_outbox
+from monitor.stores.sqlite.pending_news import PendingNews
+from monitor.stores.sqlite.staged import CURSOR_OF, SINCE_LIGHT
 
 
-def commit(db: sqlite3.Connection, change: Change, keys: AuditKeys) -> Committed:
+class Known(NamedTuple):
+    """What the thread that writes knows of the file where no index says it."""
+
+    light: set[str]
+    """The ids of all light alerts."""
+    news: PendingNews
+
+    def load(self, db: sqlite3.Connection) -> None:
+        """What the file says."""
+        self.light.clear()
+        self.light.update(staged.light_ids(db))
+        self.news.load(db)
+
+    def note(self, committed: Committed, box: Outbox) -> None:
+        """What a commit has added, once it is durable."""
+        self.light.update(x.alert.id for x in committed.alerts if isinstance(x.alert, LightAlert) and x.alert.of)
+        self.news.committed(box)
+
+
+def commit(db: sqlite3.Connection, change: Change, keys: AuditKeys, known: Known) -> Committed:
     """Everything of one event, or nothing of it. `keys` sign its audits."""
     with transaction(db):
         staging = staged.begin(db)
         book.write(db, change)
-        committed = _write_alerts(db, change, staging)
+        committed, box = _write_alerts(db, change, staging, known)
         _write_records(db, change, staging)
         staged.write(db, staging)
         audits.write(db, change.audits, keys)
         crashpoint.reached("before commit", (a.type for a, _ in change.alerts))
     crashpoint.reached("after commit", (a.type for a, _ in change.alerts))
+    known.note(committed, box)
     return committed
 
 
-def _write_alerts(db: sqlite3.Connection, change: Change, staging: Staging) -> Committed:
+def render(db: sqlite3.Connection, forms: Forms, most: int, known: Known) -> Rendered:
+    """What a commit has left for later, a part of it."""
+    found = staged.render(db, forms, most, known.light)
+    if not found.done:
+        known.news.forget(db)
+    return found
+
+
+def _write_alerts(db: sqlite3.Connection, change: Change, staging: Staging, known: Known) -> tuple[Committed, Outbox]:
     cursor = _last_cursor(db)
     if not change.alerts:
-        return Committed(cursor)
-    seen = _seen(db, [alert.id for alert, _ in change.alerts])
+        return Committed(cursor), outbox(db, change.at, (), known.news)
+    seen = _seen(db, [alert.id for alert, _ in change.alerts], known.light)
     fresh: dict[str, tuple[Alert, tuple[Target, ...]]] = {}
     for alert, targets in change.alerts:
         if alert.id not in seen:
@@ -57,18 +90,18 @@ def _write_alerts(db: sqlite3.Connection, change: Change, staging: Staging) -> C
     logged = [LoggedAlert(cursor + n, alert) for n, (alert, _) in enumerate(fresh.values(), 1)]
     db.executemany("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _alert_rows(logged, staging))
     staging.note(logged)
-    box = outbox(db, change.at, [x.alert for x in logged])
+    box = outbox(db, change.at, [x.alert for x in logged], known.news)
     for one, (_, targets) in zip(logged, fresh.values(), strict=True):
         box.add(one, targets)
     write_outbox(db, box)
     due = tuple(d for d in box.made.values() if d.state == "pending")
-    return Committed(cursor + len(logged), tuple(logged), due, tuple(box.cancelled))
+    return Committed(cursor + len(logged), tuple(logged), due, tuple(box.cancelled)), box
 
 
-def _seen(db: sqlite3.Connection, ids: list[str]) -> set[str]:
+def _seen(db: sqlite3.Connection, ids: list[str], light: set[str]) -> set[str]:
     """The ids that are in the log, and some others that begin alike."""
-    alike = f"SELECT id FROM alerts INDEXED BY alerts_id WHERE substr(id, 5, 8) IN {EACH}"  # noqa: S608
-    return {id for (id,) in db.execute(alike, [each(id[4:12] for id in ids)])}
+    alike = f"SELECT id FROM alerts INDEXED BY alerts_id WHERE substr(id, 5, 8) IN {EACH} AND {WHOLE}"  # noqa: S608
+    return {id for (id,) in db.execute(alike, [each(id[4:12] for id in ids)])} | light.intersection(ids)
 
 
 def _alert_rows(logged: Sequence[LoggedAlert], staging: Staging) -> Iterator[tuple[Any, ...]]:
@@ -114,28 +147,35 @@ def alerts(db: sqlite3.Connection, wanted: AlertFilter, forms: Forms) -> list[Lo
         after = msgspec.structs.replace(wanted, after=page[-1].cursor)
 
 
+_ALL = ("alerts_look WHERE TRUE",)
+_OF_GROUP = (
+    f"alerts_group WHERE group_id = :group AND {WHOLE}",
+    f"alerts_look WHERE group_id = :group AND {SINCE_LIGHT}",
+)
+
+
 def _page(db: sqlite3.Connection, wanted: AlertFilter, forms: Forms) -> list[LoggedAlert]:
     """The next alerts of the wanted types. The filters are decided in an index, the bodies of the page alone are read."""
-    conditions: list[str] = ["cursor < ?" if wanted.newest_first and wanted.after else "cursor > ?"]
-    values: list[Any] = [wanted.after]
+    values: dict[str, Any] = {"after": wanted.after, "group": wanted.group, "limit": wanted.limit}
+    conditions = ["cursor < :after" if wanted.newest_first and wanted.after else "cursor > :after"]
     if wanted.since is not None:
-        conditions.append("cursor >= (SELECT min(cursor) FROM alerts WHERE at >= ?)")
-        values.append(micros_of(wanted.since))
+        conditions.append("cursor >= (SELECT min(cursor) FROM alerts WHERE at >= :since)")
+        values["since"] = micros_of(wanted.since)
     if wanted.until is not None:  # clocks are set back: `keeps` looks at each
-        conditions.append("cursor <= (SELECT max(cursor) FROM alerts WHERE at < ?)")
-        values.append(micros_of(wanted.until))
+        conditions.append("cursor <= (SELECT max(cursor) FROM alerts WHERE at < :until)")
+        values["until"] = micros_of(wanted.until)
     if (types := wanted.types()) is not None:
-        conditions.append(f"type IN {EACH}")
-        values.append(each(types))
-    if wanted.group is not None:
-        conditions.append("group_id = ?")
-        values.append(wanted.group)
-    index = "alerts_look" if wanted.group is None else "alerts_group"
+        conditions.append("type IN (SELECT value FROM json_each(:types))")
+        values["types"] = each(types)
     order = "ORDER BY cursor DESC" if wanted.newest_first else "ORDER BY cursor"
-    page = f"SELECT cursor FROM alerts INDEXED BY {index} WHERE {' AND '.join(conditions)} {order} LIMIT ?"  # noqa: S608
+    within = " AND ".join(conditions)
+    found = (
+        f"SELECT * FROM (SELECT cursor FROM alerts INDEXED BY {some} AND {within} {order} LIMIT :limit)"  # noqa: S608
+        for some in (_ALL if wanted.group is None else _OF_GROUP)
+    )
     rows = db.execute(
-        f"SELECT cursor, body FROM alerts WHERE cursor IN ({page}) {order}",  # noqa: S608
-        [*values, wanted.limit],
+        f"SELECT cursor, body FROM alerts WHERE cursor IN ({' UNION '.join(found)}) {order} LIMIT :limit",  # noqa: S608
+        values,
     )
     return [LoggedAlert(cursor, staged.alert(db, forms, body)) for cursor, body in rows]
 
@@ -143,7 +183,7 @@ def _page(db: sqlite3.Connection, wanted: AlertFilter, forms: Forms) -> list[Log
 def alert(db: sqlite3.Connection, id: str, forms: Forms) -> LoggedAlert | None:
     """By its id."""
     with staged.one_look(db):
-        row = db.execute(f"SELECT cursor, body FROM alerts WHERE {BY_ID}", {"id": id}).fetchone()  # noqa: S608
+        row = db.execute(f"SELECT cursor, body FROM alerts WHERE cursor = ({CURSOR_OF})", {"id": id}).fetchone()  # noqa: S608
         return LoggedAlert(row[0], staged.alert(db, forms, row[1])) if row else None
 
 

@@ -16,7 +16,7 @@ from monitor.core.events.history import Row
 from monitor.core.groups.plain_moves import Rendered
 from monitor.stores import _packed as packed
 from monitor.stores._base import Delivery, debt_text
-from monitor.stores._rows import encode
+from monitor.stores._rows import BY_ID, WHOLE, encode
 from monitor.stores._staged import (
     MARK_BYTES,
     PROGRAM,
@@ -36,6 +36,13 @@ AT_ONCE = 500
 """Worked out in one transaction at the start, where nobody waits for a commit."""
 _LIGHT = "BETWEEN ? AND ? AND substr(body, 1, ?) = ?"
 """Of the alerts or rows in a range those that begin with a mark."""
+SINCE_LIGHT = "cursor >= (SELECT min(first) FROM staged WHERE first <= last)"
+"""Alerts among which all light ones are: they are in no index but those in the order of the log."""
+CURSOR_OF = (
+    f"SELECT cursor FROM alerts WHERE {BY_ID} "  # noqa: S608
+    f"UNION ALL SELECT cursor FROM alerts WHERE {SINCE_LIGHT} AND id = :id LIMIT 1"
+)
+"""Of the alert whose id is `:id`, light or not."""
 
 
 def begin(db: sqlite3.Connection) -> Staging:
@@ -102,10 +109,16 @@ def ordered(db: sqlite3.Connection, forms: Forms, found: list[Delivery]) -> list
     ]
 
 
-def render(db: sqlite3.Connection, forms: Forms, most: int) -> Rendered:
+def light_ids(db: sqlite3.Connection) -> set[str]:
+    """The ids of all light alerts."""
+    sql = f"SELECT id FROM alerts WHERE {SINCE_LIGHT} AND NOT {WHOLE}"  # noqa: S608
+    return {id for (id,) in db.execute(sql)}
+
+
+def render(db: sqlite3.Connection, forms: Forms, most: int, light: set[str]) -> Rendered:
     """Works out the figures of the oldest light alerts and rows, `most` at once. A form goes with the last of them.
 
-    When all are done, it puts the states that wait into their rows.
+    When all are done, it puts the states that wait into their rows. `light`: the ids of all light alerts.
     """
     oldest = "SELECT number, first, last, first_row, last_row FROM staged ORDER BY number LIMIT 1"
     with transaction(db):
@@ -113,29 +126,31 @@ def render(db: sqlite3.Connection, forms: Forms, most: int) -> Rendered:
         if found is None:
             return Rendered(later_states.fold(db))
         number, first, last, first_row, last_row = found
-        done = _render_alerts(db, forms, number, (first, last), most)
+        ids = _render_alerts(db, forms, number, (first, last), most)
+        done = len(ids)
         if done < most:
             done += _render_rows(db, forms, number, (first_row, last_row), most - done)
         if done < most:
             _drop(db, number)
             forms.forget(number)
         crashpoint.reached("amid figures")
+    light.difference_update(ids)
     return Rendered(max(done, 1), forms.disproofs())
 
 
 def render_older(db: sqlite3.Connection, forms: Forms) -> None:
     """Before anything else a program works out what another one has staged."""
     while db.execute("SELECT 1 FROM staged WHERE program <> ? LIMIT 1", [PROGRAM]).fetchone():
-        render(db, forms, AT_ONCE)
+        render(db, forms, AT_ONCE, set())
 
 
 def render_all(db: sqlite3.Connection, forms: Forms) -> None:
     """Works out all that is left: for a reader that knows no staging forms."""
-    while render(db, forms, AT_ONCE).done:
+    while render(db, forms, AT_ONCE, set()).done:
         pass
 
 
-def _render_alerts(db: sqlite3.Connection, forms: Forms, number: int, within: tuple[int, int], most: int) -> int:
+def _render_alerts(db: sqlite3.Connection, forms: Forms, number: int, within: tuple[int, int], most: int) -> list[str]:
     mark = prefix_of(number)
     some = f"SELECT cursor, body FROM alerts WHERE cursor {_LIGHT} ORDER BY cursor LIMIT ?"  # noqa: S608
     bodies = db.execute(some, (*within, len(mark), mark, most)).fetchall()
@@ -144,7 +159,7 @@ def _render_alerts(db: sqlite3.Connection, forms: Forms, number: int, within: tu
     db.executemany("UPDATE deliveries SET debt_usd = ? WHERE cursor = ?", [(debt_text(a), c) for c, a in alerts])
     if alerts:
         db.execute("UPDATE staged SET first = ? WHERE number = ?", (alerts[-1][0] + 1, number))
-    return len(alerts)
+    return [a.id for _, a in alerts]
 
 
 def _render_rows(db: sqlite3.Connection, forms: Forms, number: int, within: tuple[int, int], most: int) -> int:
