@@ -60,6 +60,7 @@ class Follower:
         """Those of the last look, where the book was to be begun anew."""
         self._making: asyncio.Task[None] | None = None
         self._refused = ""
+        self._is_cut = False
         self._needed: frozenset[str] = frozenset()
         self.followed = Followed()
         """For the store, which reads what has changed since."""
@@ -80,7 +81,14 @@ class Follower:
 
     async def _look(self) -> None:
         async def read() -> tuple[StoredState, SeenBook] | None:
-            return await ahead(await self._session.connected(), self.followed)
+            try:
+                return await ahead(await self._session.connected(), self.followed)
+            except Exception:
+                if (
+                    self._is_cut
+                ):  # nobody waits for it any more, and its error would be logged as one that nobody heard of
+                    return None
+                raise
 
         found = await self._session.run(read)
         if found is None:
@@ -154,6 +162,7 @@ class Follower:
         """At the take-over, or at a stop (`is_over`). What has been read is taken to its end; what is being read is not
         waited for, as the take-over reads it itself.
         """
+        self._is_cut = True
         self._session.cut()
         await self._session.close()
         if self._making is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -355,3 +356,28 @@ async def test_a_reading_finds_also_what_no_newer_transaction_has_written(config
         assert (sorted(found.changed), found.gone) == (["G-1", "G-4"], {"G-2"})
         assert sorted(found.seen.digests) == ["G-0", "G-1", "G-3", "G-4"]
     await db.close()
+
+
+async def test_a_look_that_is_cut_leaves_no_error_that_nobody_hears(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a take-over the caller of a look is gone; what ends the look is no news, and no traceback in the log."""
+    is_asked = threading.Event()
+
+    async def slowly(db: Any, followed: object) -> None:
+        is_asked.set()
+        await db.fetch("SELECT pg_sleep(60)")
+
+    monkeypatch.setattr("monitor.daemon.following.ahead", slowly)
+    heard: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context["message"]))
+    follower = follower_of(config, Rules("desk-1", {}))
+    run = asyncio.create_task(follower.run())
+    await asyncio.to_thread(is_asked.wait)
+    run.cancel()
+    await asyncio.wait([run])
+    await follower.close(is_over=True)
+    del run
+    await asyncio.sleep(0.1)
+    gc.collect()
+    assert heard == []
