@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -19,14 +17,6 @@ from tests.stores.examples import AT, DESK, alert
 
 LATER = AT + timedelta(seconds=1)
 COUNT = late_ends.FEWEST
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = stores.build(stores.Config(path=str(tmp_path / "monitor.db")))
-    await store.open()
-    yield store
-    await store.close()
 
 
 async def tried(store: SqliteStore, count: int = COUNT) -> list[Delivery]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,14 +18,6 @@ from monitor.stores.sqlite import SqliteStore, later_states
 from tests.stores.examples import AT, DAY, alert
 
 COUNT = later_states.FEWEST
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = stores.build(stores.Config(path=str(tmp_path / "monitor.db")))
-    await store.open()
-    yield store
-    await store.close()
 
 
 def called(numbers: Iterable[int], episode: int) -> tuple[GroupState, ...]:

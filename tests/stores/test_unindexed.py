@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -37,14 +36,6 @@ PRAGMA user_version = 13;
 def fallen() -> tuple[Storm, list[Outcome]]:
     storm = Storm(plain_from=1)
     return storm, storm.fall()
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = stores.build(stores.Config(path=str(tmp_path / "monitor.db")))
-    await store.open()
-    yield store
-    await store.close()
 
 
 async def light_store(folder: Path, fallen: tuple[Storm, list[Outcome]]) -> SqliteStore:
